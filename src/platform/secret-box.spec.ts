@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { createSecretBox, newKey, SecretBoxError } from './secret-box';
+
+const k1 = newKey('k1');
+const k2 = newKey('2026-02_b');
+const context = '01980000-0000-7000-8000-00000000000a/01980000-0000-7000-8000-00000000000b';
+
+function faultOf(open: () => unknown): string {
+  try {
+    open();
+  } catch (error) {
+    if (error instanceof SecretBoxError) return error.code;
+    throw error;
+  }
+  return 'opened';
+}
+
+describe('secret box', () => {
+  const box = createSecretBox(k1);
+
+  it('opens what it sealed, text and bytes, and seals the same text differently each time', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.uint8Array(), (text, bytes) => {
+        expect(box.open(box.seal(text, context), context)).toBe(text);
+        expect(box.openBytes(box.seal(Buffer.from(bytes), context), context)).toEqual(Buffer.from(bytes));
+      }),
+    );
+    const sealed = new Set(Array.from({ length: 50 }, () => box.seal('whsec_x', context)));
+    expect(sealed.size).toBe(50);
+    for (const text of sealed) expect(text).toMatch(/^v1\.k1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{31}$/);
+  });
+
+  it('does not open in another context, nor without one', () => {
+    const sealed = box.seal('secret', context);
+    expect(faultOf(() => box.open(sealed, `${context}0`))).toBe('not_authentic');
+    expect(() => box.open(sealed, '')).toThrow('bound to a context');
+    expect(() => box.seal('secret', '')).toThrow('bound to a context');
+  });
+
+  it('does not open when any character was changed', () => {
+    const sealed = box.seal('a secret of some length', context);
+    for (let at = 0; at < sealed.length; at++) {
+      for (const other of ['A', 'B', '.', ' ', '=']) {
+        if (sealed[at] === other) continue;
+        expect(faultOf(() => box.open(sealed.slice(0, at) + other + sealed.slice(at + 1), context))).not.toBe('opened');
+      }
+    }
+    expect(faultOf(() => box.open(sealed.slice(0, -1), context))).not.toBe('opened');
+    expect(faultOf(() => box.open(`${sealed}A`, context))).not.toBe('opened');
+  });
+
+  it.each([
+    '',
+    'v1',
+    'v1.k1',
+    'v1.k1..',
+    'v1.k1.AAAAAAAAAAAAAAAA.',
+    'v2.k1.AAAAAAAAAAAAAAAA.AAAA',
+    'whsec_plain',
+    `v1.k1.AAAAAAAAAAAAAAAA.${'A'.repeat(20)}`,
+  ])('calls %j malformed', (text) => expect(faultOf(() => box.open(text, context))).toBe('malformed'));
+
+  it('rotates: the first key seals, all open, a dropped one is named', () => {
+    const old = box.seal('secret', context);
+    const rotated = createSecretBox(`${k2}, ${k1}`);
+    expect(rotated.currentKid).toBe('2026-02_b');
+    expect(rotated.open(old, context)).toBe('secret');
+    expect([rotated.isCurrent(old), box.isCurrent(old), box.isCurrent('whsec_plain')]).toEqual([false, true, false]);
+    const fresh = rotated.seal('secret', context);
+    expect(rotated.isCurrent(fresh)).toBe(true);
+    expect(faultOf(() => box.open(fresh, context))).toBe('unknown_key');
+    expect(() => box.open(fresh, context)).toThrow("'2026-02_b'");
+  });
+
+  it('notices a key that changed under its id', () => {
+    expect(faultOf(() => createSecretBox(newKey('k1')).open(box.seal('secret', context), context))).toBe(
+      'not_authentic',
+    );
+  });
+
+  it.each([
+    ['', 'encryption key 1: expected kid:base64'],
+    ['k1', 'encryption key 1: expected kid:base64'],
+    [`${k1},`, 'encryption key 2: expected kid:base64'],
+    [':AAAA', 'encryption key 1: its id'],
+    ['a b:AAAA', 'encryption key 1: its id'],
+    ['k1.x:AAAA', 'encryption key 1: its id'],
+    [`${k1},${newKey('k1')}`, "encryption key 2: the id 'k1' is there twice"],
+    ['k1:####', "encryption key 1 ('k1'): not valid base64"],
+    ['k1:c2hvcnQ=', "encryption key 1 ('k1'): 5 bytes, expected 32"],
+    [`k1:${Buffer.alloc(33).toString('base64')}`, '33 bytes, expected 32'],
+  ])('refuses the key list %j', (list, message) => {
+    expect(() => createSecretBox(list)).toThrow(RangeError);
+    expect(() => createSecretBox(list)).toThrow(message);
+  });
+});

@@ -1,0 +1,131 @@
+/**
+ * Sealing of what must be stored but not readable in a dump: webhook secrets, answers that hold a secret.
+ *
+ * AES-256-GCM with a random 96-bit nonce. A sealed text is `v1.<kid>.<nonce>.<ciphertext + tag>` (base64url), so that the
+ * key that made it can be told from the text alone. Keys come as `kid:base64(32 bytes)`, comma-separated: the first one
+ * seals, all of them open. To rotate, put a new key first, seal again what `isCurrent` says no to, then drop the old key.
+ *
+ * Every text is bound to a context, such as `<tenant>/<endpoint>`: moved to another row it does not open. One key is
+ * good for about 2^32 sealings (random nonces, NIST SP 800-38D); rotate long before.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+
+const VERSION = 'v1';
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KID = /^[A-Za-z0-9_-]{1,32}$/;
+
+export type SecretBoxFault = 'malformed' | 'unknown_key' | 'not_authentic';
+
+/** A text that could not be opened. Its message is for the log: it names the key's id, never a key or a content. */
+export class SecretBoxError extends Error {
+  constructor(
+    readonly code: SecretBoxFault,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'SecretBoxError';
+  }
+}
+
+export interface SecretBox {
+  /** The id of the key that seals. */
+  readonly currentKid: string;
+  seal(plain: string | Buffer, context: string): string;
+  /** Opens to text. Throws a SecretBoxError. */
+  open(sealed: string, context: string): string;
+  openBytes(sealed: string, context: string): Buffer;
+  /** False for what an older key sealed, or what is no sealed text at all. */
+  isCurrent(sealed: string): boolean;
+}
+
+/** A random key in the form that the configuration takes. */
+export function newKey(kid: string): string {
+  if (!KID.test(kid)) throw new RangeError('a key id is 1 to 32 of A-Z a-z 0-9 _ -');
+  return `${kid}:${randomBytes(KEY_BYTES).toString('base64')}`;
+}
+
+/** Throws a RangeError that says which entry of the list is wrong and how, without repeating it. */
+export function createSecretBox(keyList: string): SecretBox {
+  const keys = parseKeys(keyList);
+  const [currentKid, currentKey] = keys.entries().next().value!;
+  const currentPrefix = `${VERSION}.${currentKid}.`;
+
+  function openBytes(sealed: string, context: string): Buffer {
+    const parts = sealed.split('.');
+    if (parts.length !== 4 || parts[0] !== VERSION)
+      throw new SecretBoxError('malformed', 'not a sealed text of a known version');
+    const kid = parts[1]!;
+    const key = keys.get(kid);
+    if (!key) {
+      const name = KID.test(kid) ? `'${kid}'` : 'of no valid id';
+      throw new SecretBoxError('unknown_key', `sealed with a key ${name} that is not configured`);
+    }
+    const nonce = decode(parts[2]!);
+    const rest = decode(parts[3]!);
+    if (nonce?.length !== NONCE_BYTES || !rest || rest.length < TAG_BYTES) {
+      throw new SecretBoxError('malformed', `sealed text of key '${kid}' is damaged`);
+    }
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(associatedData(kid, context));
+    decipher.setAuthTag(rest.subarray(rest.length - TAG_BYTES));
+    const plain = decipher.update(rest.subarray(0, rest.length - TAG_BYTES));
+    try {
+      return Buffer.concat([plain, decipher.final()]);
+    } catch {
+      throw new SecretBoxError(
+        'not_authentic',
+        `sealed text of key '${kid}' was changed, moved, or its key is another one`,
+      );
+    }
+  }
+
+  return {
+    currentKid,
+    seal(plain, context) {
+      const nonce = randomBytes(NONCE_BYTES);
+      const cipher = createCipheriv('aes-256-gcm', currentKey, nonce, { authTagLength: TAG_BYTES });
+      cipher.setAAD(associatedData(currentKid, context));
+      const bytes = typeof plain === 'string' ? Buffer.from(plain) : plain;
+      const rest = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+      return `${currentPrefix}${nonce.toString('base64url')}.${rest.toString('base64url')}`;
+    },
+    open: (sealed, context) => openBytes(sealed, context).toString('utf8'),
+    openBytes,
+    isCurrent: (sealed) => sealed.startsWith(currentPrefix),
+  };
+}
+
+function associatedData(kid: string, context: string): Buffer {
+  if (context === '') throw new RangeError('a sealed text is bound to a context');
+  return Buffer.from(`${VERSION}.${kid}.${context}`);
+}
+
+/** Strict, so that one sealed text has one spelling: Node's decoder skips foreign characters. */
+function decode(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes : undefined;
+}
+
+function parseKeys(keyList: string): Map<string, Buffer> {
+  const keys = new Map<string, Buffer>();
+  for (const [index, entry] of keyList.split(',').entries()) {
+    const where = `encryption key ${index + 1}`;
+    const colon = entry.indexOf(':');
+    if (colon < 0)
+      throw new RangeError(
+        `${where}: expected kid:base64, such as the output of \`openssl rand -base64 32\` after "k1:"`,
+      );
+    const kid = entry.slice(0, colon).trim();
+    if (!KID.test(kid)) throw new RangeError(`${where}: its id is not 1 to 32 of A-Z a-z 0-9 _ -`);
+    if (keys.has(kid)) throw new RangeError(`${where}: the id '${kid}' is there twice`);
+    const encoded = entry.slice(colon + 1).trim();
+    const key = Buffer.from(encoded, 'base64');
+    if (key.toString('base64') !== encoded) throw new RangeError(`${where} ('${kid}'): not valid base64`);
+    if (key.length !== KEY_BYTES)
+      throw new RangeError(`${where} ('${kid}'): ${key.length} bytes, expected ${KEY_BYTES}`);
+    keys.set(kid, key);
+  }
+  return keys;
+}
