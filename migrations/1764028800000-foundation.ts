@@ -1,0 +1,155 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Tenants, users, memberships, sessions. Roles belong to the whole cluster: they are made where they are missing and
+ * never dropped. Every table with a `tenant_id` has row-level security, forced, and one bare policy for the role that
+ * serves requests: `current_setting('app.tenant_id')` fails when no tenant is set.
+ */
+export class Foundation1764028800000 implements MigrationInterface {
+  name = 'Foundation1764028800000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      do $$ begin
+        create role app_service nologin noinherit;
+      exception when duplicate_object or unique_violation then null; end $$;
+      do $$ begin
+        create role app_sign_in nologin noinherit;
+      exception when duplicate_object or unique_violation then null; end $$;
+      do $$ begin
+        create role app_janitor nologin noinherit;
+      exception when duplicate_object or unique_violation then null; end $$;
+      grant usage on schema public to app_service, app_sign_in, app_janitor;
+    `);
+
+    await runner.query(`
+      create table tenants (
+        id uuid not null,
+        name text not null,
+        created_at timestamptz not null,
+        suspended_at timestamptz,
+        constraint tenants_pkey primary key (id)
+      );
+      alter table tenants enable row level security;
+      alter table tenants force row level security;
+      grant select on tenants to app_service;
+      grant select, insert on tenants to app_sign_in;
+      create policy tenants_of_the_tenant on tenants for select to app_service
+        using (id = current_setting('app.tenant_id')::uuid);
+      create policy tenants_at_sign_in on tenants to app_sign_in
+        using (id = current_setting('app.tenant_id')::uuid)
+        with check (id = current_setting('app.tenant_id')::uuid);
+    `);
+
+    await runner.query(`
+      create table users (
+        id uuid not null,
+        email text not null,
+        name text,
+        password_hash text not null,
+        created_at timestamptz not null,
+        constraint users_pkey primary key (id)
+      );
+      create unique index users_email_key on users (lower(email));
+      alter table users enable row level security;
+      alter table users force row level security;
+      grant select, insert on users to app_sign_in;
+      create policy users_at_sign_in on users to app_sign_in using (true) with check (true);
+    `);
+
+    await runner.query(`
+      create table memberships (
+        tenant_id uuid not null,
+        user_id uuid not null,
+        role text not null,
+        created_at timestamptz not null,
+        last_used_at timestamptz not null,
+        constraint memberships_pkey primary key (tenant_id, user_id),
+        constraint memberships_tenant_id_fkey foreign key (tenant_id) references tenants (id),
+        constraint memberships_user_id_fkey foreign key (user_id) references users (id),
+        constraint memberships_role_check check (role in ('owner', 'admin', 'member', 'viewer'))
+      );
+      create index memberships_user_id_idx on memberships (user_id);
+      alter table memberships enable row level security;
+      alter table memberships force row level security;
+      grant select, insert, update, delete on memberships to app_service;
+      grant select on memberships to app_sign_in;
+      create policy memberships_of_the_tenant on memberships to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+      create policy memberships_at_sign_in on memberships for select to app_sign_in
+        using (user_id = current_setting('app.user_id')::uuid);
+    `);
+
+    await runner.query(`
+      create table sessions (
+        tenant_id uuid not null,
+        id uuid not null,
+        user_id uuid not null,
+        created_at timestamptz not null,
+        expires_at timestamptz not null,
+        revoked_at timestamptz,
+        constraint sessions_pkey primary key (tenant_id, id),
+        constraint sessions_membership_fkey foreign key (tenant_id, user_id)
+          references memberships (tenant_id, user_id) on delete cascade
+      );
+      create index sessions_user_idx on sessions (tenant_id, user_id);
+      create index sessions_expires_at_idx on sessions (expires_at);
+      alter table sessions enable row level security;
+      alter table sessions force row level security;
+      grant select, insert, update, delete on sessions to app_service;
+      grant select, delete on sessions to app_janitor;
+      create policy sessions_of_the_tenant on sessions to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+      create policy sessions_expired on sessions to app_janitor using (expires_at < now());
+
+      create table refresh_tokens (
+        tenant_id uuid not null,
+        token_hash bytea not null,
+        session_id uuid not null,
+        created_at timestamptz not null,
+        expires_at timestamptz not null,
+        used_at timestamptz,
+        revoked_at timestamptz,
+        constraint refresh_tokens_pkey primary key (tenant_id, token_hash),
+        constraint refresh_tokens_session_fkey foreign key (tenant_id, session_id)
+          references sessions (tenant_id, id) on delete cascade,
+        constraint refresh_tokens_token_hash_check check (octet_length(token_hash) = 32)
+      );
+      create index refresh_tokens_session_idx on refresh_tokens (tenant_id, session_id);
+      alter table refresh_tokens enable row level security;
+      alter table refresh_tokens force row level security;
+      grant select, insert, update, delete on refresh_tokens to app_service;
+      create policy refresh_tokens_of_the_tenant on refresh_tokens to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+    `);
+
+    await runner.query(`
+      create table sign_in_failures (
+        key text not null,
+        failures integer not null,
+        window_started_at timestamptz not null,
+        blocked_until timestamptz,
+        expires_at timestamptz not null,
+        constraint sign_in_failures_pkey primary key (key)
+      );
+      create index sign_in_failures_expires_at_idx on sign_in_failures (expires_at);
+      grant select, insert, update, delete on sign_in_failures to app_sign_in;
+      grant select, delete on sign_in_failures to app_janitor;
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table sign_in_failures;
+      drop table refresh_tokens;
+      drop table sessions;
+      drop table memberships;
+      drop table users;
+      drop table tenants;
+      revoke usage on schema public from app_service, app_sign_in, app_janitor;
+    `);
+  }
+}

@@ -1,0 +1,14 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import type { Config } from './config';
+
+/** Injection token of the parsed configuration. */
+export const CONFIG = Symbol('CONFIG');
+
+/** Provides the configuration that was parsed at boot to everything. */
+@Global()
+@Module({})
+export class ConfigModule {
+  static with(config: Config): DynamicModule {
+    return { module: ConfigModule, providers: [{ provide: CONFIG, useValue: config }], exports: [CONFIG] };
+  }
+}

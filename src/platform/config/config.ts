@@ -1,0 +1,56 @@
+import { schema } from './schema';
+import type { Variable } from './variables';
+
+type Schema = typeof schema;
+type ValueOf<V> = V extends { read(text: string): infer T } ? T : never;
+
+/** The service's configuration, parsed once at boot. Variables with a default are always set. */
+export type Config = {
+  readonly [K in keyof Schema]: Schema[K] extends { fallback: string } ? ValueOf<Schema[K]> : ValueOf<Schema[K]> | undefined;
+};
+
+/** Every fault of the environment, one line each; the process ends with it. */
+export class ConfigError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`The configuration is wrong:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * Reads and cross-checks the configuration. An empty variable counts as left out.
+ * @throws ConfigError naming every variable that is wrong.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv): Config {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries(schema) as [string, Variable<unknown>][]) {
+    const given = env[name];
+    const text = given === undefined || given === '' ? variable.fallback : given;
+    if (text === undefined) continue;
+    try {
+      values[name] = variable.read(text);
+    } catch (error) {
+      faults.push(`${name} ${(error as Error).message}`);
+    }
+  }
+  const config = values as Config;
+  if (faults.length === 0) faults.push(...crossCheck(config));
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+function crossCheck(config: Config): string[] {
+  const faults: string[] = [];
+  if (config.SESSION_EXPIRE_DAYS < config.REFRESH_TOKEN_EXPIRE_DAYS) {
+    faults.push('SESSION_EXPIRE_DAYS must not be shorter than REFRESH_TOKEN_EXPIRE_DAYS');
+  }
+  return faults;
+}
+
+/** The value of a variable that this process cannot do without. @throws ConfigError when it is not set. */
+export function required<K extends keyof Config>(config: Config, name: K): NonNullable<Config[K]> {
+  const value = config[name];
+  if (value === undefined) throw new ConfigError([`${name} is required`]);
+  return value as NonNullable<Config[K]>;
+}

@@ -1,0 +1,134 @@
+import { choice, duration, flag, integer, list, text, url } from './variables';
+
+function origin(value: string): void {
+  if (!URL.canParse(value) || new URL(value).origin !== value) {
+    throw new Error(`must list origins such as https://app.example.com, and '${value}' is none`);
+  }
+}
+
+function proxies(value: string): void {
+  if (!/^(true|false|\d{1,2}|[0-9a-fA-F.:/, ]+)$/.test(value)) {
+    throw new Error('must be true, false, a number of hops, or a list of addresses and CIDR ranges');
+  }
+}
+
+/** Every environment variable of the service: the one place where they are named, typed, defaulted and documented. */
+export const schema = {
+  PORT: integer({ min: 0, max: 65535, fallback: 3000, doc: 'Port of the HTTP API; 0 takes a free one.' }),
+  HOST: text({ fallback: '127.0.0.1', doc: 'Address to listen on; `0.0.0.0` in a container.' }),
+  DATA_DIR: text({
+    fallback: './.data',
+    doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
+  }),
+  DATABASE_URL: url({
+    schemes: ['postgres', 'postgresql'],
+    secret: true,
+    doc: 'PostgreSQL 15 or newer. Left out, `npm start` runs an embedded one; the other roles need it.',
+  }),
+  MIGRATION_DATABASE_URL: url({
+    schemes: ['postgres', 'postgresql'],
+    secret: true,
+    doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
+  }),
+  DIRECT_DATABASE_URL: url({
+    schemes: ['postgres', 'postgresql'],
+    secret: true,
+    doc: 'Bypasses a transaction pooler for what needs a session of its own (default: `DATABASE_URL`).',
+  }),
+  DB_POOL_SIZE: integer({
+    min: 4,
+    max: 500,
+    fallback: 20,
+    doc: 'Connections one process opens at most: 2 for reads and 6 for one-flight writes are pipelined, the rest a pool.',
+  }),
+  DB_PREPARED_STATEMENTS: flag({
+    fallback: true,
+    doc: 'Named prepared statements; `false` behind a PgBouncer older than 1.21 or without `max_prepared_statements`.',
+  }),
+  DB_STATEMENT_TIMEOUT: duration({
+    min: '100ms',
+    max: '10m',
+    fallback: '15s',
+    doc: 'Longest a statement may run before it is cancelled (503).',
+  }),
+  REDIS_URL: url({
+    schemes: ['redis', 'rediss'],
+    secret: true,
+    doc: 'Redis 6.2 or newer: shares rate limits between processes. Left out, each process counts for itself.',
+  }),
+  JWT_SECRET: text({
+    secret: true,
+    check(value) {
+      if (Buffer.byteLength(value) < 32) throw new Error('must have at least 32 bytes');
+    },
+    doc: 'Signs access tokens (HS256) and derives the keys of cursors and refresh tokens; at least 32 bytes. `npm start` makes one.',
+  }),
+  JWT_ISSUER: text({ fallback: 'orders-saas-api', doc: '`iss` of access tokens.' }),
+  JWT_AUDIENCE: text({ fallback: 'orders-saas-api', doc: '`aud` of access tokens.' }),
+  ACCESS_TOKEN_EXPIRE_MINUTES: integer({ min: 1, max: 1440, fallback: 15, doc: 'Life of an access token.' }),
+  REFRESH_TOKEN_EXPIRE_DAYS: integer({
+    min: 1,
+    max: 365,
+    fallback: 30,
+    doc: 'Life of a refresh token: a session that is idle for longer ends.',
+  }),
+  SESSION_EXPIRE_DAYS: integer({
+    min: 1,
+    max: 3650,
+    fallback: 365,
+    doc: 'Life of a session however often it is refreshed.',
+  }),
+  ALLOWED_ORIGINS: list({
+    fallback: 'http://localhost:3000',
+    check: origin,
+    doc: 'Origins of browsers that may call the API with credentials (CORS), comma-separated.',
+  }),
+  TRUST_PROXY: text({
+    fallback: 'false',
+    check: proxies,
+    doc: "Whose `X-Forwarded-For` to believe: `true`, a number of hops, or the proxies' addresses.",
+  }),
+  RATE_LIMIT_ENABLED: flag({ fallback: true, doc: '`false` turns the request limits off (never those of sign-in).' }),
+  RATE_LIMIT_TENANT_PER_SECOND: integer({
+    min: 1,
+    max: 1_000_000,
+    fallback: 200,
+    doc: 'Requests a second of one tenant, sustained.',
+  }),
+  RATE_LIMIT_TENANT_BURST: integer({
+    min: 1,
+    max: 10_000_000,
+    fallback: 1000,
+    doc: 'Requests of one tenant at once.',
+  }),
+  RATE_LIMIT_ADDRESS_PER_MINUTE: integer({
+    min: 1,
+    max: 10_000_000,
+    fallback: 600,
+    doc: 'Requests a minute of one address on routes without a credential.',
+  }),
+  RATE_LIMIT_SIGN_IN_FREE: integer({
+    min: 1,
+    max: 1000,
+    fallback: 10,
+    doc: 'Failed sign-ins of one account before pauses begin.',
+  }),
+  RATE_LIMIT_SIGN_IN_ADDRESS: integer({
+    min: 1,
+    max: 100_000,
+    fallback: 60,
+    doc: 'Failed sign-ins of one address in 15 minutes.',
+  }),
+  DOCS_ENABLED: flag({ fallback: true, doc: 'Serves `/docs` and `/openapi.json`, `/openapi.yaml`.' }),
+  LOG_LEVEL: choice({
+    values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    fallback: 'info',
+    doc: 'Least severity that is logged.',
+  }),
+  SHUTDOWN_TIMEOUT: duration({
+    min: '1s',
+    max: '10m',
+    fallback: '20s',
+    doc: 'How long requests in flight may take to finish after SIGTERM.',
+  }),
+} as const;

@@ -1,0 +1,137 @@
+/**
+ * The grammar of one environment variable. A {@link Variable} knows its name's type, default and documentation, and
+ * how to read a text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
+ */
+
+/** How one environment variable is read and documented. */
+export interface Variable<T> {
+  /** What the README's table says of it. */
+  doc: string;
+  /** The default as text, or undefined where leaving it out means "not set". */
+  fallback?: string;
+  /** Never printed: `admin config` and logs mask it. */
+  secret?: boolean;
+  /** Reads a non-empty text; throws an Error whose message completes "NAME …". */
+  read(text: string): T;
+}
+
+/** A variable that is always set, by its default where the environment has none. */
+export type Defaulted<T> = Variable<T> & { fallback: string };
+
+const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A whole number in a range. */
+export function integer(options: { min: number; max: number; fallback: number; doc: string }): Defaulted<number> {
+  return {
+    doc: options.doc,
+    fallback: String(options.fallback),
+    read(text) {
+      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
+      if (!(value >= options.min && value <= options.max)) {
+        throw new Error(`must be a whole number from ${options.min} to ${options.max}`);
+      }
+      return value;
+    },
+  };
+}
+
+/** `true` or `false`. */
+export function flag(options: { fallback: boolean; doc: string }): Defaulted<boolean> {
+  return {
+    doc: options.doc,
+    fallback: String(options.fallback),
+    read(text) {
+      if (text !== 'true' && text !== 'false') throw new Error('must be true or false');
+      return text === 'true';
+    },
+  };
+}
+
+/** One of a few words. */
+export function choice<const T extends string>(options: {
+  values: readonly T[];
+  fallback: T;
+  doc: string;
+}): Defaulted<T> {
+  return {
+    doc: options.doc,
+    fallback: options.fallback,
+    read(text) {
+      const value = options.values.find((candidate) => candidate === text);
+      if (value === undefined) throw new Error(`must be one of ${options.values.join(', ')}`);
+      return value;
+    },
+  };
+}
+
+/** A duration (`200ms`, `15s`, `5m`, `2h`, `1d`) in milliseconds. */
+export function duration(options: { min: string; max: string; fallback: string; doc: string }): Defaulted<number> {
+  const parse = (text: string): number => {
+    const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+    return match ? Number(match[1]) * (DURATION_UNITS[match[2] as string] as number) : NaN;
+  };
+  return {
+    doc: options.doc,
+    fallback: options.fallback,
+    read(text) {
+      const value = parse(text);
+      if (!(value >= parse(options.min) && value <= parse(options.max))) {
+        throw new Error(`must be a duration from ${options.min} to ${options.max}, such as ${options.fallback}`);
+      }
+      return value;
+    },
+  };
+}
+
+/** Free text, checked by `check` where given. */
+export function text(options: { doc: string; secret?: boolean; check?: (text: string) => void }): Variable<string>;
+export function text(options: {
+  doc: string;
+  fallback: string;
+  secret?: boolean;
+  check?: (text: string) => void;
+}): Defaulted<string>;
+export function text(options: {
+  doc: string;
+  fallback?: string;
+  secret?: boolean;
+  check?: (text: string) => void;
+}): Variable<string> {
+  return {
+    doc: options.doc,
+    fallback: options.fallback,
+    secret: options.secret,
+    read(value) {
+      options.check?.(value);
+      return value;
+    },
+  };
+}
+
+/** A URL with one of the given schemes, kept as text. */
+export function url(options: { schemes: string[]; doc: string; secret?: boolean }): Variable<string> {
+  return text({
+    doc: options.doc,
+    secret: options.secret,
+    check(value) {
+      const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : '';
+      if (!options.schemes.includes(scheme)) throw new Error(`must be a URL that starts with ${options.schemes[0]}://`);
+    },
+  });
+}
+
+/** A comma-separated list of texts; the empty text is the empty list. */
+export function list(options: { doc: string; fallback: string; check?: (item: string) => void }): Defaulted<string[]> {
+  return {
+    doc: options.doc,
+    fallback: options.fallback,
+    read(value) {
+      const items = value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
+      for (const item of items) options.check?.(item);
+      return items;
+    },
+  };
+}

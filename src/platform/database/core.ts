@@ -1,0 +1,151 @@
+import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import type { ClientConfig, PoolClient, QueryConfig } from 'pg';
+import { type Config, required } from '../config/config';
+import { translateDatabaseError } from './errors';
+import { Pipeline } from './pipeline';
+import { type RoleName, ROLES } from './roles';
+import type { Row, Statement } from './statement';
+
+const READ_LANES = 2;
+const WRITE_LANES = 6;
+
+/**
+ * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
+ * transactions that hold a connection while they think. Only `platform/database` sees it; features are handed
+ * transactions that are bound to a tenant.
+ */
+export class Core {
+  readonly dataSource: DataSource;
+  private readonly reads: Pipeline;
+  private readonly writes: Pipeline;
+  private readonly preparedStatements: boolean;
+  private readonly statementTimeout: number;
+  private loggedInAs = '';
+
+  constructor(config: Config, entities: EntityTarget<ObjectLiteral>[], onError: (error: Error) => void) {
+    const connectionString = required(config, 'DATABASE_URL');
+    const connection: ClientConfig = { connectionString, application_name: 'orders-saas-api' };
+    const shared = {
+      connection,
+      preparedStatements: config.DB_PREPARED_STATEMENTS,
+      deadline: config.DB_STATEMENT_TIMEOUT + 5_000,
+      onError,
+    };
+    // A small allowance is shared out in the same proportions, and at least two are left for the pool.
+    const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
+    const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
+    this.preparedStatements = config.DB_PREPARED_STATEMENTS;
+    this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    this.reads = new Pipeline({ ...shared, lanes: readLanes });
+    this.writes = new Pipeline({ ...shared, lanes: writeLanes });
+    this.dataSource = new DataSource({
+      type: 'postgres',
+      url: connectionString,
+      entities: entities as never,
+      synchronize: false,
+      installExtensions: false,
+      logging: false,
+      poolErrorHandler: onError,
+      extra: {
+        max: config.DB_POOL_SIZE - writeLanes - readLanes,
+        pipeline: true,
+        keepAlive: true,
+        connectionTimeoutMillis: 5_000,
+        idleTimeoutMillis: 30_000,
+        query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
+        application_name: 'orders-saas-api',
+      },
+    });
+  }
+
+  get driver(): PostgresDriver {
+    return this.dataSource.driver as PostgresDriver;
+  }
+
+  /** Opens the connections. @throws Unavailable when the database cannot be reached. */
+  async connect(): Promise<void> {
+    try {
+      await this.dataSource.initialize();
+      const rows = await this.dataSource.query<{ name: string }[]>('select session_user as name');
+      this.loggedInAs = rows[0]?.name ?? '';
+      await Promise.all([this.reads.connect(), this.writes.connect()]);
+    } catch (error) {
+      await this.close();
+      throw translateDatabaseError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.reads.close(), this.writes.close()]);
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /**
+   * The simple query that begins a transaction as `role` with the given settings. The role is set unless the login
+   * is that very role: a login that owns the tables or bypasses row-level security must not keep its powers here.
+   */
+  prologue(role: RoleName, settings: readonly string[], readOnly = false): string {
+    const parts = [readOnly ? 'BEGIN READ ONLY' : 'BEGIN'];
+    if (this.loggedInAs !== ROLES.service) parts.push(`SET LOCAL statement_timeout=${this.statementTimeout}`);
+    if (this.loggedInAs !== role) parts.push(`SET LOCAL ROLE ${role}`);
+    parts.push(...settings);
+    return parts.join(';');
+  }
+
+  /**
+   * Whether a statement whose prologue failed can do no harm: the login then is a role that sees nothing without a
+   * tenant. Otherwise (one URL, of an owner or superuser) nothing is sent before the prologue was answered.
+   */
+  get failsClosed(): boolean {
+    return this.loggedInAs === ROLES.service;
+  }
+
+  /** One read-only statement in one round trip. */
+  async read<R extends Row>(prologue: string, statement: Statement): Promise<R[]> {
+    const [rows] = this.failsClosed
+      ? await this.reads.flight(prologue, [statement])
+      : await this.stepwise(prologue, [statement]);
+    return rows as R[];
+  }
+
+  /** Statements that write, in one transaction and one round trip. */
+  async write(prologue: string, statements: readonly Statement[]): Promise<void> {
+    await (this.failsClosed ? this.writes.flight(prologue, statements) : this.stepwise(prologue, statements));
+  }
+
+  private async stepwise(prologue: string, statements: readonly Statement[]): Promise<Row[][]> {
+    const [client, release] = await this.acquire();
+    try {
+      await client.query(prologue);
+      const results: Row[][] = [];
+      for (const statement of statements) results.push((await client.query<Row>(this.toQuery(statement))).rows);
+      await client.query('COMMIT');
+      release();
+      return results;
+    } catch (error) {
+      await client.query('ROLLBACK').then(
+        () => release(),
+        () => release(true),
+      );
+      throw translateDatabaseError(error);
+    }
+  }
+
+  /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
+  async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    try {
+      return (await this.driver.obtainMasterConnection()) as [PoolClient, (error?: Error | boolean) => void];
+    } catch (error) {
+      throw translateDatabaseError(error);
+    }
+  }
+
+  toQuery(statement: Statement): QueryConfig {
+    return {
+      name: this.preparedStatements ? statement.name : undefined,
+      text: statement.text,
+      values: statement.values as unknown[],
+    };
+  }
+}

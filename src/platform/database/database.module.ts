@@ -1,0 +1,49 @@
+/**
+ * The database as features see it. Nouns: a *transaction* is bound to a scope by its BEGIN; the *tenant database*
+ * gives out those of one tenant, the *sign-in* and *janitor* databases those of two narrow roles. What must always
+ * hold: no statement runs outside such a transaction, and the role that serves requests cannot see a row without a
+ * tenant. `core.ts` owns the connections and is exported to nobody.
+ */
+import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { EntityTarget, ObjectLiteral } from 'typeorm';
+import type { Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { LOGGER } from '../observability/logger.module';
+import { Core } from './core';
+import { DatabaseHealth } from './health';
+import { JanitorDatabase, SignInDatabase } from './role-databases';
+import { TenantDatabase } from './tenant-database';
+
+@Global()
+@Module({})
+export class DatabaseModule implements OnApplicationShutdown {
+  constructor(@Inject(Core) private readonly core: Core) {}
+
+  /** The module, with the entities that repositories are asked for. */
+  static with(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
+    return {
+      module: DatabaseModule,
+      providers: [
+        {
+          provide: Core,
+          inject: [CONFIG, LOGGER],
+          useFactory: async (config: Config, logger: Logger) => {
+            const core = new Core(config, entities, (error) => logger.warn({ err: error }, 'database connection lost'));
+            await core.connect();
+            return core;
+          },
+        },
+        TenantDatabase,
+        SignInDatabase,
+        JanitorDatabase,
+        DatabaseHealth,
+      ],
+      exports: [TenantDatabase, SignInDatabase, JanitorDatabase, DatabaseHealth],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.core.close();
+  }
+}

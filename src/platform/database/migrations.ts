@@ -1,0 +1,122 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { DataSource, type MigrationInterface } from 'typeorm';
+import { ROLES } from './roles';
+
+type MigrationClass = new () => MigrationInterface;
+
+/** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
+const MIGRATION_LOCK = 7_263_540_119;
+const FOLDER = join(__dirname, '..', '..', '..', 'migrations');
+
+/** Where the migrations connect, and what the service's login needs. */
+export interface MigrateOptions {
+  /** The owner of the tables. */
+  migrationUrl: string;
+  /** The service's own login; where it differs from the owner it is made or altered to be just that. */
+  serviceUrl: string;
+  /** Applied to the service's role, milliseconds. */
+  statementTimeout: number;
+}
+
+/** All migrations of this build, oldest first. */
+export function migrationClasses(): MigrationClass[] {
+  return readdirSync(FOLDER)
+    .filter((file) => /^\d+-[a-z0-9-]+\.(js|ts)$/.test(file))
+    .sort()
+    .flatMap((file) => {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- the folder is the list
+      return Object.values(require(join(FOLDER, file)) as Record<string, MigrationClass>);
+    });
+}
+
+/** The names of this build's migrations that TypeORM writes into its table. */
+export function migrationNames(): string[] {
+  return migrationClasses().map((migration) => migration.name);
+}
+
+/**
+ * Applies what is pending, each migration in a transaction of its own, under an advisory lock, and sees that the
+ * service's roles and login are as they must be.
+ * @returns the names of the migrations that were applied
+ */
+export async function migrate(options: MigrateOptions): Promise<string[]> {
+  const lock = new Client({ connectionString: options.migrationUrl, application_name: 'orders-saas-api migrate' });
+  await lock.connect();
+  try {
+    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const dataSource = ownersDataSource(options.migrationUrl);
+    await dataSource.initialize();
+    try {
+      const applied = await dataSource.runMigrations({ transaction: 'each' });
+      await ensureLogin(lock, options);
+      return applied.map((migration) => migration.name);
+    } finally {
+      await dataSource.destroy();
+    }
+  } finally {
+    await lock.end();
+  }
+}
+
+/** Undoes the newest migration. */
+export async function revertLast(migrationUrl: string): Promise<void> {
+  const dataSource = ownersDataSource(migrationUrl);
+  await dataSource.initialize();
+  try {
+    await dataSource.undoLastMigration({ transaction: 'each' });
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+function ownersDataSource(url: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    migrations: migrationClasses(),
+    migrationsTableName: 'migrations',
+    installExtensions: false,
+    poolSize: 2,
+    logging: ['error'],
+  });
+}
+
+/**
+ * The service's login is `app_service` itself, or a role that may become it with SET ROLE. It gets its password from
+ * the service's URL, never inherits (so that it has one role's rights at a time), and has bounded patience.
+ */
+async function ensureLogin(client: Client, options: MigrateOptions): Promise<void> {
+  const service = new URL(options.serviceUrl);
+  const { rows: me } = await client.query<{ name: string; superuser: boolean }>(
+    'select rolname as name, rolsuper as superuser from pg_roles where rolname = current_user',
+  );
+  const owner = me[0] as { name: string; superuser: boolean };
+  const login = decodeURIComponent(service.username) || owner.name;
+  // Two migrations of two databases in one cluster may come here at once; roles belong to the cluster.
+  await client.query('begin');
+  try {
+    await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await client.query(`grant select on migrations to ${ROLES.service}`);
+    const name = client.escapeIdentifier(login);
+    if (login === owner.name) {
+      // The service will log in as the owner and take on its own role in each transaction.
+      if (!owner.superuser) await client.query(`grant ${Object.values(ROLES).join(', ')} to ${name}`);
+    } else {
+      const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
+      const password = client.escapeLiteral(decodeURIComponent(service.password));
+      if (rows.length === 0) await client.query(`create role ${name} login noinherit password ${password}`);
+      else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit password ${password}`);
+      const others = Object.values(ROLES).filter((role) => role !== login);
+      await client.query(`grant ${others.join(', ')} to ${name}`);
+      await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
+      await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
+      await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
+    }
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * The roles that requests and background work run as. None owns a table or bypasses row-level security; what each
+ * may see is in the policies of the migrations, and the few that see more than one tenant's rows are listed in
+ * `test/golden/tenancy-exceptions.json`.
+ */
+export const ROLES = {
+  /** Serves requests: sees the rows of the tenant in `app.tenant_id` and nothing else. */
+  service: 'app_service',
+  /** Runs before a tenant is known: users by e-mail address, memberships of the user in `app.user_id`. */
+  signIn: 'app_sign_in',
+  /** Deletes what has expired, of every tenant, and can read nothing else. */
+  janitor: 'app_janitor',
+} as const;
+
+export type RoleName = (typeof ROLES)[keyof typeof ROLES];

@@ -1,0 +1,77 @@
+import { Injectable } from '@nestjs/common';
+import { Core } from './core';
+import { ROLES } from './roles';
+import { type Row, type Statement, uuidLiteral } from './statement';
+import { Transaction } from './transaction';
+
+/** Whose rows may be touched. A `Caller` is one. */
+export interface TenantScope {
+  readonly tenantId: string;
+}
+
+/** What a service needs to run a transaction: the database, or a transaction already under way. */
+export interface TransactionRunner {
+  transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;
+}
+
+/**
+ * A transaction that sees one tenant's rows and no others: its BEGIN sets `app.tenant_id`, and the policies of every
+ * table compare with it. Statements name the tenant as well, for the planner (and for Citus, to find the shard).
+ */
+export class TenantTransaction extends Transaction implements TransactionRunner {
+  constructor(
+    core: Core,
+    prologue: string,
+    readonly tenantId: string,
+  ) {
+    super(core, prologue);
+  }
+
+  /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
+  transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
+    if (scope.tenantId !== this.tenantId) {
+      return Promise.reject(new Error('a transaction of one tenant cannot contain one of another'));
+    }
+    return work(this);
+  }
+}
+
+/** The only way from a feature to a tenant's rows. */
+@Injectable()
+export class TenantDatabase implements TransactionRunner {
+  constructor(private readonly core: Core) {}
+
+  /** One statement that reads, in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
+  read<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    return this.core.read<R>(this.prologue(scope, true), statement);
+  }
+
+  /**
+   * Runs `work` in a transaction and commits when it resolves; everything is undone when it rejects.
+   * @throws Unavailable when the database cannot be reached or refuses for now
+   */
+  async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
+    return runTransaction(new TenantTransaction(this.core, this.prologue(scope, false), scope.tenantId), work);
+  }
+
+  private prologue(scope: TenantScope, readOnly: boolean): string {
+    return this.core.prologue(
+      ROLES.service,
+      [`SET LOCAL app.tenant_id=${uuidLiteral(scope.tenantId)}`],
+      readOnly,
+    );
+  }
+}
+
+/** Commits what `work` did when it resolves, undoes it when it rejects. */
+export async function runTransaction<X extends Transaction, T>(tx: X, work: (tx: X) => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await work(tx);
+  } catch (error) {
+    await tx.rollback();
+    throw error;
+  }
+  await tx.commit();
+  return result;
+}

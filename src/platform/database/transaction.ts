@@ -1,0 +1,108 @@
+import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
+import type { PoolClient, QueryResult } from 'pg';
+import { translateDatabaseError } from './errors';
+import type { Core } from './core';
+import { BoundQueryRunner } from './query-runner';
+import type { Row, Statement } from './statement';
+
+/**
+ * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
+ *
+ * It opens when it is first asked something, with its BEGIN in the same round trip as the question. Statements given
+ * to {@link defer} are sent together with the COMMIT; a transaction of nothing else never holds a connection of its
+ * own: it is written to a shared one in a single flight.
+ */
+export class Transaction {
+  private client?: PoolClient;
+  private release?: (error?: Error | boolean) => void;
+  private opening?: Promise<PoolClient>;
+  private manager?: EntityManager;
+  private readonly deferred: Statement[] = [];
+  private ended = false;
+
+  constructor(
+    private readonly core: Core,
+    private readonly prologue: string,
+  ) {}
+
+  /** Runs a statement now and gives its rows. */
+  async query<R extends Row = Row>(statement: Statement): Promise<R[]> {
+    try {
+      const client = this.client ?? (await this.open());
+      const result = await client.query<R>(this.core.toQuery(statement));
+      return result.rows;
+    } catch (error) {
+      throw translateDatabaseError(error);
+    }
+  }
+
+  /**
+   * Leaves a statement to be sent with the COMMIT, in the order given. Its rows are not seen; if it fails, the whole
+   * transaction fails with its error and nothing of it is kept.
+   */
+  defer(statement: Statement): void {
+    if (this.ended) throw new Error('the transaction has ended');
+    this.deferred.push(statement);
+  }
+
+  /** The repository of an entity on this transaction's connection. */
+  repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
+    this.manager ??= this.core.dataSource.createEntityManager(
+      new BoundQueryRunner(this.core.driver, () => this.open()),
+    );
+    return this.manager.getRepository(entity);
+  }
+
+  /** For the runner alone: sends what was deferred and commits. */
+  async commit(): Promise<void> {
+    this.ended = true;
+    if (!this.opening) {
+      if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
+      return;
+    }
+    const client = await this.opening;
+    const answers = await Promise.allSettled([
+      ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
+      client.query('COMMIT') as Promise<QueryResult>,
+    ]);
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    const last = answers[answers.length - 1];
+    const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
+    const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
+    // Without an answer to COMMIT the connection's state is unknown: it is not used again.
+    this.release?.(command === undefined ? true : undefined);
+    if (error) throw translateDatabaseError(error);
+  }
+
+  /** For the runner alone: undoes everything. Never throws. */
+  async rollback(): Promise<void> {
+    this.ended = true;
+    if (!this.opening) return;
+    try {
+      // Where BEGIN itself was refused, the connection is asked to roll back all the same, or given up.
+      const client = await this.opening;
+      await client.query('ROLLBACK');
+      this.release?.();
+    } catch {
+      this.release?.(true);
+    }
+  }
+
+  private open(): Promise<PoolClient> {
+    if (this.ended) return Promise.reject(new Error('the transaction has ended'));
+    this.opening ??= this.begin();
+    return this.opening;
+  }
+
+  private async begin(): Promise<PoolClient> {
+    const [client, release] = await this.core.acquire();
+    const begun = client.query(this.prologue);
+    // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
+    // fails, that statement fails too, with an error that says less: hence this one is kept from going unhandled.
+    begun.catch(() => undefined);
+    this.release = release;
+    if (!this.core.failsClosed) await begun;
+    this.client = client;
+    return client;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * One error type for everything a caller may be told, with two texts: what the caller reads (`message`) and what
+ * only the log keeps (`internal`). Services throw these; `platform/http/problem.filter.ts` alone turns them into
+ * `application/problem+json` (RFC 9457).
+ */
+
+/** Problem slugs of the HTTP contract and the status each one has. */
+export const PROBLEM_STATUS = {
+  malformed_request: 400,
+  invalid_cursor: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  not_acceptable: 406,
+  conflict: 409,
+  idempotency_in_progress: 409,
+  version_conflict: 412,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  validation_error: 422,
+  business_rule_violation: 422,
+  idempotency_key_reused: 422,
+  rate_limited: 429,
+  internal_error: 500,
+  unavailable: 503,
+} as const;
+
+/** A problem's slug, the `type` of its document. */
+export type ProblemCode = keyof typeof PROBLEM_STATUS;
+
+/** One fault in the input: a dotted path (`items.0.quantity`), a sentence, a stable code (`min`). */
+export interface FieldFault {
+  field: string;
+  message: string;
+  code: string;
+}
+
+/** What an {@link AppError} may carry beside its texts. */
+export interface AppErrorOptions {
+  /** Kept in the log only. */
+  internal?: string;
+  cause?: unknown;
+  errors?: FieldFault[];
+  /** Extra response headers (`Retry-After`, `Allow`, `WWW-Authenticate`). */
+  headers?: Record<string, string>;
+}
+
+/** A refusal or failure with a public text; see the file's head. */
+export class AppError extends Error {
+  readonly internal?: string;
+  readonly errors?: FieldFault[];
+  readonly headers?: Record<string, string>;
+
+  constructor(
+    readonly code: ProblemCode,
+    readonly publicMessage: string,
+    options: AppErrorOptions = {},
+  ) {
+    super(publicMessage, { cause: options.cause });
+    this.name = new.target.name;
+    this.internal = options.internal;
+    this.errors = options.errors;
+    this.headers = options.headers;
+  }
+
+  get status(): number {
+    return PROBLEM_STATUS[this.code];
+  }
+}
+
+/** The request's syntax is wrong (400). */
+export class MalformedRequest extends AppError {
+  constructor(message: string, options?: AppErrorOptions) {
+    super('malformed_request', message, options);
+  }
+}
+
+/** The input was understood and is refused (422), with every fault at once. */
+export class ValidationFailed extends AppError {
+  constructor(errors: FieldFault[]) {
+    super('validation_error', 'The request has invalid fields; see errors.', { errors });
+  }
+}
+
+/** No credential, or none that counts (401). `reason` stays in the log. */
+export class Unauthorized extends AppError {
+  constructor(message = 'A valid credential is required.', options: AppErrorOptions & { invalidToken?: boolean } = {}) {
+    super('unauthorized', message, {
+      ...options,
+      headers: { 'WWW-Authenticate': options.invalidToken ? 'Bearer error="invalid_token"' : 'Bearer' },
+    });
+  }
+}
+
+/** The caller is known and may not do this (403). */
+export class Forbidden extends AppError {
+  constructor(message: string) {
+    super('forbidden', message);
+  }
+}
+
+/** The resource does not exist, or is another tenant's, which is the same answer (404). */
+export class NotFound extends AppError {
+  constructor(resource: string, id: string) {
+    super('not_found', `${resource} '${id.slice(0, 64)}' not found`);
+  }
+}
+
+/** The state of the service contradicts the request (409). */
+export class Conflict extends AppError {
+  constructor(message: string) {
+    super('conflict', message);
+  }
+}
+
+/** `If-Match` names another version than the resource has (412). */
+export class VersionConflict extends AppError {
+  constructor() {
+    super('version_conflict', 'The resource has changed since the version named in If-Match.');
+  }
+}
+
+/** Too many requests (429); `retryAfterSeconds` is rounded up to whole seconds. */
+export class RateLimited extends AppError {
+  constructor(message: string, retryAfterSeconds: number, headers: Record<string, string> = {}) {
+    super('rate_limited', message, {
+      headers: { ...headers, 'Retry-After': String(Math.max(1, Math.ceil(retryAfterSeconds))) },
+    });
+  }
+}
+
+/** Something the service needs is not there now; the caller may try again (503). */
+export class Unavailable extends AppError {
+  constructor(internal: string, options: AppErrorOptions = {}) {
+    super('unavailable', 'The service is temporarily unavailable; try again.', {
+      ...options,
+      internal,
+      headers: { 'Retry-After': '1' },
+    });
+  }
+}

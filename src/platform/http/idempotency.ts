@@ -1,0 +1,143 @@
+import { createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
+import { AppError, ValidationFailed } from '../errors';
+import type { Caller } from './caller';
+import { digest } from './pagination';
+
+const LIFETIME_MS = 24 * 60 * 60 * 1000;
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** An answer as it goes out, and as it is stored: replayed byte for byte. */
+export interface Answer {
+  status: number;
+  /** `Location`, `ETag`: what belongs to the answer itself. */
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** What the caller asked to be done only once. */
+export interface IdempotentRequest {
+  key: string;
+  /** SHA-256 of method, path and body: another request under the same key is refused. */
+  hash: Buffer;
+}
+
+/** The request's `Idempotency-Key`, checked, or undefined. */
+export const Idempotent = createParamDecorator((_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
+  const request = context.switchToHttp().getRequest<FastifyRequest>();
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || !KEY.test(key)) {
+    throw new ValidationFailed([
+      { field: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters', code: 'idempotency_key' },
+    ]);
+  }
+  const path = request.routeOptions.url ?? request.url;
+  return { key, hash: digest(request.method, path, JSON.stringify(request.params), JSON.stringify(request.body ?? null)) };
+});
+
+/** Sends an answer that was made, or replayed, by {@link Idempotency.transaction}. */
+export function sendAnswer(reply: FastifyReply, answer: Answer): void {
+  void reply
+    .status(answer.status)
+    .headers(answer.headers)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(answer.body);
+}
+
+interface StoredAnswer extends Record<string, unknown> {
+  request_hash: Buffer;
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/**
+ * Runs a request once per key: the answer is stored in the transaction that did the work, so there is never one
+ * without the other. Keys are per tenant and caller. A second request waits for nobody: while the first one runs it
+ * is told so (409), by a lock that lives exactly as long as the first one's transaction.
+ */
+@Injectable()
+export class Idempotency {
+  constructor(private readonly database: TenantDatabase) {}
+
+  /**
+   * Runs `work` in a transaction of the caller's tenant; with a key, at most once.
+   * @throws AppError `idempotency_in_progress`, `idempotency_key_reused`; whatever `work` throws leaves the key free
+   */
+  transaction(
+    caller: Caller,
+    request: IdempotentRequest | undefined,
+    work: (tx: TenantTransaction) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.database.transaction(caller, async (tx) => {
+      if (!request) return work(tx);
+      const stored = await this.claim(tx, caller, request);
+      if (stored) return { ...stored, headers: { ...stored.headers, 'Idempotency-Replayed': 'true' } };
+      const answer = await work(tx);
+      this.keep(tx, caller, request, answer);
+      return answer;
+    });
+  }
+
+  private async claim(tx: TenantTransaction, caller: Caller, request: IdempotentRequest): Promise<Answer | undefined> {
+    const who = nameOf(caller);
+    // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
+    // lock's last holder committed.
+    const [[lock], [stored]] = await Promise.all([
+      tx.query<{ locked: boolean }>({
+        name: 'idempotency_lock',
+        text: `select pg_try_advisory_xact_lock(hashtextextended($1, 7)) as locked`,
+        values: [JSON.stringify([caller.tenantId, who, request.key])],
+      }),
+      tx.query<StoredAnswer>({
+        name: 'idempotency_find',
+        text: `select request_hash, status, headers, body from idempotency_keys
+                where tenant_id = $1 and caller = $2 and key = $3 and expires_at > $4`,
+        values: [caller.tenantId, who, request.key, new Date()],
+      }),
+    ]);
+    if (!lock?.locked) {
+      throw new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key is still running.', {
+        headers: { 'Retry-After': '1' },
+      });
+    }
+    if (!stored) return undefined;
+    if (!stored.request_hash.equals(request.hash)) {
+      throw new AppError(
+        'idempotency_key_reused',
+        'This Idempotency-Key was used for another request; use a new key for a new request.',
+      );
+    }
+    return { status: stored.status, headers: stored.headers, body: stored.body };
+  }
+
+  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: Answer): void {
+    const now = new Date();
+    tx.defer({
+      name: 'idempotency_keep',
+      text: `insert into idempotency_keys
+               (tenant_id, caller, key, request_hash, status, headers, body, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             on conflict (tenant_id, caller, key) do update set
+               request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+               body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+      values: [
+        caller.tenantId,
+        nameOf(caller),
+        request.key,
+        request.hash,
+        answer.status,
+        JSON.stringify(answer.headers),
+        answer.body,
+        now,
+        new Date(now.getTime() + LIFETIME_MS),
+      ],
+    });
+  }
+}
+
+function nameOf(caller: Caller): string {
+  return `${caller.actor.type}:${caller.actor.id}`;
+}

@@ -1,0 +1,91 @@
+import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
+import { plainToInstance } from 'class-transformer';
+import { type ValidationError, validateSync } from 'class-validator';
+import { type FieldFault, MalformedRequest, ValidationFailed } from '../errors';
+import { type CrossChecked, knownFields } from './fields';
+
+type Constructor = new () => object;
+
+/** Faults of one request that are listed; the rest of a body that is wrong throughout says nothing new. */
+const MAX_FAULTS = 100;
+
+/**
+ * Checks bodies and queries against their DTO and reports every fault at once (422): unknown fields, fields that break
+ * a rule, and rules over several fields. Input that is bounded here costs bounded time: a list longer than its field
+ * takes is not looked into.
+ */
+@Injectable()
+export class RequestValidationPipe implements PipeTransform {
+  transform(value: unknown, metadata: ArgumentMetadata): unknown {
+    if (metadata.type !== 'body' && metadata.type !== 'query') return value;
+    const dto = metadata.metatype as Constructor | undefined;
+    if (!dto || (dto as unknown) === Object) return value;
+    if (metadata.type === 'body' && value === undefined) throw new MalformedRequest('A JSON body is required.');
+    if (!isObject(value)) {
+      throw new ValidationFailed([{ field: '', message: 'must be an object', code: 'is_object' }]);
+    }
+    const faults: FieldFault[] = [];
+    const known = strip(value, dto, '', faults);
+    const instance = plainToInstance(dto, known);
+    const errors = validateSync(instance, { stopAtFirstError: true, validationError: { target: false, value: false } });
+    for (const error of errors) flatten(error, '', faults);
+    const { crossCheck } = instance as Partial<CrossChecked>;
+    if (crossCheck) faults.push(...crossCheck.call(instance));
+    if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
+    return instance;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value with its known fields only; what is unknown becomes a fault. */
+function strip(value: Record<string, unknown>, dto: Constructor, path: string, faults: FieldFault[]): object {
+  const fields = fieldsOf(dto);
+  const result: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) {
+    const field = fields.get(name);
+    const at = path + name;
+    if (!field) {
+      if (faults.length < MAX_FAULTS) {
+        faults.push({ field: at.slice(0, 200), message: 'is not a field of this request', code: 'unknown_field' });
+      }
+      continue;
+    }
+    const inner = value[name];
+    result[name] = field.nested && Array.isArray(inner) ? stripList(inner, field.nested, at, faults) : inner;
+  }
+  return result;
+}
+
+function stripList(list: unknown[], nested: { type: Constructor; max: number }, path: string, faults: FieldFault[]): unknown[] {
+  // Too long is one fault, found by the list's own rule, and no reason to read what is in it.
+  if (list.length > nested.max) return new Array<object>(nested.max + 1).fill({});
+  return list.map((entry, index) => (isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : entry));
+}
+
+const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();
+
+function fieldsOf(dto: Constructor): ReturnType<typeof knownFields> {
+  let fields = cache.get(dto);
+  if (!fields) cache.set(dto, (fields = knownFields(dto)));
+  return fields;
+}
+
+function flatten(error: ValidationError, path: string, faults: FieldFault[]): void {
+  const field = path + error.property;
+  const constraints = Object.entries(error.constraints ?? {});
+  for (const [name, message] of constraints) faults.push({ field, message, code: codeOf(name) });
+  // A list that breaks its own rule (too long) is one fault, not one for each of its entries.
+  if (constraints.length === 0) for (const child of error.children ?? []) flatten(child, `${field}.`, faults);
+}
+
+function codeOf(constraint: string): string {
+  return constraint.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function unique(faults: FieldFault[]): FieldFault[] {
+  const seen = new Set<string>();
+  return faults.filter((fault) => !seen.has(fault.field) && seen.add(fault.field));
+}
