@@ -86,7 +86,7 @@ export class Sessions {
   }
 
   /** Ends the session of a refresh token, spent or not. @throws Unauthorized for a token that was never given out */
-  async end(token: string): Promise<string> {
+  async end(token: string): Promise<{ tenantId: string; sessionId: string }> {
     const { tenantId, hash } = this.parse(token);
     return this.database.transaction({ tenantId }, async (tx) => {
       const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(tenantId, hash));
@@ -94,7 +94,7 @@ export class Sessions {
       const now = new Date();
       tx.defer(queries.revokeSession(tenantId, row.session_id, now));
       tx.defer(queries.revokeRefreshTokens(tenantId, row.session_id, now));
-      return row.session_id;
+      return { tenantId, sessionId: row.session_id };
     });
   }
 

@@ -1,0 +1,53 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { AuthModule } from './auth/auth.module';
+import { User } from './auth/user.entity';
+import { Order } from './orders/order.entity';
+import { OrderItem } from './orders/order-item.entity';
+import { OrdersModule } from './orders/orders.module';
+import type { Config } from './platform/config/config';
+import { ConfigModule } from './platform/config/config.module';
+import { DatabaseModule } from './platform/database/database.module';
+import { HttpPlatformModule } from './platform/http/http.module';
+import { serveDocs } from './platform/http/openapi';
+import { API_PREFIX, createAdapter, prepareServer } from './platform/http/server';
+import { NestLogger } from './platform/observability/logger';
+import { LoggerModule } from './platform/observability/logger.module';
+import { Membership } from './tenants/membership.entity';
+import { Tenant } from './tenants/tenant.entity';
+
+/** The API process: every feature's controllers, and no queue processor. */
+@Module({})
+export class ApiModule {
+  static with(config: Config, logger: Logger): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [
+        ConfigModule.with(config),
+        LoggerModule.with(logger),
+        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem]),
+        HttpPlatformModule,
+        AuthModule,
+        OrdersModule,
+      ],
+    };
+  }
+}
+
+/**
+ * The API, ready to listen. @throws Unavailable when the database cannot be reached
+ */
+export async function createApi(config: Config, logger: Logger): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ApiModule.with(config, logger),
+    createAdapter(config, logger),
+    { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
+  );
+  app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
+  await prepareServer(app, config);
+  if (config.DOCS_ENABLED) serveDocs(app);
+  await app.init();
+  return app;
+}

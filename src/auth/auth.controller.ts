@@ -1,0 +1,78 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/caller';
+import { LoginDto, MeView, RefreshDto, RegisterDto, SignedInView, TokensView } from './auth.dto';
+import { AuthService } from './auth.service';
+
+@ApiTags('Auth')
+@Controller('auth')
+export class AuthController {
+  constructor(private readonly auth: AuthService) {}
+
+  @Post('register')
+  @Public()
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'register',
+    summary: 'Register a company',
+    description: 'Makes a tenant and its owner, and signs the owner in.',
+  })
+  @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
+  register(@Body() body: RegisterDto): Promise<SignedInView> {
+    return this.auth.register(body);
+  }
+
+  @Post('login')
+  @Public()
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'login',
+    summary: 'Sign in',
+    description:
+      'An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account ' +
+      '(10 free, then growing pauses) and per address (60 in 15 minutes).',
+  })
+  @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
+  login(@Body() body: LoginDto, @Req() request: FastifyRequest): Promise<SignedInView> {
+    return this.auth.login(body, request.ip);
+  }
+
+  @Post('refresh')
+  @Public()
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'refreshTokens',
+    summary: 'Get a new pair of tokens',
+    description:
+      'The token given is spent. Using a spent token again ends the session, except that a retry within 10 seconds ' +
+      'gets the same successor, as long as that was not used yet.',
+  })
+  @ApiOkResponse({ type: TokensView, description: 'The new pair.' })
+  refresh(@Body() body: RefreshDto): Promise<TokensView> {
+    return this.auth.refresh(body.refresh_token);
+  }
+
+  @Post('logout')
+  @Public()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'logout',
+    summary: 'Sign out',
+    description: 'Ends the session of the refresh token; its access tokens stop working within 2 seconds.',
+  })
+  @ApiNoContentResponse({ description: 'The session has ended.' })
+  logout(@Body() body: RefreshDto): Promise<void> {
+    return this.auth.logout(body.refresh_token);
+  }
+
+  @Get('me')
+  @Requires('signed-in')
+  @ApiOperation({ operationId: 'getMe', summary: 'Who am I?', description: 'The person, the tenant, and what they may do.' })
+  @ApiOkResponse({ type: MeView, description: 'The caller.' })
+  me(@CurrentCaller() caller: Caller): Promise<MeView> {
+    return this.auth.me(caller);
+  }
+}

@@ -1,0 +1,165 @@
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
+import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/caller';
+import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/rate-limit';
+import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
+import type { AccessClaims } from './access-tokens';
+import { SessionStates } from './session-states';
+
+const MAX_VERIFIED = 10_000;
+
+interface Route {
+  public?: 'limited' | 'unlimited';
+  permission?: Permission | 'signed-in';
+}
+
+/**
+ * The global guard: denies by default. It makes the caller, and with it the tenant, from the credential alone; then come
+ * the limits, then the route's permission. A token's signature is checked once (by passport-jwt) and remembered by
+ * its text until it expires; whether its session still counts is looked at every time.
+ */
+@Injectable()
+export class TenantGuard extends AuthGuard('jwt') {
+  private readonly verified = new Map<string, AccessClaims>();
+  private readonly routes = new WeakMap<object, Route>();
+  private readonly tenantLimit: Limit;
+  private readonly addressLimit: Limit;
+  private readonly tenantPolicy: string;
+  private readonly addressPolicy: string;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly reflector: Reflector,
+    private readonly sessions: SessionStates,
+    private readonly limiter: RateLimiter,
+  ) {
+    super();
+    this.tenantLimit = {
+      name: 'tenant',
+      burst: config.RATE_LIMIT_TENANT_BURST,
+      perSecond: config.RATE_LIMIT_TENANT_PER_SECOND,
+    };
+    this.addressLimit = {
+      name: 'address',
+      burst: config.RATE_LIMIT_ADDRESS_PER_MINUTE,
+      perSecond: config.RATE_LIMIT_ADDRESS_PER_MINUTE / 60,
+    };
+    this.tenantPolicy = policyHeader(this.tenantLimit);
+    this.addressPolicy = policyHeader(this.addressLimit);
+  }
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const route = this.routeOf(context);
+    if (route.public) {
+      if (route.public === 'limited') await this.limitAddress(request, reply);
+      return true;
+    }
+    let caller: Caller;
+    try {
+      caller = await this.identify(context, request);
+    } catch (error) {
+      // Those who try tokens are nobody's tenant: they count against their address.
+      if (error instanceof Unauthorized) await this.limitAddress(request, reply);
+      throw error;
+    }
+    request.caller = caller;
+    if (this.config.RATE_LIMIT_ENABLED) {
+      const taken = this.limiter.take(this.tenantLimit, caller.tenantId);
+      this.enforce(this.tenantLimit, this.tenantPolicy, taken instanceof Promise ? await taken : taken, reply);
+    }
+    if (route.permission === undefined) throw new Forbidden('This route is closed.');
+    if (route.permission !== 'signed-in' && !caller.permissions.has(route.permission)) {
+      throw new Forbidden(`The role ${caller.role} may not do this: it lacks ${route.permission}.`);
+    }
+    return true;
+  }
+
+  /** Passport's outcome in our terms. */
+  override handleRequest<T>(error: unknown, claims: T | false, info: unknown): T {
+    if (error) throw error;
+    if (!claims) {
+      throw new Unauthorized('The access token is not valid.', { invalidToken: true, internal: String(info) });
+    }
+    return claims;
+  }
+
+  private async identify(context: ExecutionContext, request: FastifyRequest): Promise<Caller> {
+    const claims = await this.claimsOf(context, request);
+    const known = this.sessions.get(claims.tenant_id, claims.sid);
+    const state = known instanceof Promise ? await known : known;
+    if (!state || state.userId !== claims.sub) {
+      throw new Unauthorized('The session has ended.', { invalidToken: true });
+    }
+    return {
+      tenantId: claims.tenant_id,
+      actor: { type: 'user', id: claims.sub },
+      role: state.role,
+      sessionId: claims.sid,
+      permissions: PERMISSIONS_OF_ROLE[state.role],
+    };
+  }
+
+  private async claimsOf(context: ExecutionContext, request: FastifyRequest): Promise<AccessClaims> {
+    const token = bearerToken(request);
+    const cached = this.verified.get(token);
+    if (cached) {
+      if (cached.exp * 1000 > Date.now()) return cached;
+      this.verified.delete(token);
+      throw new Unauthorized('The access token has expired.', { invalidToken: true });
+    }
+    await super.canActivate(context);
+    const claims = (request as FastifyRequest & { user: AccessClaims }).user;
+    if (this.verified.size >= MAX_VERIFIED) this.verified.delete(this.verified.keys().next().value as string);
+    this.verified.set(token, claims);
+    return claims;
+  }
+
+  private async limitAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (!this.config.RATE_LIMIT_ENABLED) return;
+    this.enforce(this.addressLimit, this.addressPolicy, await this.limiter.take(this.addressLimit, request.ip), reply);
+  }
+
+  private enforce(limit: Limit, policy: string, verdict: Verdict, reply: FastifyReply): void {
+    reply.header('ratelimit', limitHeader(limit, verdict)).header('ratelimit-policy', policy);
+    if (!verdict.allowed) throw new RateLimited('Too many requests; slow down.', verdict.retryAfterSeconds);
+  }
+
+  private routeOf(context: ExecutionContext): Route {
+    const handler = context.getHandler();
+    let route = this.routes.get(handler);
+    if (!route) {
+      const targets = [handler, context.getClass()];
+      route = {
+        public: this.reflector.getAllAndOverride(ROUTE_METADATA.PUBLIC, targets),
+        permission: this.reflector.getAllAndOverride(ROUTE_METADATA.PERMISSION, targets),
+      };
+      this.routes.set(handler, route);
+    }
+    return route;
+  }
+}
+
+/** The one bearer token of a request. Two credentials are none: which one counts is not for us to guess. */
+function bearerToken(request: FastifyRequest): string {
+  const header = request.headers.authorization;
+  if (header === undefined) throw new Unauthorized();
+  const { rawHeaders } = request.raw;
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 13 && name.toLowerCase() === 'authorization') count++;
+  }
+  const match = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(header);
+  if (count !== 1 || !match) {
+    throw new Unauthorized('Send one Authorization header: Bearer and an access token.', { invalidToken: true });
+  }
+  return match[1] as string;
+}

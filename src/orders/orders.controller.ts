@@ -1,0 +1,188 @@
+import { Body, Controller, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../platform/http/caller';
+import { isNotModified } from '../platform/http/etag';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/idempotency';
+import { nextLink } from '../platform/http/pagination';
+import { ResourceId } from '../platform/http/resource-id';
+import {
+  ChangeStatusDto,
+  CreateOrderDto,
+  CreateOrdersDto,
+  ExportOrdersDto,
+  ListOrdersDto,
+  OrderBatchView,
+  OrderEventPage,
+  OrderPage,
+  OrderView,
+  PageDto,
+  UpdateOrderDto,
+} from './orders.dto';
+import { OrdersExport } from './orders-export';
+import { type JsonPage, OrdersService, type Representation } from './orders.service';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
+const OrderId = () => Param('id', new ResourceId('Order'));
+
+@ApiTags('Orders')
+@Controller('orders')
+export class OrdersController {
+  constructor(
+    private readonly orders: OrdersService,
+    private readonly exports: OrdersExport,
+  ) {}
+
+  @Post()
+  @Requires('orders:write')
+  @ApiOperation({
+    operationId: 'createOrder',
+    summary: 'Create an order',
+    description: 'The order, its items and its history are written together. The total is exact.',
+  })
+  @ApiCreatedResponse({ type: OrderView, description: 'The order.' })
+  async create(
+    @CurrentCaller() caller: Caller,
+    @Body() body: CreateOrderDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.orders.create(caller, body, request));
+  }
+
+  @Post('batch')
+  @Requires('orders:write')
+  @RouteConfig({ bodyLimit: BATCH_BODY_LIMIT })
+  @ApiOperation({
+    operationId: 'createOrders',
+    summary: 'Create up to 100 orders',
+    description: 'In one transaction: all of them or none. Faults are named by index, such as `orders.1.currency`.',
+  })
+  @ApiCreatedResponse({ type: OrderBatchView, description: 'The orders.' })
+  async createBatch(
+    @CurrentCaller() caller: Caller,
+    @Body() body: CreateOrdersDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.orders.createBatch(caller, body.orders, request));
+  }
+
+  @Get()
+  @Requires('orders:read')
+  @ApiOperation({
+    operationId: 'listOrders',
+    summary: 'List orders',
+    description: 'Newest first, by cursor: nothing is skipped or repeated while orders are being made.',
+  })
+  @ApiOkResponse({ type: OrderPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: ListOrdersDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.orders.list(caller, query));
+  }
+
+  @Get('export')
+  @Requires('orders:read')
+  @RouteConfig({ produces: ['application/x-ndjson', 'text/csv', 'application/json'] })
+  @ApiOperation({
+    operationId: 'exportOrders',
+    summary: 'Export orders',
+    description: 'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.',
+  })
+  @ApiOkResponse({
+    description: 'The orders.',
+    content: {
+      'application/x-ndjson': { schema: { type: 'string' }, example: '{"id":"0198c0de-7a11-7000-8000-000000000001"}\n' },
+      'text/csv': { schema: { type: 'string' }, example: 'id,customer_id,status\r\n' },
+    },
+  })
+  export(@CurrentCaller() caller: Caller, @Query() query: ExportOrdersDto, @Res() reply: FastifyReply): void {
+    const csv = query.format === 'csv';
+    void reply
+      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
+      .header('content-disposition', `attachment; filename="orders.${query.format}"`)
+      .send(this.exports.stream(caller, query));
+  }
+
+  @Get(':id')
+  @Requires('orders:read')
+  @ApiOperation({ operationId: 'getOrder', summary: 'Get an order', description: 'With its items.' })
+  @ApiOkResponse({ type: OrderView, description: 'The order.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @OrderId() id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const order = await this.orders.find(caller, id);
+    if (isNotModified(ifNoneMatch, order.etag)) void reply.status(304).header('etag', order.etag).send();
+    else sendResource(reply, order);
+  }
+
+  @Patch(':id')
+  @Requires('orders:write')
+  @ApiOperation({
+    operationId: 'updateOrder',
+    summary: 'Change notes and metadata',
+    description: 'Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.',
+  })
+  @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
+  async update(
+    @CurrentCaller() caller: Caller,
+    @OrderId() id: string,
+    @Body() body: UpdateOrderDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.orders.update(caller, id, body, ifMatch));
+  }
+
+  @Patch(':id/status')
+  @Requires('orders:write')
+  @ApiOperation({
+    operationId: 'changeOrderStatus',
+    summary: 'Change the status',
+    description:
+      'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two ' +
+      'changes at once exactly one wins.',
+  })
+  @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
+  async changeStatus(
+    @CurrentCaller() caller: Caller,
+    @OrderId() id: string,
+    @Body() body: ChangeStatusDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.orders.changeStatus(caller, id, body.status, ifMatch));
+  }
+
+  @Get(':id/events')
+  @Requires('orders:read')
+  @ApiOperation({ operationId: 'listOrderEvents', summary: "List an order's history", description: 'Newest first.' })
+  @ApiOkResponse({ type: OrderEventPage, description: 'A page.' })
+  async history(
+    @CurrentCaller() caller: Caller,
+    @OrderId() id: string,
+    @Query() query: PageDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.orders.history(caller, id, query));
+  }
+}
+
+function sendResource(reply: FastifyReply, resource: Representation): void {
+  void reply.header('content-type', JSON_TYPE).header('etag', resource.etag).send(resource.json);
+}
+
+function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
+  if (page.nextCursor !== null) void reply.header('link', nextLink(request.url, page.nextCursor));
+  void reply.header('content-type', JSON_TYPE).send(page.json);
+}

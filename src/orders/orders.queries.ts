@@ -1,0 +1,193 @@
+/**
+ * The statements of the hot routes, one round trip each, with the JSON of an answer made by PostgreSQL where that saves
+ * parsing and writing it again. Each names its tenant, beside the policy that does so too.
+ */
+import type { Row, SqlValue, Statement } from '../platform/database/statement';
+import type { Actor } from '../platform/http/caller';
+import type { OrderStatus } from './order-status';
+
+/** An order as it is written. */
+export interface NewOrder {
+  id: string;
+  customerId: string;
+  totalAmount: string;
+  currency: string;
+  notes: string | null;
+  metadata: string;
+  createdAt: Date;
+  items: NewItem[];
+  historyId: string;
+}
+
+export interface NewItem {
+  id: string;
+  productId: string;
+  productName: string;
+  quantity: number;
+  unitPrice: string;
+}
+
+/** A row of a list: its id, and the JSON of its answer. */
+export interface JsonRow extends Row {
+  id: string;
+  json: string;
+}
+
+/** Filters of lists and exports; times are bounds of ids, whose first 48 bits are the time. */
+export interface OrderFilter {
+  status?: string;
+  customerId?: string;
+  currency?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+}
+
+const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+const ORDER_JSON = `json_build_object(
+    'id', o.id, 'customer_id', o.customer_id, 'status', o.status, 'total_amount', o.total_amount::text,
+    'currency', o.currency, 'notes', o.notes, 'metadata', o.metadata,
+    'items', (select coalesce(json_agg(json_build_object(
+        'id', i.id, 'product_id', i.product_id, 'product_name', i.product_name,
+        'quantity', i.quantity, 'unit_price', i.unit_price::text) order by i.position), '[]'::json)
+      from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id),
+    'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
+
+/** Writes orders with their items and the first line of their history, as one statement. */
+export function insertOrders(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement {
+  const items = orders.flatMap((order) => order.items.map((item, position) => ({ ...item, position, orderId: order.id })));
+  return {
+    name: 'orders_insert',
+    text: `with new_orders as (
+             insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,
+                                 created_at, updated_at)
+             select $1::uuid, o.id, o.customer_id, 'pending', o.total_amount, o.currency, o.notes, o.metadata, 1,
+                    o.created_at, o.created_at
+               from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])
+                 as o (id, customer_id, total_amount, currency, notes, metadata, created_at)
+             returning 1
+           ), new_items as (
+             insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
+             select $1::uuid, i.order_id, i.position, i.id, i.product_id, i.product_name, i.quantity, i.unit_price
+               from unnest($9::uuid[], $10::smallint[], $11::uuid[], $12::text[], $13::text[], $14::int[], $15::numeric[])
+                 as i (order_id, position, id, product_id, product_name, quantity, unit_price)
+             returning 1
+           ), new_history as (
+             insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id,
+                                        created_at)
+             select $1::uuid, h.order_id, h.id, 'order.created', null, 'pending', $17, $18::uuid, h.created_at
+               from unnest($2::uuid[], $16::uuid[], $8::timestamptz[]) as h (order_id, id, created_at)
+             returning 1
+           )
+           select 1`,
+    values: [
+      tenantId,
+      orders.map((order) => order.id),
+      orders.map((order) => order.customerId),
+      orders.map((order) => order.totalAmount),
+      orders.map((order) => order.currency),
+      orders.map((order) => order.notes),
+      orders.map((order) => order.metadata),
+      orders.map((order) => order.createdAt.toISOString()),
+      items.map((item) => item.orderId),
+      items.map((item) => item.position),
+      items.map((item) => item.id),
+      items.map((item) => item.productId),
+      items.map((item) => item.productName),
+      items.map((item) => item.quantity),
+      items.map((item) => item.unitPrice),
+      orders.map((order) => order.historyId),
+      actor.type,
+      actor.id,
+    ],
+  };
+}
+
+/** One order as JSON, with its version. */
+export function findOrderJson(tenantId: string, id: string): Statement {
+  return {
+    name: 'order_json',
+    text: `select o.version, ${ORDER_JSON} as json from orders o where o.tenant_id = $1 and o.id = $2`,
+    values: [tenantId, id],
+  };
+}
+
+/** The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. */
+export function listOrdersJson(tenantId: string, filter: OrderFilter, afterId: string | undefined, limit: number): Statement {
+  const values: SqlValue[] = [tenantId];
+  const conditions = ['o.tenant_id = $1'];
+  const names: string[] = [];
+  const where = (name: string, condition: string, value: SqlValue): void => {
+    values.push(value);
+    names.push(name);
+    conditions.push(`${condition} $${values.length}`);
+  };
+  if (filter.status !== undefined) where('status', 'o.status =', filter.status);
+  if (filter.customerId !== undefined) where('customer', 'o.customer_id =', filter.customerId);
+  if (filter.currency !== undefined) where('currency', 'o.currency =', filter.currency);
+  if (filter.createdAfter) where('from', 'o.id >=', firstIdAt(filter.createdAfter.getTime() + 1));
+  // The page's own bound is the tighter one: one condition, so that the index is entered at the right place.
+  const before = filter.createdBefore && firstIdAt(filter.createdBefore.getTime());
+  const upper = [afterId, before].filter((id) => id !== undefined).sort()[0];
+  if (upper !== undefined) where('to', 'o.id <', upper);
+  values.push(limit);
+  return {
+    name: `orders_list_${names.join('_')}`,
+    text: `select o.id, ${ORDER_JSON} as json from orders o
+            where ${conditions.join(' and ')} order by o.id desc limit $${values.length}`,
+    values,
+  };
+}
+
+/** The smallest UUIDv7 of a millisecond. */
+function firstIdAt(milliseconds: number): string {
+  const clamped = Math.min(Math.max(milliseconds, 0), 0xffff_ffff_ffff);
+  const hex = clamped.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
+/** A line of an order's history. */
+export function insertHistory(
+  tenantId: string,
+  line: {
+    orderId: string;
+    id: string;
+    type: string;
+    fromStatus: OrderStatus | null;
+    toStatus: OrderStatus;
+    actor: Actor;
+    createdAt: Date;
+  },
+): Statement {
+  return {
+    name: 'order_history_insert',
+    text: `insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id, created_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    values: [
+      tenantId,
+      line.orderId,
+      line.id,
+      line.type,
+      line.fromStatus,
+      line.toStatus,
+      line.actor.type,
+      line.actor.id,
+      line.createdAt,
+    ],
+  };
+}
+
+/** A page of an order's history, newest first. */
+export function listHistoryJson(tenantId: string, orderId: string, afterId: string | undefined, limit: number): Statement {
+  const bound = afterId === undefined ? '' : ' and h.id < $4';
+  return {
+    name: afterId === undefined ? 'order_history_first' : 'order_history_next',
+    text: `select h.id, json_build_object(
+               'id', h.id, 'type', h.type, 'from_status', h.from_status, 'to_status', h.to_status,
+               'actor', json_build_object('type', h.actor_type, 'id', h.actor_id),
+               'created_at', ${time('h.created_at')})::text as json
+             from order_history h
+            where h.tenant_id = $1 and h.order_id = $2${bound} order by h.id desc limit $3`,
+    values: afterId === undefined ? [tenantId, orderId, limit] : [tenantId, orderId, limit, afterId],
+  };
+}

@@ -1,0 +1,282 @@
+import { Injectable } from '@nestjs/common';
+import { uuidv7obj } from 'uuidv7';
+import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
+import { AppError, NotFound } from '../platform/errors';
+import type { Caller } from '../platform/http/caller';
+import { assertMatch, etagOf } from '../platform/http/etag';
+import { API_PREFIX } from '../platform/http/server';
+import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/idempotency';
+import { Cursors } from '../platform/http/pagination';
+import { minorUnits } from './currencies';
+import { formatMoney, parseMoney, sumOfLines } from './money';
+import { canTransition, type OrderStatus } from './order-status';
+import { Order } from './order.entity';
+import { OrderItem } from './order-item.entity';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, PageDto, UpdateOrderDto } from './orders.dto';
+import * as queries from './orders.queries';
+
+/** A resource's JSON with its entity tag. */
+export interface Representation {
+  json: string;
+  etag: string;
+}
+
+/** A page's JSON with the cursor of the next, if there is one. */
+export interface JsonPage {
+  json: string;
+  nextCursor: string | null;
+}
+
+/** The rules of orders. */
+@Injectable()
+export class OrdersService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly idempotency: Idempotency,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
+  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<Answer> {
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const order = newOrder(input);
+      tx.defer(queries.insertOrders(caller.tenantId, caller.actor, [order]));
+      return {
+        status: 201,
+        headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) },
+        body: JSON.stringify(viewOfNew(order)),
+      };
+    });
+  }
+
+  /** Makes all of the orders, or none. */
+  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<Answer> {
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const orders = inputs.map(newOrder);
+      tx.defer(queries.insertOrders(caller.tenantId, caller.actor, orders));
+      return { status: 201, headers: {}, body: JSON.stringify({ data: orders.map(viewOfNew) }) };
+    });
+  }
+
+  /** @throws NotFound */
+  async find(caller: Caller, id: string): Promise<Representation> {
+    const [row] = await this.database.read<{ version: number; json: string }>(
+      caller,
+      queries.findOrderJson(caller.tenantId, id),
+    );
+    if (!row) throw new NotFound('Order', id);
+    return { json: row.json, etag: etagOf(row.version) };
+  }
+
+  /** A page of orders, newest first. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, input: ListOrdersDto): Promise<JsonPage> {
+    const { limit, cursor, ...filters } = input;
+    const scope = { tenant: caller, list: 'orders', filters };
+    const afterId = this.cursors.decode(scope, cursor);
+    const rows = await this.database.read<queries.JsonRow>(
+      caller,
+      queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
+    );
+    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** A page of an order's history, newest first. @throws NotFound; AppError `invalid_cursor` */
+  async history(caller: Caller, id: string, input: PageDto): Promise<JsonPage> {
+    await this.find(caller, id);
+    const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
+    const afterId = this.cursors.decode(scope, input.cursor);
+    const rows = await this.database.read<queries.JsonRow>(
+      caller,
+      queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
+    );
+    return toPage(rows, input.limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** Changes notes and metadata; where nothing changes, the version stays. @throws NotFound; VersionConflict */
+  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: string): Promise<Representation> {
+    return this.database.transaction(caller, async (tx) => {
+      const order = await lockOrder(tx, id);
+      assertMatch(ifMatch, etagOf(order.version));
+      const metadata = mergeMetadata(order.metadata, input.metadata ?? {});
+      const notes = input.notes === undefined ? order.notes : input.notes;
+      if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
+        await this.save(tx, caller, order, { notes, metadata }, 'order.updated');
+      }
+      return this.represent(tx, order);
+    });
+  }
+
+  /**
+   * Moves an order to another status. Two at once: the row's lock lets one win, and the other sees the new status.
+   * @throws NotFound; VersionConflict; AppError `business_rule_violation`
+   */
+  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: string): Promise<Representation> {
+    return this.database.transaction(caller, async (tx) => {
+      const order = await lockOrder(tx, id);
+      assertMatch(ifMatch, etagOf(order.version));
+      if (!canTransition(order.status, status)) {
+        throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
+      }
+      await this.save(tx, caller, order, { status }, `order.${status}`);
+      return this.represent(tx, order);
+    });
+  }
+
+  /** Writes a change with its line of history, and brings `order` up to date. */
+  private async save(
+    tx: TenantTransaction,
+    caller: Caller,
+    order: Order,
+    change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
+    type: string,
+  ): Promise<void> {
+    const { id: historyId, at } = newId();
+    const fromStatus = order.status;
+    Object.assign(order, change, { version: order.version + 1, updatedAt: at });
+    await tx
+      .repository(Order)
+      .update({ tenantId: order.tenantId, id: order.id }, { ...change, version: order.version, updatedAt: at });
+    tx.defer(
+      queries.insertHistory(caller.tenantId, {
+        orderId: order.id,
+        id: historyId,
+        type,
+        fromStatus,
+        toStatus: order.status,
+        actor: caller.actor,
+        createdAt: at,
+      }),
+    );
+  }
+
+  private async represent(tx: TenantTransaction, order: Order): Promise<Representation> {
+    const items = await tx
+      .repository(OrderItem)
+      .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
+    return { json: JSON.stringify(viewOf(order, items)), etag: etagOf(order.version) };
+  }
+}
+
+/** The list's filters as conditions. */
+export function toFilter(filters: OrderFilters): queries.OrderFilter {
+  return {
+    status: filters.status,
+    customerId: filters.customer_id,
+    currency: filters.currency,
+    createdAfter: filters.created_after,
+    createdBefore: filters.created_before,
+  };
+}
+
+async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
+  const order = await tx
+    .repository(Order)
+    .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
+  if (!order) throw new NotFound('Order', id);
+  return order;
+}
+
+function toPage(rows: queries.JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
+  const hasMore = rows.length > limit;
+  const shown = hasMore ? rows.slice(0, limit) : rows;
+  const last = shown[shown.length - 1];
+  const nextCursor = hasMore && last ? encode(last.id) : null;
+  const data = shown.map((row) => row.json).join(',');
+  return { json: `{"data":[${data}],"next_cursor":${JSON.stringify(nextCursor)},"has_more":${hasMore}}`, nextCursor };
+}
+
+/** A new UUIDv7, and the time that is in it. */
+function newId(): { id: string; at: Date } {
+  const uuid = uuidv7obj();
+  const milliseconds = Buffer.from(uuid.bytes.buffer, uuid.bytes.byteOffset, 6).readUIntBE(0, 6);
+  return { id: uuid.toString(), at: new Date(milliseconds) };
+}
+
+function newOrder(input: CreateOrderDto): queries.NewOrder {
+  const digits = minorUnits(input.currency) as number;
+  const lines = input.items.map((item) => {
+    const money = parseMoney(item.unit_price, digits);
+    if (!money.ok) throw new Error('the price was checked with the request');
+    return { item, quantity: item.quantity, unitPrice: money.minor };
+  });
+  const { id, at } = newId();
+  return {
+    id,
+    historyId: newId().id,
+    customerId: input.customer_id,
+    totalAmount: formatMoney(sumOfLines(lines), digits),
+    currency: input.currency,
+    notes: input.notes ?? null,
+    metadata: JSON.stringify(input.metadata ?? {}),
+    createdAt: at,
+    items: lines.map(({ item, quantity, unitPrice }) => ({
+      id: newId().id,
+      productId: item.product_id,
+      productName: item.product_name,
+      quantity,
+      unitPrice: formatMoney(unitPrice, digits),
+    })),
+  };
+}
+
+function viewOfNew(order: queries.NewOrder): OrderView {
+  const time = order.createdAt.toISOString();
+  return {
+    id: order.id,
+    customer_id: order.customerId,
+    status: 'pending',
+    total_amount: order.totalAmount,
+    currency: order.currency,
+    notes: order.notes,
+    metadata: JSON.parse(order.metadata) as Record<string, string>,
+    items: order.items.map((item) => itemView(item)),
+    version: 1,
+    created_at: time,
+    updated_at: time,
+  };
+}
+
+function viewOf(order: Order, items: OrderItem[]): OrderView {
+  return {
+    id: order.id,
+    customer_id: order.customerId,
+    status: order.status,
+    total_amount: order.totalAmount,
+    currency: order.currency,
+    notes: order.notes,
+    metadata: order.metadata,
+    items: items.map((item) => itemView(item)),
+    version: order.version,
+    created_at: order.createdAt.toISOString(),
+    updated_at: order.updatedAt.toISOString(),
+  };
+}
+
+function itemView(item: queries.NewItem): OrderView['items'][number] {
+  return {
+    id: item.id,
+    product_id: item.productId,
+    product_name: item.productName,
+    quantity: item.quantity,
+    unit_price: item.unitPrice,
+  };
+}
+
+function mergeMetadata(current: Record<string, string>, change: Record<string, string | null>): Record<string, string> {
+  const merged = new Map(Object.entries(current));
+  for (const [key, value] of Object.entries(change)) {
+    if (value === null) merged.delete(key);
+    else merged.set(key, value);
+  }
+  if (merged.size > 50) {
+    throw new AppError('validation_error', 'The request has invalid fields; see errors.', {
+      errors: [{ field: 'metadata', message: 'must have at most 50 entries once merged', code: 'metadata' }],
+    });
+  }
+  return Object.fromEntries(merged);
+}
+
+function sameMetadata(a: Record<string, string>, b: Record<string, string>): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
+}

@@ -1,0 +1,22 @@
+/** What features need to answer requests: cursors, idempotency, limits. The server itself is in `server.ts`. */
+import { Module } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { HealthController } from './health.controller';
+import { Idempotency } from './idempotency';
+import { Cursors } from './pagination';
+import { ProblemFilter } from './problem.filter';
+import { RateLimiter } from './rate-limit';
+import { RequestValidationPipe } from './validation.pipe';
+
+@Module({
+  controllers: [HealthController],
+  providers: [
+    Cursors,
+    Idempotency,
+    RateLimiter,
+    { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_PIPE, useClass: RequestValidationPipe },
+  ],
+  exports: [Cursors, Idempotency, RateLimiter],
+})
+export class HttpPlatformModule {}
