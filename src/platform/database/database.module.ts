@@ -29,7 +29,9 @@ export class DatabaseModule implements OnApplicationShutdown {
           provide: Core,
           inject: [CONFIG, LOGGER],
           useFactory: async (config: Config, logger: Logger) => {
-            const core = new Core(config, entities, (error) => logger.warn({ err: error }, 'database connection lost'));
+            const core = new Core(config, entities, (error) =>
+              logger.warn({ reason: error.message }, 'database connection lost'),
+            );
             await core.connect();
             return core;
           },

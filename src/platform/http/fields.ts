@@ -73,9 +73,8 @@ function field(options: FieldOptions, api: ApiPropertyOptions, rules: PropertyDe
     ...(options.nullable ? { nullable: true } : {}),
     ...api,
   } as ApiPropertyOptions);
-  // Decorators apply from the last to the first, and class-validator checks in that order; so the rules are given
-  // here in the order in which their faults are to be found.
-  return applyDecorators(register, documented, ...presence, ...[...rules].reverse());
+  // class-validator looks at the rule that was registered last first; of several faults of a field the first is told.
+  return applyDecorators(register, documented, ...presence, ...rules);
 }
 
 /** One rule that class-validator has not: `check` gives what is wrong, or undefined. */
@@ -89,8 +88,25 @@ export function rule(code: string, check: (value: unknown, object: object) => st
   });
 }
 
-/** Takes the value as it was parsed: class-transformer would rebuild it and drop keys such as `constructor`. */
-const AsParsed = () => Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);
+/**
+ * An object or list that is no DTO of ours, on its way past class-transformer, which would rebuild it: that drops keys
+ * such as `__proto__`, and fails on one that is named `constructor`.
+ */
+export class Parsed {
+  readonly #value: unknown;
+
+  constructor(value?: unknown) {
+    this.#value = value;
+  }
+
+  static unwrap(value: unknown): unknown {
+    return value instanceof Parsed ? value.#value : value;
+  }
+}
+
+/** Takes the value exactly as it was parsed. */
+const AsParsed = () =>
+  Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => Parsed.unwrap(obj[key]));
 
 const CleanText = (multiline: boolean) =>
   rule('text', (value) => (typeof value === 'string' ? textFault(value, multiline) : undefined));

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController, type RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { AppError, MalformedRequest, ValidationFailed } from '../errors';
@@ -32,11 +32,21 @@ declare module 'fastify' {
   }
 }
 
+/** Fastify's adapter, whose errors and missing routes are answered by us and not by Nest's defaults. */
+class ApiAdapter extends FastifyAdapter {
+  override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
+    return this.getInstance();
+  }
+  override setNotFoundHandler(): ReturnType<FastifyAdapter['setNotFoundHandler']> {
+    return this.getInstance();
+  }
+}
+
 /** The adapter that Nest is created with. */
 export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
-  return new FastifyAdapter({
+  return new ApiAdapter({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: MIB,
     trustProxy: trustProxy(config.TRUST_PROXY),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },

@@ -2,7 +2,7 @@ import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/c
 import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../errors';
-import { type CrossChecked, knownFields } from './fields';
+import { type CrossChecked, knownFields, Parsed } from './fields';
 
 type Constructor = new () => object;
 
@@ -54,15 +54,19 @@ function strip(value: Record<string, unknown>, dto: Constructor, path: string, f
       continue;
     }
     const inner = value[name];
-    result[name] = field.nested && Array.isArray(inner) ? stripList(inner, field.nested, at, faults) : inner;
+    result[name] = field.nested && Array.isArray(inner) ? stripList(inner, field.nested, at, faults) : opaque(inner);
   }
   return result;
+}
+
+function opaque(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? new Parsed(value) : value;
 }
 
 function stripList(list: unknown[], nested: { type: Constructor; max: number }, path: string, faults: FieldFault[]): unknown[] {
   // Too long is one fault, found by the list's own rule, and no reason to read what is in it.
   if (list.length > nested.max) return new Array<object>(nested.max + 1).fill({});
-  return list.map((entry, index) => (isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : entry));
+  return list.map((entry, index) => (isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : opaque(entry)));
 }
 
 const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();

@@ -1,0 +1,57 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { AuthService } from './auth/auth.service';
+import { CreateOrderDto } from './orders/orders.dto';
+import { OrdersService } from './orders/orders.service';
+import type { OrderStatus } from './orders/order-status';
+import { AppError } from './platform/errors';
+import type { Caller } from './platform/http/caller';
+import { PERMISSIONS_OF_ROLE } from './tenants/roles';
+
+/** How to sign in to the demo tenant. */
+export interface DemoSignIn {
+  email: string;
+  password: string;
+}
+
+const EMAIL = 'demo@example.com';
+const ORDERS = 36;
+const PRODUCTS = [
+  { product_id: 'prod-widget', product_name: 'Widget', unit_price: '29.99' },
+  { product_id: 'prod-gear', product_name: 'Brass gear', unit_price: '4.50' },
+  { product_id: 'prod-engine', product_name: 'Difference engine', unit_price: '1999.00' },
+];
+const PATHS: OrderStatus[][] = [[], ['confirmed'], ['confirmed', 'processing'], ['confirmed', 'processing', 'completed'], ['cancelled']];
+
+/** Makes the demo tenant with a few dozen orders, unless it is there. */
+export async function seedDemo(app: INestApplicationContext, password: string): Promise<DemoSignIn> {
+  const signIn = { email: EMAIL, password };
+  let owner: Awaited<ReturnType<AuthService['register']>>;
+  try {
+    owner = await app.get(AuthService).register({ ...signIn, name: 'Demo', tenant_name: 'Demo Ltd' });
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'conflict') return signIn;
+    throw error;
+  }
+  const caller: Caller = {
+    tenantId: owner.tenant.id,
+    actor: { type: 'user', id: owner.user.id },
+    role: 'owner',
+    sessionId: owner.tenant.id,
+    permissions: PERMISSIONS_OF_ROLE.owner,
+  };
+  const orders = app.get(OrdersService);
+  for (let i = 0; i < ORDERS; i++) {
+    const items = PRODUCTS.slice(0, 1 + (i % 3)).map((product, at) => ({ ...product, quantity: 1 + ((i + at) % 4) }));
+    const order = Object.assign(new CreateOrderDto(), {
+      customer_id: `0198c0de-7a11-7000-8000-00000000000${1 + (i % 5)}`,
+      items,
+      currency: i % 4 === 3 ? 'EUR' : 'USD',
+      notes: i % 6 === 0 ? 'Leave at the door' : null,
+      metadata: { channel: i % 2 === 0 ? 'web' : 'phone' },
+    });
+    const answer = await orders.create(caller, order);
+    const { id } = JSON.parse(answer.body) as { id: string };
+    for (const status of PATHS[i % PATHS.length] as OrderStatus[]) await orders.changeStatus(caller, id, status);
+  }
+  return signIn;
+}
