@@ -73,12 +73,14 @@ export class Foundation1764028800000 implements MigrationInterface {
       alter table memberships enable row level security;
       alter table memberships force row level security;
       grant select, insert, update, delete on memberships to app_service;
-      grant select on memberships to app_sign_in;
+      grant select, insert on memberships to app_sign_in;
       create policy memberships_of_the_tenant on memberships to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
         with check (tenant_id = current_setting('app.tenant_id')::uuid);
       create policy memberships_at_sign_in on memberships for select to app_sign_in
         using (user_id = current_setting('app.user_id')::uuid);
+      create policy memberships_at_registration on memberships for insert to app_sign_in
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
     `);
 
     await runner.query(`

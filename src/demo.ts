@@ -20,7 +20,13 @@ const PRODUCTS = [
   { product_id: 'prod-gear', product_name: 'Brass gear', unit_price: '4.50' },
   { product_id: 'prod-engine', product_name: 'Difference engine', unit_price: '1999.00' },
 ];
-const PATHS: OrderStatus[][] = [[], ['confirmed'], ['confirmed', 'processing'], ['confirmed', 'processing', 'completed'], ['cancelled']];
+const PATHS: OrderStatus[][] = [
+  [],
+  ['confirmed'],
+  ['confirmed', 'processing'],
+  ['confirmed', 'processing', 'completed'],
+  ['cancelled'],
+];
 
 /** Makes the demo tenant with a few dozen orders, unless it is there. */
 export async function seedDemo(app: INestApplicationContext, password: string): Promise<DemoSignIn> {

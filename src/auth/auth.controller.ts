@@ -70,7 +70,11 @@ export class AuthController {
 
   @Get('me')
   @Requires('signed-in')
-  @ApiOperation({ operationId: 'getMe', summary: 'Who am I?', description: 'The person, the tenant, and what they may do.' })
+  @ApiOperation({
+    operationId: 'getMe',
+    summary: 'Who am I?',
+    description: 'The person, the tenant, and what they may do.',
+  })
   @ApiOkResponse({ type: MeView, description: 'The caller.' })
   me(@CurrentCaller() caller: Caller): Promise<MeView> {
     return this.auth.me(caller);

@@ -65,7 +65,9 @@ export class Sessions {
       if (!row || !isLive(row, now)) return 'refused';
       const successor = formatToken(tenantId, createHmac('sha256', this.key).update(token).digest());
       if (row.used_at) {
-        const [next] = await tx.query<{ used_at: Date | null }>(queries.findRefreshToken(tenantId, this.hash(successor)));
+        const [next] = await tx.query<{ used_at: Date | null }>(
+          queries.findRefreshToken(tenantId, this.hash(successor)),
+        );
         const retry = now.getTime() - row.used_at.getTime() <= RETRY_GRACE_MS && next && !next.used_at;
         if (!retry) {
           tx.defer(queries.revokeSession(tenantId, row.session_id, now));
@@ -80,7 +82,10 @@ export class Sessions {
       return { sessionId: row.session_id, userId: row.user_id, tenantId, role: row.role, refreshToken: successor };
     });
     if (typeof outcome === 'string') {
-      throw new Unauthorized('The refresh token is not valid.', { invalidToken: true, internal: `refresh token ${outcome}` });
+      throw new Unauthorized('The refresh token is not valid.', {
+        invalidToken: true,
+        internal: `refresh token ${outcome}`,
+      });
     }
     return outcome;
   }

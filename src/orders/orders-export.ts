@@ -12,7 +12,16 @@ const ROWS_AT_ONCE = 500;
 const MAX_EXPORTS = 8;
 
 const COLUMNS = [
-  'id', 'customer_id', 'status', 'total_amount', 'currency', 'notes', 'metadata', 'items', 'version', 'created_at',
+  'id',
+  'customer_id',
+  'status',
+  'total_amount',
+  'currency',
+  'notes',
+  'metadata',
+  'items',
+  'version',
+  'created_at',
   'updated_at',
 ] as const satisfies readonly (keyof OrderView)[];
 

@@ -93,12 +93,16 @@ export class OrdersController {
   @ApiOperation({
     operationId: 'exportOrders',
     summary: 'Export orders',
-    description: 'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.',
+    description:
+      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.',
   })
   @ApiOkResponse({
     description: 'The orders.',
     content: {
-      'application/x-ndjson': { schema: { type: 'string' }, example: '{"id":"0198c0de-7a11-7000-8000-000000000001"}\n' },
+      'application/x-ndjson': {
+        schema: { type: 'string' },
+        example: '{"id":"0198c0de-7a11-7000-8000-000000000001"}\n',
+      },
       'text/csv': { schema: { type: 'string' }, example: 'id,customer_id,status\r\n' },
     },
   })

@@ -50,9 +50,11 @@ function metadataFault(value: unknown, withNulls: boolean): string | undefined {
   for (const [key, entry] of entries) {
     if (key.length < 1 || key.length > 40) return 'must have keys of 1 to 40 characters';
     if (key === '__proto__') return 'must not have the key __proto__';
-    if (textFault(key, false)) return `must not have a key that ${textFault(key, false)?.replace(/^must not /, 'does ')}`;
+    if (textFault(key, false))
+      return `must not have a key that ${textFault(key, false)?.replace(/^must not /, 'does ')}`;
     if (entry === null && withNulls) continue;
-    if (typeof entry !== 'string') return withNulls ? 'must have strings or null as values' : 'must have strings as values';
+    if (typeof entry !== 'string')
+      return withNulls ? 'must have strings or null as values' : 'must have strings as values';
     if (entry.length > 500) return 'must have values of at most 500 characters';
     const fault = textFault(entry, true);
     if (fault) return `has a value that ${fault}`;
@@ -92,7 +94,14 @@ export class CreateOrderDto implements CrossChecked {
   @CurrencyField({})
   currency: string;
 
-  @TextField({ description: 'Anything.', min: 0, max: 500, multiline: true, nullable: true, example: 'Leave at the door' })
+  @TextField({
+    description: 'Anything.',
+    min: 0,
+    max: 500,
+    multiline: true,
+    nullable: true,
+    example: 'Leave at the door',
+  })
   notes?: string | null;
 
   @ValueField({
@@ -135,7 +144,14 @@ export class CreateOrdersDto implements CrossChecked {
 }
 
 export class UpdateOrderDto {
-  @TextField({ description: 'New notes; null removes them.', min: 0, max: 500, multiline: true, nullable: true, example: 'Ring twice' })
+  @TextField({
+    description: 'New notes; null removes them.',
+    min: 0,
+    max: 500,
+    multiline: true,
+    nullable: true,
+    example: 'Ring twice',
+  })
   notes?: string | null;
 
   @ValueField({
@@ -151,7 +167,8 @@ export class UpdateOrderDto {
 
 export class ChangeStatusDto {
   @ChoiceField({
-    description: 'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled.',
+    description:
+      'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled.',
     values: ORDER_STATUSES,
     example: 'confirmed',
   })
@@ -159,7 +176,12 @@ export class ChangeStatusDto {
 }
 
 export class OrderFilters {
-  @ChoiceField({ description: 'Only orders in this status.', values: ORDER_STATUSES, optional: true, example: 'pending' })
+  @ChoiceField({
+    description: 'Only orders in this status.',
+    values: ORDER_STATUSES,
+    optional: true,
+    example: 'pending',
+  })
   status?: OrderStatus;
 
   @UuidField({ description: 'Only orders of this customer.', optional: true, example: ID })
@@ -282,7 +304,10 @@ export class OrderEventView {
   @ApiProperty({ format: 'uuid', example: ID })
   id: string;
 
-  @ApiProperty({ description: '`order.created`, `order.updated`, or `order.` and the new status.', example: 'order.confirmed' })
+  @ApiProperty({
+    description: '`order.created`, `order.updated`, or `order.` and the new status.',
+    example: 'order.confirmed',
+  })
   type: string;
 
   @ApiProperty({ type: 'string', nullable: true, enum: [...ORDER_STATUSES, null], example: 'pending' })

@@ -55,7 +55,9 @@ const ORDER_JSON = `json_build_object(
 
 /** Writes orders with their items and the first line of their history, as one statement. */
 export function insertOrders(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement {
-  const items = orders.flatMap((order) => order.items.map((item, position) => ({ ...item, position, orderId: order.id })));
+  const items = orders.flatMap((order) =>
+    order.items.map((item, position) => ({ ...item, position, orderId: order.id })),
+  );
   return {
     name: 'orders_insert',
     text: `with new_orders as (
@@ -113,7 +115,12 @@ export function findOrderJson(tenantId: string, id: string): Statement {
 }
 
 /** The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. */
-export function listOrdersJson(tenantId: string, filter: OrderFilter, afterId: string | undefined, limit: number): Statement {
+export function listOrdersJson(
+  tenantId: string,
+  filter: OrderFilter,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
   const values: SqlValue[] = [tenantId];
   const conditions = ['o.tenant_id = $1'];
   const names: string[] = [];
@@ -178,7 +185,12 @@ export function insertHistory(
 }
 
 /** A page of an order's history, newest first. */
-export function listHistoryJson(tenantId: string, orderId: string, afterId: string | undefined, limit: number): Statement {
+export function listHistoryJson(
+  tenantId: string,
+  orderId: string,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
   const bound = afterId === undefined ? '' : ' and h.id < $4';
   return {
     name: afterId === undefined ? 'order_history_first' : 'order_history_next',

@@ -6,7 +6,9 @@ type ValueOf<V> = V extends { read(text: string): infer T } ? T : never;
 
 /** The service's configuration, parsed once at boot. Variables with a default are always set. */
 export type Config = {
-  readonly [K in keyof Schema]: Schema[K] extends { fallback: string } ? ValueOf<Schema[K]> : ValueOf<Schema[K]> | undefined;
+  readonly [K in keyof Schema]: Schema[K] extends { fallback: string }
+    ? ValueOf<Schema[K]>
+    : ValueOf<Schema[K]> | undefined;
 };
 
 /** Every fault of the environment, one line each; the process ends with it. */

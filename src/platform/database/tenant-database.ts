@@ -55,11 +55,7 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   private prologue(scope: TenantScope, readOnly: boolean): string {
-    return this.core.prologue(
-      ROLES.service,
-      [`SET LOCAL app.tenant_id=${uuidLiteral(scope.tenantId)}`],
-      readOnly,
-    );
+    return this.core.prologue(ROLES.service, [`SET LOCAL app.tenant_id=${uuidLiteral(scope.tenantId)}`], readOnly);
   }
 }
 

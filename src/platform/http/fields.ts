@@ -55,7 +55,12 @@ export function knownFields(dto: Constructor): Map<string, KnownField> {
   return parent?.prototype ? new Map([...knownFields(parent), ...own]) : own;
 }
 
-function field(options: FieldOptions, api: ApiPropertyOptions, rules: PropertyDecorator[], nested?: KnownField['nested']) {
+function field(
+  options: FieldOptions,
+  api: ApiPropertyOptions,
+  rules: PropertyDecorator[],
+  nested?: KnownField['nested'],
+) {
   const register: PropertyDecorator = (target, name) => {
     const fields = fieldsOfClass.get(target) ?? new Map<string, KnownField>();
     fieldsOfClass.set(target, fields.set(String(name), { nested }));
@@ -129,25 +134,24 @@ export function TextField(
 
 /** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
 export function SecretField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
-  return field(
-    options,
-    { type: 'string', format: 'password', minLength: options.min, maxLength: options.max },
-    [
-      IsString({ message: 'must be a string' }),
-      MinLength(options.min, { message: `must have at least ${options.min} characters` }),
-      MaxLength(options.max, { message: `must have at most ${options.max} characters` }),
-    ],
-  );
+  return field(options, { type: 'string', format: 'password', minLength: options.min, maxLength: options.max }, [
+    IsString({ message: 'must be a string' }),
+    MinLength(options.min, { message: `must have at least ${options.min} characters` }),
+    MaxLength(options.max, { message: `must have at most ${options.max} characters` }),
+  ]);
 }
 
-const EMAIL = /^[^\s@"(),:;<>[\\\]\p{Cc}]{1,64}@(?=.{1,253}$)([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}-]{2,63}$/u;
+const EMAIL =
+  /^[^\s@"(),:;<>[\\\]\p{Cc}]{1,64}@(?=.{1,253}$)([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}-]{2,63}$/u;
 
 /** An e-mail address, taken as it is: neither trimmed nor lower-cased. */
 export function EmailField(options: FieldOptions): PropertyDecorator {
   return field(options, { type: 'string', format: 'email', maxLength: 254 }, [
     IsString({ message: 'must be a string' }),
     MaxLength(254, { message: 'must have at most 254 characters' }),
-    rule('email', (value) => (EMAIL.test(String(value)) && !/\.\.|^\.|\.@/.test(String(value)) ? undefined : 'must be an e-mail address')),
+    rule('email', (value) =>
+      EMAIL.test(String(value)) && !/\.\.|^\.|\.@/.test(String(value)) ? undefined : 'must be an e-mail address',
+    ),
   ]);
 }
 
@@ -203,7 +207,9 @@ export function TimeField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? (parseTime(value) ?? value) : value)),
     field(options, { type: 'string', format: 'date-time' }, [
-      rule('time', (value) => (value instanceof Date ? undefined : 'must be a time of RFC 3339, such as 2026-01-31T12:00:00.000Z')),
+      rule('time', (value) =>
+        value instanceof Date ? undefined : 'must be a time of RFC 3339, such as 2026-01-31T12:00:00.000Z',
+      ),
     ]),
   );
 }
@@ -214,21 +220,32 @@ function parseTime(text: string): Date | undefined {
   const [, year, month, day, hour, minute, second] = match.map(Number) as [number, ...number[]] as number[];
   const lastDay = new Date(Date.UTC(year as number, month as number, 0)).getUTCDate();
   const inRange =
-    (month as number) >= 1 && (month as number) <= 12 && (day as number) >= 1 && (day as number) <= lastDay &&
-    (hour as number) <= 23 && (minute as number) <= 59 && (second as number) <= 59;
+    (month as number) >= 1 &&
+    (month as number) <= 12 &&
+    (day as number) >= 1 &&
+    (day as number) <= lastDay &&
+    (hour as number) <= 23 &&
+    (minute as number) <= 59 &&
+    (second as number) <= 59;
   if (!inRange) return undefined;
-  const date = new Date(text.replace(' ', 'T').replace(/(\.\d{3})\d+/, '$1').toUpperCase());
+  const date = new Date(
+    text
+      .replace(' ', 'T')
+      .replace(/(\.\d{3})\d+/, '$1')
+      .toUpperCase(),
+  );
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 /** Anything, checked by `check`; the value stays as it was parsed. */
 export function ValueField(
-  options: FieldOptions & { code: string; check: (value: unknown, object: object) => string | undefined; api: ApiPropertyOptions },
+  options: FieldOptions & {
+    code: string;
+    check: (value: unknown, object: object) => string | undefined;
+    api: ApiPropertyOptions;
+  },
 ): PropertyDecorator {
-  return applyDecorators(
-    AsParsed(),
-    field(options, options.api, [rule(options.code, options.check)]),
-  );
+  return applyDecorators(AsParsed(), field(options, options.api, [rule(options.code, options.check)]));
 }
 
 /** A list of objects, each of the DTO's class. */
@@ -237,7 +254,12 @@ export function ListField(options: FieldOptions & { type: Constructor; min: numb
     Type(() => options.type),
     field(
       options,
-      { type: 'array', items: { $ref: `#/components/schemas/${options.type.name}` }, minItems: options.min, maxItems: options.max } as ApiPropertyOptions,
+      {
+        type: 'array',
+        items: { $ref: `#/components/schemas/${options.type.name}` },
+        minItems: options.min,
+        maxItems: options.max,
+      } as ApiPropertyOptions,
       [
         IsArray({ message: 'must be a list' }),
         ArrayMinSize(options.min, { message: `must have at least ${options.min} entries` }),

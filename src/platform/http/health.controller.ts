@@ -45,7 +45,11 @@ export class HealthController {
 
   @Get('live')
   @Public('unlimited')
-  @ApiOperation({ operationId: 'getLiveness', summary: 'Liveness', description: 'For an orchestrator: restart on failure.' })
+  @ApiOperation({
+    operationId: 'getLiveness',
+    summary: 'Liveness',
+    description: 'For an orchestrator: restart on failure.',
+  })
   @ApiOkResponse({ type: Health, description: 'The process answers.' })
   live(): Health {
     return { status: 'ok' };

@@ -24,18 +24,23 @@ export interface IdempotentRequest {
 }
 
 /** The request's `Idempotency-Key`, checked, or undefined. */
-export const Idempotent = createParamDecorator((_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
-  const request = context.switchToHttp().getRequest<FastifyRequest>();
-  const key = request.headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  if (typeof key !== 'string' || !KEY.test(key)) {
-    throw new ValidationFailed([
-      { field: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters', code: 'idempotency_key' },
-    ]);
-  }
-  const path = request.routeOptions.url ?? request.url;
-  return { key, hash: digest(request.method, path, JSON.stringify(request.params), JSON.stringify(request.body ?? null)) };
-});
+export const Idempotent = createParamDecorator(
+  (_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const key = request.headers['idempotency-key'];
+    if (key === undefined) return undefined;
+    if (typeof key !== 'string' || !KEY.test(key)) {
+      throw new ValidationFailed([
+        { field: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters', code: 'idempotency_key' },
+      ]);
+    }
+    const path = request.routeOptions.url ?? request.url;
+    return {
+      key,
+      hash: digest(request.method, path, JSON.stringify(request.params), JSON.stringify(request.body ?? null)),
+    };
+  },
+);
 
 /** Sends an answer that was made, or replayed, by {@link Idempotency.transaction}. */
 export function sendAnswer(reply: FastifyReply, answer: Answer): void {

@@ -63,10 +63,17 @@ function opaque(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? new Parsed(value) : value;
 }
 
-function stripList(list: unknown[], nested: { type: Constructor; max: number }, path: string, faults: FieldFault[]): unknown[] {
+function stripList(
+  list: unknown[],
+  nested: { type: Constructor; max: number },
+  path: string,
+  faults: FieldFault[],
+): unknown[] {
   // Too long is one fault, found by the list's own rule, and no reason to read what is in it.
   if (list.length > nested.max) return new Array<object>(nested.max + 1).fill({});
-  return list.map((entry, index) => (isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : opaque(entry)));
+  return list.map((entry, index) =>
+    isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : opaque(entry),
+  );
 }
 
 const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+
+export const TEMPLATE = 'orders_test_template';
+export const SERVICE_PASSWORD = 'service-password-of-the-tests';
+
+/** A database of its own for a test file. */
+export interface TestDatabase {
+  name: string;
+  /** As the service logs in: `app_service`. */
+  serviceUrl: string;
+  /** As the owner, a superuser, for looking behind the walls. */
+  ownerUrl: string;
+  /** Runs SQL as the owner, past row-level security. */
+  sql<R extends Record<string, unknown>>(text: string, values?: unknown[]): Promise<R[]>;
+  drop(): Promise<void>;
+}
+
+export function withDatabase(url: string, name: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${name}`;
+  return changed.href;
+}
+
+export function withLogin(url: string, user: string, password: string): string {
+  const changed = new URL(url);
+  changed.username = user;
+  changed.password = password;
+  return changed.href;
+}
+
+export function adminUrl(): string {
+  const url = process.env.TEST_ADMIN_URL;
+  if (!url) throw new Error('the global setup has not run');
+  return url;
+}
+
+/** A migrated database, cloned from the template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const name = `orders_test_${randomBytes(6).toString('hex')}`;
+  const admin = new Client({ connectionString: adminUrl() });
+  await admin.connect();
+  // Cloning wants the template for itself: workers take turns.
+  await admin.query('select pg_advisory_lock(4711)');
+  await admin.query(`create database ${name} template ${TEMPLATE}`);
+  await admin.query('select pg_advisory_unlock(4711)');
+  await admin.end();
+  const ownerUrl = withDatabase(adminUrl(), name);
+  const owner = new Client({ connectionString: ownerUrl });
+  owner.on('error', () => undefined); // suites that restart the server see their own errors
+  await owner.connect();
+  return {
+    name,
+    ownerUrl,
+    serviceUrl: withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD),
+    async sql<R extends Record<string, unknown>>(text: string, values: unknown[] = []) {
+      return (await owner.query<R>(text, values)).rows;
+    },
+    async drop() {
+      await owner.end();
+      const last = new Client({ connectionString: adminUrl() });
+      await last.connect();
+      await last.query(`drop database if exists ${name} with (force)`);
+      await last.end();
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/database/embedded-postgres';
+import { migrate } from '../../src/platform/database/migrations';
+import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
+
+declare global {
+  var testPostgres: EmbeddedPostgres | undefined;
+}
+
+/**
+ * One real PostgreSQL for the whole run: the embedded one, or the one at `TEST_DATABASE_URL` (a superuser's). A template
+ * is migrated once; every test file clones it.
+ */
+export default async function setup(): Promise<void> {
+  let adminUrl = process.env.TEST_DATABASE_URL;
+  if (!adminUrl) {
+    const dataDir = mkdtempSync(join(tmpdir(), 'orders-test-'));
+    globalThis.testPostgres = await startEmbeddedPostgres({
+      dataDir,
+      // The data are thrown away with the run: nothing here has to survive a power cut.
+      settings: { max_connections: '300', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
+    });
+    adminUrl = globalThis.testPostgres.url('postgres');
+    process.env.TEST_DATA_DIR = dataDir;
+  }
+  process.env.TEST_ADMIN_URL = adminUrl;
+  const client = new Client({ connectionString: adminUrl });
+  await client.connect();
+  await client.query(`drop database if exists ${TEMPLATE} with (force)`);
+  await client.query(`create database ${TEMPLATE}`);
+  await client.end();
+  const migrationUrl = withDatabase(adminUrl, TEMPLATE);
+  await migrate({
+    migrationUrl,
+    serviceUrl: withLogin(migrationUrl, 'app_service', SERVICE_PASSWORD),
+    statementTimeout: 15_000,
+  });
+}

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import pino from 'pino';
+import { createApi } from '../../src/api.module';
+import { loadConfig } from '../../src/platform/config/config';
+import { listen } from '../../src/serve';
+import { ApiClient } from './client';
+import { createTestDatabase, type TestDatabase } from './databases';
+
+export const JWT_SECRET = 'a secret for tests that is long enough: 0123456789';
+
+/** The real service on a real database, listening on a port of its own. */
+export interface TestService {
+  url: string;
+  database: TestDatabase;
+  app: NestFastifyApplication;
+  /** Every line the service has logged. */
+  logLines: string[];
+  /** A client without a credential. */
+  client: ApiClient;
+  /** Registers a tenant and gives a client of its owner. */
+  tenant(name?: string): Promise<ApiClient>;
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  env?: Record<string, string>;
+  /** Use this database and leave it when the service stops. */
+  database?: TestDatabase;
+}
+
+/** Starts the service in this process. Limits are out of the way unless `env` sets them. */
+export async function startService(options: ServiceOptions = {}): Promise<TestService> {
+  const database = options.database ?? (await createTestDatabase());
+  const config = loadConfig({
+    PORT: '0',
+    DATABASE_URL: database.serviceUrl,
+    JWT_SECRET,
+    DB_POOL_SIZE: '12',
+    RATE_LIMIT_TENANT_PER_SECOND: '100000',
+    RATE_LIMIT_TENANT_BURST: '1000000',
+    RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
+    RATE_LIMIT_SIGN_IN_ADDRESS: '100000',
+    ...options.env,
+  });
+  const logLines: string[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const app = await createApi(config, logger);
+  const url = await listen(app, config);
+  const client = new ApiClient(url);
+  return {
+    url,
+    database,
+    app,
+    logLines,
+    client,
+    tenant: (name) => client.register(name),
+    async stop() {
+      await app.close();
+      if (!options.database) await database.drop();
+    },
+  };
+}
+
+/** An e-mail address that nobody has. */
+export function newEmail(): string {
+  return `person-${randomUUID()}@example.com`;
+}
