@@ -10,6 +10,10 @@ export const ROLES = {
   signIn: 'app_sign_in',
   /** Deletes what has expired, of every tenant, and can read nothing else. */
   janitor: 'app_janitor',
+  /** Finds out which tenants have events in the outbox, and sees nothing of the events. */
+  relay: 'app_relay',
+  /** Finds out which endpoints have deliveries waiting, and until when. */
+  dispatcher: 'app_dispatcher',
 } as const;
 
 export type RoleName = (typeof ROLES)[keyof typeof ROLES];

@@ -1,0 +1,158 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Events with their outbox, webhook endpoints, deliveries and their attempts.
+ *
+ * An event and its outbox row are written with the change they tell of. A delivery's id is derived from event and
+ * endpoint, so that there is one of each pair however often the relay runs; it is what receivers see as `webhook-id`.
+ * The indexes of waiting deliveries are partial: they hold what is due and nothing of the log.
+ */
+export class Webhooks1764028920000 implements MigrationInterface {
+  name = 'Webhooks1764028920000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      do $$ begin
+        create role app_relay nologin noinherit;
+      exception when duplicate_object or unique_violation then null; end $$;
+      do $$ begin
+        create role app_dispatcher nologin noinherit;
+      exception when duplicate_object or unique_violation then null; end $$;
+      grant usage on schema public to app_relay, app_dispatcher;
+
+      create table events (
+        tenant_id uuid not null,
+        id uuid not null,
+        type text not null,
+        aggregate_id uuid,
+        sequence integer,
+        event_id text,
+        data json not null,
+        created_at timestamptz not null,
+        constraint events_pkey primary key (tenant_id, id),
+        constraint events_tenant_id_fkey foreign key (tenant_id) references tenants (id)
+      );
+      create unique index events_event_id_key on events (tenant_id, event_id) where event_id is not null;
+      create unique index events_sequence_key on events (tenant_id, aggregate_id, sequence)
+        where aggregate_id is not null;
+
+      create table outbox (
+        tenant_id uuid not null,
+        position bigint not null generated always as identity,
+        event_id uuid not null,
+        endpoint_id uuid,
+        constraint outbox_pkey primary key (tenant_id, position)
+      );
+      alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+      create table webhook_endpoints (
+        tenant_id uuid not null,
+        id uuid not null,
+        url text not null,
+        description text,
+        event_types text[] not null,
+        headers jsonb not null,
+        rate_limit integer,
+        ordering text not null,
+        signature text not null,
+        secret text not null,
+        previous_secret text,
+        previous_secret_expires_at timestamptz,
+        enabled boolean not null,
+        disabled_reason text,
+        failing_since timestamptz,
+        version integer not null,
+        created_at timestamptz not null,
+        updated_at timestamptz not null,
+        constraint webhook_endpoints_pkey primary key (tenant_id, id),
+        constraint webhook_endpoints_tenant_id_fkey foreign key (tenant_id) references tenants (id),
+        constraint webhook_endpoints_ordering_check check (ordering in ('none', 'by_aggregate')),
+        constraint webhook_endpoints_signature_check check (signature in ('v1', 'v1a')),
+        constraint webhook_endpoints_rate_limit_check check (rate_limit between 1 and 10000)
+      );
+
+      create table deliveries (
+        tenant_id uuid not null,
+        id uuid not null,
+        endpoint_id uuid not null,
+        event_id uuid not null,
+        event_type text not null,
+        aggregate_id uuid,
+        sequence integer,
+        status text not null,
+        attempt_count integer not null,
+        tries integer not null,
+        next_attempt_at timestamptz,
+        requested_at timestamptz,
+        created_at timestamptz not null,
+        completed_at timestamptz,
+        constraint deliveries_pkey primary key (tenant_id, id),
+        constraint deliveries_event_fkey foreign key (tenant_id, event_id)
+          references events (tenant_id, id) on delete cascade,
+        constraint deliveries_status_check check (status in
+          ('pending', 'succeeded', 'retrying', 'failed', 'cancelled', 'filtered', 'disabled')),
+        constraint deliveries_due_check check ((status in ('pending', 'retrying')) = (next_attempt_at is not null))
+      );
+      create index deliveries_event_idx on deliveries (tenant_id, event_id);
+      create index deliveries_endpoint_idx on deliveries (tenant_id, endpoint_id, id);
+      create index deliveries_status_idx on deliveries (tenant_id, status, id);
+      create index deliveries_due_idx on deliveries (tenant_id, endpoint_id, status, next_attempt_at, id)
+        where status in ('pending', 'retrying');
+      create index deliveries_aggregate_idx on deliveries (tenant_id, endpoint_id, aggregate_id, sequence)
+        where status in ('pending', 'retrying');
+
+      create table delivery_attempts (
+        tenant_id uuid not null,
+        delivery_id uuid not null,
+        number integer not null,
+        endpoint_id uuid not null,
+        started_at timestamptz not null,
+        duration_ms integer not null,
+        response_status smallint,
+        response_body text,
+        error text,
+        succeeded boolean not null,
+        constraint delivery_attempts_pkey primary key (tenant_id, delivery_id, number),
+        constraint delivery_attempts_delivery_fkey foreign key (tenant_id, delivery_id)
+          references deliveries (tenant_id, id) on delete cascade
+      );
+      create index delivery_attempts_endpoint_idx on delivery_attempts (tenant_id, endpoint_id, started_at);
+    `);
+
+    for (const table of ['events', 'outbox', 'webhook_endpoints', 'deliveries', 'delivery_attempts']) {
+      await runner.query(`
+        alter table ${table} enable row level security;
+        alter table ${table} force row level security;
+        grant select, insert, update, delete on ${table} to app_service;
+        create policy ${table}_of_the_tenant on ${table} to app_service
+          using (tenant_id = current_setting('app.tenant_id')::uuid)
+          with check (tenant_id = current_setting('app.tenant_id')::uuid);
+      `);
+    }
+    await runner.query(`
+      grant select (tenant_id, position) on outbox to app_relay;
+      create policy outbox_to_discover on outbox for select to app_relay using (true);
+      grant select (tenant_id, endpoint_id, id, status, next_attempt_at) on deliveries to app_dispatcher;
+      create policy deliveries_waiting on deliveries for select to app_dispatcher
+        using (status in ('pending', 'retrying'));
+      grant select (tenant_id, id, created_at) on events to app_janitor;
+      grant delete on events to app_janitor;
+    `);
+    // How long events are kept is the janitor's setting; the policy sees to it that it is never less than a day.
+    await runner.query(`
+      create index events_created_at_idx on events (created_at);
+      create policy events_expired on events to app_janitor using (created_at < now() - interval '1 day');
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table delivery_attempts;
+      drop table deliveries;
+      drop table webhook_endpoints;
+      drop table outbox;
+      drop table events;
+      revoke usage on schema public from app_relay, app_dispatcher;
+    `);
+  }
+}
