@@ -19,7 +19,7 @@ import { basename, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type QueryResultRow } from 'pg';
-import { startEmbeddedPostgres } from './embedded-postgres';
+import { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded-postgres';
 import { isPostmasterOf, processStamp } from './embedded-postgres-process';
 
 const USER = 1000;
@@ -34,6 +34,7 @@ const base = realpathSync(mkdtempSync(join(tmpdir(), 'embedded postgres ')));
 /** Another Node process runs the same code from here, compiled. */
 const compiled = join(process.cwd(), 'node_modules', '.cache', basename(base).replaceAll(' ', '-'));
 const children: ChildProcess[] = [];
+const started: EmbeddedPostgres[] = [];
 
 beforeAll(() => {
   chmodSync(base, 0o755);
@@ -55,8 +56,12 @@ beforeAll(() => {
   );
 });
 
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const postgres of started.splice(0)) await postgres.stop();
+});
+
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL');
   await until(() => postmasters().length === 0, 'every server of these tests to end');
   rmSync(base, { recursive: true });
   rmSync(compiled, { recursive: true });
@@ -115,8 +120,15 @@ async function kill9(child: ChildProcess): Promise<void> {
   await until(() => child.signalCode !== null, 'the child to be killed');
 }
 
+/** Stopped by the end of the test, whatever becomes of that. */
+async function start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres(options);
+  started.push(postgres);
+  return postgres;
+}
+
 async function startRefused(dataDir: string, settings?: Record<string, string>): Promise<string> {
-  return startEmbeddedPostgres({ dataDir, settings }).then(
+  return start({ dataDir, settings }).then(
     () => 'started',
     (error: Error) => error.message,
   );
@@ -128,7 +140,7 @@ describe('startEmbeddedPostgres', () => {
   it('makes a cluster at the first start, with progress, and finds it at the second', async () => {
     const lines: string[] = [];
     const options = { dataDir: relative(process.cwd(), dataDir), onProgress: (line: string) => lines.push(line) };
-    const first = await startEmbeddedPostgres({ ...options, settings: { jit: 'on', work_mem: '5MB' } });
+    const first = await start({ ...options, settings: { jit: 'on', work_mem: '5MB' } });
     expect(first).toMatchObject({ firstStart: true, version: expect.stringMatching(/^18\./) as string });
     expect(lines).toHaveLength(2);
 
@@ -152,7 +164,7 @@ describe('startEmbeddedPostgres', () => {
     await query(first.url('postgres'), `create table kept as select 'Käse' as word`);
     await first.stop();
 
-    const second = await startEmbeddedPostgres(options);
+    const second = await start(options);
     expect(second.firstStart).toBe(false);
     expect(lines).toHaveLength(2);
     expect(await query(second.url('postgres'), `select word from kept`)).toEqual([{ word: 'Käse' }]);
@@ -163,14 +175,14 @@ describe('startEmbeddedPostgres', () => {
     const passwordFile = join(dataDir, 'postgres-password');
     if (platform() !== 'win32') expect(statSync(passwordFile).mode & 0o777).toBe(0o600);
     expect(readFileSync(passwordFile, 'utf8')).toMatch(/^[\w-]{43}$/);
-    const postgres = await startEmbeddedPostgres({ dataDir });
-    const wrong = postgres.url('postgres').replace(/postgres:[^@]+@/, 'postgres:wrong@');
+    const postgres = await start({ dataDir });
+    const wrong = postgres.url('postgres').replace(/:[^:@]+@/, ':wrong@');
     await expect(query(wrong, 'select 1')).rejects.toMatchObject({ code: '28P01' });
     await postgres.stop();
   });
 
   it('stops once, however often it is asked to, and leaves no process and no lock', async () => {
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     await Promise.all([postgres.stop(), postgres.stop()]);
     await postgres.stop();
     expect(postmasters()).toEqual([]);
@@ -178,7 +190,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('refuses a data folder that is in use, by this process or another, and lets two folders run side by side', async () => {
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     const refusal = `${dataDir} is in use by process ${process.pid}; choose another DATA_DIR, or stop that process.`;
     expect(await startRefused(dataDir)).toBe(refusal);
     expect(await readAnswer(spawnStart(dataDir))).toEqual({ error: refusal });
@@ -204,7 +216,7 @@ describe('startEmbeddedPostgres', () => {
   it('says why the server did not start, and can be started after that', async () => {
     const message = await startRefused(dataDir, { no_such_setting: '1' });
     expect(message).toMatch(/did not start \(exit code 1\)[^]*unrecognized configuration parameter "no_such_setting"/);
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     await postgres.stop();
   });
 
@@ -220,19 +232,19 @@ describe('startEmbeddedPostgres', () => {
 
   it('reports a server that ends by itself, and recovers at the next start', async () => {
     const reports: Error[] = [];
-    const postgres = await startEmbeddedPostgres({ dataDir, onExit: (error) => reports.push(error) });
+    const postgres = await start({ dataDir, onExit: (error) => reports.push(error) });
     process.kill(postmasterPid(dataDir), 'SIGKILL');
     await until(() => reports.length > 0, 'the report');
     expect(reports.map(String)).toEqual([expect.stringMatching(/ended by itself \(SIGKILL\)[^]*ready to accept/)]);
     await postgres.stop();
-    const again = await startEmbeddedPostgres({ dataDir });
+    const again = await start({ dataDir });
     await again.stop();
   });
 
   it('empties its log at the start when that has grown large', async () => {
     const log = join(dataDir, 'postgres.log');
     truncateSync(log, 11 * 1024 * 1024);
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     expect(statSync(log).size).toBeLessThan(100_000);
     await postgres.stop();
   });
@@ -251,7 +263,7 @@ describe('startEmbeddedPostgres after kill -9', () => {
     );
     await kill9(child);
     expect(readdirSync(dataDir)).not.toContain('postgres');
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     expect(postgres.firstStart).toBe(true);
     await query(postgres.url('postgres'), 'create table rows (id int)');
     await postgres.stop();
@@ -306,7 +318,7 @@ describe('startEmbeddedPostgres after kill -9', () => {
   });
 
   async function expectRows(count: number): Promise<void> {
-    const postgres = await startEmbeddedPostgres({ dataDir });
+    const postgres = await start({ dataDir });
     expect(postgres.firstStart).toBe(false);
     expect(await query(postgres.url('postgres'), 'select count(*)::int from rows')).toEqual([{ count }]);
     await postgres.stop();
@@ -328,7 +340,7 @@ describe('startEmbeddedPostgres and users', () => {
       await query(url, 'create table kept as select 1 as one');
       await kill9(child);
       await until(() => processStamp(pid) === undefined, 'the server to end with Node');
-      const postgres = await startEmbeddedPostgres({ dataDir });
+      const postgres = await start({ dataDir });
       expect(await query(postgres.url('postgres'), 'select one from kept')).toEqual([{ one: 1 }]);
       await postgres.stop();
     },
@@ -348,7 +360,7 @@ describe('startEmbeddedPostgres and users', () => {
       await kill9(child);
       await until(() => processStamp(pid) === undefined, 'the server to end with Node');
 
-      const asRoot = await startEmbeddedPostgres({ dataDir });
+      const asRoot = await start({ dataDir });
       expect(ownerOf(postmasterPid(dataDir))).toBe(USER);
       await asRoot.stop();
       const asUser = await startInChild(dataDir, { asUser: true });
