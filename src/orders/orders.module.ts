@@ -2,7 +2,7 @@
  * A tenant's orders. Nouns: an *order* has *items* in the order they were sent, a *status* that moves along
  * `order-status.ts`, and a *history* of who did what to it.
  *
- * The flow: create writes the order, its items, its history and the stored idempotent answer in one transaction, for one
+ * The flow: create writes the order, its items, its history, its event and the stored idempotent answer in one transaction, for one
  * order in one round trip; changes lock the row first, so that of two at once one wins. Hot reads are one statement whose
  * JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
  *
@@ -11,12 +11,13 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { OutboxModule } from '../platform/outbox/outbox.module';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 
 @Module({
-  imports: [HttpPlatformModule],
+  imports: [HttpPlatformModule, OutboxModule],
   controllers: [OrdersController],
   providers: [OrdersService, OrdersExport],
 })

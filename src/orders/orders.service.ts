@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { uuidv7obj } from 'uuidv7';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
+import { newTimedId } from '../platform/ids';
 import type { Caller } from '../platform/http/caller';
 import { assertMatch, etagOf } from '../platform/http/etag';
 import { API_PREFIX } from '../platform/http/server';
 import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/idempotency';
 import { Cursors } from '../platform/http/pagination';
+import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
 import { formatMoney, parseMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
@@ -34,6 +35,7 @@ export class OrdersService {
     private readonly database: TenantDatabase,
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
+    private readonly outbox: Outbox,
   ) {}
 
   /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
@@ -41,11 +43,9 @@ export class OrdersService {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const order = newOrder(input);
       tx.defer(queries.insertOrders(caller.tenantId, caller.actor, [order]));
-      return {
-        status: 201,
-        headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) },
-        body: JSON.stringify(viewOfNew(order)),
-      };
+      const body = JSON.stringify(viewOfNew(order));
+      this.outbox.publish(tx, [createdEvent(order, body)]);
+      return { status: 201, headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) }, body };
     });
   }
 
@@ -54,7 +54,12 @@ export class OrdersService {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const orders = inputs.map(newOrder);
       tx.defer(queries.insertOrders(caller.tenantId, caller.actor, orders));
-      return { status: 201, headers: {}, body: JSON.stringify({ data: orders.map(viewOfNew) }) };
+      const bodies = orders.map((order) => JSON.stringify(viewOfNew(order)));
+      this.outbox.publish(
+        tx,
+        orders.map((order, index) => createdEvent(order, bodies[index] as string)),
+      );
+      return { status: 201, headers: {}, body: `{"data":[${bodies.join(',')}]}` };
     });
   }
 
@@ -100,9 +105,9 @@ export class OrdersService {
       const metadata = mergeMetadata(order.metadata, input.metadata ?? {});
       const notes = input.notes === undefined ? order.notes : input.notes;
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
-        await this.save(tx, caller, order, { notes, metadata }, 'order.updated');
+        return this.save(tx, caller, order, { notes, metadata }, 'order.updated');
       }
-      return this.represent(tx, order);
+      return represent(tx, order);
     });
   }
 
@@ -117,20 +122,19 @@ export class OrdersService {
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
       }
-      await this.save(tx, caller, order, { status }, `order.${status}`);
-      return this.represent(tx, order);
+      return this.save(tx, caller, order, { status }, `order.${status}`);
     });
   }
 
-  /** Writes a change with its line of history, and brings `order` up to date. */
+  /** Writes a change with its line of history and its event, and gives the order as it is now. */
   private async save(
     tx: TenantTransaction,
     caller: Caller,
     order: Order,
     change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
     type: string,
-  ): Promise<void> {
-    const { id: historyId, at } = newId();
+  ): Promise<Representation> {
+    const { id: historyId, at } = newTimedId();
     const fromStatus = order.status;
     Object.assign(order, change, { version: order.version + 1, updatedAt: at });
     await tx
@@ -147,14 +151,21 @@ export class OrdersService {
         createdAt: at,
       }),
     );
+    const now = await represent(tx, order);
+    this.outbox.publish(tx, [{ type, data: now.json, aggregateId: order.id, sequence: order.version }]);
+    return now;
   }
+}
 
-  private async represent(tx: TenantTransaction, order: Order): Promise<Representation> {
-    const items = await tx
-      .repository(OrderItem)
-      .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-    return { json: JSON.stringify(viewOf(order, items)), etag: etagOf(order.version) };
-  }
+async function represent(tx: TenantTransaction, order: Order): Promise<Representation> {
+  const items = await tx
+    .repository(OrderItem)
+    .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
+  return { json: JSON.stringify(viewOf(order, items)), etag: etagOf(order.version) };
+}
+
+function createdEvent(order: queries.NewOrder, data: string): NewEvent {
+  return { type: 'order.created', data, aggregateId: order.id, sequence: 1 };
 }
 
 /** The list's filters as conditions. */
@@ -185,13 +196,6 @@ function toPage(rows: queries.JsonRow[], limit: number, encode: (lastId: string)
   return { json: `{"data":[${data}],"next_cursor":${JSON.stringify(nextCursor)},"has_more":${hasMore}}`, nextCursor };
 }
 
-/** A new UUIDv7, and the time that is in it. */
-function newId(): { id: string; at: Date } {
-  const uuid = uuidv7obj();
-  const milliseconds = Buffer.from(uuid.bytes.buffer, uuid.bytes.byteOffset, 6).readUIntBE(0, 6);
-  return { id: uuid.toString(), at: new Date(milliseconds) };
-}
-
 function newOrder(input: CreateOrderDto): queries.NewOrder {
   const digits = minorUnits(input.currency) as number;
   const lines = input.items.map((item) => {
@@ -199,10 +203,10 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     if (!money.ok) throw new Error('the price was checked with the request');
     return { item, quantity: item.quantity, unitPrice: money.minor };
   });
-  const { id, at } = newId();
+  const { id, at } = newTimedId();
   return {
     id,
-    historyId: newId().id,
+    historyId: newTimedId().id,
     customerId: input.customer_id,
     totalAmount: formatMoney(sumOfLines(lines), digits),
     currency: input.currency,
@@ -210,7 +214,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     metadata: JSON.stringify(input.metadata ?? {}),
     createdAt: at,
     items: lines.map(({ item, quantity, unitPrice }) => ({
-      id: newId().id,
+      id: newTimedId().id,
       productId: item.product_id,
       productName: item.product_name,
       quantity,

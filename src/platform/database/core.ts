@@ -5,7 +5,7 @@ import { type Config, required } from '../config/config';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
 import { type RoleName, ROLES } from './roles';
-import type { Row, Statement } from './statement';
+import { type Row, type Statement, toQuery } from './statement';
 
 const READ_LANES = 2;
 const WRITE_LANES = 6;
@@ -141,11 +141,8 @@ export class Core {
     }
   }
 
+  /** As {@link toQuery}, by name where prepared statements are on. */
   toQuery(statement: Statement): QueryConfig {
-    return {
-      name: this.preparedStatements ? statement.name : undefined,
-      text: statement.text,
-      values: statement.values as unknown[],
-    };
+    return toQuery(statement, this.preparedStatements);
   }
 }

@@ -12,7 +12,7 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Core } from './core';
 import { DatabaseHealth } from './health';
-import { JanitorDatabase, SignInDatabase } from './role-databases';
+import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './role-databases';
 import { TenantDatabase } from './tenant-database';
 
 @Global()
@@ -39,9 +39,18 @@ export class DatabaseModule implements OnApplicationShutdown {
         TenantDatabase,
         SignInDatabase,
         JanitorDatabase,
+        NotificationDatabase,
+        DiscoveryDatabase,
         DatabaseHealth,
       ],
-      exports: [TenantDatabase, SignInDatabase, JanitorDatabase, DatabaseHealth],
+      exports: [
+        TenantDatabase,
+        SignInDatabase,
+        JanitorDatabase,
+        NotificationDatabase,
+        DiscoveryDatabase,
+        DatabaseHealth,
+      ],
     };
   }
 

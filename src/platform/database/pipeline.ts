@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, type QueryResult } from 'pg';
 import { Unavailable } from '../errors';
 import { translateDatabaseError } from './errors';
-import type { Row, Statement } from './statement';
+import { type Row, type Statement, toQuery } from './statement';
 
 /** Statements on their way on one lane beyond which a flight is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 512;
@@ -72,18 +72,6 @@ export class Pipeline {
   }
 }
 
-const textOfName = new Map<string, string>();
-
-/**
- * pg refuses a second text under one name on the client's side, where the COMMIT of the same flight could no longer
- * be held back; so that is refused here, before anything is sent.
- */
-function assertOneText(statement: Statement): void {
-  const known = textOfName.get(statement.name);
-  if (known === undefined) textOfName.set(statement.name, statement.text);
-  else if (known !== statement.text) throw new Error(`two statements are named ${statement.name}`);
-}
-
 class Lane {
   open = false;
   inFlight = 0;
@@ -95,6 +83,8 @@ class Lane {
   private watchdog?: NodeJS.Timeout;
   /** Answers seen so far: the watchdog's sign of life. */
   private answered = 0;
+  /** Names of statements that this connection was asked to prepare, and whether it has. */
+  private prepared = new Map<string, 'asked' | 'ready'>();
 
   constructor(private readonly options: PipelineOptions) {}
 
@@ -102,7 +92,8 @@ class Lane {
     const client = this.client as Client;
     // What the client writes to: with TLS this is not the socket it began with, so it is asked for each time.
     const stream = client.connection.stream;
-    for (const statement of statements) assertOneText(statement);
+    const { prepared } = this;
+    const queries = statements.map((statement) => toQuery(statement, this.mayName(statement)));
     return new Promise((resolve, reject) => {
       const results: Row[][] = [];
       let failure: Error | undefined;
@@ -114,18 +105,15 @@ class Lane {
       stream.cork();
       try {
         client.query(prologue, fail as never);
-        for (const statement of statements) {
-          client.query(
-            {
-              name: this.options.preparedStatements ? statement.name : undefined,
-              text: statement.text,
-              values: statement.values as unknown[],
-            },
-            (error: Error | null, result: QueryResult<Row>) => {
-              if (error) failure ??= error;
-              else results.push(result.rows);
-            },
-          );
+        for (const query of queries) {
+          client.query(query, (error: Error | null, result: QueryResult<Row>) => {
+            if (query.name !== undefined) {
+              if (!error) prepared.set(query.name, 'ready');
+              else if (prepared.get(query.name) === 'asked') prepared.delete(query.name);
+            }
+            if (error) failure ??= error;
+            else results.push(result.rows);
+          });
         }
         client.query('COMMIT', (error: Error | null, result: QueryResult) => {
           this.inFlight--;
@@ -139,6 +127,17 @@ class Lane {
         stream.uncork();
       }
     });
+  }
+
+  /**
+   * Whether the statement may go by its name. A flight that comes while another's first use of the name is not
+   * answered must not rely on it: where that other flight failed before the statement was prepared, so would this one.
+   */
+  private mayName({ name }: Statement): boolean {
+    if (!this.options.preparedStatements) return false;
+    const state = this.prepared.get(name);
+    if (state === undefined) this.prepared.set(name, 'asked');
+    return state !== 'asked';
   }
 
   /** Settles when an attempt to connect, under way or begun now, has ended; never rejects. */
@@ -191,6 +190,7 @@ class Lane {
     }
     if (lost) throw new Unavailable('the database closed a new connection');
     this.failures = 0;
+    this.prepared = new Map();
     this.client = client;
     this.open = true;
     this.watch(client);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Core } from './core';
 import { ROLES } from './roles';
-import { uuidLiteral } from './statement';
+import { type Row, uuidLiteral } from './statement';
 import { runTransaction } from './tenant-database';
 import { Transaction } from './transaction';
 
@@ -35,4 +35,66 @@ export class JanitorDatabase {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return runTransaction(new Transaction(this.core, this.core.prologue(ROLES.janitor, [])), work);
   }
+}
+
+/** For NOTIFY: needs no tenant and sees no row. */
+@Injectable()
+export class NotificationDatabase {
+  constructor(private readonly core: Core) {}
+
+  async notify(channel: string, message: string): Promise<void> {
+    await this.core.read(this.core.prologue(ROLES.service, [], true), {
+      name: 'notify',
+      text: 'select pg_notify($1, $2)',
+      values: [channel, message],
+    });
+  }
+}
+
+/** For the relay and the dispatcher: which tenants and endpoints have work, and nothing of what it is. */
+@Injectable()
+export class DiscoveryDatabase {
+  constructor(private readonly core: Core) {}
+
+  /** The tenants with events in the outbox, by a loose index scan: the cost grows with tenants, not with events. */
+  async tenantsWithEvents(limit: number): Promise<string[]> {
+    const rows = await this.core.read<{ tenant_id: string }>(this.core.prologue(ROLES.relay, [], true), {
+      name: 'outbox_tenants',
+      text: `with recursive tenant as (
+               (select tenant_id from outbox order by tenant_id limit 1)
+               union all
+               select (select o.tenant_id from outbox o where o.tenant_id > tenant.tenant_id order by o.tenant_id limit 1)
+                 from tenant where tenant.tenant_id is not null
+             ) select tenant_id from tenant where tenant_id is not null limit $1`,
+      values: [limit],
+    });
+    return rows.map((row) => row.tenant_id);
+  }
+
+  /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
+  waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
+    return this.core.read<WaitingEndpoint>(this.core.prologue(ROLES.dispatcher, [], true), {
+      name: 'deliveries_waiting',
+      text: `with recursive queue as (
+               (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
+                 where status in ('pending', 'retrying')
+                 order by tenant_id, endpoint_id, status, next_attempt_at limit 1)
+               union all
+               select next.* from queue, lateral (
+                 select d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at from deliveries d
+                  where d.status in ('pending', 'retrying')
+                    and (d.tenant_id, d.endpoint_id, d.status) > (queue.tenant_id, queue.endpoint_id, queue.status)
+                  order by d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
+             ) select * from queue limit $1`,
+      values: [limit],
+    });
+  }
+}
+
+/** An endpoint's lane of waiting deliveries. */
+export interface WaitingEndpoint extends Row {
+  tenant_id: string;
+  endpoint_id: string;
+  status: 'pending' | 'retrying';
+  next_attempt_at: Date;
 }

@@ -18,6 +18,7 @@ export class Transaction {
   private opening?: Promise<PoolClient>;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
+  private readonly committed: (() => void)[] = [];
   private ended = false;
 
   constructor(
@@ -53,9 +54,19 @@ export class Transaction {
     return this.manager.getRepository(entity);
   }
 
+  /** Leaves something to be done once the transaction has committed; it must not throw. */
+  afterCommit(action: () => void): void {
+    this.committed.push(action);
+  }
+
   /** For the runner alone: sends what was deferred and commits. */
   async commit(): Promise<void> {
     this.ended = true;
+    await this.sendCommit();
+    for (const action of this.committed) action();
+  }
+
+  private async sendCommit(): Promise<void> {
     if (!this.opening) {
       if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
       return;

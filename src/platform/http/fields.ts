@@ -78,8 +78,9 @@ function field(
     ...(options.nullable ? { nullable: true } : {}),
     ...api,
   } as ApiPropertyOptions);
+  const required = presence.length === 0 ? [rule('required', (value) => (value === undefined ? 'is required' : undefined))] : [];
   // class-validator looks at the rule that was registered last first; of several faults of a field the first is told.
-  return applyDecorators(register, documented, ...presence, ...rules);
+  return applyDecorators(register, documented, ...presence, ...rules, ...required);
 }
 
 /** One rule that class-validator has not: `check` gives what is wrong, or undefined. */

@@ -1,0 +1,49 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { NotificationDatabase } from '../database/role-databases';
+import { LOGGER } from '../observability/logger.module';
+
+/**
+ * Wakes other processes through NOTIFY. It is sent beside the transactions, not in them (PostgreSQL lets notifying
+ * transactions commit one at a time), at most one per channel under way; one that is lost costs a poll's interval.
+ */
+@Injectable()
+export class Wakeups {
+  private readonly sending = new Map<string, { again: boolean }>();
+
+  constructor(
+    private readonly database: NotificationDatabase,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Tells whoever listens on the channel that there is work; returns at once, never throws. */
+  wake(channel: string): void {
+    const current = this.sending.get(channel);
+    if (current) current.again = true;
+    else void this.send(channel);
+  }
+
+  /** The same with a message, of at most 7,000 bytes. */
+  tell(channel: string, message: string): void {
+    this.database.notify(channel, message).catch((error: Error) => this.failed(error));
+  }
+
+  private async send(channel: string): Promise<void> {
+    const state = { again: false };
+    this.sending.set(channel, state);
+    try {
+      do {
+        state.again = false;
+        await this.database.notify(channel, '');
+      } while (state.again);
+    } catch (error) {
+      this.failed(error as Error);
+    } finally {
+      this.sending.delete(channel);
+    }
+  }
+
+  private failed(error: Error): void {
+    this.logger.debug({ reason: error.message }, 'a wake-up was not sent');
+  }
+}
