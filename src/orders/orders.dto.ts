@@ -5,7 +5,9 @@ import type { FieldFault } from '../platform/errors';
 import {
   ChoiceField,
   type CrossChecked,
+  CursorField,
   IntegerField,
+  lengthOf,
   ListField,
   QueryIntegerField,
   rule,
@@ -14,7 +16,7 @@ import {
   UuidField,
   ValueField,
 } from '../platform/http/fields';
-import { textFault } from '../platform/http/json-body';
+import { isJsonObject, textFault } from '../platform/http/json-body';
 import { minorUnits } from './currencies';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
@@ -24,18 +26,23 @@ const TIME = '2026-01-31T12:00:00.000Z';
 export const MAX_ITEMS = 50;
 export const MAX_BATCH = 100;
 const MAX_METADATA = 50;
+const MAX_KEY = 40;
+const MAX_VALUE = 500;
 /** The most minor units a currency has: how a price is read while its currency is not known. */
 const ANY_MINOR_UNITS = 4;
 
 const METADATA_API = {
   type: 'object',
-  additionalProperties: { type: 'string', maxLength: 500 },
+  additionalProperties: { type: 'string', maxLength: MAX_VALUE },
   maxProperties: MAX_METADATA,
 } as const;
 
 function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
   return applyDecorators(
-    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toUpperCase() : value)),
+    // Letters outside of ASCII can become ASCII ones in upper case (ſ, ı): they are no way to write a code.
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value,
+    ),
     TextField({ description: 'ISO 4217 code, in either case.', min: 3, max: 3, example: 'USD', ...options }),
     rule('currency', (value) =>
       typeof value !== 'string' || minorUnits(value) !== undefined ? undefined : 'must be an active ISO 4217 code',
@@ -43,23 +50,28 @@ function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
   );
 }
 
-function metadataFault(value: unknown, withNulls: boolean): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be an object of strings';
-  const entries = Object.entries(value as Record<string, unknown>);
-  if (entries.length > MAX_METADATA) return `must have at most ${MAX_METADATA} entries`;
-  for (const [key, entry] of entries) {
-    if (key.length < 1 || key.length > 40) return 'must have keys of 1 to 40 characters';
-    if (key === '__proto__') return 'must not have the key __proto__';
-    if (textFault(key, false))
-      return `must not have a key that ${textFault(key, false)?.replace(/^must not /, 'does ')}`;
-    if (entry === null && withNulls) continue;
-    if (typeof entry !== 'string')
-      return withNulls ? 'must have strings or null as values' : 'must have strings as values';
-    if (entry.length > 500) return 'must have values of at most 500 characters';
-    const fault = textFault(entry, true);
-    if (fault) return `has a value that ${fault}`;
+function metadataFaults(value: unknown, withNulls: boolean): FieldFault[] {
+  if (value === undefined) return [];
+  const fault = (field: string, code: string, message: string): FieldFault[] => [{ field, message, code }];
+  if (!isJsonObject(value)) return fault('metadata', 'is_object', 'must be an object of strings');
+  const entries = Object.entries(value);
+  if (entries.length > MAX_METADATA) {
+    return fault('metadata', 'max_entries', `must have at most ${MAX_METADATA} entries`);
   }
-  return undefined;
+  return entries.flatMap(([key, entry]) => {
+    const length = lengthOf(key);
+    const field = `metadata.${length > MAX_KEY ? `${[...key.slice(0, 2 * MAX_KEY)].slice(0, MAX_KEY).join('')}…` : key}`;
+    if (length < 1 || length > MAX_KEY) {
+      return fault(field, 'key_length', `must have a key of 1 to ${MAX_KEY} characters`);
+    }
+    if (key === '__proto__') return fault(field, 'key', 'is not possible as a key');
+    if (textFault(key, false)) return fault(field, 'text', 'must have a key without control characters');
+    if (entry === null && withNulls) return [];
+    if (typeof entry !== 'string') return fault(field, 'is_string', `must be a string${withNulls ? ' or null' : ''}`);
+    if (lengthOf(entry) > MAX_VALUE) return fault(field, 'max_length', `must have at most ${MAX_VALUE} characters`);
+    const textual = textFault(entry, true);
+    return textual ? fault(field, 'text', textual) : [];
+  });
 }
 
 export class CreateOrderItemDto {
@@ -77,8 +89,6 @@ export class CreateOrderItemDto {
       "Price of one, at least one minor unit, below 10^12, with at most the currency's digits after the point. A " +
       'decimal string, or a JSON number without an exponent and with at most 15 significant digits.',
     example: '29.99',
-    code: 'required',
-    check: (value) => (value === undefined ? 'is required' : undefined),
     api: { oneOf: [{ type: 'string', pattern: '^(0|[1-9]\\d*)(\\.\\d+)?$' }, { type: 'number' }] },
   })
   unit_price: unknown;
@@ -108,14 +118,16 @@ export class CreateOrderDto implements CrossChecked {
     description: 'Your own keys (1 to 40 characters) and values (at most 500), 50 pairs at most.',
     example: { channel: 'web' },
     optional: true,
-    code: 'metadata',
-    check: (value) => metadataFault(value, false),
     api: METADATA_API,
   })
   metadata?: Record<string, string>;
 
-  /** Prices depend on the currency; each is read with its minor units. */
   crossCheck(): FieldFault[] {
+    return [...this.priceFaults(), ...metadataFaults(this.metadata, false)];
+  }
+
+  /** Prices depend on the currency; each is read with its minor units. */
+  private priceFaults(): FieldFault[] {
     if (!Array.isArray(this.items) || this.items.length > MAX_ITEMS) return [];
     const digits = typeof this.currency === 'string' ? minorUnits(this.currency) : undefined;
     return this.items.flatMap((item, index) => {
@@ -143,7 +155,7 @@ export class CreateOrdersDto implements CrossChecked {
   }
 }
 
-export class UpdateOrderDto {
+export class UpdateOrderDto implements CrossChecked {
   @TextField({
     description: 'New notes; null removes them.',
     min: 0,
@@ -158,11 +170,13 @@ export class UpdateOrderDto {
     description: 'Merged into what is there; a null value removes its key.',
     example: { channel: 'phone', coupon: null },
     optional: true,
-    code: 'metadata',
-    check: (value) => metadataFault(value, true),
-    api: { ...METADATA_API, additionalProperties: { type: ['string', 'null'], maxLength: 500 } as never },
+    api: { ...METADATA_API, additionalProperties: { type: ['string', 'null'], maxLength: MAX_VALUE } as never },
   })
   metadata?: Record<string, string | null>;
+
+  crossCheck(): FieldFault[] {
+    return metadataFaults(this.metadata, true);
+  }
 }
 
 export class ChangeStatusDto {
@@ -201,7 +215,7 @@ export class ListOrdersDto extends OrderFilters {
   @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
   limit: number = 20;
 
-  @TextField({ description: '`next_cursor` of the page before.', min: 1, max: 200, optional: true })
+  @CursorField()
   cursor?: string;
 }
 
@@ -209,7 +223,7 @@ export class PageDto {
   @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
   limit: number = 20;
 
-  @TextField({ description: '`next_cursor` of the page before.', min: 1, max: 200, optional: true })
+  @CursorField()
   cursor?: string;
 }
 

@@ -14,9 +14,7 @@ import {
   IsOptional,
   IsString,
   Max,
-  MaxLength,
   Min,
-  MinLength,
   ValidateBy,
   ValidateIf,
   ValidateNested,
@@ -69,7 +67,7 @@ function field(
     ? [IsOptional()]
     : options.optional
       ? [ValidateIf((_: object, value: unknown) => value !== undefined)]
-      : [];
+      : [rule('required', (value) => (value === undefined ? 'is required' : undefined))];
   const documented = ApiProperty({
     description: options.description,
     ...(options.example !== undefined ? { example: options.example } : {}),
@@ -78,9 +76,8 @@ function field(
     ...(options.nullable ? { nullable: true } : {}),
     ...api,
   } as ApiPropertyOptions);
-  const required = presence.length === 0 ? [rule('required', (value) => (value === undefined ? 'is required' : undefined))] : [];
-  // class-validator looks at the rule that was registered last first; of several faults of a field the first is told.
-  return applyDecorators(register, documented, ...presence, ...rules, ...required);
+  // Of several faults of a field the first is told, in the order of the rules here.
+  return applyDecorators(register, documented, ...presence, ...rules);
 }
 
 /** One rule that class-validator has not: `check` gives what is wrong, or undefined. */
@@ -117,28 +114,44 @@ const AsParsed = () =>
 const CleanText = (multiline: boolean) =>
   rule('text', (value) => (typeof value === 'string' ? textFault(value, multiline) : undefined));
 
-/** Text with a length in characters (UTF-16 code units), without control characters. */
+/** How many characters a text has: code points, as JSON Schema counts them. */
+export function lengthOf(text: string): number {
+  let length = text.length;
+  for (let i = 1; i < text.length; i++) {
+    if ((text.charCodeAt(i) & 0xfc00) === 0xdc00 && (text.charCodeAt(i - 1) & 0xfc00) === 0xd800) length--;
+  }
+  return length;
+}
+
+const Length = (min: number, max: number) => [
+  IsString({ message: 'must be a string' }),
+  rule('min_length', (value) =>
+    typeof value === 'string' && lengthOf(value) < min ? `must have at least ${plural(min, 'character')}` : undefined,
+  ),
+  rule('max_length', (value) =>
+    typeof value === 'string' && lengthOf(value) > max ? `must have at most ${plural(max, 'character')}` : undefined,
+  ),
+];
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Text with a length in characters, without control characters. */
 export function TextField(
   options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string },
 ): PropertyDecorator {
   return field(
     options,
     { type: 'string', minLength: options.min ?? 0, maxLength: options.max, format: options.format },
-    [
-      IsString({ message: 'must be a string' }),
-      MinLength(options.min ?? 0, { message: `must have at least ${options.min} characters` }),
-      MaxLength(options.max, { message: `must have at most ${options.max} characters` }),
-      CleanText(options.multiline ?? false),
-    ],
+    [...Length(options.min ?? 0, options.max), CleanText(options.multiline ?? false)],
   );
 }
 
 /** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
 export function SecretField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return field(options, { type: 'string', format: 'password', minLength: options.min, maxLength: options.max }, [
-    IsString({ message: 'must be a string' }),
-    MinLength(options.min, { message: `must have at least ${options.min} characters` }),
-    MaxLength(options.max, { message: `must have at most ${options.max} characters` }),
+    ...Length(options.min, options.max),
   ]);
 }
 
@@ -148,8 +161,7 @@ const EMAIL =
 /** An e-mail address, taken as it is: neither trimmed nor lower-cased. */
 export function EmailField(options: FieldOptions): PropertyDecorator {
   return field(options, { type: 'string', format: 'email', maxLength: 254 }, [
-    IsString({ message: 'must be a string' }),
-    MaxLength(254, { message: 'must have at most 254 characters' }),
+    ...Length(0, 254),
     rule('email', (value) =>
       EMAIL.test(String(value)) && !/\.\.|^\.|\.@/.test(String(value)) ? undefined : 'must be an e-mail address',
     ),
@@ -178,9 +190,16 @@ export function UuidField(options: FieldOptions): PropertyDecorator {
 /** A whole number as JSON has it: the string `"1"` is not one. */
 export function IntegerField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return field(options, { type: 'integer', minimum: options.min, maximum: options.max }, [
-    IsInt({ message: 'must be a whole number' }),
+    IsInt({ message: 'must be a whole number in plain digits' }),
     Min(options.min, { message: `must be at least ${options.min}` }),
     Max(options.max, { message: `must be at most ${options.max}` }),
+  ]);
+}
+
+/** A page's cursor: any one text, since only the list itself can say whether it is one of its own. */
+export function CursorField(): PropertyDecorator {
+  return field({ description: '`next_cursor` of the page before.', optional: true }, { type: 'string' }, [
+    IsString({ message: 'must be a string' }),
   ]);
 }
 
@@ -238,15 +257,16 @@ function parseTime(text: string): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** Anything, checked by `check`; the value stays as it was parsed. */
+/** Anything, checked by `check` where given; the value stays as it was parsed. */
 export function ValueField(
   options: FieldOptions & {
-    code: string;
-    check: (value: unknown, object: object) => string | undefined;
     api: ApiPropertyOptions;
+    code?: string;
+    check?: (value: unknown, object: object) => string | undefined;
   },
 ): PropertyDecorator {
-  return applyDecorators(AsParsed(), field(options, options.api, [rule(options.code, options.check)]));
+  const { code = 'value', check } = options;
+  return applyDecorators(AsParsed(), field(options, options.api, check ? [rule(code, check)] : []));
 }
 
 /** A list of objects, each of the DTO's class. */
@@ -263,8 +283,8 @@ export function ListField(options: FieldOptions & { type: Constructor; min: numb
       } as ApiPropertyOptions,
       [
         IsArray({ message: 'must be a list' }),
-        ArrayMinSize(options.min, { message: `must have at least ${options.min} entries` }),
-        ArrayMaxSize(options.max, { message: `must have at most ${options.max} entries` }),
+        ArrayMinSize(options.min, { message: `must have at least ${plural(options.min, 'entry', 'entries')}` }),
+        ArrayMaxSize(options.max, { message: `must have at most ${plural(options.max, 'entry', 'entries')}` }),
         ValidateNested({ each: true, message: 'must be an object' }),
       ],
       { type: options.type, max: options.max },

@@ -49,6 +49,11 @@ export class UnsafeNumber {
   constructor(readonly source: string) {}
 }
 
+/** Whether a parsed value is a JSON object. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof UnsafeNumber);
+}
+
 export function parseJsonBody(body: Buffer): unknown {
   if (body.length === 0) throw new MalformedJson('The body is empty');
   if (!isUtf8(body)) throw new MalformedJson('The body is not valid UTF-8');

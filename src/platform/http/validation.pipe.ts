@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../errors';
 import { type CrossChecked, knownFields, Parsed } from './fields';
+import { isJsonObject } from './json-body';
 
 type Constructor = new () => object;
 
@@ -21,7 +22,7 @@ export class RequestValidationPipe implements PipeTransform {
     const dto = metadata.metatype as Constructor | undefined;
     if (!dto || (dto as unknown) === Object) return value;
     if (metadata.type === 'body' && value === undefined) throw new MalformedRequest('A JSON body is required.');
-    if (!isObject(value)) {
+    if (!isJsonObject(value)) {
       throw new ValidationFailed([{ field: '', message: 'must be an object', code: 'is_object' }]);
     }
     const faults: FieldFault[] = [];
@@ -36,10 +37,6 @@ export class RequestValidationPipe implements PipeTransform {
   }
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** The value with its known fields only; what is unknown becomes a fault. */
 function strip(value: Record<string, unknown>, dto: Constructor, path: string, faults: FieldFault[]): object {
   const fields = fieldsOf(dto);
@@ -49,7 +46,7 @@ function strip(value: Record<string, unknown>, dto: Constructor, path: string, f
     const at = path + name;
     if (!field) {
       if (faults.length < MAX_FAULTS) {
-        faults.push({ field: at.slice(0, 200), message: 'is not a field of this request', code: 'unknown_field' });
+        faults.push({ field: shown(at), message: 'is not a field of this request', code: 'unknown_field' });
       }
       continue;
     }
@@ -57,6 +54,11 @@ function strip(value: Record<string, unknown>, dto: Constructor, path: string, f
     result[name] = field.nested && Array.isArray(inner) ? stripList(inner, field.nested, at, faults) : opaque(inner);
   }
   return result;
+}
+
+/** A client's name for a field, made fit to be printed. */
+function shown(name: string): string {
+  return name.length > 200 ? `${name.slice(0, 200).replace(/[\ud800-\udbff]$/, '')}…` : name;
 }
 
 function opaque(value: unknown): unknown {
@@ -71,8 +73,9 @@ function stripList(
 ): unknown[] {
   // Too long is one fault, found by the list's own rule, and no reason to read what is in it.
   if (list.length > nested.max) return new Array<object>(nested.max + 1).fill({});
+  // What is no object becomes null: class-transformer would make one of a list.
   return list.map((entry, index) =>
-    isObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : opaque(entry),
+    isJsonObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : null,
   );
 }
 

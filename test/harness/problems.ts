@@ -1,0 +1,71 @@
+import type { Answer } from './client';
+
+/** The contract's slugs and their status, written down here once more: a test must not ask the code. */
+export const STATUS_OF_PROBLEM = {
+  malformed_request: 400,
+  invalid_cursor: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  not_acceptable: 406,
+  conflict: 409,
+  idempotency_in_progress: 409,
+  version_conflict: 412,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  validation_error: 422,
+  business_rule_violation: 422,
+  idempotency_key_reused: 422,
+  rate_limited: 429,
+  internal_error: 500,
+  unavailable: 503,
+} as const;
+export type ProblemSlug = keyof typeof STATUS_OF_PROBLEM;
+
+export interface FieldFault {
+  field: string;
+  message: string;
+  code: string;
+}
+
+/** A problem document, as far as every one is alike. */
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  request_id: string;
+  errors?: FieldFault[];
+}
+
+/** Checks everything that the contract says of every problem, and gives the document. */
+export function expectProblem(answer: Answer, slug: ProblemSlug): ProblemDocument {
+  const problem = answer.body as ProblemDocument;
+  const seen = { status: answer.status, type: problem?.type, text: answer.text.slice(0, 300) };
+  expect(seen).toMatchObject({ status: STATUS_OF_PROBLEM[slug], type: slug });
+  expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+  expect(problem.status).toBe(STATUS_OF_PROBLEM[slug]);
+  expect(problem.title).toBe(
+    slug.replace(/(^|_)([a-z])/g, (_, gap: string, c: string) => (gap ? ' ' : '') + c.toUpperCase()),
+  );
+  expect(typeof problem.detail === 'string' && problem.detail.length > 0).toBe(true);
+  expect(problem.instance).toMatch(/^\//);
+  expect(problem.instance).not.toContain('?');
+  expect(problem.request_id).toBe(answer.headers.get('x-request-id'));
+  expect(Object.keys(problem).sort()).toEqual(
+    ['detail', 'instance', 'request_id', 'status', 'title', 'type', ...(problem.errors ? ['errors'] : [])].sort(),
+  );
+  for (const fault of problem.errors ?? []) {
+    expect(Object.keys(fault).sort()).toEqual(['code', 'field', 'message']);
+    expect(fault.code).toMatch(/^[a-z][a-z0-9_]*$/);
+    expect(fault.message).not.toBe('');
+  }
+  return problem;
+}
+
+/** The faults of a 422 as `field: code`, sorted. */
+export function faultsOf(answer: Answer): string[] {
+  return (expectProblem(answer, 'validation_error').errors ?? []).map(({ field, code }) => `${field}: ${code}`).sort();
+}
