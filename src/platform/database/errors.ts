@@ -10,7 +10,7 @@ const NOT_NOW = /^(08...|57P0.|53...|57014|55P03|40001|40P01|25P0[34]|58...)$/;
 const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT|EADDR)/;
 /** What `pg` and its pool say, without a code, of a connection that is gone or cannot be had. */
 const CONNECTION_LOST =
-  /Connection terminated|not queryable|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
+  /Connection terminated|not queryable|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
 
 function driverError(error: unknown): PostgresError | undefined {
   const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;

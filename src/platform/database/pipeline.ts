@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, type QueryResult } from 'pg';
 import { Unavailable } from '../errors';
 import { translateDatabaseError } from './errors';
-import { type Row, type Statement, toQuery } from './statement';
+import { assertSound, type Row, type Statement, toQuery } from './statement';
 
 /** Statements on their way on one lane beyond which a flight is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 512;
@@ -93,7 +93,8 @@ class Lane {
     // What the client writes to: with TLS this is not the socket it began with, so it is asked for each time.
     const stream = client.connection.stream;
     const { prepared } = this;
-    const queries = statements.map((statement) => toQuery(statement, this.mayName(statement)));
+    for (const statement of statements) assertSound(statement);
+    const queries = statements.map((statement) => toQuery(statement, this.options.preparedStatements));
     return new Promise((resolve, reject) => {
       const results: Row[][] = [];
       let failure: Error | undefined;
@@ -106,6 +107,7 @@ class Lane {
       try {
         client.query(prologue, fail as never);
         for (const query of queries) {
+          if (query.name !== undefined && !this.mayName(query.name)) query.name = undefined;
           client.query(query, (error: Error | null, result: QueryResult<Row>) => {
             if (query.name !== undefined) {
               if (!error) prepared.set(query.name, 'ready');
@@ -130,11 +132,10 @@ class Lane {
   }
 
   /**
-   * Whether the statement may go by its name. A flight that comes while another's first use of the name is not
+   * Whether a statement may go by its name. A flight that comes while another's first use of the name is not
    * answered must not rely on it: where that other flight failed before the statement was prepared, so would this one.
    */
-  private mayName({ name }: Statement): boolean {
-    if (!this.options.preparedStatements) return false;
+  private mayName(name: string): boolean {
     const state = this.prepared.get(name);
     if (state === undefined) this.prepared.set(name, 'asked');
     return state !== 'asked';

@@ -19,12 +19,11 @@ export type Row = Record<string, unknown>;
 const textOfName = new Map<string, string>();
 
 /**
- * The statement as `pg` takes it, checked for what `pg` would refuse on the client's side: there the COMMIT that is
- * already written behind it could no longer be held back, and would keep the rest.
+ * Refuses what `pg` would refuse on the client's side only: there the COMMIT that is already written behind it could
+ * no longer be held back, and would keep the rest.
  * @throws for a second text under one name, and for a value that cannot be bound
  */
-export function toQuery(statement: Statement, named: boolean): QueryConfig {
-  const { name, text, values } = statement;
+export function assertSound({ name, text, values }: Statement): void {
   const known = textOfName.get(name);
   if (known === undefined) textOfName.set(name, text);
   else if (known !== text) throw new Error(`two statements are named ${name}`);
@@ -33,6 +32,10 @@ export function toQuery(statement: Statement, named: boolean): QueryConfig {
       typeof value !== 'object' || value === null || value instanceof Date || value instanceof Buffer || isList(value);
     if (!bindable) throw new Error(`a value of ${name} cannot be bound`);
   }
+}
+
+/** The statement as `pg` takes it. */
+export function toQuery({ name, text, values }: Statement, named: boolean): QueryConfig {
   return { name: named ? name : undefined, text, values: values as unknown[] };
 }
 

@@ -66,7 +66,7 @@ export async function runTransaction<X extends Transaction, T>(tx: X, work: (tx:
     result = await work(tx);
   } catch (error) {
     await tx.rollback();
-    throw error;
+    throw tx.causeOf(error);
   }
   await tx.commit();
   return result;

@@ -1,9 +1,10 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
+import { AppError } from '../errors';
 import { translateDatabaseError } from './errors';
 import type { Core } from './core';
 import { BoundQueryRunner } from './query-runner';
-import type { Row, Statement } from './statement';
+import { assertSound, type Row, type Statement } from './statement';
 
 /**
  * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
@@ -16,6 +17,7 @@ export class Transaction {
   private client?: PoolClient;
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
+  private beginFailure?: unknown;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly committed: (() => void)[] = [];
@@ -28,12 +30,15 @@ export class Transaction {
 
   /** Runs a statement now and gives its rows. */
   async query<R extends Row = Row>(statement: Statement): Promise<R[]> {
+    // Its connection may be another tenant's by then.
+    if (this.ended) throw new Error('the transaction has ended');
+    assertSound(statement);
     try {
       const client = this.client ?? (await this.open());
       const result = await client.query<R>(this.core.toQuery(statement));
       return result.rows;
     } catch (error) {
-      throw translateDatabaseError(error);
+      throw this.causeOf(error);
     }
   }
 
@@ -43,6 +48,7 @@ export class Transaction {
    */
   defer(statement: Statement): void {
     if (this.ended) throw new Error('the transaction has ended');
+    assertSound(statement);
     this.deferred.push(statement);
   }
 
@@ -71,7 +77,10 @@ export class Transaction {
       if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
       return;
     }
-    const client = await this.opening;
+    const client = await this.opening.catch((error: unknown) => {
+      this.release?.(true);
+      throw this.causeOf(error);
+    });
     const answers = await Promise.allSettled([
       ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
@@ -82,7 +91,7 @@ export class Transaction {
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without an answer to COMMIT the connection's state is unknown: it is not used again.
     this.release?.(command === undefined ? true : undefined);
-    if (error) throw translateDatabaseError(error);
+    if (error) throw this.causeOf(error);
   }
 
   /** For the runner alone: undoes everything. Never throws. */
@@ -99,6 +108,11 @@ export class Transaction {
     }
   }
 
+  /** For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, that is why. */
+  causeOf(error: unknown): unknown {
+    return error instanceof AppError ? error : translateDatabaseError(this.beginFailure ?? error);
+  }
+
   private open(): Promise<PoolClient> {
     if (this.ended) return Promise.reject(new Error('the transaction has ended'));
     this.opening ??= this.begin();
@@ -109,8 +123,10 @@ export class Transaction {
     const [client, release] = await this.core.acquire();
     const begun = client.query(this.prologue);
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
-    // fails, that statement fails too, with an error that says less: hence this one is kept from going unhandled.
-    begun.catch(() => undefined);
+    // fails, that statement fails too, with an error that says less: hence this one is kept.
+    begun.catch((error: unknown) => {
+      this.beginFailure = error;
+    });
     this.release = release;
     if (!this.core.failsClosed) await begun;
     this.client = client;
