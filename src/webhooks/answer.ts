@@ -1,0 +1,104 @@
+/**
+ * What is kept of a receiver's answer: a few KiB for its owner to read in the delivery log. The answer is a stranger's
+ * bytes, so all of it is bounded: how much is read, how much of that is unpacked, and how many are unpacked at once.
+ */
+import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import type { Transform } from 'node:stream';
+
+/** Bytes that are read of an answer, packed or not. */
+export const READ_LIMIT = 64 * 1024;
+/** Bytes of its text that are kept. */
+export const KEEP_LIMIT = 4 * 1024;
+
+export class AnswerBody {
+  readonly #encoding: string;
+  readonly #keep: number;
+  readonly #chunks: Buffer[] = [];
+  #read = 0;
+
+  constructor(contentEncoding: string | undefined) {
+    this.#encoding = contentEncoding?.trim().toLowerCase() || 'identity';
+    // Of plain text the first few KiB are all that is wanted (and one byte, to see that there was more).
+    this.#keep = this.#encoding === 'identity' ? KEEP_LIMIT + 1 : READ_LIMIT;
+  }
+
+  /** False once no more is to be read. */
+  add(chunk: Buffer): boolean {
+    if (this.#read < this.#keep) this.#chunks.push(chunk);
+    this.#read += chunk.length;
+    return this.#read <= READ_LIMIT;
+  }
+
+  /** The text to keep; undefined where the bytes are packed in a way that is not known. */
+  text(): string | Promise<string | undefined> {
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    if (this.#encoding === 'identity' || bytes.length === 0) return toStorableText(bytes);
+    return unpackInTurn(bytes.subarray(0, READ_LIMIT), this.#encoding).then(
+      (unpacked) => unpacked && toStorableText(unpacked),
+    );
+  }
+}
+
+/**
+ * UTF-8 as PostgreSQL's text takes it: no NUL, nothing invalid (each becomes U+FFFD), no half a character at the cut, and
+ * at most 4 KiB also after replacing.
+ */
+export function toStorableText(bytes: Buffer): string {
+  const isCut = bytes.length > KEEP_LIMIT;
+  let text = bytes.toString('utf8', 0, KEEP_LIMIT);
+  if (isCut && text.endsWith('\ufffd')) text = text.slice(0, -1);
+  if (text.includes('\0')) text = text.replaceAll('\0', '\ufffd');
+  // Replacing makes it longer: U+FFFD takes three bytes.
+  if (text.length * 3 <= KEEP_LIMIT || Buffer.byteLength(text) <= KEEP_LIMIT) return text;
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(KEEP_LIMIT));
+  return text.slice(0, read);
+}
+
+/**
+ * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred of them at once would
+ * be the bomb. Each is quick, since it stops after its first few KiB.
+ */
+let turn: Promise<unknown> = Promise.resolve();
+
+function unpackInTurn(bytes: Buffer, encoding: string): Promise<Buffer | undefined> {
+  const mine = turn.then(() => unpack(bytes, encoding));
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+function unpack(bytes: Buffer, encoding: string): Promise<Buffer | undefined> {
+  const stream = decoderFor(bytes, encoding);
+  if (!stream) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const done = () => {
+      stream.destroy();
+      resolve(Buffer.concat(chunks));
+    };
+    stream.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > KEEP_LIMIT) done();
+    });
+    // What could be unpacked before the damage, or before the cut, is what is shown.
+    stream.on('end', done).on('error', done);
+    stream.end(bytes);
+  });
+}
+
+function decoderFor(bytes: Buffer, encoding: string): Transform | undefined {
+  const options = { chunkSize: 2 * KEEP_LIMIT, finishFlush: constants.Z_SYNC_FLUSH };
+  switch (encoding) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip(options);
+    case 'deflate':
+      // RFC 9110 means zlib's wrapping; some servers send the bare stream.
+      return (bytes[0]! & 0x0f) === 8 ? createInflate(options) : createInflateRaw(options);
+    case 'br':
+      return createBrotliDecompress({ chunkSize: options.chunkSize, finishFlush: constants.BROTLI_OPERATION_FLUSH });
+    default:
+      return undefined;
+  }
+}
