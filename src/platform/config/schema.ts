@@ -1,4 +1,5 @@
-import { choice, duration, flag, integer, list, text, url } from './variables';
+import { isIP } from 'node:net';
+import { choice, duration, durations, flag, integer, list, text, url } from './variables';
 
 function origin(value: string): void {
   if (!URL.canParse(value) || new URL(value).origin !== value) {
@@ -10,6 +11,24 @@ function proxies(value: string): void {
   if (!/^(true|false|\d{1,2}|[0-9a-fA-F.:/, ]+)$/.test(value)) {
     throw new Error('must be true, false, a number of hops, or a list of addresses and CIDR ranges');
   }
+}
+
+function cidr(value: string): void {
+  const [address = '', prefix = ''] = value.split('/');
+  const bits = { 4: 32, 6: 128 }[isIP(address) as 4 | 6];
+  if (!bits || !/^\d{1,3}$/.test(prefix) || Number(prefix) > bits) {
+    throw new Error(`must list ranges such as 10.0.0.0/8, and '${value}' is none`);
+  }
+}
+
+function encryptionKeys(value: string): void {
+  const fine = value
+    .split(',')
+    .every(
+      (entry) =>
+        /^[A-Za-z0-9_-]{1,32}:/.test(entry.trim()) && Buffer.from(entry.split(':')[1] ?? '', 'base64').length === 32,
+    );
+  if (!fine) throw new Error('must list keys as id:base64 of 32 bytes, comma-separated');
 }
 
 /** Every environment variable of the service: the one place where they are named, typed, defaulted and documented. */
@@ -118,6 +137,42 @@ export const schema = {
     max: 100_000,
     fallback: 60,
     doc: 'Failed sign-ins of one address in 15 minutes.',
+  }),
+  ENCRYPTION_KEYS: text({
+    secret: true,
+    check: encryptionKeys,
+    doc: 'Seals secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first seals, all open. Left out, a key is derived from `JWT_SECRET`: set it before you rotate that.',
+  }),
+  WEBHOOK_RETRY_SCHEDULE: durations({
+    min: '1ms',
+    max: '7d',
+    atMost: 50,
+    fallback: '5s,5m,30m,2h,5h,10h,14h,20h,24h',
+    doc: 'Waits before each retry of a delivery (±20 %); their number is the number of retries.',
+  }),
+  WEBHOOK_TIMEOUT: duration({
+    min: '100ms',
+    max: '2m',
+    fallback: '15s',
+    doc: 'One deadline over name, connection, TLS, request and answer of a delivery.',
+  }),
+  WEBHOOK_ALLOW_HTTP: flag({ fallback: false, doc: 'Lets endpoints be `http://`.' }),
+  WEBHOOK_ALLOW_CIDRS: list({
+    fallback: '',
+    check: cidr,
+    doc: "Ranges that webhooks may go to although they are private, `http://` included: for one's own networks.",
+  }),
+  WEBHOOK_CONCURRENCY: integer({
+    min: 8,
+    max: 10_000,
+    fallback: 512,
+    doc: 'Deliveries that one worker sends at once.',
+  }),
+  WEBHOOK_RETENTION_DAYS: integer({
+    min: 1,
+    max: 3650,
+    fallback: 90,
+    doc: 'How long events, deliveries and their attempts are kept.',
   }),
   DOCS_ENABLED: flag({ fallback: true, doc: 'Serves `/docs` and `/openapi.json`, `/openapi.yaml`.' }),
   LOG_LEVEL: choice({

@@ -83,6 +83,26 @@ export function duration(options: { min: string; max: string; fallback: string; 
   };
 }
 
+/** A comma-separated list of durations, in milliseconds; the empty text is the empty list. */
+export function durations(options: {
+  min: string;
+  max: string;
+  atMost: number;
+  fallback: string;
+  doc: string;
+}): Defaulted<readonly number[]> {
+  const one = duration({ ...options, fallback: options.min });
+  return {
+    doc: options.doc,
+    fallback: options.fallback,
+    read(value) {
+      const items = value.split(',').map((item) => one.read(item.trim()));
+      if (items.length > options.atMost) throw new Error(`must have at most ${options.atMost} entries`);
+      return items;
+    },
+  };
+}
+
 /** Free text, checked by `check` where given. */
 export function text(options: { doc: string; secret?: boolean; check?: (text: string) => void }): Variable<string>;
 export function text(options: {

@@ -1,0 +1,112 @@
+import { Client } from 'pg';
+
+const ATTEMPT_INTERVAL_MS = 1_000;
+const HEARTBEAT_MS = 5_000;
+
+/** What leading means: begun when this process becomes the one, ended when it no longer is. */
+export interface LeadershipOptions {
+  /** A connection string that leads to a session of its own, past any transaction pooler. */
+  connectionString: string;
+  /** The advisory lock that at most one process holds. */
+  lock: number;
+  /** Channels to listen to while leading. */
+  channels: readonly string[];
+  onGained: () => void;
+  onLost: () => void;
+  onNotification: (channel: string, payload: string) => void;
+  onError: (error: Error) => void;
+}
+
+/**
+ * Makes one process of many the leader: the one whose session holds an advisory lock. The same session listens for
+ * notifications, so leading and hearing begin and end together. When the session is lost, so is the lock, and another
+ * process takes over within about a second.
+ */
+export class Leadership {
+  private client?: Client;
+  private leading = false;
+  private stopped = false;
+  private timer?: NodeJS.Timeout;
+
+  constructor(private readonly options: LeadershipOptions) {}
+
+  /** Begins to try; returns at once. */
+  start(): void {
+    void this.tick();
+  }
+
+  /** Gives up the lock and the connection. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.lose();
+    const client = this.client;
+    this.client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+
+  get isLeading(): boolean {
+    return this.leading;
+  }
+
+  private async tick(): Promise<void> {
+    try {
+      const client = this.client ?? (await this.connect());
+      if (this.leading) await client.query('select 1');
+      else await this.attempt(client);
+    } catch (error) {
+      this.disconnected(error as Error);
+    }
+    if (this.stopped) return;
+    this.timer = setTimeout(() => void this.tick(), this.leading ? HEARTBEAT_MS : ATTEMPT_INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  private async connect(): Promise<Client> {
+    const client = new Client({
+      connectionString: this.options.connectionString,
+      application_name: 'orders-saas-api leader',
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 10_000,
+      keepAlive: true,
+    });
+    client.on('error', (error) => this.client === client && this.disconnected(error));
+    client.on('end', () => this.client === client && this.disconnected(new Error('the leader’s connection ended')));
+    client.on('notification', (message) => {
+      if (this.leading) this.options.onNotification(message.channel, message.payload ?? '');
+    });
+    await client.connect();
+    if (this.stopped) {
+      await client.end();
+      throw new Error('stopped');
+    }
+    this.client = client;
+    return client;
+  }
+
+  private async attempt(client: Client): Promise<void> {
+    const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [
+      this.options.lock,
+    ]);
+    if (!rows[0]?.locked) return;
+    for (const channel of this.options.channels) await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+    if (this.stopped) return;
+    this.leading = true;
+    this.options.onGained();
+  }
+
+  private disconnected(error: Error): void {
+    const client = this.client;
+    this.client = undefined;
+    this.lose();
+    if (this.stopped) return;
+    this.options.onError(error);
+    client?.end().catch(() => undefined);
+  }
+
+  private lose(): void {
+    if (!this.leading) return;
+    this.leading = false;
+    this.options.onLost();
+  }
+}

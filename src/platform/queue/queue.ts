@@ -1,0 +1,79 @@
+/** The queue: its name, what a job carries, how jobs are kept, and whether Redis or PostgreSQL is under BullMQ. */
+import { createPostgresBackend, setDefaultBackendFactory } from 'bullmq';
+import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
+import type { Config } from '../config/config';
+import { required } from '../config/config';
+
+/** Deliveries that a worker is to send now. */
+export const DELIVERY_QUEUE = 'webhook-deliveries';
+
+/** A job's data: ids only, since PostgreSQL holds the truth and a queue may be lost. */
+export interface DeliveryJob {
+  tenantId: string;
+  deliveryId: string;
+  /** The number this attempt will have; a delivery that has another number by then is no longer due. */
+  attempt: number;
+}
+
+/** BullMQ ignores a second job of one id while the first exists: an attempt is queued once. */
+export function deliveryJobId(job: DeliveryJob): string {
+  return `${job.deliveryId}-${job.attempt}`;
+}
+
+/** A job leaves no trace: what became of it is in the delivery's row. */
+export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
+
+/** PostgreSQL schema of BullMQ's own tables, where there is no Redis. */
+export const BULLMQ_SCHEMA = 'bullmq';
+
+/** How long an add may take before the queue counts as away. */
+export const QUEUE_PATIENCE_MS = 3_000;
+
+/**
+ * Chooses what is under BullMQ, once for the process and before any queue is made: Redis where `REDIS_URL` is set,
+ * else PostgreSQL.
+ */
+export function chooseQueueBackend(config: Config): void {
+  if (!config.REDIS_URL) setDefaultBackendFactory(createPostgresBackend as never);
+}
+
+/** The connection of queues (which only add) and of workers (which block), in BullMQ's terms. */
+export function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
+  if (config.REDIS_URL) {
+    const url = new URL(config.REDIS_URL);
+    return {
+      host: url.hostname,
+      port: Number(url.port || 6379),
+      username: decodeURIComponent(url.username) || undefined,
+      password: decodeURIComponent(url.password) || undefined,
+      db: Number(url.pathname.slice(1) || 0),
+      ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+      ...(use === 'producer' ? { maxRetriesPerRequest: 1 } : { maxRetriesPerRequest: null }),
+      retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
+    };
+  }
+  return {
+    connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
+    schema: BULLMQ_SCHEMA,
+    max: use === 'producer' ? 2 : 4,
+    keepAlive: true,
+    skipMigrations: true,
+  } as never;
+}
+
+/** Options of the queue that the dispatcher adds to. */
+export function producerOptions(config: Config): QueueOptions {
+  return { connection: queueConnection(config, 'producer'), defaultJobOptions: DELIVERY_JOB_OPTIONS };
+}
+
+/** Options of a worker: a job whose worker was killed comes back within about seven seconds. */
+export function workerOptions(config: Config): WorkerOptions {
+  return {
+    connection: queueConnection(config, 'worker'),
+    concurrency: config.WEBHOOK_CONCURRENCY,
+    lockDuration: 5_000,
+    stalledInterval: 2_000,
+    maxStalledCount: 1_000,
+    drainDelay: 5,
+  };
+}

@@ -1,0 +1,65 @@
+import { Breaker } from './breaker';
+
+function fail(breaker: Breaker, times: number, from: number, step: number): number {
+  let now = from;
+  for (let i = 0; i < times; i++, now += step) breaker.failed(now);
+  return now - step;
+}
+
+describe('Breaker', () => {
+  it('stays closed for 20 failures within less than 30 seconds', () => {
+    const breaker = new Breaker();
+    const last = fail(breaker, 20, 1_000, 1_000);
+    expect(breaker.isOpen).toBe(false);
+    expect(breaker.admit(last)).toBe(true);
+  });
+
+  it('stays closed for 19 failures over minutes, and opens with the 20th', () => {
+    const breaker = new Breaker();
+    const last = fail(breaker, 19, 0, 10_000);
+    expect(breaker.isOpen).toBe(false);
+    breaker.failed(last + 1);
+    expect(breaker.isOpen).toBe(true);
+    expect(breaker.admit(last + 2)).toBe(false);
+  });
+
+  it('lets one probe through after the pause, and closes when it succeeds', () => {
+    const breaker = new Breaker();
+    const opened = fail(breaker, 20, 0, 2_000);
+    expect(breaker.admit(opened + 29_999)).toBe(false);
+    expect(breaker.admit(opened + 30_000)).toBe(true);
+    expect(breaker.admit(opened + 30_000)).toBe(false);
+    breaker.succeeded();
+    expect(breaker.admit(opened + 30_001)).toBe(true);
+    expect(breaker.isOpen).toBe(false);
+  });
+
+  it('doubles the pause with each failed probe, up to five minutes', () => {
+    const breaker = new Breaker();
+    let now = fail(breaker, 20, 0, 2_000);
+    const pauses: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const pause = breaker.retryAt - now;
+      pauses.push(pause);
+      now += pause;
+      expect(breaker.admit(now)).toBe(true);
+      breaker.failed(now);
+    }
+    expect(pauses).toEqual([30_000, 60_000, 120_000, 240_000, 300_000, 300_000]);
+  });
+
+  it('is not made slower by what was under way when it opened', () => {
+    const breaker = new Breaker();
+    const opened = fail(breaker, 20, 0, 2_000);
+    fail(breaker, 10, opened, 1);
+    expect(breaker.retryAt).toBe(opened + 30_000);
+  });
+
+  it('begins to count anew after a success', () => {
+    const breaker = new Breaker();
+    fail(breaker, 19, 0, 10_000);
+    breaker.succeeded();
+    fail(breaker, 19, 200_000, 10_000);
+    expect(breaker.isOpen).toBe(false);
+  });
+});

@@ -1,0 +1,59 @@
+/** Failures in a row, and the time they must span, that open the breaker. */
+const FAILURES_TO_OPEN = 20;
+const SPAN_TO_OPEN_MS = 30_000;
+const FIRST_PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 5 * 60_000;
+
+/**
+ * A circuit breaker: after 20 failures in a row over at least 30 seconds an endpoint is spared, but for one probe after
+ * each pause. The pauses double up to five minutes; one success closes it. Times are milliseconds of any one clock.
+ */
+export class Breaker {
+  private failures = 0;
+  private firstFailureAt = 0;
+  private pause = 0;
+  private probeAt = 0;
+  private probing = false;
+
+  get isOpen(): boolean {
+    return this.pause > 0;
+  }
+
+  /** When the next attempt may be made at the earliest; in the past where one may be made now. */
+  get retryAt(): number {
+    return this.isOpen ? (this.probing ? Infinity : this.probeAt) : 0;
+  }
+
+  /** Whether an attempt may be made; while open, this takes the probe. */
+  admit(now: number): boolean {
+    if (!this.isOpen) return true;
+    if (this.probing || now < this.probeAt) return false;
+    this.probing = true;
+    return true;
+  }
+
+  succeeded(): void {
+    this.failures = 0;
+    this.pause = 0;
+    this.probing = false;
+  }
+
+  failed(now: number): void {
+    if (this.failures++ === 0) this.firstFailureAt = now;
+    if (this.isOpen) {
+      // What was under way when it opened also ends here; only the probe's failure makes the pause longer.
+      if (!this.probing) return;
+      this.probing = false;
+      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+      this.probeAt = now + this.pause;
+    } else if (this.failures >= FAILURES_TO_OPEN && now - this.firstFailureAt >= SPAN_TO_OPEN_MS) {
+      this.pause = FIRST_PAUSE_MS;
+      this.probeAt = now + this.pause;
+    }
+  }
+
+  /** The probe came to nothing (its delivery was no longer due): the next one may go. */
+  skipped(): void {
+    this.probing = false;
+  }
+}

@@ -1,0 +1,52 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Queue } from 'bullmq';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import {
+  DELIVERY_QUEUE,
+  deliveryJobId,
+  type DeliveryJob,
+  producerOptions,
+  QUEUE_PATIENCE_MS,
+} from '../platform/queue/queue';
+
+/** The queue of deliveries, with a bound on how long it is waited for. */
+@Injectable()
+export class DeliveryQueue implements OnApplicationShutdown {
+  private readonly queue: Queue<DeliveryJob>;
+
+  constructor(@Inject(CONFIG) config: Config) {
+    this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config));
+    this.queue.on('error', () => undefined); // adds fail by themselves, and are reported there
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await withPatience(this.queue.close()).catch(() => undefined);
+  }
+
+  /** Adds jobs; one that is there already stays as it is. @throws when the queue does not take them in time */
+  async add(jobs: readonly DeliveryJob[]): Promise<void> {
+    await withPatience(
+      this.queue.addBulk(jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }))),
+    );
+  }
+
+  /** Which of these jobs the queue does not have (any more). */
+  async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
+    const states = await withPatience(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
+    return jobs.filter((_, index) => states[index] === 'unknown');
+  }
+}
+
+async function withPatience<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), QUEUE_PATIENCE_MS);
+  });
+  work.catch(() => undefined); // after the deadline nobody waits for it
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

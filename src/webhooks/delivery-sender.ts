@@ -1,0 +1,107 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { TenantDatabase } from '../platform/database/tenant-database';
+import { LOGGER } from '../platform/observability/logger.module';
+import type { DeliveryJob } from '../platform/queue/queue';
+import { SECRET_BOX, type SecretBox } from '../platform/secret-box.module';
+import { Batcher } from './batcher';
+import { parseCidrs } from './destination';
+import { secretContext } from './endpoint-secrets';
+import type { SendOutcome } from './exchange';
+import { Outcomes } from './outcomes';
+import { createSender, type Sender } from './sender';
+import { findToSend, type SendingRow } from './sending.queries';
+import { sign } from './signature';
+
+const ROWS_AT_ONCE = 100;
+/** Clocks of two processes may differ by this much. */
+const CLOCK_TOLERANCE_MS = 5_000;
+
+/**
+ * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has the
+ * outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver may
+ * see the same `webhook-id` twice, never a delivery after a recorded success.
+ */
+@Injectable()
+export class DeliverySender {
+  private readonly sender: Sender;
+  private readonly loads: Batcher<string, SendingRow | undefined>;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly database: TenantDatabase,
+    private readonly outcomes: Outcomes,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.sender = createSender({
+      policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: parseCidrs(config.WEBHOOK_ALLOW_CIDRS.join(',')) },
+      timeout: config.WEBHOOK_TIMEOUT,
+    });
+    this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), ROWS_AT_ONCE);
+  }
+
+  async deliver(job: DeliveryJob): Promise<void> {
+    const row = await this.loads.submit(job.tenantId, job.deliveryId);
+    if (!row || !isDue(row, job.attempt)) {
+      if (row) await this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+      return;
+    }
+    const sent = await this.send(job.tenantId, row);
+    await this.outcomes.record(job.tenantId, row, sent);
+  }
+
+  /** Waits for what is being sent, then closes all connections. */
+  async close(): Promise<void> {
+    await this.sender.close();
+  }
+
+  private async send(tenantId: string, row: SendingRow): Promise<SendOutcome> {
+    const body = Buffer.from(
+      `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
+    );
+    const timestamp = Math.floor(Date.now() / 1000);
+    const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    const outcome = await this.sender.send({
+      url: row.url as string,
+      id: row.id,
+      timestamp,
+      signature,
+      body,
+      headers: row.headers,
+    });
+    if (outcome.internal) {
+      this.logger.info({ delivery_id: row.id, error: outcome.error, internal: outcome.internal }, 'a delivery failed');
+    }
+    return outcome;
+  }
+
+  /** The secrets to sign with, the current one first; the one before only while both count. */
+  private secretsOf(tenantId: string, row: SendingRow): string[] {
+    const context = secretContext(tenantId, row.endpoint_id);
+    const secrets = [this.box.open(row.secret, context)];
+    if (row.previous_secret && row.previous_secret_expires_at && row.previous_secret_expires_at > new Date()) {
+      secrets.push(this.box.open(row.previous_secret, context));
+    }
+    return secrets;
+  }
+
+  private async load(tenantId: string, ids: string[]): Promise<(SendingRow | undefined)[]> {
+    const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids));
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  }
+}
+
+function isDue(row: SendingRow, attempt: number): boolean {
+  return (
+    (row.status === 'pending' || row.status === 'retrying') &&
+    row.attempt_count === attempt - 1 &&
+    row.next_attempt_at !== null &&
+    row.next_attempt_at.getTime() <= Date.now() + CLOCK_TOLERANCE_MS &&
+    row.url !== null &&
+    (row.enabled || row.requested_at !== null)
+  );
+}

@@ -1,0 +1,338 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { DiscoveryDatabase } from '../platform/database/role-databases';
+import { TenantDatabase } from '../platform/database/tenant-database';
+import { LOGGER } from '../platform/observability/logger.module';
+import type { DeliveryJob } from '../platform/queue/queue';
+import { DeliveryQueue } from './delivery-queue';
+import { endWaiting, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import { EndpointQueue } from './endpoint-queue';
+import type { DispatchRequest } from './wake';
+
+/** Deliveries of one tenant that are under way at once. */
+const TENANT_SLOTS = 128;
+const JOBS_AT_ONCE = 200;
+const FILLS_AT_ONCE = 8;
+const ENDED_AT_ONCE = 1_000;
+const MAX_ENDPOINTS = 50_000;
+const TICK_MS = 25;
+const SWEEP_MS = 5_000;
+const AUDIT_MS = 1_000;
+/** How often the queue is asked for a job that is under way, and how many at once. */
+const SUSPECT_AFTER_MS = 2_000;
+const SUSPECTS_AT_ONCE = 200;
+
+/** A delivery that fan-out has just made. */
+export interface Offer {
+  tenantId: string;
+  endpointId: string;
+  deliveryId: string;
+  ordered: boolean;
+}
+
+/** What became of an attempt, as the dispatcher needs it. */
+export interface AttemptEnd {
+  tenantId: string;
+  endpointId: string;
+  deliveryId: string;
+  /** Left out where nothing was sent. */
+  ok?: boolean;
+  /** When the delivery is due again, milliseconds of Unix time. */
+  nextAttemptAt?: number;
+  /** The endpoint is not to be sent anything more. */
+  disabled?: boolean;
+}
+
+interface Tenant {
+  underWay: number;
+  endpoints: Map<string, EndpointQueue>;
+}
+
+/**
+ * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
+ * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
+ * turn, so that who has a million waiting delays nobody; endpoints that hang, or were never seen to answer, share half of
+ * the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is due.
+ */
+@Injectable()
+export class Dispatcher {
+  private readonly tenants = new Map<string, Tenant>();
+  private readonly capacity: number;
+  private running = false;
+  private underWay = 0;
+  private unproven = 0;
+  private countedAt = 0;
+  private fills = 0;
+  private adds = 0;
+  private pausedUntil = 0;
+  private pumping = false;
+  private timers: NodeJS.Timeout[] = [];
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly discovery: DiscoveryDatabase,
+    private readonly database: TenantDatabase,
+    private readonly queue: DeliveryQueue,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.capacity = config.WEBHOOK_CONCURRENCY;
+  }
+
+  /** Begins with nothing known, and looks for what waits. */
+  start(): void {
+    this.running = true;
+    this.timers = [
+      setInterval(() => this.pump(), TICK_MS),
+      setInterval(() => void this.sweep(), SWEEP_MS),
+      setInterval(() => void this.audit(), AUDIT_MS),
+    ];
+    void this.sweep();
+  }
+
+  /** Stops and forgets everything. */
+  stop(): void {
+    this.running = false;
+    for (const timer of this.timers) clearInterval(timer);
+    this.tenants.clear();
+    this.underWay = 0;
+    this.unproven = 0;
+  }
+
+  /** Takes deliveries that were just committed. */
+  offer(offers: readonly Offer[]): void {
+    if (!this.running || offers.length === 0) return;
+    for (const { tenantId, endpointId, deliveryId, ordered } of offers) {
+      const endpoint = this.endpoint(tenantId, endpointId);
+      endpoint.ordered ||= ordered;
+      endpoint.offer(deliveryId);
+    }
+    this.pump();
+  }
+
+  /** Takes the end of an attempt, and gives its place to the next. */
+  ended(end: AttemptEnd): void {
+    if (!this.running) return;
+    const endpoint = this.endpoint(end.tenantId, end.endpointId);
+    this.release(endpoint, end.deliveryId, end.ok);
+    if (end.nextAttemptAt !== undefined) {
+      const lane = endpoint.lanes.retrying;
+      lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
+    }
+    // In an ordered endpoint the end of one delivery may be another's turn.
+    if (endpoint.ordered || end.disabled || end.ok === undefined) this.lookAgain(endpoint);
+    this.schedulePump();
+  }
+
+  /** Looks at an endpoint anew: a person asked for a delivery, or changed the endpoint. */
+  requested(request: DispatchRequest): void {
+    if (!this.running) return;
+    this.lookAgain(this.endpoint(request.tenantId, request.endpointId), true);
+    this.pump();
+  }
+
+  private lookAgain(endpoint: EndpointQueue, anew = false): void {
+    for (const lane of Object.values(endpoint.lanes)) {
+      if (anew) lane.ready = [];
+      lane.more = true;
+    }
+  }
+
+  private schedulePump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    setImmediate(() => {
+      this.pumping = false;
+      this.pump();
+    });
+  }
+
+  /** Admits what may go, one of each endpoint in turn, until nothing more may. */
+  private pump(): void {
+    if (!this.running) return;
+    const now = Date.now();
+    if (now < this.pausedUntil) return;
+    const jobs: DeliveryJob[] = [];
+    let progress = true;
+    while (progress && this.adds < 4 && jobs.length < JOBS_AT_ONCE) {
+      progress = false;
+      for (const [tenantId, tenant] of this.tenants) {
+        for (const endpoint of tenant.endpoints.values()) {
+          this.fillIfNeeded(endpoint, now);
+          const job = this.admit(tenantId, tenant, endpoint, now);
+          if (!job) continue;
+          jobs.push(job);
+          progress = true;
+        }
+        if (jobs.length >= JOBS_AT_ONCE) {
+          // The next round begins behind this tenant.
+          this.tenants.delete(tenantId);
+          this.tenants.set(tenantId, tenant);
+          break;
+        }
+      }
+    }
+    if (jobs.length > 0) void this.add(jobs);
+    if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
+  }
+
+  private admit(tenantId: string, tenant: Tenant, endpoint: EndpointQueue, now: number): DeliveryJob | undefined {
+    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity * 2) return undefined;
+    if (!endpoint.isProven(now) && this.unproven >= this.capacity / 2) return undefined;
+    const ready = endpoint.take(now);
+    if (!ready) return undefined;
+    tenant.underWay++;
+    this.underWay++;
+    this.countUnproven(now);
+    return { tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt };
+  }
+
+  /** Counted anew at most every few milliseconds: endpoints become slow by waiting, which is no event. */
+  private countUnproven(now: number): void {
+    if (now - this.countedAt < 10) {
+      this.unproven++;
+      return;
+    }
+    this.countedAt = now;
+    this.unproven = 0;
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) {
+        if (endpoint.underWay.size > 0 && !endpoint.isProven(now)) this.unproven += endpoint.underWay.size;
+      }
+    }
+  }
+
+  private async add(jobs: DeliveryJob[]): Promise<void> {
+    this.adds++;
+    try {
+      await this.queue.add(jobs);
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message, jobs: jobs.length }, 'the queue took no jobs');
+      this.pausedUntil = Date.now() + 500;
+      for (const job of jobs) this.forget(job.tenantId, job.deliveryId);
+    } finally {
+      this.adds--;
+    }
+    this.schedulePump();
+  }
+
+  private fillIfNeeded(endpoint: EndpointQueue, now: number): void {
+    for (const name of ['pending', 'retrying'] as const) {
+      if (this.fills < FILLS_AT_ONCE && endpoint.lanes[name].needsFilling(now)) void this.fill(endpoint, name);
+    }
+  }
+
+  private async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
+    const lane = endpoint.lanes[name];
+    const scope = { tenantId: endpoint.tenantId };
+    lane.filling = true;
+    this.fills++;
+    try {
+      const limit = endpoint.readLimit;
+      const { ordered } = endpoint;
+      const rows = await this.database.read<LaneRow>(
+        scope,
+        readLane(endpoint.tenantId, endpoint.endpointId, name, ordered, limit),
+      );
+      if (!this.running) return;
+      endpoint.applySettings(rows[0] as LaneRow);
+      endpoint.fill(name, rows, limit, Date.now());
+      // Read as if there were no order, though there is one: not to be used.
+      if (endpoint.ordered && !ordered) {
+        lane.ready = [];
+        lane.more = true;
+      }
+      if (!endpoint.enabled && rows[0]?.id) await this.endWaiting(endpoint, rows[0].enabled === null);
+    } catch (error) {
+      lane.more = true;
+      this.pausedUntil = Date.now() + 250;
+      this.logger.warn({ reason: (error as Error).message }, 'waiting deliveries could not be read');
+    } finally {
+      lane.filling = false;
+      this.fills--;
+    }
+    this.schedulePump();
+  }
+
+  /** Ends what waits for an endpoint that is gone or disabled. */
+  private async endWaiting(endpoint: EndpointQueue, gone: boolean): Promise<void> {
+    const { tenantId, endpointId } = endpoint;
+    const ended = await this.database.transaction({ tenantId }, (tx) =>
+      tx.query(endWaiting(tenantId, endpointId, gone ? 'cancelled' : 'disabled', new Date(), ENDED_AT_ONCE)),
+    );
+    if (ended.length > 0) this.lookAgain(endpoint);
+  }
+
+  /** Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked. */
+  private async sweep(): Promise<void> {
+    try {
+      const waiting = await this.discovery.waitingEndpoints(MAX_ENDPOINTS);
+      if (!this.running) return;
+      for (const row of waiting) {
+        const lane = this.endpoint(row.tenant_id, row.endpoint_id).lanes[row.status];
+        const dueAt = row.next_attempt_at.getTime();
+        if (dueAt <= Date.now()) lane.more = true;
+        else lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
+      }
+      this.dropIdle();
+      this.pump();
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
+    }
+  }
+
+  /** Compares what should be in the queue with what is: a queue that was flushed or replaced has lost jobs. */
+  private async audit(): Promise<void> {
+    const now = Date.now();
+    const suspects: DeliveryJob[] = [];
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) {
+        for (const [deliveryId, entry] of endpoint.underWay) {
+          if (entry.seenAt > now - SUSPECT_AFTER_MS || suspects.length >= SUSPECTS_AT_ONCE) continue;
+          entry.seenAt = now;
+          suspects.push({ tenantId: endpoint.tenantId, deliveryId, attempt: entry.attempt });
+        }
+      }
+    }
+    if (suspects.length === 0) return;
+    try {
+      for (const lost of await this.queue.missing(suspects)) this.forget(lost.tenantId, lost.deliveryId);
+    } catch {
+      // away: adds fail too, and say so
+    }
+  }
+
+  /** A delivery is not under way any more, though nobody said how it ended: it is looked up again. */
+  private forget(tenantId: string, deliveryId: string): void {
+    for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
+      if (!endpoint.underWay.has(deliveryId)) continue;
+      this.release(endpoint, deliveryId, undefined);
+      this.lookAgain(endpoint);
+    }
+  }
+
+  private release(endpoint: EndpointQueue, deliveryId: string, ok: boolean | undefined): void {
+    if (!endpoint.ended(deliveryId, ok, Date.now())) return;
+    this.underWay--;
+    const tenant = this.tenants.get(endpoint.tenantId);
+    if (tenant) tenant.underWay--;
+  }
+
+  private endpoint(tenantId: string, endpointId: string): EndpointQueue {
+    let tenant = this.tenants.get(tenantId);
+    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, endpoints: new Map() }));
+    let endpoint = tenant.endpoints.get(endpointId);
+    if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
+    return endpoint;
+  }
+
+  private dropIdle(): void {
+    for (const [tenantId, tenant] of this.tenants) {
+      for (const [endpointId, endpoint] of tenant.endpoints) {
+        if (endpoint.isIdle) tenant.endpoints.delete(endpointId);
+      }
+      if (tenant.endpoints.size === 0) this.tenants.delete(tenantId);
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { Breaker } from './breaker';
+import type { LaneName, LaneRow } from './dispatch.queries';
+
+/** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
+const SLOTS: Readonly<Record<SlotName, number>> = { pending: 24, retrying: 8, requested: 8 };
+/** Waiting deliveries that are known by id; all others wait in PostgreSQL. */
+const READY_LIMIT = 64;
+/** An endpoint that answered well within this time may use every worker; others share half of them. */
+const PROVEN_FOR_MS = 10 * 60_000;
+/** An answer that takes longer than this makes an endpoint slow. */
+const SLOW_MS = 2_000;
+/** How far a rate limit may make up for a dispatcher that came late. */
+const CATCH_UP_MS = 25;
+
+type SlotName = LaneName | 'requested';
+
+/** A delivery that may be sent now, and the number its attempt will have. */
+export interface Ready {
+  deliveryId: string;
+  attempt: number;
+}
+
+interface UnderWay {
+  slot: SlotName;
+  since: number;
+  attempt: number;
+  /** When the queue was last asked whether it has the job. */
+  seenAt: number;
+}
+
+/** The waiting deliveries of one status: the head of them by id, and what is known of the rest. */
+export class Lane {
+  ready: Ready[] = [];
+  /** There may be more in the database that are due. */
+  more = false;
+  /** When the first that is not due yet will be. */
+  nextDueAt = Infinity;
+  filling = false;
+
+  needsFilling(now: number): boolean {
+    return !this.filling && this.ready.length === 0 && (this.more || this.nextDueAt <= now);
+  }
+
+  get isEmpty(): boolean {
+    return this.ready.length === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
+  }
+}
+
+/**
+ * What the dispatcher knows of one endpoint: the heads of its lanes, what is under way, and what holds it back (slots, its
+ * rate limit, its breaker). All of it can be lost and read again; its size does not grow with what waits.
+ */
+export class EndpointQueue {
+  readonly lanes: Readonly<Record<LaneName, Lane>> = { pending: new Lane(), retrying: new Lane() };
+  readonly underWay = new Map<string, UnderWay>();
+  /** What a person asked for: sent first, past the breaker. */
+  readonly requested: Ready[] = [];
+  enabled = true;
+  ordered = false;
+  private rateLimit: number | null = null;
+  private readonly breaker = new Breaker();
+  private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
+  private provenUntil = 0;
+  private nextSendAt = 0;
+
+  constructor(
+    readonly tenantId: string,
+    readonly endpointId: string,
+  ) {}
+
+  /** Takes the endpoint's settings, as a lane's row has them. */
+  applySettings(row: Pick<LaneRow, 'enabled' | 'rate_limit' | 'ordering'>): void {
+    this.enabled = row.enabled ?? false;
+    this.rateLimit = row.rate_limit;
+    this.ordered = row.ordering === 'by_aggregate';
+  }
+
+  /** Whether it answered well not long ago, and nothing of it hangs now. */
+  isProven(now: number): boolean {
+    if (this.provenUntil <= now) return false;
+    for (const { since } of this.underWay.values()) return now - since < SLOW_MS; // the oldest is first
+    return true;
+  }
+
+  /** Adds a delivery that was just made, if it can be known by id; otherwise remembers that there is more to read. */
+  offer(deliveryId: string): void {
+    const lane = this.lanes.pending;
+    if (this.ordered || lane.more || lane.filling || lane.ready.length >= READY_LIMIT) lane.more = true;
+    else if (!this.underWay.has(deliveryId)) lane.ready.push({ deliveryId, attempt: 1 });
+  }
+
+  /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
+  take(now: number): Ready | undefined {
+    const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
+    if (asked) return this.begin(asked, 'requested', now);
+    if (!this.enabled || now < this.nextSendAt) return undefined;
+    const name = (['pending', 'retrying'] as const).find(
+      (candidate) => this.lanes[candidate].ready.length > 0 && this.used[candidate] < SLOTS[candidate],
+    );
+    if (!name || !this.breaker.admit(now)) return undefined;
+    if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
+    return this.begin(this.lanes[name].ready.shift() as Ready, name, now);
+  }
+
+  /** An attempt has ended. `ok` is undefined where nothing was sent. */
+  ended(deliveryId: string, ok: boolean | undefined, now: number): boolean {
+    const entry = this.underWay.get(deliveryId);
+    if (!entry) return false;
+    this.underWay.delete(deliveryId);
+    this.used[entry.slot]--;
+    if (ok === undefined) this.breaker.skipped();
+    else if (ok) {
+      this.breaker.succeeded();
+      this.provenUntil = now - entry.since < SLOW_MS ? now + PROVEN_FOR_MS : 0;
+    } else {
+      this.breaker.failed(now);
+      if (now - entry.since >= SLOW_MS) this.provenUntil = 0;
+    }
+    return true;
+  }
+
+  /** How many rows to ask for: enough to see past what is under way. */
+  get readLimit(): number {
+    return READY_LIMIT + this.underWay.size;
+  }
+
+  /** Takes what was read of a lane. */
+  fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
+    const lane = this.lanes[name];
+    lane.more = false;
+    lane.nextDueAt = Infinity;
+    const known = new Set(lane.ready.map((ready) => ready.deliveryId));
+    for (const asked of this.requested) known.add(asked.deliveryId);
+    for (const row of rows) {
+      if (row.id === null) return;
+      if (row.next_attempt_at.getTime() > now) {
+        lane.nextDueAt = row.next_attempt_at.getTime();
+        return;
+      }
+      if (known.has(row.id) || this.underWay.has(row.id)) continue;
+      const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
+      if (row.requested_at) this.requested.push(ready);
+      else if (this.enabled) lane.ready.push(ready);
+    }
+    lane.more = rows.length >= limit;
+  }
+
+  get isIdle(): boolean {
+    return (
+      this.underWay.size === 0 &&
+      this.requested.length === 0 &&
+      this.lanes.pending.isEmpty &&
+      this.lanes.retrying.isEmpty &&
+      !this.breaker.isOpen
+    );
+  }
+
+  private begin(ready: Ready, slot: SlotName, now: number): Ready {
+    this.underWay.set(ready.deliveryId, { slot, since: now, attempt: ready.attempt, seenAt: now });
+    this.used[slot]++;
+    return ready;
+  }
+}

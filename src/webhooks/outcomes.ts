@@ -1,0 +1,143 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { TenantDatabase } from '../platform/database/tenant-database';
+import { LOGGER } from '../platform/observability/logger.module';
+import { Batcher } from './batcher';
+import { EndpointDisabling } from './endpoint-disabling';
+import { nextDelay } from './retry-schedule';
+import type { SendOutcome } from './exchange';
+import { succeeded } from './sender';
+import { markFailing, markWorking, notify, type Outcome, recordOutcomes, type SendingRow } from './sending.queries';
+import type { AttemptEnd } from './dispatcher';
+
+/** The channel on which the dispatcher hears of ended attempts. */
+export const OUTCOME_CHANNEL = 'webhook_outcomes';
+
+/** Keeps a message below NOTIFY's 8,000 bytes. */
+const OUTCOMES_AT_ONCE = 40;
+const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
+const GONE = 410;
+/** How long a worker tries to write an outcome before it lets the job come back. */
+const WRITE_ATTEMPTS_MS = [100, 300, 1_000, 2_000, 4_000];
+
+/** An outcome, with what it says of its endpoint. */
+interface Recorded {
+  outcome: Outcome;
+  working: boolean | undefined;
+}
+
+/** Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. */
+@Injectable()
+export class Outcomes {
+  private readonly writes: Batcher<Recorded, void>;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: TenantDatabase,
+    private readonly disabling: EndpointDisabling,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE);
+  }
+
+  /** Writes what became of an attempt; resolves when it is committed. */
+  async record(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<void> {
+    const endedAt = new Date(sent.startedAt.getTime() + Math.max(0, Math.round(sent.durationMs)));
+    const ok = succeeded(sent);
+    const nextAttemptAt = ok || sent.status === GONE ? null : this.nextAttempt(row, sent);
+    const outcome: Outcome = {
+      deliveryId: row.id,
+      endpointId: row.endpoint_id,
+      number: row.attempt_count + 1,
+      status: ok ? 'succeeded' : nextAttemptAt ? 'retrying' : 'failed',
+      nextAttemptAt,
+      startedAt: sent.startedAt,
+      endedAt,
+      durationMs: Math.round(sent.durationMs),
+      responseStatus: sent.status ?? null,
+      responseBody: sent.body ?? null,
+      error: sent.error ?? (ok ? null : `answered ${sent.status}`),
+    };
+    await this.writes.submit(tenantId, { outcome, working: ok === (row.failing_since === null) ? undefined : ok });
+    if (ok) return;
+    const failingFor = endedAt.getTime() - (row.failing_since ?? endedAt).getTime();
+    const reason =
+      sent.status === GONE
+        ? 'The endpoint answered 410 Gone.'
+        : failingFor >= FAILING_TOO_LONG_MS
+          ? 'Every delivery has failed for 5 days.'
+          : undefined;
+    if (reason) await this.disabling.disable(tenantId, row.endpoint_id, reason);
+  }
+
+  /** Tells the dispatcher that a job came to nothing: its delivery was not due. */
+  async skipped(tenantId: string, endpointId: string, deliveryId: string): Promise<void> {
+    await this.database.transaction({ tenantId }, async (tx) => {
+      tx.defer(notify(OUTCOME_CHANNEL, formatEnds(tenantId, [{ endpointId, deliveryId }])));
+    });
+  }
+
+  private nextAttempt(row: SendingRow, sent: SendOutcome): Date | null {
+    const delay = nextDelay({
+      attempt: row.tries + 1,
+      schedule: this.config.WEBHOOK_RETRY_SCHEDULE,
+      retryAfter: sent.retryAfter,
+    });
+    return delay === undefined ? null : new Date(Date.now() + delay);
+  }
+
+  private async write(tenantId: string, items: Recorded[]): Promise<void[]> {
+    const outcomes = items.map((item) => item.outcome);
+    const failing = endpointsOf(items, false);
+    const working = endpointsOf(items, true);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.database.transaction({ tenantId }, async (tx) => {
+          tx.defer(recordOutcomes(tenantId, outcomes));
+          if (failing.length > 0) tx.defer(markFailing(tenantId, failing, (outcomes[0] as Outcome).startedAt));
+          if (working.length > 0) tx.defer(markWorking(tenantId, working));
+          tx.defer(notify(OUTCOME_CHANNEL, formatEnds(tenantId, outcomes)));
+        });
+        return items.map(() => undefined);
+      } catch (error) {
+        const pause = WRITE_ATTEMPTS_MS[attempt];
+        if (pause === undefined) throw error;
+        this.logger.warn({ reason: (error as Error).message }, 'outcomes could not be written; trying again');
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  }
+}
+
+function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
+  return [...new Set(items.filter((item) => item.working === working).map((item) => item.outcome.endpointId))];
+}
+
+type End = Pick<Outcome, 'endpointId' | 'deliveryId'> & Partial<Pick<Outcome, 'status' | 'nextAttemptAt'>>;
+
+/** The message: the tenant, then endpoint, delivery, 1 or 0 or null for nothing sent, and when it is due again. */
+function formatEnds(tenantId: string, ends: readonly End[]): string {
+  return JSON.stringify([
+    tenantId,
+    ...ends.map((end) => [
+      end.endpointId,
+      end.deliveryId,
+      end.status === undefined ? null : end.status === 'succeeded' ? 1 : 0,
+      end.nextAttemptAt?.getTime() ?? 0,
+    ]),
+  ]);
+}
+
+/** Reads what {@link Outcomes} told. */
+export function parseEnds(message: string): AttemptEnd[] {
+  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number][]];
+  return ends.map(([endpointId, deliveryId, ok, due]) => ({
+    tenantId,
+    endpointId,
+    deliveryId,
+    ok: ok === null ? undefined : ok === 1,
+    nextAttemptAt: due || undefined,
+  }));
+}

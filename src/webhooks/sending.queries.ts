@@ -1,0 +1,127 @@
+/** Statements of the worker: what is to be sent, and what came of it. */
+import type { Row, Statement } from '../platform/database/statement';
+
+/** A delivery with all that sending it takes. Endpoint columns are null where the endpoint is gone. */
+export interface SendingRow extends Row {
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  event_type: string;
+  status: string;
+  attempt_count: number;
+  tries: number;
+  next_attempt_at: Date | null;
+  requested_at: Date | null;
+  data: string;
+  event_created_at: Date;
+  url: string | null;
+  headers: Record<string, string>;
+  secret: string;
+  previous_secret: string | null;
+  previous_secret_expires_at: Date | null;
+  enabled: boolean;
+  failing_since: Date | null;
+}
+
+export function findToSend(tenantId: string, ids: readonly string[]): Statement {
+  return {
+    name: 'deliveries_to_send',
+    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.status, d.attempt_count, d.tries, d.next_attempt_at,
+                  d.requested_at, e.data::text as data, e.created_at as event_created_at, p.url, p.headers, p.secret,
+                  p.previous_secret, p.previous_secret_expires_at, p.enabled, p.failing_since
+             from deliveries d
+             join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+             left join webhook_endpoints p on p.tenant_id = d.tenant_id and p.id = d.endpoint_id
+            where d.tenant_id = $1 and d.id = any($2::uuid[])`,
+    values: [tenantId, ids],
+  };
+}
+
+/** What an attempt came to. */
+export interface Outcome {
+  deliveryId: string;
+  endpointId: string;
+  /** The number of the attempt, from 1. */
+  number: number;
+  status: 'succeeded' | 'retrying' | 'failed' | 'disabled';
+  nextAttemptAt: Date | null;
+  startedAt: Date;
+  endedAt: Date;
+  durationMs: number;
+  responseStatus: number | null;
+  responseBody: string | null;
+  error: string | null;
+}
+
+/**
+ * Writes attempts and what they make of their deliveries. A delivery that was changed meanwhile (ended by a person, or
+ * told of by another worker) keeps its state; the attempt is logged all the same.
+ */
+export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): Statement {
+  return {
+    name: 'outcomes_record',
+    text: `with outcome as (
+             select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                                  $8::timestamptz[], $9::int[], $10::smallint[], $11::text[], $12::text[])
+               as o (delivery_id, endpoint_id, number, status, next_attempt_at, started_at, ended_at, duration_ms,
+                     response_status, response_body, error)
+           ), changed as (
+             update deliveries d
+                set status = o.status, attempt_count = o.number, tries = d.tries + 1, next_attempt_at = o.next_attempt_at,
+                    requested_at = null,
+                    completed_at = case when o.status <> 'retrying' then o.ended_at end
+               from outcome o
+              where d.tenant_id = $1 and d.id = o.delivery_id and d.attempt_count = o.number - 1
+                and d.status in ('pending', 'retrying')
+             returning d.id
+           ), logged as (
+             insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
+                                            response_status, response_body, error, succeeded)
+             select $1::uuid, o.delivery_id, o.number, o.endpoint_id, o.started_at, o.duration_ms, o.response_status,
+                    o.response_body, o.error, o.status = 'succeeded'
+               from outcome o
+             on conflict (tenant_id, delivery_id, number) do nothing
+             returning delivery_id
+           )
+           select id from changed`,
+    values: [
+      tenantId,
+      outcomes.map((outcome) => outcome.deliveryId),
+      outcomes.map((outcome) => outcome.endpointId),
+      outcomes.map((outcome) => outcome.number),
+      outcomes.map((outcome) => outcome.status),
+      outcomes.map((outcome) => outcome.nextAttemptAt?.toISOString() ?? null),
+      outcomes.map((outcome) => outcome.startedAt.toISOString()),
+      outcomes.map((outcome) => outcome.endedAt.toISOString()),
+      outcomes.map((outcome) => outcome.durationMs),
+      outcomes.map((outcome) => outcome.responseStatus),
+      outcomes.map((outcome) => outcome.responseBody),
+      outcomes.map((outcome) => outcome.error),
+    ],
+  };
+}
+
+/** Remembers since when an endpoint has only failed. */
+export function markFailing(tenantId: string, endpointIds: readonly string[], since: Date): Statement {
+  return {
+    name: 'endpoints_mark_failing',
+    text: `update webhook_endpoints set failing_since = $3
+            where tenant_id = $1 and id = any($2::uuid[]) and failing_since is null`,
+    values: [tenantId, endpointIds, since],
+  };
+}
+
+/** An endpoint that answered well is not failing. */
+export function markWorking(tenantId: string, endpointIds: readonly string[]): Statement {
+  return {
+    name: 'endpoints_mark_working',
+    text: `update webhook_endpoints set failing_since = null
+            where tenant_id = $1 and id = any($2::uuid[]) and failing_since is not null`,
+    values: [tenantId, endpointIds],
+  };
+}
+
+/** Tells the dispatcher, in the transaction that records the outcomes. */
+export function notify(channel: string, message: string): Statement {
+  return { name: 'notify', text: 'select pg_notify($1, $2)', values: [channel, message] };
+}

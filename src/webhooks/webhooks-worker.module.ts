@@ -1,0 +1,52 @@
+/**
+ * The sending half of webhooks, in the worker. Nouns: a *delivery* is one event for one endpoint; the *relay* takes
+ * events out of the outbox and *fan-out* makes deliveries of them; the *dispatcher* decides which are sent next and puts
+ * them into the queue; the *processor* sends one and has its *outcome* written.
+ *
+ * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → sender → outcomes → dispatcher.
+ * One worker leads (relay, dispatcher, janitor), all of them send.
+ *
+ * What must always hold: PostgreSQL has the truth and the queue only wakes the work up; an event leaves the outbox in the
+ * transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success nothing is
+ * sent again, except by a person's wish; whatever is in memory can be lost and read again.
+ */
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Config } from '../platform/config/config';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { EVENT_SINK, Relay } from '../platform/outbox/relay';
+import { chooseQueueBackend } from '../platform/queue/queue';
+import { DeliveriesProcessor } from './deliveries.processor';
+import { DeliveryQueue } from './delivery-queue';
+import { DeliverySender } from './delivery-sender';
+import { Dispatcher } from './dispatcher';
+import { EndpointDisabling } from './endpoint-disabling';
+import { FanOut } from './fan-out';
+import { Janitor } from './janitor';
+import { WebhooksLeader } from './leader';
+import { Outcomes } from './outcomes';
+import { DispatchSignal } from './wake';
+
+@Module({})
+export class WebhooksWorkerModule {
+  static with(config: Config): DynamicModule {
+    chooseQueueBackend(config);
+    return {
+      module: WebhooksWorkerModule,
+      imports: [OutboxModule],
+      providers: [
+        DeliveriesProcessor,
+        DeliveryQueue,
+        DeliverySender,
+        Dispatcher,
+        DispatchSignal,
+        EndpointDisabling,
+        FanOut,
+        { provide: EVENT_SINK, useExisting: FanOut },
+        Janitor,
+        Outcomes,
+        Relay,
+        WebhooksLeader,
+      ],
+    };
+  }
+}

@@ -1,0 +1,35 @@
+import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Logger } from 'pino';
+import type { Config } from './platform/config/config';
+import { ConfigModule } from './platform/config/config.module';
+import { DatabaseModule } from './platform/database/database.module';
+import { NestLogger } from './platform/observability/logger';
+import { LoggerModule } from './platform/observability/logger.module';
+import { SecretBoxModule } from './platform/secret-box.module';
+import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
+
+/** The worker process: sends webhooks, and serves no HTTP. */
+@Module({})
+export class WorkerModule {
+  static with(config: Config, logger: Logger): DynamicModule {
+    return {
+      module: WorkerModule,
+      imports: [
+        ConfigModule.with(config),
+        LoggerModule.with(logger),
+        SecretBoxModule,
+        DatabaseModule.with([]),
+        WebhooksWorkerModule.with(config),
+      ],
+    };
+  }
+}
+
+/** A worker that has begun to work. @throws Unavailable when the database cannot be reached */
+export async function createWorker(config: Config, logger: Logger): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(WorkerModule.with(config, logger), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
+}
