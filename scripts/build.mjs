@@ -2,7 +2,7 @@
 // source, or the compiler's settings, changed since the last build.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -30,6 +30,8 @@ async function fingerprint(files) {
   return hash.digest('hex');
 }
 
+const builtStamp = () => readFile(stampFile, 'utf8').catch(() => '');
+
 export async function build() {
   const files = await sources();
   const stamp = await fingerprint(files);
@@ -41,18 +43,35 @@ export async function build() {
       const target = join(fresh, relative(root, file).replace(/\.ts$/, '.js'));
       await mkdir(dirname(target), { recursive: true });
       const { code, map } = await transformFile(file, { sourceMaps: true });
-      await writeFile(target, `${code}\n//# sourceMappingURL=${target.split('/').pop()}.map\n`);
+      await writeFile(target, `${code}\n//# sourceMappingURL=${basename(target)}.map\n`);
       await writeFile(`${target}.map`, map ?? '{}');
     }),
   );
   await writeFile(join(fresh, '.stamp'), stamp);
-  await rm(out, { recursive: true, force: true });
-  await rename(fresh, out);
+  await replace(fresh, stamp);
 }
 
-export async function buildIfStale() {
-  const current = await readFile(stampFile, 'utf8').catch(() => '');
-  if (current === '' || current !== (await fingerprint(await sources()).catch(() => ''))) await build();
+/** Puts the new build in place, unless another process was faster with the same: it may run from there already. */
+async function replace(fresh, stamp) {
+  const old = `${out}.old-${process.pid}`;
+  try {
+    if ((await builtStamp()) === stamp) return;
+    await rename(out, old).catch((error) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await rename(fresh, out).catch((error) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await Promise.all([fresh, old].map((folder) => rm(folder, { recursive: true, force: true })));
+  }
+}
+
+export async function buildIfStale(say = () => undefined) {
+  const built = await builtStamp();
+  if (built !== '' && built === (await fingerprint(await sources()).catch(() => ''))) return;
+  say('Compiling');
+  await build();
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await build();

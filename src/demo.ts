@@ -29,7 +29,11 @@ const PATHS: OrderStatus[][] = [
 ];
 
 /** Makes the demo tenant with a few dozen orders, unless it is there. */
-export async function seedDemo(app: INestApplicationContext, password: string): Promise<DemoSignIn> {
+export async function seedDemo(
+  app: INestApplicationContext,
+  password: string,
+  say: (line: string) => void,
+): Promise<DemoSignIn> {
   const signIn = { email: EMAIL, password };
   let owner: Awaited<ReturnType<AuthService['register']>>;
   try {
@@ -38,6 +42,7 @@ export async function seedDemo(app: INestApplicationContext, password: string): 
     if (error instanceof AppError && error.code === 'conflict') return signIn;
     throw error;
   }
+  say(`Making a demo tenant with ${ORDERS} orders`);
   const caller: Caller = {
     tenantId: owner.tenant.id,
     actor: { type: 'user', id: owner.user.id },

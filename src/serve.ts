@@ -1,38 +1,93 @@
+/** What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not start. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import type { Config } from './platform/config/config';
+import { type Config, ConfigError } from './platform/config/config';
+import { translateDatabaseError } from './platform/database/errors';
+import { AppError } from './platform/errors';
 
-/** Listens; gives the address in use. */
-export async function listen(app: NestFastifyApplication, config: Config): Promise<string> {
-  await app.listen(config.PORT, config.HOST);
+type Address = Pick<Config, 'HOST' | 'PORT'>;
+
+/** Listens; gives the address in use. @throws ConfigError when the address cannot be had */
+export async function listen(app: NestFastifyApplication, config: Address): Promise<string> {
+  try {
+    await app.listen(config.PORT, config.HOST);
+  } catch (error) {
+    throw addressFault(error, config);
+  }
   const { address, port, family } = app.getHttpServer().address() as AddressInfo;
   const host = address === '0.0.0.0' || address === '::' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
   return `http://${host}:${port}`;
 }
 
-/** Listens, and resolves when the process was told to stop and has finished what was in flight. */
-export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
-  const stopped = stopSignal();
-  logger.info({ url: await listen(app, config) }, 'listening');
-  logger.info({ signal: await stopped }, 'stopping');
-  await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
-  logger.info('stopped');
-  logger.flush();
+/** Looks whether `listen` would get its address, before anything slow is done for it. @throws ConfigError */
+export async function assertAddressFree(config: Address): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen(config.PORT, config.HOST);
+    await once(probe, 'listening');
+  } catch (error) {
+    throw addressFault(error, config);
+  } finally {
+    probe.close();
+  }
 }
 
-/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once. */
-export function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    let asked = false;
+function addressFault(error: unknown, { HOST, PORT }: Address): unknown {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return new ConfigError([`PORT ${PORT} is in use on ${HOST}; stop what uses it, or choose another`]);
+    case 'EACCES':
+      return new ConfigError([`PORT ${PORT} is not open to this user; choose one above 1023`]);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new ConfigError([`HOST ${HOST} is no address of this machine`]);
+    default:
+      return error;
+  }
+}
+
+/** Listens, and resolves when the process was told to stop and has finished what was in flight. */
+export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
+  const stop = stopSignal();
+  try {
+    logger.info({ url: await listen(app, config) }, 'listening');
+    logger.info({ signal: await stop.received }, 'stopping');
+  } finally {
+    await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
+  }
+  logger.info('stopped');
+}
+
+/** A wish that the process should stop. */
+export interface StopSignal {
+  readonly asked: boolean;
+  /** Resolves with the first signal's name. */
+  readonly received: Promise<string>;
+}
+
+/** One Ctrl-C arrives twice where npm passes on what the terminal has sent to all: only a later one is a second one. */
+const SECOND_SIGNAL_AFTER_MS = 1_000;
+
+/** Hears SIGTERM, SIGINT and SIGHUP; a second one ends the process at once. */
+export function stopSignal(): StopSignal {
+  let askedAt: number | undefined;
+  const received = new Promise<string>((resolve) => {
     const onSignal = (signal: string): void => {
-      if (asked) process.exit(130);
-      asked = true;
+      if (askedAt !== undefined && performance.now() - askedAt > SECOND_SIGNAL_AFTER_MS) process.exit(130);
+      askedAt ??= performance.now();
       resolve(signal);
     };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, onSignal);
   });
+  return {
+    received,
+    get asked() {
+      return askedAt !== undefined;
+    },
+  };
 }
 
 /** Runs `stop`, but no longer than this; what hangs is left to end with the process. */
@@ -43,4 +98,29 @@ export async function stopWithin(stop: () => Promise<unknown>, milliseconds: num
   });
   await Promise.race([stop(), deadline]);
   clearTimeout(timer);
+}
+
+/** Runs a process's work to its end: exit code 0, or 1 with the reason on stderr. */
+export function run(work: Promise<void>): void {
+  work.then(
+    () => process.exit(),
+    (error: unknown) => {
+      process.stderr.write(`${explain(error)}\n`);
+      process.exit(1);
+    },
+  );
+}
+
+/** What the process needs is not to be had; the message alone says all that its operator can use. */
+export class Inoperable extends Error {}
+
+/** Why a process ended, for its operator: a line for what they can mend, a stack for what only we can. */
+export function explain(thrown: unknown): string {
+  if (thrown instanceof ConfigError || thrown instanceof Inoperable) return thrown.message;
+  const error = translateDatabaseError(thrown);
+  if (error instanceof AppError) return error.internal ?? error.publicMessage;
+  const { severity, code } = error as { severity?: unknown; code?: unknown };
+  // What PostgreSQL refuses before or instead of serving us: a password, a database, a privilege.
+  if (severity === 'FATAL' || code === '42501') return `database: ${(error as Error).message} (${String(code)})`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

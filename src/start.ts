@@ -2,68 +2,45 @@
  * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL; secrets
  * are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one file that
  * may reach both the API and the worker.
+ *
+ * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
+ * still there.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Client } from 'pg';
-import { createApi } from './api.module';
-import { type DemoSignIn, seedDemo } from './demo';
-import { ConfigError, loadConfig } from './platform/config/config';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/database/embedded-postgres';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DemoSignIn } from './demo';
+import { loadConfig } from './platform/config/config';
+import { keptSecret } from './platform/config/kept-secret';
+import { createDatabase } from './platform/database/create-database';
+import { startEmbeddedPostgres } from './platform/database/embedded-postgres';
 import { migrate } from './platform/database/migrations';
 import { ROLES } from './platform/database/roles';
 import { createLogger } from './platform/observability/logger';
-import { listen, stopSignal, stopWithin } from './serve';
+import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from './serve';
 
 const DATABASE = 'orders';
+
+/** What to run to undo a start, newest last. */
+type Stops = (() => Promise<unknown>)[];
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** A secret that is made at the first start and kept. */
-function keptSecret(dataDir: string, name: string): string {
-  const file = join(dataDir, name);
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const secret = randomBytes(32).toString('base64url');
-  mkdirSync(dataDir, { recursive: true });
-  writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: 'wx' });
-  return secret;
-}
-
-async function createDatabase(postgres: EmbeddedPostgres): Promise<void> {
-  const client = new Client({ connectionString: postgres.url('postgres') });
-  await client.connect();
-  try {
-    const { rows } = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
-    if (rows.length === 0) await client.query(`create database ${DATABASE}`);
-  } finally {
-    await client.end();
-  }
-}
-
 async function main(): Promise<void> {
-  const stopped = stopSignal();
-  const env = { ...process.env };
-  const { DATA_DIR: dataDir, DATABASE_URL: givenUrl } = loadConfig(env);
-  let postgres: EmbeddedPostgres | undefined;
-  if (!givenUrl) {
-    postgres = await startEmbeddedPostgres({ dataDir, onProgress: say });
-    await createDatabase(postgres);
-    const service = new URL(postgres.url(DATABASE));
-    service.username = ROLES.service;
-    service.password = keptSecret(dataDir, 'service-password');
-    env.DATABASE_URL = service.href;
-    env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);
-  }
-  env.JWT_SECRET ||= keptSecret(dataDir, 'jwt-secret');
-
+  const stop = stopSignal();
+  // A closed terminal or pipe is no reason to leave the database in the lurch.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const stops: Stops = [];
   try {
+    const env = { ...process.env };
+    const given = loadConfig(env);
+    await assertAddressFree(given);
+    const [embedded, { createApi, seedDemo }] = await Promise.all([
+      given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
+      loadService(),
+    ]);
+    if (stop.asked) return;
+    env.JWT_SECRET ||= keptSecret(given.DATA_DIR, 'jwt-secret');
     const config = loadConfig(env);
     const serviceUrl = env.DATABASE_URL as string;
     const applied = await migrate({
@@ -71,25 +48,59 @@ async function main(): Promise<void> {
       migrationUrl: config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl,
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
     });
-    if (applied.length > 0) say(`Applied ${applied.length} migrations.`);
-    const logger = createLogger(config);
-    const app = await createApi(config, logger);
-    const demo = postgres ? await seedDemo(app, keptSecret(dataDir, 'demo-password')) : undefined;
+    if (applied.length > 0) say(`Applied ${applied.length} migrations`);
+    if (stop.asked) return;
+
+    const app = await createApi(config, createLogger(config));
+    stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
+    const demo = embedded && (await seedDemo(app, keptSecret(given.DATA_DIR, 'demo-password'), say));
+    if (stop.asked) return;
     say(welcome(await listen(app, config), demo));
-    const signal = await stopped;
-    say(`${signal}: finishing what is in flight …`);
-    await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
-    logger.flush();
+    const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
+    say(`${signal}: finishing what is in flight`);
+  } catch (error) {
+    // A Ctrl-C on the way reaches programs that were started, too: that they failed is what was asked for.
+    if (!stop.asked) throw error;
   } finally {
-    await postgres?.stop();
+    for (const end of stops.reverse()) await end().catch((error: unknown) => say(explain(error)));
+    if (stop.asked) say('Stopped.');
   }
 }
 
+/** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
+async function loadService() {
+  await delay(50);
+  const [{ createApi }, { seedDemo }] = await Promise.all([import('./api.module.js'), import('./demo.js')]);
+  return { createApi, seedDemo };
+}
+
+/** Starts the embedded PostgreSQL and points `env` to it. `lost` rejects when the server ends by itself. */
+async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Stops): Promise<{ lost: Promise<never> }> {
+  let onExit: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    onExit = (error) => reject(new Inoperable(error.message));
+  });
+  lost.catch(() => undefined);
+  const postgres = await startEmbeddedPostgres({ dataDir, onProgress: say, onExit }).catch((error: Error) => {
+    throw new Inoperable(error.message);
+  });
+  stops.push(() => postgres.stop());
+  await createDatabase(postgres.url('postgres'), DATABASE);
+  const service = new URL(postgres.url(DATABASE));
+  service.username = ROLES.service;
+  service.password = keptSecret(dataDir, 'service-password');
+  env.DATABASE_URL = service.href;
+  env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);
+  return { lost };
+}
+
 function welcome(url: string, demo: DemoSignIn | undefined): string {
-  const lines = ['', `  Ready at ${url}`, '', `  Swagger UI   ${url}/docs`];
+  const seconds = (performance.now() / 1000).toFixed(1);
+  const lines = ['', `  Ready at ${url} (in ${seconds} s)`, '', `  Swagger UI   ${url}/docs`];
   if (demo) {
     lines.push(
-      `  Demo         ${demo.email}  ${demo.password}`,
+      `  Sign in as   ${demo.email}`,
+      `  Password     ${demo.password}`,
       '',
       '  Try it:',
       `  curl -s ${url}/api/v1/auth/login -H 'content-type: application/json' \\`,
@@ -99,10 +110,4 @@ function welcome(url: string, demo: DemoSignIn | undefined): string {
   return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
 }
 
-main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error).stack ?? error)}\n`);
-    process.exit(1);
-  },
-);
+run(main());

@@ -14,7 +14,7 @@ export type Config = {
 /** Every fault of the environment, one line each; the process ends with it. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
-    super(`The configuration is wrong:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
+    super(faults.map((fault) => `configuration: ${fault}`).join('\n'));
     this.name = 'ConfigError';
   }
 }
