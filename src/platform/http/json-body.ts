@@ -9,6 +9,13 @@ import { isUtf8 } from 'node:buffer';
 
 const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
+/**
+ * What reading a body may cost, in values: no body of 1 MiB gets there, nor any batch of orders that is one, but 8 MiB of
+ * tiny values would take seconds.
+ */
+const MAX_COST = 800_000;
+const MEMBER_COST = 3;
+const UNSAFE_NUMBER_COST = 4;
 // A hostile body can hold a hundred thousand faults; the answer to it should not.
 const MAX_FAULTS = 100;
 
@@ -42,6 +49,15 @@ export class InvalidText extends Error {
 /** Answered with 422, as its parent: a number that no field of a double can take, such as 1e400. */
 export class InvalidNumber extends InvalidText {
   override readonly name = 'InvalidNumber';
+}
+
+/** Answered with 422, as its parent: more values than any request can mean, refused before they are read. */
+export class TooManyValues extends InvalidText {
+  override readonly name = 'TooManyValues';
+
+  constructor() {
+    super([{ field: '', message: 'must hold fewer values', code: 'max_values' }]);
+  }
 }
 
 /** A number token that a double cannot be trusted to hold as a decimal: with an exponent, or over 15 digits. */
@@ -114,16 +130,21 @@ function scan(text: string): { members: number; unsafe: number[] | undefined } {
   const length = text.length;
   let depth = 0;
   let members = 0;
+  let cost = 0;
   let unsafe: number[] | undefined;
   for (let at = 0; at < length; at++) {
     const char = text.charCodeAt(at);
     if (char === 0x22 /* " */) {
       at = stringEnd(text, at);
       if (at < 0) break;
+    } else if (char === 0x2c /* , */) {
+      if (++cost > MAX_COST) throw new TooManyValues();
     } else if (char === 0x3a /* : */) {
       members++;
+      cost += MEMBER_COST;
     } else if (char === 0x7b /* { */ || char === 0x5b /* [ */) {
       if (++depth > MAX_DEPTH) throw new MalformedJson(`The body is nested deeper than ${MAX_DEPTH} levels`, at);
+      cost++;
     } else if (char === 0x7d /* } */ || char === 0x5d /* ] */) {
       depth--;
     } else if (char === 0x2d /* - */ || (char >= 0x30 && char <= 0x39) /* 0 to 9 */) {
@@ -137,7 +158,10 @@ function scan(text: string): { members: number; unsafe: number[] | undefined } {
         else if (next === 0x65 /* e */ || next === 0x45 /* E */) exponent = true;
         else if (next !== 0x2e /* . */ && next !== 0x2d && next !== 0x2b /* + */) break;
       }
-      if (exponent || digits > MAX_TRUSTED_DIGITS) (unsafe ??= []).push(start, at);
+      if (exponent || digits > MAX_TRUSTED_DIGITS) {
+        (unsafe ??= []).push(start, at);
+        cost += UNSAFE_NUMBER_COST;
+      }
       at--;
     }
   }

@@ -27,7 +27,10 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const problem = toProblem(error, pathOf(request.url), request.id);
   reply.removeHeader('etag').removeHeader('content-disposition');
   if (error.headers) reply.headers(error.headers);
-  void reply.status(status).header('content-type', PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
+  void reply
+    .status(status)
+    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'x-request-id': request.id })
+    .send(JSON.stringify(problem));
 }
 
 function pathOf(url: string): string {

@@ -3,6 +3,7 @@
  * id, JSON, sizes, media types, CORS, security headers) and after it (the log line, problems for what no route made).
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
@@ -18,6 +19,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { AppError, MalformedRequest, ValidationFailed } from '../errors';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
+import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
 
 const MIB = 1024 * 1024;
@@ -36,6 +38,13 @@ const EXPOSED_HEADERS = [
   'Content-Disposition',
 ];
 export const API_PREFIX = '/api/v1';
+/** On answers that are made before the plugins have seen the request. */
+const BARE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+};
+/** More than Node takes in a request's head, so that no id in a path is too long to be told from one of ours. */
+const MAX_PARAM_LENGTH = 65_536;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -45,6 +54,15 @@ declare module 'fastify' {
     produces?: string[];
   }
 }
+
+/** A route's method and path, and in how many places the path takes anything. */
+interface RoutePattern {
+  method: string;
+  path: RegExp;
+  parameters: number;
+}
+
+const JSON_ONLY = ['application/json'];
 
 /** Fastify's adapter, whose errors and missing routes are answered by us and not by Nest's defaults. */
 class ApiAdapter extends FastifyAdapter {
@@ -63,7 +81,9 @@ export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: MIB,
     trustProxy: trustProxy(config.TRUST_PROXY),
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+    // Node's own answer to a request without Host has no body: ours is in the hook.
+    http: { requireHostHeader: false },
     requestTimeout: 30_000,
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
@@ -73,7 +93,7 @@ export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.header('x-request-id', request.id);
+      void reply.headers(BARE_HEADERS);
       sendProblem(new MalformedRequest('The address could not be read.', { internal: error.message }), request, reply);
     },
     clientErrorHandler,
@@ -83,15 +103,15 @@ export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
 /** Everything on the server that is not a route. */
 export async function prepareServer(app: NestFastifyApplication, config: Config): Promise<void> {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
-  const patterns: { method: string; path: RegExp }[] = [];
+  const patterns: RoutePattern[] = [];
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
-    for (const method of [route.method].flat()) patterns.push({ method, path: toPattern(route.url) });
+    for (const method of [route.method].flat()) patterns.push(toPattern(method, route.url));
   });
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
-    done(acceptable(request) ? undefined : notAcceptable());
+    done();
   });
   server.addHook('onResponse', (request, reply, done) => {
     request.log.info(
@@ -127,11 +147,19 @@ export async function prepareServer(app: NestFastifyApplication, config: Config)
   await server.register(cors, {
     origin: config.ALLOWED_ORIGINS,
     credentials: true,
+    // Any OPTIONS gets the preflight's answer, and not a refusal in plain text.
+    strictPreflight: false,
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-Id'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });
+  // After the plugins, so that its refusals have their headers.
+  server.addHook('onRequest', (request, _reply, done) => done(headFault(request)));
+  // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
+  server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    server.server.emit('request', request, response),
+  );
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   server.setNotFoundHandler((request, reply) => sendProblem(noRoute(request, patterns), request, reply));
 }
@@ -140,6 +168,10 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new AppError('unsupported_media_type', 'A compressed request body is not taken; send it as it is.');
+  }
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    throw new AppError('unsupported_media_type', 'A JSON request body is UTF-8; no other charset is taken.');
   }
   if (body.length === 0) return undefined;
   try {
@@ -152,9 +184,12 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
 }
 
 /** 404, or 405 with `Allow` where the path has other methods. */
-function noRoute(request: FastifyRequest, patterns: { method: string; path: RegExp }[]): AppError {
+function noRoute(request: FastifyRequest, patterns: readonly RoutePattern[]): AppError {
   const path = (request.url.split('?', 1)[0] ?? '').replace(/(?<=.)\/$/, '');
-  const methods = new Set(patterns.filter((route) => route.path.test(path)).map((route) => route.method));
+  const matching = patterns.filter((route) => route.path.test(path));
+  // A name in the path is meant before a parameter that could be anything.
+  const fewest = Math.min(...matching.map((route) => route.parameters));
+  const methods = new Set(matching.filter((route) => route.parameters === fewest).map((route) => route.method));
   methods.delete('OPTIONS');
   if (methods.size === 0) return new AppError('not_found', 'There is nothing at this address.');
   return new AppError('method_not_allowed', `${request.method} is not possible here.`, {
@@ -162,27 +197,38 @@ function noRoute(request: FastifyRequest, patterns: { method: string; path: RegE
   });
 }
 
-function toPattern(url: string): RegExp {
+function toPattern(method: string, url: string): RoutePattern {
   const escaped = url.replace(/\/$/, '').replace(/[.*+?^${}()|[\]\\]/g, (c) => (c === '*' ? '.*' : `\\${c}`));
   // The CORS plugin's catch-all for preflights is no route of ours.
-  return url === '*' ? /(?!)/ : new RegExp(`^${escaped.replace(/:[A-Za-z_]+/g, '[^/]+')}$`);
+  const path = url === '*' ? /(?!)/ : new RegExp(`^${escaped.replace(/:[A-Za-z_]+/g, '[^/]+')}$`);
+  return { method, path, parameters: url.split(':').length - 1 };
 }
 
-/** Whether the caller takes what the route gives; problems are sent to everyone. */
-function acceptable(request: FastifyRequest): boolean {
-  const accept = request.headers.accept;
-  if (accept === undefined || accept.includes('*/*') || accept.includes('application/json')) return true;
-  if (!request.url.startsWith(API_PREFIX)) return true;
-  const produces = request.routeOptions.config?.produces ?? ['application/json'];
-  return accept.split(',').some((range) => {
-    const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    if (parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) return false;
-    return produces.some((made) => made === type || type === `${made.split('/')[0]}/*`);
+/** What is wrong with the head of a request, whatever its route does. */
+function headFault(request: FastifyRequest): AppError | undefined {
+  if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+    return new MalformedRequest('The Host header is missing.');
+  }
+  if (request.is404 || !request.url.startsWith(API_PREFIX)) return undefined;
+  const produces = request.routeOptions.config?.produces ?? JSON_ONLY;
+  if (accepts(request.headers.accept, produces)) return undefined;
+  return new AppError('not_acceptable', `This route answers with ${produces.join(' or ')}; see Accept.`);
+}
+
+/** Whether the caller takes one of these media types; problems are sent to everyone. */
+function accepts(accept: string | undefined, produces: readonly string[]): boolean {
+  if (accept === undefined || accept.trim() === '' || accept === '*/*' || accept === 'application/json') return true;
+  const ranges = accept.split(',').map((text) => {
+    const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
+    return { type, refused: parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)) };
   });
-}
-
-function notAcceptable(): AppError {
-  return new AppError('not_acceptable', 'This route answers with JSON; see Accept.');
+  // The most specific range that covers a type decides on it (RFC 9110).
+  return produces.some((type) => {
+    const covering = [type, `${type.split('/')[0]}/*`, '*/*'].map((name) =>
+      ranges.find((range) => range.type === name),
+    );
+    return covering.find((range) => range !== undefined)?.refused === false;
+  });
 }
 
 function trustProxy(text: string): boolean | number | string[] {
@@ -191,22 +237,33 @@ function trustProxy(text: string): boolean | number | string[] {
   return text.split(',').map((part) => part.trim());
 }
 
+const CLIENT_ERRORS: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: 'The headers are too large.',
+  ERR_HTTP_REQUEST_TIMEOUT: 'The request took too long to arrive.',
+};
+
 /** What Node refuses before there is a request: headers too large, garbage, a client that is too slow. */
 function clientErrorHandler(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const requestId = randomUUID();
   const problem = JSON.stringify({
     type: 'malformed_request',
     title: 'Malformed Request',
     status: 400,
-    detail: error.code === 'HPE_HEADER_OVERFLOW' ? 'The headers are too large.' : 'The request could not be read.',
+    detail: CLIENT_ERRORS[error.code ?? ''] ?? 'The request could not be read.',
     instance: '',
-    request_id: randomUUID(),
+    request_id: requestId,
   });
+  const headers = {
+    'content-type': PROBLEM_CONTENT_TYPE,
+    'content-length': Buffer.byteLength(problem),
+    connection: 'close',
+    'x-request-id': requestId,
+    ...BARE_HEADERS,
+  };
   if (socket.writable) {
-    socket.write(
-      `HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
-        `Content-Length: ${Buffer.byteLength(problem)}\r\nConnection: close\r\n\r\n${problem}`,
-    );
+    const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`HTTP/1.1 400 Bad Request\r\n${head.join('')}\r\n${problem}`);
   }
   socket.destroySoon();
 }
