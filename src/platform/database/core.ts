@@ -23,7 +23,11 @@ export class Core {
   private readonly statementTimeout: number;
   private loggedInAs = '';
 
-  constructor(config: Config, entities: EntityTarget<ObjectLiteral>[], onError: (error: Error) => void) {
+  constructor(
+    config: Config,
+    entities: EntityTarget<ObjectLiteral>[],
+    private readonly onError: (error: Error) => void,
+  ) {
     const connectionString = required(config, 'DATABASE_URL');
     const connection: ClientConfig = { connectionString, application_name: 'orders-saas-api' };
     const shared = {
@@ -135,7 +139,17 @@ export class Core {
   /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
   async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     try {
-      return (await this.driver.obtainMasterConnection()) as [PoolClient, (error?: Error | boolean) => void];
+      const [client, release] = (await this.driver.obtainMasterConnection()) as [
+        PoolClient,
+        (error?: Error | boolean) => void,
+      ];
+      // The pool listens only while the connection is its own; a loss that nobody listens to would end the process.
+      client.on('error', this.onError);
+      const giveBack = (error?: Error | boolean): void => {
+        release(error);
+        client.off('error', this.onError);
+      };
+      return [client, giveBack];
     } catch (error) {
       throw translateDatabaseError(error);
     }
