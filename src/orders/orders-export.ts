@@ -8,8 +8,9 @@ import { type JsonRow, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
 const ROWS_AT_ONCE = 500;
-/** Exports that one process runs at once: each may hold one connection of the pool for a moment. */
-const MAX_EXPORTS = 8;
+/** Exports that one process runs at once, and of one tenant, so that no tenant takes them all. */
+const MAX_EXPORTS = 16;
+const MAX_EXPORTS_OF_TENANT = 4;
 
 const COLUMNS = [
   'id',
@@ -33,37 +34,50 @@ const COLUMNS = [
 @Injectable()
 export class OrdersExport {
   private running = 0;
+  private readonly runningOf = new Map<string, number>();
 
   constructor(private readonly database: TenantDatabase) {}
 
   /** The export as a byte stream. @throws RateLimited while too many run */
   stream(caller: Caller, input: ExportOrdersDto): Readable {
-    if (this.running >= MAX_EXPORTS) throw new RateLimited('Too many exports at once; try again.', 5);
-    this.running++;
+    const ofTenant = this.runningOf.get(caller.tenantId) ?? 0;
+    if (this.running >= MAX_EXPORTS || ofTenant >= MAX_EXPORTS_OF_TENANT) {
+      throw new RateLimited('Too many exports at once; try again.', 5);
+    }
+    this.count(caller.tenantId, 1);
     const stream = Readable.from(this.chunks(caller, input), { objectMode: false, highWaterMark: 64 * 1024 });
-    stream.once('close', () => this.running--);
+    stream.once('close', () => this.count(caller.tenantId, -1));
     return stream;
   }
 
+  private count(tenantId: string, change: 1 | -1): void {
+    const ofTenant = (this.runningOf.get(tenantId) ?? 0) + change;
+    this.running += change;
+    if (ofTenant > 0) this.runningOf.set(tenantId, ofTenant);
+    else this.runningOf.delete(tenantId);
+  }
+
   private async *chunks(caller: Caller, input: ExportOrdersDto): AsyncGenerator<string> {
-    if (input.format === 'csv') yield `${COLUMNS.join(',')}\r\n`;
     const filter = toFilter(input);
+    const toText = input.format === 'csv' ? csvLine : jsonLine;
+    // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
+    let head = input.format === 'csv' ? `${COLUMNS.join(',')}\r\n` : '';
+    let rows: JsonRow[];
     let afterId: string | undefined;
-    for (;;) {
+    do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      const rows = await this.database.transaction(caller, (tx) => tx.query<JsonRow>(statement));
-      const last = rows[rows.length - 1];
-      if (!last) return;
-      afterId = last.id;
-      yield input.format === 'csv' ? rows.map(csvLine).join('') : rows.map((row) => `${oneLine(row.json)}\n`).join('');
-      if (rows.length < ROWS_AT_ONCE) return;
-    }
+      rows = await this.database.transaction(caller, (tx) => tx.query<JsonRow>(statement));
+      afterId = rows.at(-1)?.id;
+      const chunk = head + rows.map(toText).join('');
+      if (chunk !== '') yield chunk;
+      head = '';
+    } while (rows.length === ROWS_AT_ONCE);
   }
 }
 
 /** PostgreSQL breaks long JSON over lines between tokens, never inside a string: there a newline is always escaped. */
-function oneLine(json: string): string {
-  return json.includes('\n') ? json.replaceAll('\n', '') : json;
+function jsonLine({ json }: JsonRow): string {
+  return `${json.includes('\n') ? json.replaceAll('\n', '') : json}\n`;
 }
 
 function csvLine(row: JsonRow): string {
@@ -75,8 +89,11 @@ function csvLine(row: JsonRow): string {
   return `${cells.join(',')}\r\n`;
 }
 
-/** A cell of RFC 4180, defused: a spreadsheet would run what begins with one of these. */
+/** What a spreadsheet may run at the head of a cell, in full width too. */
+const ACTIVE = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
+/** A cell of RFC 4180, defused. */
 export function csvCell(text: string): string {
-  const defused = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const defused = ACTIVE.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(defused) || defused !== text ? `"${defused.replaceAll('"', '""')}"` : defused;
 }
