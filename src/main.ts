@@ -1,6 +1,6 @@
-/** One image, several roles: `node dist/src/main.js api | migrate`. A role loads only what it runs. */
+/** One image, several roles: `node dist/src/main.js api | worker | migrate`. A role loads only what it runs. */
 import { type Config, ConfigError, loadConfig, required } from './platform/config/config';
-import { run, serveUntilStopped } from './serve';
+import { run, serveUntilStopped, workUntilStopped } from './serve';
 
 const ROLES: Readonly<Record<string, (config: Config) => Promise<void>>> = {
   async api(config) {
@@ -10,6 +10,15 @@ const ROLES: Readonly<Record<string, (config: Config) => Promise<void>>> = {
     const { createLogger } = await import('./platform/observability/logger.js');
     const logger = createLogger(config);
     await serveUntilStopped(await createApi(config, logger), config, logger);
+  },
+
+  async worker(config) {
+    required(config, 'DATABASE_URL');
+    required(config, 'JWT_SECRET');
+    const { createWorker } = await import('./worker.module.js');
+    const { createLogger } = await import('./platform/observability/logger.js');
+    const logger = createLogger(config);
+    await workUntilStopped(await createWorker(config, logger), config, logger);
   },
 
   async migrate(config) {

@@ -1,6 +1,7 @@
 /** What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not start. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { type Config, ConfigError } from './platform/config/config';
@@ -58,6 +59,15 @@ export async function serveUntilStopped(app: NestFastifyApplication, config: Con
   } finally {
     await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
   }
+  logger.info('stopped');
+}
+
+/** Lets a worker work until the process was told to stop, and resolves when what it was sending is done. */
+export async function workUntilStopped(app: INestApplicationContext, config: Config, logger: Logger): Promise<void> {
+  const stop = stopSignal();
+  logger.info('working');
+  logger.info({ signal: await stop.received }, 'stopping');
+  await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
   logger.info('stopped');
 }
 

@@ -18,6 +18,7 @@ import { createLogger } from './platform/observability/logger';
 import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from './serve';
 
 const DATABASE = 'orders';
+const LOOPBACK = '127.0.0.0/8';
 
 /** What to run to undo a start, newest last. */
 type Stops = (() => Promise<unknown>)[];
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
     const env = { ...process.env };
     const given = loadConfig(env);
     await assertAddressFree(given);
-    const [embedded, { createApi, seedDemo }] = await Promise.all([
+    const [embedded, { createApi, createWorker, seedDemo }] = await Promise.all([
       given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
       loadService(),
     ]);
@@ -51,11 +52,14 @@ async function main(): Promise<void> {
     if (applied.length > 0) say(`Applied ${applied.length} migrations`);
     if (stop.asked) return;
 
-    const app = await createApi(config, createLogger(config));
+    const logger = createLogger(config);
+    const app = await createApi(config, logger);
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
+    const worker = await createWorker(config, logger);
+    stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, keptSecret(given.DATA_DIR, 'demo-password'), say));
     if (stop.asked) return;
-    say(welcome(await listen(app, config), demo));
+    say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS));
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
     say(`${signal}: finishing what is in flight`);
   } catch (error) {
@@ -70,8 +74,12 @@ async function main(): Promise<void> {
 /** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
 async function loadService() {
   await delay(50);
-  const [{ createApi }, { seedDemo }] = await Promise.all([import('./api.module.js'), import('./demo.js')]);
-  return { createApi, seedDemo };
+  const [{ createApi }, { createWorker }, { seedDemo }] = await Promise.all([
+    import('./api.module.js'),
+    import('./worker.module.js'),
+    import('./demo.js'),
+  ]);
+  return { createApi, createWorker, seedDemo };
 }
 
 /** Starts the embedded PostgreSQL and points `env` to it. `lost` rejects when the server ends by itself. */
@@ -91,10 +99,12 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   service.password = keptSecret(dataDir, 'service-password');
   env.DATABASE_URL = service.href;
   env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);
+  // A newcomer's receiver is on this machine.
+  env.WEBHOOK_ALLOW_CIDRS ??= LOOPBACK;
   return { lost };
 }
 
-function welcome(url: string, demo: DemoSignIn | undefined): string {
+function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[]): string {
   const seconds = (performance.now() / 1000).toFixed(1);
   const lines = ['', `  Ready at ${url} (in ${seconds} s)`, '', `  Swagger UI   ${url}/docs`];
   if (demo) {
@@ -107,6 +117,7 @@ function welcome(url: string, demo: DemoSignIn | undefined): string {
       `    -d '{"email":"${demo.email}","password":"${demo.password}"}'`,
     );
   }
+  if (opened.length > 0) lines.push('', `  Webhooks     may also go to ${opened.join(', ')} (http included)`);
   return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
 }
 

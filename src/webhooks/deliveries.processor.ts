@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Config } from '../platform/config/config';
@@ -9,7 +9,7 @@ import { DeliverySender } from './delivery-sender';
 
 /** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
 @Injectable()
-export class DeliveriesProcessor implements OnApplicationBootstrap, OnApplicationShutdown {
+export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private worker?: Worker<DeliveryJob>;
 
   constructor(
@@ -23,7 +23,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, OnApplicatio
     this.worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  async beforeApplicationShutdown(): Promise<void> {
     await this.worker?.close();
     await this.deliveries.close();
   }

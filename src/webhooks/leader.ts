@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { type Config, required } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
@@ -22,7 +22,7 @@ const JANITOR_MS = 60_000;
  * the leader dies another takes over and reads everything anew.
  */
 @Injectable()
-export class WebhooksLeader implements OnApplicationBootstrap, OnApplicationShutdown {
+export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly leadership: Leadership;
   private timers: NodeJS.Timeout[] = [];
 
@@ -54,7 +54,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, OnApplicationShut
     this.leadership.start();
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  async beforeApplicationShutdown(): Promise<void> {
     await this.leadership.stop();
     await this.relay.stop();
   }

@@ -8,6 +8,8 @@ type MigrationClass = new () => MigrationInterface;
 
 /** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
 const MIGRATION_LOCK = 7_263_540_119;
+/** Where BullMQ's own tables are. */
+const QUEUE_SCHEMA = 'bullmq';
 const FOLDER = join(__dirname, '..', '..', '..', 'migrations');
 
 /** Where the migrations connect, and what the service's login needs. */
@@ -50,6 +52,9 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     await dataSource.initialize();
     try {
       const applied = await dataSource.runMigrations({ transaction: 'each' });
+      // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
+      const { runMigrations } = await import('bullmq');
+      await runMigrations(lock as never, QUEUE_SCHEMA);
       await ensureLogin(lock, options);
       return applied.map((migration) => migration.name);
     } finally {
@@ -99,6 +104,9 @@ async function ensureLogin(client: Client, options: MigrateOptions): Promise<voi
   try {
     await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await client.query(`grant select on migrations to ${ROLES.service}`);
+    await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+    await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+    await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
     const name = client.escapeIdentifier(login);
     if (login === owner.name) {
       // The service will log in as the owner and take on its own role in each transaction.

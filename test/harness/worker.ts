@@ -1,0 +1,29 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import pino from 'pino';
+import { loadConfig } from '../../src/platform/config/config';
+import { createWorker } from '../../src/worker.module';
+import type { TestDatabase } from './databases';
+import { JWT_SECRET } from './service';
+
+/** A real worker in this process. */
+export interface TestWorker {
+  app: INestApplicationContext;
+  logLines: string[];
+  stop(): Promise<void>;
+}
+
+/** Starts a worker on a database; receivers on loopback are open to it. */
+export async function startWorker(database: TestDatabase, env: Record<string, string> = {}): Promise<TestWorker> {
+  const config = loadConfig({
+    DATABASE_URL: database.serviceUrl,
+    JWT_SECRET,
+    DB_POOL_SIZE: '12',
+    WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+    WEBHOOK_RETRY_SCHEDULE: '200ms,400ms',
+    ...env,
+  });
+  const logLines: string[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const app = await createWorker(config, logger);
+  return { app, logLines, stop: () => app.close() };
+}
