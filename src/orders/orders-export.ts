@@ -3,8 +3,9 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { RateLimited } from '../platform/errors';
 import type { Caller } from '../platform/http/caller';
+import type { JsonRow } from '../platform/http/json-answers';
 import type { ExportOrdersDto, OrderView } from './orders.dto';
-import { type JsonRow, listOrdersJson } from './orders.queries';
+import { listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
 const ROWS_AT_ONCE = 500;

@@ -4,9 +4,9 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/caller';
-import { isNotModified } from '../platform/http/etag';
 import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/idempotency';
-import { nextLink } from '../platform/http/pagination';
+import { sendPage, sendResource } from '../platform/http/json-answers';
+import { PageDto } from '../platform/http/page.dto';
 import { ResourceId } from '../platform/http/resource-id';
 import {
   ChangeStatusDto,
@@ -18,13 +18,11 @@ import {
   OrderEventPage,
   OrderPage,
   OrderView,
-  PageDto,
   UpdateOrderDto,
 } from './orders.dto';
 import { OrdersExport } from './orders-export';
-import { type JsonPage, OrdersService, type Representation } from './orders.service';
+import { OrdersService } from './orders.service';
 
-const JSON_TYPE = 'application/json; charset=utf-8';
 const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
 /** A reader that takes nothing of an export for this long is gone. */
 const STALLED_EXPORT_MS = 120_000;
@@ -134,9 +132,7 @@ export class OrdersController {
     @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const order = await this.orders.find(caller, id);
-    if (isNotModified(ifNoneMatch, order.etag)) void reply.status(304).header('etag', order.etag).send();
-    else sendResource(reply, order);
+    sendResource(reply, await this.orders.find(caller, id), ifNoneMatch);
   }
 
   @Patch(':id')
@@ -190,13 +186,4 @@ export class OrdersController {
   ): Promise<void> {
     sendPage(request, reply, await this.orders.history(caller, id, query));
   }
-}
-
-function sendResource(reply: FastifyReply, resource: Representation): void {
-  void reply.header('content-type', JSON_TYPE).header('etag', resource.etag).send(resource.json);
-}
-
-function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
-  if (page.nextCursor !== null) void reply.header('link', nextLink(request.url, page.nextCursor));
-  void reply.header('content-type', JSON_TYPE).send(page.json);
 }

@@ -219,14 +219,6 @@ export class ListOrdersDto extends OrderFilters {
   cursor?: string;
 }
 
-export class PageDto {
-  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
-  limit: number = 20;
-
-  @CursorField()
-  cursor?: string;
-}
-
 export class ExportOrdersDto extends OrderFilters {
   @ChoiceField({
     description: 'One JSON object a line, or comma-separated values with a header line.',

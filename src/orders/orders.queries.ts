@@ -2,8 +2,10 @@
  * The statements of the hot routes, one round trip each, with the JSON of an answer made by PostgreSQL where that saves
  * parsing and writing it again. Each names its tenant, beside the policy that does so too.
  */
-import type { Row, SqlValue, Statement } from '../platform/database/statement';
+import type { SqlValue, Statement } from '../platform/database/statement';
+import { jsonTime as time } from '../platform/database/json';
 import type { Actor } from '../platform/http/caller';
+import { firstIdAt } from '../platform/ids';
 import type { OrderStatus } from './order-status';
 
 /** An order as it is written. */
@@ -27,12 +29,6 @@ export interface NewItem {
   unitPrice: string;
 }
 
-/** A row of a list: its id, and the JSON of its answer. */
-export interface JsonRow extends Row {
-  id: string;
-  json: string;
-}
-
 /** Filters of lists and exports; times are bounds of ids, whose first 48 bits are the time. */
 export interface OrderFilter {
   status?: string;
@@ -41,8 +37,6 @@ export interface OrderFilter {
   createdAfter?: Date;
   createdBefore?: Date;
 }
-
-const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const ORDER_JSON = `json_build_object(
     'id', o.id, 'customer_id', o.customer_id, 'status', o.status, 'total_amount', o.total_amount::text,
@@ -144,13 +138,6 @@ export function listOrdersJson(
             where ${conditions.join(' and ')} order by o.id desc limit $${values.length}`,
     values,
   };
-}
-
-/** The smallest UUIDv7 of a millisecond. */
-function firstIdAt(milliseconds: number): string {
-  const clamped = Math.min(Math.max(milliseconds, 0), 0xffff_ffff_ffff);
-  const hex = clamped.toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
 /** A line of an order's history. */

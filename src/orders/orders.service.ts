@@ -6,6 +6,8 @@ import type { Caller } from '../platform/http/caller';
 import { assertMatch, etagOf } from '../platform/http/etag';
 import { API_PREFIX } from '../platform/http/server';
 import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/idempotency';
+import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/json-answers';
+import type { PageDto } from '../platform/http/page.dto';
 import { Cursors } from '../platform/http/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
@@ -13,20 +15,8 @@ import { formatMoney, parseMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
-import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, PageDto, UpdateOrderDto } from './orders.dto';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, UpdateOrderDto } from './orders.dto';
 import * as queries from './orders.queries';
-
-/** A resource's JSON with its entity tag. */
-export interface Representation {
-  json: string;
-  etag: string;
-}
-
-/** A page's JSON with the cursor of the next, if there is one. */
-export interface JsonPage {
-  json: string;
-  nextCursor: string | null;
-}
 
 /** The rules of orders. */
 @Injectable()
@@ -78,7 +68,7 @@ export class OrdersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'orders', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.read<queries.JsonRow>(
+    const rows = await this.database.read<JsonRow>(
       caller,
       queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
     );
@@ -90,7 +80,7 @@ export class OrdersService {
     await this.find(caller, id);
     const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
     const afterId = this.cursors.decode(scope, input.cursor);
-    const rows = await this.database.read<queries.JsonRow>(
+    const rows = await this.database.read<JsonRow>(
       caller,
       queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
     );
@@ -185,15 +175,6 @@ async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
     .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
   if (!order) throw new NotFound('Order', id);
   return order;
-}
-
-function toPage(rows: queries.JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
-  const hasMore = rows.length > limit;
-  const shown = hasMore ? rows.slice(0, limit) : rows;
-  const last = shown[shown.length - 1];
-  const nextCursor = hasMore && last ? encode(last.id) : null;
-  const data = shown.map((row) => row.json).join(',');
-  return { json: `{"data":[${data}],"next_cursor":${JSON.stringify(nextCursor)},"has_more":${hasMore}}`, nextCursor };
 }
 
 function newOrder(input: CreateOrderDto): queries.NewOrder {

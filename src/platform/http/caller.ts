@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { TenantScope } from '../database/tenant-database';
 
 /** What a credential may be allowed to do. */
-export const PERMISSIONS = ['orders:read', 'orders:write'] as const;
+export const PERMISSIONS = ['orders:read', 'orders:write', 'webhooks:read', 'webhooks:write'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 /** Who did something, as history and events show it. */

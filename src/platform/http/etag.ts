@@ -1,8 +1,14 @@
+import { createHash } from 'node:crypto';
 import { VersionConflict } from '../errors';
 
 /** The strong entity tag (RFC 9110) of a resource at a version. */
 export function etagOf(version: number): string {
   return `"${version}"`;
+}
+
+/** The strong entity tag of a resource that has no version of its own: a number made of its bytes. */
+export function etagOfContent(json: string): string {
+  return `"${createHash('sha256').update(json).digest().readBigUInt64BE()}"`;
 }
 
 /** Whether `If-None-Match` names this tag (weak comparison), so that a GET may answer 304. */

@@ -1,0 +1,10 @@
+import { CursorField, QueryIntegerField } from './fields';
+
+/** Which page of a list; lists with filters add theirs. */
+export class PageDto {
+  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
+  limit: number = 20;
+
+  @CursorField()
+  cursor?: string;
+}
