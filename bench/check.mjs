@@ -1,0 +1,91 @@
+/**
+ * Before anything is measured: do the service and the floor answer the same, and write the same rows? Where they do not,
+ * the comparison would be worth nothing, and the run ends.
+ */
+import { strict as assert } from 'node:assert';
+import { randomUUID } from 'node:crypto';
+import { withClient } from './database.mjs';
+import { newOrder } from './scenarios.mjs';
+
+const ID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
+
+/** The text with what differs between any two orders taken out. */
+const timeless = (text) => text.replace(ID, '<id>').replace(TIME, '<time>');
+
+async function ask(server, token, path, body) {
+  const answer = await fetch(`${server.url}/api/v1${path}`, {
+    method: body ? 'POST' : 'GET',
+    headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    body: body && JSON.stringify(body),
+  });
+  const { headers } = answer;
+  const shown = ['content-type', 'etag', 'location'].map((name) => timeless(headers.get(name) ?? ''));
+  return { status: answer.status, headers: shown, text: await answer.text() };
+}
+
+async function same(servers, token, path) {
+  const [service, floor] = await Promise.all(servers.map((server) => ask(server, token, path)));
+  assert.deepEqual(floor, service, `GET ${path}`);
+}
+
+/** Pages are the same but for the cursor, of which each has its own kind. */
+async function samePage(servers, tenant, deep) {
+  const paths = ['service', 'floor'].map((side) => `/orders${deep ? `?cursor=${tenant.cursor[side]}` : ''}`);
+  const answers = await Promise.all(servers.map((server, i) => ask(server, tenant.token, paths[i])));
+  const [service, floor] = answers.map((answer) => answer.text.replace(/"next_cursor":"[^"]*"/, '"next_cursor":"…"'));
+  assert.equal(floor, service, `a page, ${deep ? 'deep' : 'first'}`);
+  assert.equal(JSON.parse(service).data.length, 20);
+  assert.match(service, /"next_cursor":"…","has_more":true/);
+}
+
+/** Both make the same order; what is answered and what is then in the tables must be the same. */
+async function sameOrder(servers, client, { token }) {
+  const order = newOrder((below) => Math.floor(Math.random() * below), randomUUID());
+  const answers = await Promise.all(servers.map((server) => ask(server, token, '/orders', order)));
+  const [service, floor] = answers.map((answer) => ({ ...answer, text: timeless(answer.text) }));
+  assert.deepEqual(floor, service, 'POST /orders');
+  assert.equal(service.status, 201);
+  const written = [];
+  for (const { text } of answers) {
+    const { id } = JSON.parse(text);
+    const { rows } = await client.query(
+      `select (select to_jsonb(o) from orders o where o.id = $1)::text as "order",
+              (select jsonb_agg(to_jsonb(i) order by position) from order_items i where i.order_id = $1)::text as items,
+              (select jsonb_agg(to_jsonb(h)) from order_history h where h.order_id = $1)::text as history,
+              (select count(*) from orders o where o.id = $1
+                  and extract(epoch from o.created_at) * 1000 = ('x' || substr(replace($1::text, '-', ''), 1, 12))::bit(48)::bigint
+              ) as "timeInId"`,
+      [id],
+    );
+    written.push(
+      JSON.parse(JSON.stringify(rows[0]), (_, value) =>
+        typeof value === 'string' ? timeless(value).replace(/"\d{4}-\d\d-\d\dT[^"]*"/g, '"<time>"') : value,
+      ),
+    );
+  }
+  assert.equal(written[0].timeInId, '1');
+  assert.deepEqual(written[1], written[0], 'the rows of an order');
+}
+
+/** @throws AssertionError where the two differ */
+export async function checkSame(service, floor, fixtures, ownerUrl) {
+  const servers = [service, floor];
+  const some = fixtures.tenants.filter((_, i) => i % 7 === 0);
+  for (const tenant of some) {
+    for (const id of tenant.orders.filter((_, i) => i % Math.ceil(tenant.orders.length / 10) === 0)) {
+      await same(servers, tenant.token, `/orders/${id}`);
+    }
+  }
+  for (const tenant of fixtures.tenants.filter((tenant) => tenant.large).slice(0, 5)) {
+    await samePage(servers, tenant, false);
+    await samePage(servers, tenant, true);
+  }
+  const foreign = fixtures.tenants[1].orders[0];
+  for (const server of servers) {
+    assert.equal((await ask(server, fixtures.tenants[0].token, `/orders/${foreign}`)).status, 404);
+  }
+  await withClient(ownerUrl, async (client) => {
+    for (const tenant of some) await sameOrder(servers, client, tenant);
+  });
+}

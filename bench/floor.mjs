@@ -1,0 +1,147 @@
+/**
+ * The floor: how fast these requests can be answered here at all. One file, Fastify and pg by hand, every trick that is
+ * known to help (named prepared statements, pipelined connections, one statement each, JSON made by PostgreSQL and sent
+ * as it is), and nothing that a service owes its users: no row-level security (it connects as the tables' owner), no
+ * verified tokens (a plain map), no limits, no log, no idempotency, no validation beyond what it takes to write the row.
+ *
+ * It writes the same rows and gives the same answers as the service; `check.mjs` holds the two against each other.
+ *
+ *   DATABASE_URL=… PORT=… CALLERS=callers.json node --max-semi-space-size=64 bench/floor.mjs
+ */
+import { readFileSync } from 'node:fs';
+import Fastify from 'fastify';
+import pg from 'pg';
+import { uuidv7 } from 'uuidv7';
+
+const READ_LANES = Number(process.env.READ_LANES ?? 2);
+const WRITE_LANES = Number(process.env.WRITE_LANES ?? 6);
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+const time = (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+const ORDER = `json_build_object(
+  'id', o.id, 'customer_id', o.customer_id, 'status', o.status, 'total_amount', o.total_amount::text,
+  'currency', o.currency, 'notes', o.notes, 'metadata', o.metadata,
+  'items', (select coalesce(json_agg(json_build_object(
+      'id', i.id, 'product_id', i.product_id, 'product_name', i.product_name,
+      'quantity', i.quantity, 'unit_price', i.unit_price::text) order by i.position), '[]'::json)
+    from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id),
+  'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
+
+const GET = `select o.version, ${ORDER} as json from orders o where o.tenant_id = $1 and o.id = $2`;
+const FIRST = `select o.id, ${ORDER} as json from orders o where o.tenant_id = $1 order by o.id desc limit $2`;
+const NEXT = `select o.id, ${ORDER} as json from orders o
+  where o.tenant_id = $1 and o.id < $3 order by o.id desc limit $2`;
+const CREATE = `
+  with o as (
+    insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,
+                        created_at, updated_at)
+    values ($1, $2, $3, 'pending', $4, $5, $6, $7, 1, $8, $8)
+  ), h as (
+    insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id, created_at)
+    values ($1, $2, $9, 'order.created', null, 'pending', 'user', $10, $8)
+  )
+  insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
+  select $1::uuid, $2::uuid, i.n - 1, i.id, i.product_id, i.product_name, i.quantity, i.unit_price
+    from unnest($11::uuid[], $12::text[], $13::text[], $14::int[], $15::numeric[])
+      with ordinality as i (id, product_id, product_name, quantity, unit_price, n)`;
+
+/** Connections that take statements without waiting for the answer before, in turn. */
+async function openLanes(count) {
+  const lanes = [];
+  for (let i = 0; i < count; i++) {
+    const client = new pg.Client({ connectionString: process.env.DATABASE_URL, pipeline: true });
+    await client.connect();
+    lanes.push(client);
+  }
+  let next = 0;
+  return (name, text, values) => {
+    next = next + 1 === count ? 0 : next + 1;
+    return lanes[next].query({ name, text, values });
+  };
+}
+
+const read = await openLanes(READ_LANES);
+const write = await openLanes(WRITE_LANES);
+
+/** What the service would find in a verified token: `{ "<token>": { tenantId, userId } }`. */
+const callers = new Map(Object.entries(JSON.parse(readFileSync(process.env.CALLERS, 'utf8'))));
+const callerOf = (request) => callers.get(request.headers.authorization?.slice(7));
+
+const server = Fastify({ keepAliveTimeout: 72_000 });
+server.decorateRequest('caller', null);
+server.addHook('onRequest', (request, reply, done) => {
+  request.caller = callerOf(request);
+  if (request.caller) done();
+  else reply.code(401).send();
+});
+
+server.get('/api/v1/orders/:id', async (request, reply) => {
+  const { rows } = await read('get', GET, [request.caller.tenantId, request.params.id]);
+  if (rows.length === 0) return reply.code(404).send();
+  reply.header('content-type', JSON_TYPE).header('etag', `"${rows[0].version}"`);
+  return reply.send(rows[0].json);
+});
+
+server.get('/api/v1/orders', async (request, reply) => {
+  const limit = Number(request.query.limit ?? 20);
+  const { cursor } = request.query;
+  const { rows } = cursor
+    ? await read('next', NEXT, [request.caller.tenantId, limit + 1, cursor])
+    : await read('first', FIRST, [request.caller.tenantId, limit + 1]);
+  const hasMore = rows.length > limit;
+  if (hasMore) rows.pop();
+  let json = '{"data":[';
+  for (let i = 0; i < rows.length; i++) json += i === 0 ? rows[i].json : `,${rows[i].json}`;
+  const last = hasMore ? rows[rows.length - 1].id : null;
+  if (last) reply.header('link', `</api/v1/orders?limit=${limit}&cursor=${last}>; rel="next"`);
+  reply.header('content-type', JSON_TYPE);
+  return reply.send(`${json}],"next_cursor":${last ? `"${last}"` : 'null'},"has_more":${hasMore}}`);
+});
+
+/** Cents of a price such as 29.99; the bench's orders are all in a currency of two digits. */
+function cents(price) {
+  const [whole, fraction = ''] = price.split('.');
+  return Number(whole) * 100 + Number(fraction.padEnd(2, '0'));
+}
+
+function money(amount) {
+  const digits = String(amount).padStart(3, '0');
+  return `${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}
+
+server.post('/api/v1/orders', async (request, reply) => {
+  const { customer_id, items, currency, notes = null, metadata = {} } = request.body;
+  const { tenantId, userId } = request.caller;
+  const id = uuidv7();
+  const at = new Date(parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString();
+  let total = 0;
+  const lines = items.map(({ product_id, product_name, quantity, unit_price }) => {
+    const price = cents(unit_price);
+    total += price * quantity;
+    return { id: uuidv7(), product_id, product_name, quantity, unit_price: money(price) };
+  });
+  const total_amount = money(total);
+  await write('create', CREATE, [
+    tenantId,
+    id,
+    customer_id,
+    total_amount,
+    currency,
+    notes,
+    JSON.stringify(metadata),
+    at,
+    uuidv7(),
+    userId,
+    lines.map((line) => line.id),
+    lines.map((line) => line.product_id),
+    lines.map((line) => line.product_name),
+    lines.map((line) => line.quantity),
+    lines.map((line) => line.unit_price),
+  ]);
+  reply.code(201).header('content-type', JSON_TYPE).header('location', `/api/v1/orders/${id}`).header('etag', '"1"');
+  const order = { id, customer_id, status: 'pending', total_amount, currency, notes, metadata, items: lines };
+  return reply.send(JSON.stringify({ ...order, version: 1, created_at: at, updated_at: at }));
+});
+
+await server.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,115 @@
+/** The processes under test: how they are started and stopped, and what they cost (from /proc, so on Linux). */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+/** Signs the bench's tokens and cursors; it guards nothing. */
+export const JWT_SECRET = 'the secret of the benchmark, which guards nothing at all';
+const TICKS_PER_SECOND = 100;
+
+/** A program of ours that answers HTTP. @typedef {{ pid: number, port: number, url: string, stop(): Promise<void> }} Server */
+
+/** Seconds of CPU that a process has used, all its threads together. */
+export function cpuSeconds(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Seconds of CPU that the children of a process have used: PostgreSQL's backends and helpers, for its postmaster. */
+export function cpuSecondsOfChildren(parent) {
+  let seconds = 0;
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) seconds += cpuSeconds(name);
+    } catch {
+      // ended in between
+    }
+  }
+  return seconds;
+}
+
+/** Resident memory of a process. */
+export function residentMiB(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? NaN) / 1024;
+}
+
+export async function freePort() {
+  const probe = createServer();
+  await new Promise((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (probe.address());
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/**
+ * Starts a Node program and waits until `path` answers 200.
+ * @param {{ args: string[], env: Record<string, string>, log: string, path: string, patience?: number }} options
+ * @returns {Promise<Server>}
+ */
+export async function startServer({ args, env, log, path, patience = 30_000 }) {
+  const port = await freePort();
+  const out = openSync(log, 'a');
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH, HOME, ...env, PORT: String(port) },
+    stdio: ['ignore', out, out],
+  });
+  closeSync(out);
+  let ended;
+  const exit = new Promise((resolve) => child.once('exit', (code, signal) => resolve((ended = signal ?? code))));
+  const url = `http://127.0.0.1:${port}`;
+  for (const deadline = Date.now() + patience; ; await sleep(10)) {
+    if (ended !== undefined) throw new Error(`${args.join(' ')} ended (${ended}); see ${log}`);
+    if (Date.now() > deadline) throw new Error(`${args.join(' ')} did not answer; see ${log}`);
+    const answer = await fetch(url + path).catch(() => undefined);
+    if (answer) await answer.arrayBuffer();
+    if (answer && answer.status < 500) break;
+  }
+  return {
+    pid: /** @type {number} */ (child.pid),
+    port,
+    url,
+    async stop() {
+      if (ended === undefined) child.kill('SIGTERM');
+      await exit;
+    },
+  };
+}
+
+/** The service as it is run in production, with the limits out of reach but counted, and its log written. */
+export function startService(databaseUrl, log, env = {}) {
+  return startServer({
+    args: [join(ROOT, 'dist/src/main.js'), 'api'],
+    path: '/health/ready',
+    log,
+    env: {
+      NODE_ENV: 'production',
+      DATABASE_URL: databaseUrl,
+      JWT_SECRET,
+      ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
+      RATE_LIMIT_TENANT_PER_SECOND: '1000000',
+      RATE_LIMIT_TENANT_BURST: '10000000',
+      RATE_LIMIT_ADDRESS_PER_MINUTE: '10000000',
+      ...env,
+    },
+  });
+}
+
+/** The floor: see floor.mjs. */
+export function startFloor(databaseUrl, callersFile, log) {
+  return startServer({
+    args: ['--max-semi-space-size=64', join(ROOT, 'bench/floor.mjs')],
+    path: '/',
+    log,
+    env: { NODE_ENV: 'production', DATABASE_URL: databaseUrl, CALLERS: callersFile },
+  });
+}

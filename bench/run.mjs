@@ -1,0 +1,146 @@
+/**
+ * `npm run bench`: the service against the floor (see README.md).
+ *
+ *   --scale 200k | 10m    how many orders (200k)
+ *   --quick               a short run on few orders: does it all still work?
+ *   --only create,get     some of the scenarios
+ *   --rounds, --seconds, --connections
+ *   --keep DIR            keep the database in DIR and use it again
+ *   --write               put the table into README.md
+ */
+import { fork } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { checkSame } from './check.mjs';
+import { openDatabase, openPostgres } from './database.mjs';
+import { makeFixtures } from './fixtures.mjs';
+import { ROOT, startFloor, startService } from './processes.mjs';
+import { machine, medians, publish, table } from './report.mjs';
+import { SCENARIOS } from './scenarios.mjs';
+
+const say = (line) => process.stderr.write(`${line}\n`);
+
+/** `200k`, `10m`, `5000` as a number. */
+export function parseScale(text) {
+  const match = /^(\d+)([km]?)$/i.exec(text);
+  if (!match) throw new Error(`--scale takes a number such as 200k or 10m, not '${text}'`);
+  return Number(match[1]) * { '': 1, k: 1_000, m: 1_000_000 }[match[2].toLowerCase()];
+}
+
+/** The load generator's process: asks for one measurement at a time. */
+export function startGenerator() {
+  const child = fork(join(ROOT, 'bench/load.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  return {
+    measure: (job) =>
+      new Promise((resolve, reject) => {
+        const onExit = () => reject(new Error('the load generator ended'));
+        child.once('exit', onExit);
+        child.once('message', ({ result, failure }) => {
+          child.off('exit', onExit);
+          if (failure) reject(new Error(failure));
+          else resolve(result);
+        });
+        child.send(job);
+      }),
+    stop: () => child.disconnect(),
+  };
+}
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      scale: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: Object.keys(SCENARIOS).join(',') },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      connections: { type: 'string', default: '32' },
+      keep: { type: 'string' },
+      write: { type: 'boolean', default: false },
+    },
+  });
+  const { quick } = values;
+  return {
+    ...values,
+    orders: parseScale(values.scale ?? (quick ? '25k' : '200k')),
+    scenarios: values.only.split(',').filter((name) => name in SCENARIOS),
+    rounds: Number(values.rounds ?? (quick ? 1 : 3)),
+    duration: Number(values.seconds ?? (quick ? 0.5 : 5)) * 1000,
+    warmup: quick ? 300 : 1500,
+    connections: Number(values.connections),
+  };
+}
+
+async function compare(postgres, { orders, scenarios, rounds, duration, warmup, connections }) {
+  const database = await openDatabase({ postgres, orders, say });
+  const fixtures = await makeFixtures(database);
+  const fixturesFile = join(postgres.dir, 'fixtures.json');
+  const callersFile = join(postgres.dir, 'floor-callers.json');
+  writeFileSync(fixturesFile, JSON.stringify(fixtures));
+  writeFileSync(callersFile, JSON.stringify(Object.fromEntries(database.callers.map((one) => [one.token, one]))));
+  const service = await startService(database.serviceUrl, '/dev/null');
+  const floor = await startFloor(database.ownerUrl, callersFile, join(postgres.dir, 'floor.log'));
+  const generator = startGenerator();
+  try {
+    await checkSame(service, floor, fixtures, database.ownerUrl);
+    say('The service and the floor give the same answers and write the same rows.');
+    const measured = scenarios.map((scenario) => ({ scenario, ...SCENARIOS[scenario], service: [], floor: [] }));
+    for (let round = 0; round < rounds; round++) {
+      for (const entry of measured) {
+        const sides = Object.entries({ service, floor });
+        // Who goes first changes with the round, so that neither always finds the caches as the other left them.
+        for (const [side, { port, pid }] of round % 2 === 0 ? sides : sides.reverse()) {
+          const job = {
+            port,
+            pid,
+            postmaster: postgres.postmaster,
+            side,
+            scenario: entry.scenario,
+            fixtures: fixturesFile,
+            connections,
+          };
+          entry[side].push(await generator.measure({ ...job, warmup, duration }));
+        }
+        const [s, f] = [entry.service[round], entry.floor[round]];
+        const share = (s.perSecond / f.perSecond).toFixed(2);
+        const cpu = [s, f].map(
+          (one) => `${one.cpuMicros.toFixed(0)}+${one.databaseMicros.toFixed(0)}+${one.generatorMicros.toFixed(0)}`,
+        );
+        const speed = `${s.perSecond.toFixed(0)} / ${f.perSecond.toFixed(0)} = ${share}`;
+        say(`round ${round + 1}  ${entry.short.padEnd(12)} ${speed.padEnd(24)} CPU µs ${cpu.join(' against ')}`);
+      }
+    }
+    return measured;
+  } finally {
+    generator.stop();
+    await Promise.all([service.stop(), floor.stop()]);
+  }
+}
+
+async function main() {
+  const began = Date.now();
+  const chosen = options();
+  const postgres = await openPostgres(chosen.keep, say);
+  try {
+    const measured = await compare(postgres, chosen);
+    const pages = ['list', 'page1000'].map((name) => measured.find((entry) => entry.scenario === name));
+    const [first, deep] = pages.map((entry) => entry && medians(entry.service).perSecond);
+    const lines = [
+      `${chosen.orders.toLocaleString('en')} orders over 50 tenants, ${chosen.connections} connections, ` +
+        `${chosen.rounds} rounds of ${chosen.duration / 1000} s each. ${machine(postgres.version)}`,
+      '',
+      table(measured),
+    ];
+    if (first && deep) lines.push('', `Page 1,000 takes ${(first / deep).toFixed(2)} times as long as page 1.`);
+    publish('bench', lines.join('\n'), chosen.write);
+    say(`\nTook ${Math.round((Date.now() - began) / 1000)} s.`);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+main().catch((error) => {
+  say(String(error.stack ?? error).slice(0, 3000));
+  process.exitCode = 1;
+});
