@@ -15,6 +15,7 @@ import { serveDocs } from './platform/http/openapi';
 import { API_PREFIX, createAdapter, prepareServer } from './platform/http/server';
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
+import { SecretBoxModule } from './platform/secret-box.module';
 import { Membership } from './tenants/membership.entity';
 import { Tenant } from './tenants/tenant.entity';
 
@@ -27,6 +28,7 @@ export class ApiModule {
       imports: [
         ConfigModule.with(config),
         LoggerModule.with(logger),
+        SecretBoxModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem]),
         HttpPlatformModule,
         AuthModule,

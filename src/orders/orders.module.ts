@@ -11,7 +11,9 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventTypes } from '../platform/outbox/event-types';
 import { OutboxModule } from '../platform/outbox/outbox.module';
+import { ORDER_EVENT_TYPES } from './order-event-types';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
@@ -21,4 +23,8 @@ import { OrdersService } from './orders.service';
   controllers: [OrdersController],
   providers: [OrdersService, OrdersExport],
 })
-export class OrdersModule {}
+export class OrdersModule {
+  constructor(types: EventTypes) {
+    types.add(...ORDER_EVENT_TYPES);
+  }
+}

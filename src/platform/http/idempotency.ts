@@ -1,7 +1,8 @@
-import { createParamDecorator, type ExecutionContext, Injectable } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
 import { AppError, ValidationFailed } from '../errors';
+import { SECRET_BOX, type SecretBox } from '../secret-box.module';
 import type { Caller } from './caller';
 import { digest } from './pagination';
 
@@ -14,6 +15,8 @@ export interface Answer {
   /** `Location`, `ETag`: what belongs to the answer itself. */
   headers: Record<string, string>;
   body: string;
+  /** The body is no business of whoever can read the database: it is stored sealed. */
+  secret?: boolean;
 }
 
 /** What the caller asked to be done only once. */
@@ -65,7 +68,10 @@ interface StoredAnswer extends Record<string, unknown> {
  */
 @Injectable()
 export class Idempotency {
-  constructor(private readonly database: TenantDatabase) {}
+  constructor(
+    private readonly database: TenantDatabase,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+  ) {}
 
   /**
    * Runs `work` in a transaction of the caller's tenant; with a key, at most once.
@@ -115,7 +121,9 @@ export class Idempotency {
         'This Idempotency-Key was used for another request; use a new key for a new request.',
       );
     }
-    return { status: stored.status, headers: stored.headers, body: stored.body };
+    // What was not sealed is JSON, which begins otherwise.
+    const body = stored.body.startsWith('{') ? stored.body : this.box.open(stored.body, contextOf(caller, request));
+    return { status: stored.status, headers: stored.headers, body };
   }
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: Answer): void {
@@ -135,12 +143,16 @@ export class Idempotency {
         request.hash,
         answer.status,
         JSON.stringify(answer.headers),
-        answer.body,
+        answer.secret ? this.box.seal(answer.body, contextOf(caller, request)) : answer.body,
         now,
         new Date(now.getTime() + LIFETIME_MS),
       ],
     });
   }
+}
+
+function contextOf(caller: Caller, request: IdempotentRequest): string {
+  return JSON.stringify([caller.tenantId, nameOf(caller), request.key]);
 }
 
 function nameOf(caller: Caller): string {

@@ -22,19 +22,44 @@ export class RequestValidationPipe implements PipeTransform {
     const dto = metadata.metatype as Constructor | undefined;
     if (!dto || (dto as unknown) === Object) return value;
     if (metadata.type === 'body' && value === undefined) throw new MalformedRequest('A JSON body is required.');
-    if (!isJsonObject(value)) {
-      throw new ValidationFailed([{ field: '', message: 'must be an object', code: 'is_object' }]);
-    }
-    const faults: FieldFault[] = [];
-    const known = strip(value, dto, '', faults);
-    const instance = plainToInstance(dto, known);
-    const errors = validateSync(instance, { stopAtFirstError: true, validationError: { target: false, value: false } });
-    for (const error of errors) flatten(error, '', faults);
-    const { crossCheck } = instance as Partial<CrossChecked>;
-    if (crossCheck) faults.push(...crossCheck.call(instance));
-    if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
-    return instance;
+    return readDto(dto, value);
   }
+}
+
+/**
+ * Reads a body that may be left out. The parameter it stands at has no class as its type: else the global pipe, which
+ * comes first, would ask for a body.
+ */
+@Injectable()
+export class OptionalBody implements PipeTransform {
+  constructor(private readonly dto: Constructor) {}
+
+  transform(value: unknown): object {
+    return readDto(this.dto, value ?? {});
+  }
+}
+
+/**
+ * The value as its DTO.
+ * @param more looks for faults that only a service can see; they are told together with all others
+ * @throws ValidationFailed
+ */
+export function readDto<T extends object>(dto: new () => T, value: unknown, more?: (instance: T) => FieldFault[]): T {
+  if (!isJsonObject(value)) {
+    throw new ValidationFailed([{ field: '', message: 'must be an object', code: 'is_object' }]);
+  }
+  const faults: FieldFault[] = [];
+  const known = strip(value, dto, '', faults);
+  const instance = plainToInstance(dto, known);
+  const options = { stopAtFirstError: true, validationError: { target: false, value: false } };
+  // class-validator refuses a class without rules.
+  const errors = fieldsOf(dto).size > 0 ? validateSync(instance, options) : [];
+  for (const error of errors) flatten(error, '', faults);
+  const { crossCheck } = instance as Partial<CrossChecked>;
+  if (crossCheck) faults.push(...crossCheck.call(instance));
+  if (more) faults.push(...more(instance));
+  if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
+  return instance;
 }
 
 /** The value with its known fields only; what is unknown becomes a fault. */

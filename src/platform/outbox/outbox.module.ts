@@ -5,8 +5,9 @@
  * an event leaves the outbox only together with what it became.
  */
 import { Module } from '@nestjs/common';
+import { EventTypes } from './event-types';
 import { Outbox } from './outbox';
 import { Wakeups } from './wakeups';
 
-@Module({ providers: [Outbox, Wakeups], exports: [Outbox, Wakeups] })
+@Module({ providers: [EventTypes, Outbox, Wakeups], exports: [EventTypes, Outbox, Wakeups] })
 export class OutboxModule {}
