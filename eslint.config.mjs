@@ -1,10 +1,14 @@
 import tseslint from 'typescript-eslint';
 
+/** What would let a feature reach past the transaction that it was handed. */
+const CONNECTIONS = ['DataSource', 'EntityManager', 'QueryRunner', 'getMetadataArgsStorage', 'BaseEntity'];
+
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/', 'clients/'] },
+  { ignores: ['dist*/', 'node_modules/', '.data/', 'coverage/', 'clients/'] },
   ...tseslint.configs.recommended,
+  { rules: { eqeqeq: 'error' } },
   {
-    files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts'],
+    files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
@@ -12,6 +16,25 @@ export default tseslint.config(
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+    },
+  },
+  { files: ['src/**/*.ts'], ignores: ['src/**/*.spec.ts'], rules: { 'no-console': 'error' } },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/platform/database/**', 'src/**/*.spec.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'typeorm',
+              importNames: CONNECTIONS,
+              message: 'A feature is handed transactions that are bound to a tenant; ask TenantDatabase for one.',
+            },
+          ],
+        },
+      ],
     },
   },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
