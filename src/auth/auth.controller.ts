@@ -1,11 +1,12 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/caller';
+import { ApiProblem, ApiSection } from '../platform/http/openapi-declarations';
 import { LoginDto, MeView, RefreshDto, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import { AuthService } from './auth.service';
 
-@ApiTags('Auth')
+@ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
 @Controller('auth')
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
@@ -19,6 +20,7 @@ export class AuthController {
     description: 'Makes a tenant and its owner, and signs the owner in.',
   })
   @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
+  @ApiProblem('conflict', 'This e-mail address is already registered.')
   register(@Body() body: RegisterDto): Promise<SignedInView> {
     return this.auth.register(body);
   }
@@ -34,7 +36,26 @@ export class AuthController {
       'An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account ' +
       '(10 free, then growing pauses) and per address (60 in 15 minutes).',
   })
+  @ApiBody({
+    type: LoginDto,
+    examples: {
+      last_tenant: {
+        summary: 'To the tenant last used',
+        value: { email: 'ada@example.com', password: 'correct horse battery' },
+      },
+      one_tenant: {
+        summary: 'To one of several tenants',
+        value: {
+          email: 'ada@example.com',
+          password: 'correct horse battery',
+          tenant_id: '0198c0de-7a11-7000-8000-000000000002',
+        },
+      },
+    },
+  })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
+  @ApiProblem('unauthorized', 'The e-mail address or the password is wrong.')
+  @ApiProblem('rate_limited', 'Too many failed sign-ins; try again later.')
   login(@Body() body: LoginDto, @Req() request: FastifyRequest): Promise<SignedInView> {
     return this.auth.login(body, request.ip);
   }
@@ -51,6 +72,7 @@ export class AuthController {
       'gets the same successor, as long as that was not used yet.',
   })
   @ApiOkResponse({ type: TokensView, description: 'The new pair.' })
+  @ApiProblem('unauthorized', 'The refresh token is not valid.')
   refresh(@Body() body: RefreshDto): Promise<TokensView> {
     return this.auth.refresh(body.refresh_token);
   }
@@ -64,6 +86,7 @@ export class AuthController {
     description: 'Ends the session of the refresh token; its access tokens stop working within 2 seconds.',
   })
   @ApiNoContentResponse({ description: 'The session has ended.' })
+  @ApiProblem('unauthorized', 'The refresh token is not valid.')
   logout(@Body() body: RefreshDto): Promise<void> {
     return this.auth.logout(body.refresh_token);
   }

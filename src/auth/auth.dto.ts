@@ -1,13 +1,15 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { EmailField, SecretField, TextField, UuidField } from '../platform/http/fields';
 import { PERMISSIONS } from '../platform/http/caller';
 import { TENANT_ROLES } from '../tenants/roles';
 
-const ID = '0198c0de-7a11-7000-8000-000000000001';
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
 const ACCESS_TOKEN = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl';
 const REFRESH_TOKEN = 'rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
 
+@ApiSchema({ description: 'A company and its first person.' })
 export class RegisterDto {
   @EmailField({ description: 'Signs the person in; compared without case.', example: 'ada@example.com' })
   email: string;
@@ -22,6 +24,7 @@ export class RegisterDto {
   tenant_name: string;
 }
 
+@ApiSchema({ description: 'Who signs in, and to which tenant.' })
 export class LoginDto {
   @EmailField({ description: 'As at registration; case makes no difference.', example: 'ada@example.com' })
   email: string;
@@ -29,10 +32,15 @@ export class LoginDto {
   @SecretField({ description: 'The password.', min: 1, max: 128, example: 'correct horse battery' })
   password: string;
 
-  @UuidField({ description: 'Which tenant to sign in to; left out, the one last used.', example: ID, optional: true })
+  @UuidField({
+    description: 'Which tenant to sign in to; left out, the one last used.',
+    example: TENANT_ID,
+    optional: true,
+  })
   tenant_id?: string;
 }
 
+@ApiSchema({ description: 'A refresh token.' })
 export class RefreshDto {
   @TextField({
     description: 'The newest refresh token of the session.',
@@ -43,45 +51,60 @@ export class RefreshDto {
   refresh_token: string;
 }
 
+@ApiSchema({ description: 'A person.' })
 export class UserView {
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The person's id.", example: USER_ID })
   id: string;
 
-  @ApiProperty({ format: 'email', example: 'ada@example.com' })
+  @ApiProperty({ format: 'email', maxLength: 254, description: 'As it was registered.', example: 'ada@example.com' })
   email: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Ada Lovelace' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 200,
+    description: 'What the person is called, if known.',
+    example: 'Ada Lovelace',
+  })
   name: string | null;
 
-  @ApiProperty({ format: 'date-time', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When the person was registered.', example: TIME })
   created_at: string;
 }
 
+@ApiSchema({ description: 'A company: what all of its data belong to.' })
 export class TenantView {
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The tenant's id.", example: TENANT_ID })
   id: string;
 
-  @ApiProperty({ example: 'Analytical Engines Ltd' })
+  @ApiProperty({ minLength: 1, maxLength: 200, description: "The company's name.", example: 'Analytical Engines Ltd' })
   name: string;
 
-  @ApiProperty({ format: 'date-time', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When the company was registered.', example: TIME })
   created_at: string;
 }
 
+@ApiSchema({ description: 'A pair of tokens.' })
 export class TokensView {
-  @ApiProperty({ description: 'A JWT, for `Authorization: Bearer`.', example: ACCESS_TOKEN })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 4096,
+    description: 'A JWT, for `Authorization: Bearer`.',
+    example: ACCESS_TOKEN,
+  })
   access_token: string;
 
-  @ApiProperty({ description: 'For `POST /auth/refresh`, once.', example: REFRESH_TOKEN })
+  @ApiProperty({ minLength: 1, maxLength: 500, description: 'For `POST /auth/refresh`, once.', example: REFRESH_TOKEN })
   refresh_token: string;
 
-  @ApiProperty({ enum: ['Bearer'], example: 'Bearer' })
+  @ApiProperty({ enum: ['Bearer'], description: 'How to send the access token.', example: 'Bearer' })
   token_type: 'Bearer';
 
-  @ApiProperty({ type: 'integer', description: 'Life of the access token, seconds.', example: 900 })
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'Life of the access token, seconds.', example: 900 })
   expires_in: number;
 }
 
+@ApiSchema({ description: 'A session that has begun: who, where, and its first pair of tokens.' })
 export class SignedInView extends TokensView {
   @ApiProperty({ type: UserView })
   user: UserView;
@@ -90,6 +113,7 @@ export class SignedInView extends TokensView {
   tenant: TenantView;
 }
 
+@ApiSchema({ description: 'Whom the credential stands for.' })
 export class MeView {
   @ApiProperty({ type: UserView })
   user: UserView;
@@ -97,9 +121,15 @@ export class MeView {
   @ApiProperty({ type: TenantView })
   tenant: TenantView;
 
-  @ApiProperty({ enum: TENANT_ROLES, example: 'owner' })
+  @ApiProperty({ enum: TENANT_ROLES, description: "The person's role in the tenant.", example: 'owner' })
   role: string;
 
-  @ApiProperty({ enum: PERMISSIONS, isArray: true, example: [...PERMISSIONS] })
+  @ApiProperty({
+    enum: PERMISSIONS,
+    isArray: true,
+    uniqueItems: true,
+    description: 'What follows from the role: what the credential may do.',
+    example: [...PERMISSIONS],
+  })
   permissions: string[];
 }

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
 import { Body, Controller, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/caller';
 import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/idempotency';
 import { sendPage, sendResource } from '../platform/http/json-answers';
 import { PageDto } from '../platform/http/page.dto';
+import { ApiProblem, ApiSection } from '../platform/http/openapi-declarations';
 import { ResourceId } from '../platform/http/resource-id';
 import {
   ChangeStatusDto,
@@ -26,9 +27,14 @@ import { OrdersService } from './orders.service';
 const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
 /** A reader that takes nothing of an export for this long is gone. */
 const STALLED_EXPORT_MS = 120_000;
+const CSV_EXAMPLE =
+  'id,customer_id,status,total_amount,currency,notes,metadata,items,version,created_at,updated_at\r\n' +
+  '0198c0de-7a11-7000-8000-000000000001,3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c,pending,59.98,USD,,{},' +
+  '"[{""id"":""0198c0de-7a11-7000-8000-000000000011"",""product_id"":""prod-1"",""product_name"":""Widget"",' +
+  '""quantity"":2,""unit_price"":""29.99""}]",1,2026-01-31T12:00:00.000Z,2026-01-31T12:00:00.000Z\r\n';
 const OrderId = () => Param('id', new ResourceId('Order'));
 
-@ApiTags('Orders')
+@ApiSection('Orders', 'What customers order: made, read, moved along, exported. Amounts are exact decimals.')
 @Controller('orders')
 export class OrdersController {
   constructor(
@@ -101,10 +107,21 @@ export class OrdersController {
     description: 'The orders.',
     content: {
       'application/x-ndjson': {
-        schema: { type: 'string' },
-        example: '{"id":"0198c0de-7a11-7000-8000-000000000001"}\n',
+        schema: {
+          type: 'string',
+          description: 'An order a line, as `GET /orders/{id}` shows it.',
+          contentMediaType: 'application/json',
+          contentSchema: { $ref: getSchemaPath(OrderView) },
+        } as object,
       },
-      'text/csv': { schema: { type: 'string' }, example: 'id,customer_id,status\r\n' },
+      'text/csv': {
+        schema: {
+          type: 'string',
+          description:
+            'RFC 4180 with a header line; `items` and `metadata` are cells of JSON, `notes` is empty for null.',
+        },
+        example: CSV_EXAMPLE,
+      },
     },
   })
   export(
@@ -163,6 +180,7 @@ export class OrdersController {
       'changes at once exactly one wins.',
   })
   @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
+  @ApiProblem('business_rule_violation', 'Cannot transition from completed to pending')
   async changeStatus(
     @CurrentCaller() caller: Caller,
     @OrderId() id: string,

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiExtraModels, ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import type { FieldFault } from '../platform/errors';
 import {
@@ -21,7 +21,12 @@ import { minorUnits } from './currencies';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 
-const ID = '0198c0de-7a11-7000-8000-000000000001';
+const ORDER_ID = '0198c0de-7a11-7000-8000-000000000001';
+const CUSTOMER_ID = '3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c';
+const ITEM_ID = '0198c0de-7a11-7000-8000-000000000011';
+const EVENT_ID = '0198c0de-7a11-7000-8000-000000000021';
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+const CURSOR = 'AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE';
 const TIME = '2026-01-31T12:00:00.000Z';
 export const MAX_ITEMS = 50;
 export const MAX_BATCH = 100;
@@ -74,6 +79,7 @@ function metadataFaults(value: unknown, withNulls: boolean): FieldFault[] {
   });
 }
 
+@ApiSchema({ description: 'One line of a new order.' })
 export class CreateOrderItemDto {
   @TextField({ description: "Your product's id.", min: 1, max: 36, example: 'prod-1' })
   product_id: string;
@@ -89,13 +95,20 @@ export class CreateOrderItemDto {
       "Price of one, at least one minor unit, below 10^12, with at most the currency's digits after the point. A " +
       'decimal string, or a JSON number without an exponent and with at most 15 significant digits.',
     example: '29.99',
-    api: { oneOf: [{ type: 'string', pattern: '^(0|[1-9]\\d*)(\\.\\d+)?$' }, { type: 'number' }] },
+    api: {
+      oneOf: [
+        { type: 'string', pattern: '^(0|[1-9]\\d*)(\\.\\d+)?$' },
+        { type: 'number', minimum: 0 },
+      ],
+    },
   })
   unit_price: unknown;
 }
 
+@ApiSchema({ description: 'A new order.' })
+@ApiExtraModels(CreateOrderItemDto)
 export class CreateOrderDto implements CrossChecked {
-  @UuidField({ description: "Your customer's id.", example: ID })
+  @UuidField({ description: "Your customer's id.", example: CUSTOMER_ID })
   customer_id: string;
 
   @ListField({ description: 'What is ordered.', type: CreateOrderItemDto, min: 1, max: MAX_ITEMS })
@@ -141,6 +154,8 @@ export class CreateOrderDto implements CrossChecked {
   }
 }
 
+@ApiSchema({ description: 'New orders, made together.' })
+@ApiExtraModels(CreateOrderDto)
 export class CreateOrdersDto implements CrossChecked {
   @ListField({ description: 'All of them are made, or none.', type: CreateOrderDto, min: 1, max: MAX_BATCH })
   orders: CreateOrderDto[];
@@ -155,6 +170,7 @@ export class CreateOrdersDto implements CrossChecked {
   }
 }
 
+@ApiSchema({ description: 'What to change; what is left out stays.' })
 export class UpdateOrderDto implements CrossChecked {
   @TextField({
     description: 'New notes; null removes them.',
@@ -179,6 +195,7 @@ export class UpdateOrderDto implements CrossChecked {
   }
 }
 
+@ApiSchema({ description: 'Where the order moves to.' })
 export class ChangeStatusDto {
   @ChoiceField({
     description:
@@ -198,7 +215,7 @@ export class OrderFilters {
   })
   status?: OrderStatus;
 
-  @UuidField({ description: 'Only orders of this customer.', optional: true, example: ID })
+  @UuidField({ description: 'Only orders of this customer.', optional: true, example: CUSTOMER_ID })
   customer_id?: string;
 
   @CurrencyField({ optional: true })
@@ -230,112 +247,172 @@ export class ExportOrdersDto extends OrderFilters {
   format: 'ndjson' | 'csv' = 'ndjson';
 }
 
+const STATUS_DOC = {
+  enum: ORDER_STATUSES,
+  description: 'Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.',
+  example: 'pending',
+};
+const MONEY_DOC = { pattern: '^\\d+(\\.\\d+)?$', maxLength: 32 };
+
+@ApiSchema({ description: 'One line of an order.' })
 export class OrderItemView {
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The line's id.", example: ITEM_ID })
   id: string;
 
-  @ApiProperty({ example: 'prod-1' })
+  @ApiProperty({ minLength: 1, maxLength: 36, description: "Your product's id.", example: 'prod-1' })
   product_id: string;
 
-  @ApiProperty({ example: 'Widget' })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 200,
+    description: "The product's name at the time of the order.",
+    example: 'Widget',
+  })
   product_name: string;
 
-  @ApiProperty({ type: 'integer', example: 2 })
+  @ApiProperty({ type: 'integer', minimum: 1, maximum: 1000, description: 'How many.', example: 2 })
   quantity: number;
 
-  @ApiProperty({ description: "With exactly the currency's minor units.", example: '29.99' })
+  @ApiProperty({
+    ...MONEY_DOC,
+    description: "Price of one, with exactly the currency's minor units.",
+    example: '29.99',
+  })
   unit_price: string;
 }
 
+@ApiSchema({ description: 'An order with its items.' })
 export class OrderView {
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The order's id.", example: ORDER_ID })
   id: string;
 
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "Your customer's id.", example: CUSTOMER_ID })
   customer_id: string;
 
-  @ApiProperty({ enum: ORDER_STATUSES, example: 'pending' })
+  @ApiProperty(STATUS_DOC)
   status: OrderStatus;
 
-  @ApiProperty({ description: 'Σ quantity × unit_price, exact.', example: '59.98' })
+  @ApiProperty({ ...MONEY_DOC, description: 'Σ quantity × unit_price, exact.', example: '59.98' })
   total_amount: string;
 
-  @ApiProperty({ example: 'USD' })
+  @ApiProperty({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code.', example: 'USD' })
   currency: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Leave at the door' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'Anything, as it was sent.',
+    example: 'Leave at the door',
+  })
   notes: string | null;
 
-  @ApiProperty({ ...METADATA_API, example: { channel: 'web' } })
+  @ApiProperty({ ...METADATA_API, description: 'Your own keys and values.', example: { channel: 'web' } })
   metadata: Record<string, string>;
 
-  @ApiProperty({ type: [OrderItemView], description: 'In the order they were sent.' })
+  @ApiProperty({
+    type: [OrderItemView],
+    minItems: 1,
+    maxItems: MAX_ITEMS,
+    description: 'In the order they were sent.',
+  })
   items: OrderItemView[];
 
-  @ApiProperty({ type: 'integer', description: 'Grows with each change; the `ETag` is made of it.', example: 1 })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
   version: number;
 
-  @ApiProperty({ format: 'date-time', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
   created_at: string;
 
-  @ApiProperty({ format: 'date-time', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
   updated_at: string;
 }
 
+const NEXT_CURSOR_DOC = {
+  type: 'string',
+  nullable: true,
+  maxLength: 200,
+  description: 'Goes into `cursor` for the next page; null on the last one.',
+  example: CURSOR,
+} as const;
+const HAS_MORE_DOC = { description: 'Whether there is a next page.', example: true };
+
+@ApiSchema({ description: 'A page of orders, newest first.' })
 export class OrderPage {
-  @ApiProperty({ type: [OrderView] })
+  @ApiProperty({ type: [OrderView], maxItems: 100, description: 'The orders.' })
   data: OrderView[];
 
-  @ApiProperty({ type: 'string', nullable: true, description: 'For `cursor`; null on the last page.', example: null })
+  @ApiProperty(NEXT_CURSOR_DOC)
   next_cursor: string | null;
 
-  @ApiProperty({ example: false })
+  @ApiProperty(HAS_MORE_DOC)
   has_more: boolean;
 }
 
+@ApiSchema({ description: 'Orders that were made together.' })
 export class OrderBatchView {
-  @ApiProperty({ type: [OrderView], description: 'In the order they were sent.' })
+  @ApiProperty({
+    type: [OrderView],
+    minItems: 1,
+    maxItems: MAX_BATCH,
+    description: 'In the order they were sent.',
+  })
   data: OrderView[];
 }
 
+@ApiSchema({ description: 'Who did something.' })
 export class ActorView {
-  @ApiProperty({ enum: ['user'], example: 'user' })
+  @ApiProperty({ enum: ['user'], description: 'What kind of caller it was.', example: 'user' })
   type: string;
 
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The caller's id.", example: USER_ID })
   id: string;
 }
 
+@ApiSchema({ description: 'One change of an order.' })
 export class OrderEventView {
-  @ApiProperty({ format: 'uuid', example: ID })
+  @ApiProperty({ format: 'uuid', description: "The event's id.", example: EVENT_ID })
   id: string;
 
   @ApiProperty({
+    maxLength: 100,
     description: '`order.created`, `order.updated`, or `order.` and the new status.',
     example: 'order.confirmed',
   })
   type: string;
 
-  @ApiProperty({ type: 'string', nullable: true, enum: [...ORDER_STATUSES, null], example: 'pending' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    enum: [...ORDER_STATUSES, null],
+    description: 'The status before; null where the order was made.',
+    example: 'pending',
+  })
   from_status: string | null;
 
-  @ApiProperty({ enum: ORDER_STATUSES, example: 'confirmed' })
+  @ApiProperty({ enum: ORDER_STATUSES, description: 'The status since then.', example: 'confirmed' })
   to_status: string;
 
   @ApiProperty({ type: ActorView })
   actor: ActorView;
 
-  @ApiProperty({ format: 'date-time', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When it happened.', example: TIME })
   created_at: string;
 }
 
+@ApiSchema({ description: "A page of an order's history, newest first." })
 export class OrderEventPage {
-  @ApiProperty({ type: [OrderEventView] })
+  @ApiProperty({ type: [OrderEventView], maxItems: 100, description: 'The changes.' })
   data: OrderEventView[];
 
-  @ApiProperty({ type: 'string', nullable: true, description: 'For `cursor`; null on the last page.', example: null })
+  @ApiProperty(NEXT_CURSOR_DOC)
   next_cursor: string | null;
 
-  @ApiProperty({ example: false })
+  @ApiProperty(HAS_MORE_DOC)
   has_more: boolean;
 }

@@ -1,25 +1,36 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import {
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiSchema,
+  ApiServiceUnavailableResponse,
+  getSchemaPath,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { DatabaseHealth } from '../database/health';
 import { LOGGER } from '../observability/logger.module';
 import { Unavailable } from '../errors';
 import { Public } from './caller';
+import { ApiSection } from './openapi-declarations';
 
+@ApiSchema({ description: 'The process answers.' })
 class Health {
-  @ApiProperty({ enum: ['ok'], example: 'ok' })
+  @ApiProperty({ enum: ['ok'], description: 'Always `ok`.', example: 'ok' })
   status: 'ok';
 }
 
+@ApiSchema({ description: 'Whether requests can be served, and what stands in the way.' })
 class Readiness {
-  @ApiProperty({ enum: ['ok', 'unavailable'], example: 'ok' })
+  @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` where every check is.', example: 'ok' })
   status: 'ok' | 'unavailable';
 
   @ApiProperty({
     description: 'What was looked at, and `ok` or what is wrong with it.',
     type: 'object',
-    additionalProperties: { type: 'string' },
+    additionalProperties: { type: 'string', maxLength: 1000 },
+    maxProperties: 20,
     example: { database: 'ok', migrations: 'ok' },
   })
   checks: Record<string, string>;
@@ -27,7 +38,7 @@ class Readiness {
 
 const DATABASE_PATIENCE_MS = 2_000;
 
-@ApiTags('Health')
+@ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')
 @Controller('health')
 export class HealthController {
   constructor(
@@ -63,6 +74,15 @@ export class HealthController {
     description: 'For a balancer: send requests only while this is 200. Looks at the database and its migrations.',
   })
   @ApiOkResponse({ type: Readiness, description: 'Requests can be served.' })
+  @ApiServiceUnavailableResponse({
+    description: 'Requests cannot be served now; `checks` says why.',
+    content: {
+      'application/json': {
+        schema: { $ref: getSchemaPath(Readiness) },
+        example: { status: 'unavailable', checks: { database: 'unavailable' } },
+      },
+    },
+  })
   async ready(@Res() reply: FastifyReply): Promise<void> {
     const checks: Record<string, string> = {};
     try {
