@@ -36,13 +36,22 @@ export function adminUrl(): string {
 }
 
 /** A migrated database, cloned from the template. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export function createTestDatabase(): Promise<TestDatabase> {
+  return createDatabase(TEMPLATE);
+}
+
+/** A database with nothing in it, for suites that migrate. */
+export function createEmptyDatabase(): Promise<TestDatabase> {
+  return createDatabase('template0');
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const name = `orders_test_${randomBytes(6).toString('hex')}`;
   const admin = new Client({ connectionString: adminUrl() });
   await admin.connect();
   // Cloning wants the template for itself: workers take turns.
   await admin.query('select pg_advisory_lock(4711)');
-  await admin.query(`create database ${name} template ${TEMPLATE}`);
+  await admin.query(`create database ${name} template ${template}`);
   await admin.query('select pg_advisory_unlock(4711)');
   await admin.end();
   const ownerUrl = withDatabase(adminUrl(), name);

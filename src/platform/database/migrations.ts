@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { ROLES } from './roles';
@@ -10,6 +11,7 @@ type MigrationClass = new () => MigrationInterface;
 const MIGRATION_LOCK = 7_263_540_119;
 /** Where BullMQ's own tables are. */
 const QUEUE_SCHEMA = 'bullmq';
+const ROLE_ATTEMPTS = 10;
 const FOLDER = join(__dirname, '..', '..', '..', 'migrations');
 
 /** Where the migrations connect, and what the service's login needs. */
@@ -43,36 +45,36 @@ export function migrationNames(): string[] {
  * service's roles and login are as they must be.
  * @returns the names of the migrations that were applied
  */
-export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const lock = new Client({ connectionString: options.migrationUrl, application_name: 'orders-saas-api migrate' });
-  await lock.connect();
+export function migrate(options: MigrateOptions): Promise<string[]> {
+  return alone(options.migrationUrl, async (client, dataSource) => {
+    const applied = await dataSource.runMigrations({ transaction: 'each' });
+    // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
+    const { runMigrations } = await import('bullmq');
+    await runMigrations(client as never, QUEUE_SCHEMA);
+    await ensureLogin(client, options);
+    return applied.map((migration) => migration.name);
+  });
+}
+
+/** Undoes the newest migration. */
+export function revertLast(migrationUrl: string): Promise<void> {
+  return alone(migrationUrl, (_, dataSource) => dataSource.undoLastMigration({ transaction: 'each' }));
+}
+
+/** Runs `work` as the owner while no other process migrates this database. */
+async function alone<T>(url: string, work: (client: Client, dataSource: DataSource) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, application_name: 'orders-saas-api migrate' });
+  await client.connect();
   try {
-    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    const dataSource = ownersDataSource(options.migrationUrl);
-    await dataSource.initialize();
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const dataSource = await ownersDataSource(url).initialize();
     try {
-      const applied = await dataSource.runMigrations({ transaction: 'each' });
-      // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
-      const { runMigrations } = await import('bullmq');
-      await runMigrations(lock as never, QUEUE_SCHEMA);
-      await ensureLogin(lock, options);
-      return applied.map((migration) => migration.name);
+      return await work(client, dataSource);
     } finally {
       await dataSource.destroy();
     }
   } finally {
-    await lock.end();
-  }
-}
-
-/** Undoes the newest migration. */
-export async function revertLast(migrationUrl: string): Promise<void> {
-  const dataSource = ownersDataSource(migrationUrl);
-  await dataSource.initialize();
-  try {
-    await dataSource.undoLastMigration({ transaction: 'each' });
-  } finally {
-    await dataSource.destroy();
+    await client.end();
   }
 }
 
@@ -93,38 +95,55 @@ function ownersDataSource(url: string): DataSource {
  * the service's URL, never inherits (so that it has one role's rights at a time), and has bounded patience.
  */
 async function ensureLogin(client: Client, options: MigrateOptions): Promise<void> {
-  const service = new URL(options.serviceUrl);
-  const { rows: me } = await client.query<{ name: string; superuser: boolean }>(
-    'select rolname as name, rolsuper as superuser from pg_roles where rolname = current_user',
-  );
-  const owner = me[0] as { name: string; superuser: boolean };
-  const login = decodeURIComponent(service.username) || owner.name;
-  // Two migrations of two databases in one cluster may come here at once; roles belong to the cluster.
-  await client.query('begin');
-  try {
-    await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    await client.query(`grant select on migrations to ${ROLES.service}`);
-    await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-    await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-    await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-    const name = client.escapeIdentifier(login);
-    if (login === owner.name) {
-      // The service will log in as the owner and take on its own role in each transaction.
-      if (!owner.superuser) await client.query(`grant ${Object.values(ROLES).join(', ')} to ${name}`);
-    } else {
-      const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
-      const password = client.escapeLiteral(decodeURIComponent(service.password));
-      if (rows.length === 0) await client.query(`create role ${name} login noinherit password ${password}`);
-      else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit password ${password}`);
-      const others = Object.values(ROLES).filter((role) => role !== login);
-      await client.query(`grant ${others.join(', ')} to ${name}`);
-      await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
-      await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
-      await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
+  for (let attempt = 1; ; attempt++) {
+    await client.query('begin');
+    try {
+      await setUpLogin(client, options);
+      await client.query('commit');
+      return;
+    } catch (error) {
+      await client.query('rollback');
+      if (attempt === ROLE_ATTEMPTS || !isRoleRace(error)) throw error;
+      await delay(Math.random() * 100 * attempt);
     }
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
   }
+}
+
+/** Roles belong to the cluster, the lock to a database: a migration of another one may change the same role at once. */
+function isRoleRace(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '23505' || code === '42710' || /tuple concurrently (updated|deleted)/.test(message ?? '');
+}
+
+async function setUpLogin(client: Client, options: MigrateOptions): Promise<void> {
+  const service = new URL(options.serviceUrl);
+  const { rows: me } = await client.query<{ name: string; superuser: boolean; version: number }>(
+    `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version
+       from pg_roles where rolname = current_user`,
+  );
+  const owner = me[0] as (typeof me)[number];
+  const login = decodeURIComponent(service.username) || owner.name;
+  await client.query(`grant select on migrations to ${ROLES.service}`);
+  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  const name = client.escapeIdentifier(login);
+  // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
+  const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
+  if (login === owner.name) {
+    // The service will log in as the owner and take on its own role in each transaction.
+    const roles = Object.values(ROLES).join(', ');
+    if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
+    return;
+  }
+  const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
+  // A URL without a password is of a login that proves itself in another way: what it has is left alone.
+  const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
+  if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
+  else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
+  const others = Object.values(ROLES).filter((role) => role !== login);
+  await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
+  await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
+  await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
+  await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
 }

@@ -105,7 +105,7 @@ class Lane {
       this.inFlight++;
       stream.cork();
       try {
-        client.query(prologue, fail as never);
+        void client.query(prologue, fail as never);
         for (const query of queries) {
           if (query.name !== undefined && !this.mayName(query.name)) query.name = undefined;
           client.query(query, (error: Error | null, result: QueryResult<Row>) => {

@@ -1,0 +1,321 @@
+create table deliveries (
+  tenant_id uuid not null,
+  id uuid not null,
+  endpoint_id uuid not null,
+  event_id uuid not null,
+  event_type text not null,
+  aggregate_id uuid,
+  sequence integer,
+  status text not null,
+  attempt_count integer not null,
+  tries integer not null,
+  next_attempt_at timestamp with time zone,
+  requested_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  completed_at timestamp with time zone,
+  constraint deliveries_due_check CHECK (((status = ANY (ARRAY['pending'::text, 'retrying'::text])) = (next_attempt_at IS NOT NULL))),
+  constraint deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'retrying'::text, 'failed'::text, 'cancelled'::text, 'filtered'::text, 'disabled'::text]))),
+  constraint deliveries_event_fkey FOREIGN KEY (tenant_id, event_id) REFERENCES events(tenant_id, id) ON DELETE CASCADE,
+  constraint deliveries_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table deliveries enable row level security;
+alter table deliveries force row level security;
+CREATE INDEX deliveries_aggregate_idx ON deliveries USING btree (tenant_id, endpoint_id, aggregate_id, sequence) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+CREATE INDEX deliveries_due_idx ON deliveries USING btree (tenant_id, endpoint_id, status, next_attempt_at, id) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+CREATE INDEX deliveries_endpoint_idx ON deliveries USING btree (tenant_id, endpoint_id, id);
+CREATE INDEX deliveries_event_idx ON deliveries USING btree (tenant_id, event_id);
+CREATE INDEX deliveries_status_idx ON deliveries USING btree (tenant_id, status, id);
+create policy deliveries_of_the_tenant on deliveries as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy deliveries_waiting on deliveries as permissive for select to app_dispatcher using ((status = ANY (ARRAY['pending'::text, 'retrying'::text])));
+grant delete, insert, select, update on deliveries to app_service;
+grant select (tenant_id, id, endpoint_id, status, next_attempt_at) on deliveries to app_dispatcher;
+
+create table delivery_attempts (
+  tenant_id uuid not null,
+  delivery_id uuid not null,
+  number integer not null,
+  endpoint_id uuid not null,
+  started_at timestamp with time zone not null,
+  duration_ms integer not null,
+  response_status smallint,
+  response_body text,
+  error text,
+  succeeded boolean not null,
+  constraint delivery_attempts_delivery_fkey FOREIGN KEY (tenant_id, delivery_id) REFERENCES deliveries(tenant_id, id) ON DELETE CASCADE,
+  constraint delivery_attempts_pkey PRIMARY KEY (tenant_id, delivery_id, number)
+);
+alter table delivery_attempts enable row level security;
+alter table delivery_attempts force row level security;
+CREATE INDEX delivery_attempts_endpoint_idx ON delivery_attempts USING btree (tenant_id, endpoint_id, started_at);
+create policy delivery_attempts_of_the_tenant on delivery_attempts as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on delivery_attempts to app_service;
+
+create table events (
+  tenant_id uuid not null,
+  id uuid not null,
+  type text not null,
+  aggregate_id uuid,
+  sequence integer,
+  event_id text,
+  data json not null,
+  created_at timestamp with time zone not null,
+  constraint events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint events_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table events enable row level security;
+alter table events force row level security;
+CREATE INDEX events_created_at_idx ON events USING btree (created_at);
+CREATE UNIQUE INDEX events_event_id_key ON events USING btree (tenant_id, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX events_sequence_key ON events USING btree (tenant_id, aggregate_id, sequence) WHERE (aggregate_id IS NOT NULL);
+create policy events_expired on events as permissive for all to app_janitor using ((created_at < (now() - '1 day'::interval)));
+create policy events_of_the_tenant on events as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete on events to app_janitor;
+grant delete, insert, select, update on events to app_service;
+grant select (tenant_id, id, created_at) on events to app_janitor;
+
+create table idempotency_keys (
+  tenant_id uuid not null,
+  caller text not null,
+  key text not null,
+  request_hash bytea not null,
+  status smallint not null,
+  headers jsonb not null,
+  body text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint idempotency_keys_status_check CHECK (((status >= 200) AND (status <= 299))),
+  constraint idempotency_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint idempotency_keys_pkey PRIMARY KEY (tenant_id, caller, key)
+);
+alter table idempotency_keys enable row level security;
+alter table idempotency_keys force row level security;
+CREATE INDEX idempotency_keys_expires_at_idx ON idempotency_keys USING btree (expires_at);
+create policy idempotency_keys_expired on idempotency_keys as permissive for all to app_janitor using ((expires_at < now()));
+create policy idempotency_keys_of_the_tenant on idempotency_keys as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, select on idempotency_keys to app_janitor;
+grant delete, insert, select, update on idempotency_keys to app_service;
+
+create table memberships (
+  tenant_id uuid not null,
+  user_id uuid not null,
+  role text not null,
+  created_at timestamp with time zone not null,
+  last_used_at timestamp with time zone not null,
+  constraint memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text]))),
+  constraint memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint memberships_pkey PRIMARY KEY (tenant_id, user_id)
+);
+alter table memberships enable row level security;
+alter table memberships force row level security;
+CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
+create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy memberships_of_the_tenant on memberships as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on memberships to app_service;
+grant insert, select on memberships to app_sign_in;
+
+create table migrations (
+  id integer not null default nextval('migrations_id_seq'::regclass),
+  "timestamp" bigint not null,
+  name character varying not null,
+  constraint "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+);
+grant select on migrations to app_service;
+
+create table order_history (
+  tenant_id uuid not null,
+  order_id uuid not null,
+  id uuid not null,
+  type text not null,
+  from_status text,
+  to_status text not null,
+  actor_type text not null,
+  actor_id uuid not null,
+  created_at timestamp with time zone not null,
+  constraint order_history_order_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES orders(tenant_id, id) ON DELETE CASCADE,
+  constraint order_history_pkey PRIMARY KEY (tenant_id, order_id, id)
+);
+alter table order_history enable row level security;
+alter table order_history force row level security;
+create policy order_history_of_the_tenant on order_history as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on order_history to app_service;
+
+create table order_items (
+  tenant_id uuid not null,
+  order_id uuid not null,
+  "position" smallint not null,
+  id uuid not null,
+  product_id text not null,
+  product_name text not null,
+  quantity integer not null,
+  unit_price numeric not null,
+  constraint order_items_quantity_check CHECK (((quantity >= 1) AND (quantity <= 1000))),
+  constraint order_items_unit_price_check CHECK (((unit_price > (0)::numeric) AND (unit_price < '1000000000000'::numeric))),
+  constraint order_items_order_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES orders(tenant_id, id) ON DELETE CASCADE,
+  constraint order_items_pkey PRIMARY KEY (tenant_id, order_id, "position")
+);
+alter table order_items enable row level security;
+alter table order_items force row level security;
+create policy order_items_of_the_tenant on order_items as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on order_items to app_service;
+
+create table orders (
+  tenant_id uuid not null,
+  id uuid not null,
+  customer_id uuid not null,
+  status text not null,
+  total_amount numeric not null,
+  currency text not null,
+  notes text,
+  metadata jsonb not null,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint orders_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+  constraint orders_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'processing'::text, 'completed'::text, 'cancelled'::text]))),
+  constraint orders_total_amount_check CHECK (((total_amount > (0)::numeric) AND (total_amount < '100000000000000000'::numeric))),
+  constraint orders_version_check CHECK ((version > 0)),
+  constraint orders_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint orders_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table orders enable row level security;
+alter table orders force row level security;
+CREATE INDEX orders_currency_idx ON orders USING btree (tenant_id, currency, id);
+CREATE INDEX orders_customer_id_idx ON orders USING btree (tenant_id, customer_id, id);
+CREATE INDEX orders_status_idx ON orders USING btree (tenant_id, status, id);
+create policy orders_of_the_tenant on orders as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on orders to app_service;
+
+create table outbox (
+  tenant_id uuid not null,
+  "position" bigint not null generated always as identity,
+  event_id uuid not null,
+  endpoint_id uuid,
+  constraint outbox_pkey PRIMARY KEY (tenant_id, "position")
+);
+alter table outbox set (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
+alter table outbox enable row level security;
+alter table outbox force row level security;
+create policy outbox_of_the_tenant on outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy outbox_to_discover on outbox as permissive for select to app_relay using (true);
+grant delete, insert, select, update on outbox to app_service;
+grant select (tenant_id, position) on outbox to app_relay;
+
+create table refresh_tokens (
+  tenant_id uuid not null,
+  token_hash bytea not null,
+  session_id uuid not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint refresh_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32)),
+  constraint refresh_tokens_session_fkey FOREIGN KEY (tenant_id, session_id) REFERENCES sessions(tenant_id, id) ON DELETE CASCADE,
+  constraint refresh_tokens_pkey PRIMARY KEY (tenant_id, token_hash)
+);
+alter table refresh_tokens enable row level security;
+alter table refresh_tokens force row level security;
+CREATE INDEX refresh_tokens_session_idx ON refresh_tokens USING btree (tenant_id, session_id);
+create policy refresh_tokens_of_the_tenant on refresh_tokens as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on refresh_tokens to app_service;
+
+create table sessions (
+  tenant_id uuid not null,
+  id uuid not null,
+  user_id uuid not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint sessions_membership_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memberships(tenant_id, user_id) ON DELETE CASCADE,
+  constraint sessions_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table sessions enable row level security;
+alter table sessions force row level security;
+CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+CREATE INDEX sessions_user_idx ON sessions USING btree (tenant_id, user_id);
+create policy sessions_expired on sessions as permissive for all to app_janitor using ((expires_at < now()));
+create policy sessions_of_the_tenant on sessions as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, select on sessions to app_janitor;
+grant delete, insert, select, update on sessions to app_service;
+
+create table sign_in_failures (
+  key text not null,
+  failures integer not null,
+  window_started_at timestamp with time zone not null,
+  blocked_until timestamp with time zone,
+  expires_at timestamp with time zone not null,
+  constraint sign_in_failures_pkey PRIMARY KEY (key)
+);
+CREATE INDEX sign_in_failures_expires_at_idx ON sign_in_failures USING btree (expires_at);
+grant delete, select on sign_in_failures to app_janitor;
+grant delete, insert, select, update on sign_in_failures to app_sign_in;
+
+create table tenants (
+  id uuid not null,
+  name text not null,
+  created_at timestamp with time zone not null,
+  suspended_at timestamp with time zone,
+  constraint tenants_pkey PRIMARY KEY (id)
+);
+alter table tenants enable row level security;
+alter table tenants force row level security;
+create policy tenants_at_sign_in on tenants as permissive for all to app_sign_in using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenants_of_the_tenant on tenants as permissive for select to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid));
+grant select on tenants to app_service;
+grant insert, select on tenants to app_sign_in;
+
+create table users (
+  id uuid not null,
+  email text not null,
+  name text,
+  password_hash text not null,
+  created_at timestamp with time zone not null,
+  constraint users_pkey PRIMARY KEY (id)
+);
+alter table users enable row level security;
+alter table users force row level security;
+CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
+create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
+grant insert, select on users to app_sign_in;
+
+create table webhook_endpoints (
+  tenant_id uuid not null,
+  id uuid not null,
+  url text not null,
+  description text,
+  event_types text[] not null,
+  headers jsonb not null,
+  rate_limit integer,
+  ordering text not null,
+  signature text not null,
+  secret text not null,
+  previous_secret text,
+  previous_secret_expires_at timestamp with time zone,
+  enabled boolean not null,
+  disabled_reason text,
+  failing_since timestamp with time zone,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint webhook_endpoints_ordering_check CHECK ((ordering = ANY (ARRAY['none'::text, 'by_aggregate'::text]))),
+  constraint webhook_endpoints_rate_limit_check CHECK (((rate_limit >= 1) AND (rate_limit <= 10000))),
+  constraint webhook_endpoints_signature_check CHECK ((signature = ANY (ARRAY['v1'::text, 'v1a'::text]))),
+  constraint webhook_endpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint webhook_endpoints_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table webhook_endpoints enable row level security;
+alter table webhook_endpoints force row level security;
+create policy webhook_endpoints_of_the_tenant on webhook_endpoints as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on webhook_endpoints to app_service;
+
+-- extension plpgsql
+-- schema bullmq
+-- schema public
+-- sequence migrations_id_seq
+-- sequence outbox_position_seq
+-- usage of schema public: app_dispatcher usage
+-- usage of schema public: app_janitor usage
+-- usage of schema public: app_relay usage
+-- usage of schema public: app_service usage
+-- usage of schema public: app_sign_in usage
