@@ -67,11 +67,19 @@ export class Core {
     return this.dataSource.driver as PostgresDriver;
   }
 
-  /** Opens the connections. @throws Unavailable when the database cannot be reached. */
+  /**
+   * Opens the connections.
+   * @throws Unavailable when the database cannot be reached; Error when the service's role could look past its walls
+   */
   async connect(): Promise<void> {
     try {
       await this.dataSource.initialize();
-      const rows = await this.dataSource.query<{ name: string }[]>('select session_user as name');
+      const rows = await this.dataSource.query<{ name: string; unwalled: boolean }[]>(
+        `select session_user as name,
+                coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as unwalled`,
+        [ROLES.service],
+      );
+      if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       await Promise.all([this.reads.connect(), this.writes.connect()]);
     } catch (error) {
