@@ -8,8 +8,7 @@
  *
  * Nothing is cached here, and nothing is trusted: the caller checks every answer and dials one that it checked.
  */
-import { lookup as systemLookup } from 'node:dns/promises';
-import { Resolver } from 'node:dns/promises';
+import { lookup as systemLookup, Resolver } from 'node:dns/promises';
 
 /** All addresses of a name, in the order in which to try them. Rejects, or resolves to none, for a name without any. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;

@@ -316,7 +316,7 @@ describe('sending a webhook', () => {
     });
 
     it('cuts off an endless packed body', async () => {
-      const bomb = gzipSync(Buffer.alloc(256 * 1024 * 1024, 'a'));
+      const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 'a'));
       const receiver = await http((_request, response) =>
         response.writeHead(500, { 'content-encoding': 'gzip' }).end(bomb),
       );
