@@ -110,13 +110,17 @@ describe('what no HTTP client would send', () => {
       );
     });
 
-    it('keeps serving a connection whose earlier request was refused', async () => {
+    it('keeps serving a connection whose earlier request was refused, or says that it closes it', async () => {
       const connection = await RawConnection.open(service.url);
-      connection.write(`${post('/orders', 'Content-Length: 5')}\r\n\r\n{"a":`);
-      expectProblem((await connection.answer()) as Answer, 'malformed_request');
+      connection.write(`${post('/orders', 'Content-Length: 2')}\r\n\r\n{}`);
+      expectProblem((await connection.answer()) as Answer, 'validation_error');
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`);
       expect((await connection.answer())?.status).toBe(200);
-      connection.close();
+      connection.write(`${post('/orders', 'Content-Length: 5')}\r\n\r\n{"a":`);
+      const answer = (await connection.answer()) as Answer;
+      expectProblem(answer, 'malformed_request');
+      expect(answer.headers.get('connection')).toBe('close');
+      await connection.closed();
     });
   });
 
