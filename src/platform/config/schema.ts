@@ -73,7 +73,7 @@ export const schema = {
   REDIS_URL: url({
     schemes: ['redis', 'rediss'],
     secret: true,
-    doc: 'Redis 6.2 or newer: shares rate limits between processes. Left out, each process counts for itself.',
+    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. Left out, each process counts for itself, and the queue is in PostgreSQL.',
   }),
   JWT_SECRET: text({
     secret: true,
