@@ -255,7 +255,7 @@ function mergeMetadata(current: Record<string, string>, change: Record<string, s
   }
   if (merged.size > 50) {
     throw new AppError('validation_error', 'The request has invalid fields; see errors.', {
-      errors: [{ field: 'metadata', message: 'must have at most 50 entries once merged', code: 'metadata' }],
+      errors: [{ field: 'metadata', message: 'must have at most 50 entries once merged', code: 'max_entries' }],
     });
   }
   return Object.fromEntries(merged);
