@@ -3,6 +3,7 @@ import { Order } from '../src/orders/order.entity';
 import { Core } from '../src/platform/database/core';
 import { migrate, migrationNames } from '../src/platform/database/migrations';
 import { SignInDatabase } from '../src/platform/database/role-databases';
+import type { Prologue } from '../src/platform/database/prologue';
 import type { Statement } from '../src/platform/database/statement';
 import { runTransaction, TenantDatabase } from '../src/platform/database/tenant-database';
 import { Transaction } from '../src/platform/database/transaction';
@@ -91,7 +92,8 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
       values: [],
     };
     // The first is refused whole, BEGIN included: a statement behind it would run as the login.
-    for (const prologue of ['BEGIN;SET LOCAL nonsense nonsense', 'BEGIN;SET LOCAL ROLE nobody_at_all']) {
+    const prologues: Prologue[] = [{ settings: [['no such setting', '']] }, { settings: [['role', 'nobody_at_all']] }];
+    for (const prologue of prologues) {
       await expect(core.write(prologue, [insert])).rejects.toThrow();
       await expect(core.read(prologue, insert)).rejects.toThrow();
       await expect(runTransaction(new Transaction(core, prologue), (tx) => tx.query(insert))).rejects.toThrow();

@@ -4,6 +4,7 @@ import type { ClientConfig, PoolClient, QueryConfig } from 'pg';
 import { type Config, required } from '../config/config';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
+import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
 import { type RoleName, ROLES } from './roles';
 import { type Row, type Statement, toQuery } from './statement';
 
@@ -94,15 +95,16 @@ export class Core {
   }
 
   /**
-   * The simple query that begins a transaction as `role` with the given settings. The role is set unless the login
-   * is that very role: a login that owns the tables or bypasses row-level security must not keep its powers here.
+   * How a transaction begins as `role` with the given settings. The role is set unless the login is that very role: a
+   * login that owns the tables or bypasses row-level security must not keep its powers here.
    */
-  prologue(role: RoleName, settings: readonly string[], readOnly = false): string {
-    const parts = [readOnly ? 'BEGIN READ ONLY' : 'BEGIN'];
-    if (this.loggedInAs !== ROLES.service) parts.push(`SET LOCAL statement_timeout=${this.statementTimeout}`);
-    if (this.loggedInAs !== role) parts.push(`SET LOCAL ROLE ${role}`);
-    parts.push(...settings);
-    return parts.join(';');
+  prologue(role: RoleName, settings: readonly Setting[], readOnly = false): Prologue {
+    const all: Setting[] = [];
+    if (this.loggedInAs !== ROLES.service) all.push(['statement_timeout', String(this.statementTimeout)]);
+    if (this.loggedInAs !== role) all.push(['role', role]);
+    all.push(...settings);
+    if (readOnly) all.push(READ_ONLY);
+    return { settings: all };
   }
 
   /**
@@ -114,7 +116,7 @@ export class Core {
   }
 
   /** One read-only statement in one round trip. */
-  async read<R extends Row>(prologue: string, statement: Statement): Promise<R[]> {
+  async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
     const [rows] = this.failsClosed
       ? await this.reads.flight(prologue, [statement])
       : await this.stepwise(prologue, [statement]);
@@ -122,14 +124,14 @@ export class Core {
   }
 
   /** Statements that write, in one transaction and one round trip. */
-  async write(prologue: string, statements: readonly Statement[]): Promise<void> {
+  async write(prologue: Prologue, statements: readonly Statement[]): Promise<void> {
     await (this.failsClosed ? this.writes.flight(prologue, statements) : this.stepwise(prologue, statements));
   }
 
-  private async stepwise(prologue: string, statements: readonly Statement[]): Promise<Row[][]> {
+  private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
-      await client.query(prologue);
+      await client.query(beginText(prologue));
       const results: Row[][] = [];
       for (const statement of statements) results.push((await client.query<Row>(this.toQuery(statement))).rows);
       await client.query('COMMIT');

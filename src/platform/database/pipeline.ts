@@ -1,10 +1,14 @@
-import { Client, type ClientConfig, type QueryResult } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { Unavailable } from '../errors';
 import { translateDatabaseError } from './errors';
-import { assertSound, type Row, type Statement, toQuery } from './statement';
+import { type ByName, Flight } from './flight';
+import type { Prologue } from './prologue';
+import { assertSound, type Row, type Statement } from './statement';
 
 /** Statements on their way on one lane beyond which a flight is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 512;
+/** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
+const CLOSES = /^(57P0.|25P0[34])$/;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
 
 /** How to connect, and what to send. */
@@ -18,13 +22,9 @@ export interface PipelineOptions {
 }
 
 /**
- * A few connections shared by all requests, on which each transaction is written whole, in one flight: its BEGIN
- * with the settings, its statements, its COMMIT. Nothing is awaited in between, so flights of several requests
- * follow each other on one connection without waiting for answers (pg's pipeline mode), and one round trip is all
- * that a transaction costs.
- *
- * It fails closed: where the prologue fails, PostgreSQL refuses the statements behind it ("current transaction is
- * aborted"), and where any statement fails the COMMIT at the end rolls back.
+ * A few connections shared by all requests, on which each transaction is written whole, in one {@link Flight}. Nothing
+ * is awaited in between, so flights of several requests follow each other on one connection without waiting for answers
+ * (pg's pipeline mode), and one round trip is all that a transaction costs.
  */
 export class Pipeline {
   private readonly lanes: Lane[];
@@ -36,11 +36,10 @@ export class Pipeline {
 
   /**
    * Runs the statements in one transaction and one round trip.
-   * @param prologue `BEGIN` and `SET LOCAL`s, as one simple query
    * @returns the rows of each statement
    * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
    */
-  async flight(prologue: string, statements: readonly Statement[]): Promise<Row[][]> {
+  async flight(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     let lane = this.leastBusy();
     if (!lane) {
       await Promise.race(this.lanes.map((candidate) => candidate.connected()));
@@ -83,62 +82,54 @@ class Lane {
   private watchdog?: NodeJS.Timeout;
   /** Answers seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** Names of statements that this connection was asked to prepare, and whether it has. */
+  /** Statements that this connection was asked to prepare, and whether it has. */
   private prepared = new Map<string, 'asked' | 'ready'>();
 
   constructor(private readonly options: PipelineOptions) {}
 
-  flight(prologue: string, statements: readonly Statement[]): Promise<Row[][]> {
+  flight(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     const client = this.client as Client;
-    // What the client writes to: with TLS this is not the socket it began with, so it is asked for each time.
-    const stream = client.connection.stream;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
-    const queries = statements.map((statement) => toQuery(statement, this.options.preparedStatements));
     return new Promise((resolve, reject) => {
-      const results: Row[][] = [];
-      let failure: Error | undefined;
-      // An error of the prologue or of an earlier statement is the cause of those that follow it: keep the first.
-      const fail = (error: Error | null): void => {
-        if (error) failure ??= error;
+      const made: string[] = [];
+      const onEnd = (error: Error | null, results: Row[][]): void => {
+        this.inFlight--;
+        this.answered++;
+        for (const name of made) {
+          if (error) prepared.delete(name);
+          else prepared.set(name, 'ready');
+        }
+        if (error) {
+          if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
+          reject(translateDatabaseError(error));
+        } else {
+          resolve(results);
+        }
       };
       this.inFlight++;
-      stream.cork();
-      try {
-        void client.query(prologue, fail as never);
-        for (const query of queries) {
-          if (query.name !== undefined && !this.mayName(query.name)) query.name = undefined;
-          client.query(query, (error: Error | null, result: QueryResult<Row>) => {
-            if (query.name !== undefined) {
-              if (!error) prepared.set(query.name, 'ready');
-              else if (prepared.get(query.name) === 'asked') prepared.delete(query.name);
-            }
-            if (error) failure ??= error;
-            else results.push(result.rows);
-          });
-        }
-        client.query('COMMIT', (error: Error | null, result: QueryResult) => {
-          this.inFlight--;
-          this.answered++;
-          if (error) failure ??= error;
-          else if (result.command !== 'COMMIT') failure ??= new Error(`the transaction ended in ${result.command}`);
-          if (failure) reject(translateDatabaseError(failure));
-          else resolve(results);
-        });
-      } finally {
-        stream.uncork();
-      }
+      client.query(new Flight(prologue, statements, (name) => this.byName(name, made), onEnd));
     });
   }
 
   /**
-   * Whether a statement may go by its name. A flight that comes while another's first use of the name is not
-   * answered must not rely on it: where that other flight failed before the statement was prepared, so would this one.
+   * How a statement of a flight goes. One that comes while another flight's first use of the name is not answered must
+   * not rely on it: where that flight fails before the statement is prepared, so would this one.
    */
-  private mayName(name: string): boolean {
+  private byName(name: string, made: string[]): ByName {
+    if (!this.options.preparedStatements) return 'no';
     const state = this.prepared.get(name);
-    if (state === undefined) this.prepared.set(name, 'asked');
-    return state !== 'asked';
+    if (state === 'ready') return 'yes';
+    if (state === 'asked') return 'no';
+    this.prepared.set(name, 'asked');
+    made.push(name);
+    return 'make';
+  }
+
+  /** Takes no more flights on a connection that is about to be closed by the server. */
+  private giveUp(client: Client): void {
+    if (this.client === client) this.open = false;
+    client.connection.stream.destroy();
   }
 
   /** Settles when an attempt to connect, under way or begun now, has ended; never rejects. */
@@ -199,6 +190,7 @@ class Lane {
 
   /** Destroys a connection on which nothing was answered for the deadline although something was asked. */
   private watch(client: Client): void {
+    clearInterval(this.watchdog);
     let seen = this.answered;
     let quietSince = Date.now();
     this.watchdog = setInterval(() => {

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Core } from './core';
+import { idSetting, type Setting } from './prologue';
 import { ROLES } from './roles';
-import { type Row, uuidLiteral } from './statement';
+import type { Row } from './statement';
 import { runTransaction } from './tenant-database';
 import { Transaction } from './transaction';
 
@@ -20,9 +21,9 @@ export class SignInDatabase {
   constructor(private readonly core: Core) {}
 
   transaction<T>(scope: SignInScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const settings: string[] = [];
-    if (scope.userId !== undefined) settings.push(`SET LOCAL app.user_id=${uuidLiteral(scope.userId)}`);
-    if (scope.tenantId !== undefined) settings.push(`SET LOCAL app.tenant_id=${uuidLiteral(scope.tenantId)}`);
+    const settings: Setting[] = [];
+    if (scope.userId !== undefined) settings.push(idSetting('app.user_id', scope.userId));
+    if (scope.tenantId !== undefined) settings.push(idSetting('app.tenant_id', scope.tenantId));
     return runTransaction(new Transaction(this.core, this.core.prologue(ROLES.signIn, settings)), work);
   }
 }

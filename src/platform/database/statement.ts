@@ -42,11 +42,3 @@ export function toQuery({ name, text, values }: Statement, named: boolean): Quer
 function isList(value: object): boolean {
   return Array.isArray(value) && value.every((item) => typeof item !== 'object' || item === null);
 }
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** A UUID as a SQL literal. Strict, since the text goes into a `SET LOCAL`, which takes no parameters. */
-export function uuidLiteral(id: string): string {
-  if (!UUID.test(id)) throw new Error('not a lower-case UUID');
-  return `'${id}'`;
-}

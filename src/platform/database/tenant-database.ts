@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Core } from './core';
+import { idSetting, type Prologue } from './prologue';
 import { ROLES } from './roles';
-import { type Row, type Statement, uuidLiteral } from './statement';
+import type { Row, Statement } from './statement';
 import { Transaction } from './transaction';
 
 /** Whose rows may be touched. A `Caller` is one. */
@@ -21,7 +22,7 @@ export interface TransactionRunner {
 export class TenantTransaction extends Transaction implements TransactionRunner {
   constructor(
     core: Core,
-    prologue: string,
+    prologue: Prologue,
     readonly tenantId: string,
   ) {
     super(core, prologue);
@@ -54,8 +55,8 @@ export class TenantDatabase implements TransactionRunner {
     return runTransaction(new TenantTransaction(this.core, this.prologue(scope, false), scope.tenantId), work);
   }
 
-  private prologue(scope: TenantScope, readOnly: boolean): string {
-    return this.core.prologue(ROLES.service, [`SET LOCAL app.tenant_id=${uuidLiteral(scope.tenantId)}`], readOnly);
+  private prologue(scope: TenantScope, readOnly: boolean): Prologue {
+    return this.core.prologue(ROLES.service, [idSetting('app.tenant_id', scope.tenantId)], readOnly);
   }
 }
 

@@ -3,6 +3,7 @@ import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
 import { translateDatabaseError } from './errors';
 import type { Core } from './core';
+import { beginText, type Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
 import { assertSound, type Row, type Statement } from './statement';
 
@@ -25,7 +26,7 @@ export class Transaction {
 
   constructor(
     private readonly core: Core,
-    private readonly prologue: string,
+    private readonly prologue: Prologue,
   ) {}
 
   /** Runs a statement now and gives its rows. */
@@ -121,7 +122,7 @@ export class Transaction {
 
   private async begin(): Promise<PoolClient> {
     const [client, release] = await this.core.acquire();
-    const begun = client.query(this.prologue);
+    const begun = client.query(beginText(this.prologue));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.
     begun.catch((error: unknown) => {
