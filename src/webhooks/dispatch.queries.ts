@@ -9,13 +9,14 @@ export interface SubscriberRow extends Row {
   id: string;
   enabled: boolean;
   event_types: string[];
+  rate_limit: number | null;
   ordering: 'none' | 'by_aggregate';
 }
 
 export function findSubscribers(tenantId: string): Statement {
   return {
     name: 'webhook_subscribers',
-    text: 'select id, enabled, event_types, ordering from webhook_endpoints where tenant_id = $1',
+    text: 'select id, enabled, event_types, rate_limit, ordering from webhook_endpoints where tenant_id = $1',
     values: [tenantId],
   };
 }
@@ -98,6 +99,16 @@ export function readLane(
                 where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${lane}' ${inTurn}
                 order by d.next_attempt_at, d.id limit $3) as head on true`,
     values: [tenantId, endpointId, limit],
+  };
+}
+
+/** A delivery that a person asked for, if it still waits. */
+export function findRequested(tenantId: string, id: string): Statement {
+  return {
+    name: 'delivery_requested',
+    text: `select attempt_count from deliveries
+            where tenant_id = $1 and id = $2 and status in ('pending', 'retrying') and requested_at is not null`,
+    values: [tenantId, id],
   };
 }
 

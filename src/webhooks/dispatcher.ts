@@ -7,7 +7,14 @@ import { TenantDatabase } from '../platform/database/tenant-database';
 import { LOGGER } from '../platform/observability/logger.module';
 import type { DeliveryJob } from '../platform/queue/queue';
 import { DeliveryQueue } from './delivery-queue';
-import { endWaiting, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import {
+  endWaiting,
+  findRequested,
+  type LaneName,
+  type LaneRow,
+  readLane,
+  type SubscriberRow,
+} from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
 import type { DispatchRequest } from './wake';
 
@@ -27,9 +34,9 @@ const SUSPECTS_AT_ONCE = 200;
 /** A delivery that fan-out has just made. */
 export interface Offer {
   tenantId: string;
-  endpointId: string;
   deliveryId: string;
-  ordered: boolean;
+  /** Its endpoint, as it was when the delivery was made. */
+  endpoint: SubscriberRow;
 }
 
 /** What became of an attempt, as the dispatcher needs it. */
@@ -103,9 +110,9 @@ export class Dispatcher {
   /** Takes deliveries that were just committed. */
   offer(offers: readonly Offer[]): void {
     if (!this.running || offers.length === 0) return;
-    for (const { tenantId, endpointId, deliveryId, ordered } of offers) {
-      const endpoint = this.endpoint(tenantId, endpointId);
-      endpoint.ordered ||= ordered;
+    for (const { tenantId, deliveryId, endpoint: settings } of offers) {
+      const endpoint = this.endpoint(tenantId, settings.id);
+      endpoint.applySettings(settings);
       endpoint.offer(deliveryId);
     }
     this.pump();
@@ -128,8 +135,26 @@ export class Dispatcher {
   /** Looks at an endpoint anew: a person asked for a delivery, or changed the endpoint. */
   requested(request: DispatchRequest): void {
     if (!this.running) return;
-    this.lookAgain(this.endpoint(request.tenantId, request.endpointId), true);
+    const endpoint = this.endpoint(request.tenantId, request.endpointId);
+    if (request.deliveryId !== undefined) void this.admitRequested(endpoint, request.deliveryId);
+    else this.lookAgain(endpoint, true);
     this.pump();
+  }
+
+  /** Puts what a person asked for before everything that waits; if that fails, it has its turn. */
+  private async admitRequested(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
+    try {
+      const [row] = await this.database.read<{ attempt_count: number }>(
+        { tenantId: endpoint.tenantId },
+        findRequested(endpoint.tenantId, deliveryId),
+      );
+      if (!row || !this.running) return;
+      endpoint.request({ deliveryId, attempt: row.attempt_count + 1 });
+      this.pump();
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
+      this.lookAgain(endpoint);
+    }
   }
 
   private lookAgain(endpoint: EndpointQueue, anew = false): void {

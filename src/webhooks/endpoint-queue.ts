@@ -89,6 +89,15 @@ export class EndpointQueue {
     else if (!this.underWay.has(deliveryId)) lane.ready.push({ deliveryId, attempt: 1 });
   }
 
+  /** Puts a delivery that a person asked for before all others, unless it is under way. */
+  request(ready: Ready): void {
+    if (this.underWay.has(ready.deliveryId)) return;
+    for (const lane of Object.values(this.lanes)) {
+      lane.ready = lane.ready.filter((waiting) => waiting.deliveryId !== ready.deliveryId);
+    }
+    if (!this.requested.some((waiting) => waiting.deliveryId === ready.deliveryId)) this.requested.push(ready);
+  }
+
   /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
   take(now: number): Ready | undefined {
     const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;

@@ -27,12 +27,7 @@ export class FanOut implements EventSink {
         const row = toDelivery(event, endpoint, status);
         rows.push(row);
         if (status === 'pending') {
-          offers.push({
-            tenantId: tx.tenantId,
-            endpointId: endpoint.id,
-            deliveryId: row.id,
-            ordered: endpoint.ordering === 'by_aggregate',
-          });
+          offers.push({ tenantId: tx.tenantId, deliveryId: row.id, endpoint });
         }
       }
     }

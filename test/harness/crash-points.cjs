@@ -1,0 +1,39 @@
+// Loaded with `node -r` into a worker under test: kills the process at one step of a delivery, the second time it gets
+// there, so that some deliveries are done and others are not.
+const { join } = require('node:path');
+
+const webhooks = join(__dirname, '..', '..', 'dist', 'src', 'webhooks');
+let passes = 0;
+
+function crash() {
+  if (++passes >= 2) process.kill(process.pid, 'SIGKILL');
+}
+
+function patch(file, name, method, step) {
+  const { prototype } = require(join(webhooks, file))[name];
+  const original = prototype[method];
+  prototype[method] = step(original);
+}
+
+const before = (original) =>
+  function (...args) {
+    crash();
+    return original.apply(this, args);
+  };
+const after = (original) =>
+  async function (...args) {
+    const result = await original.apply(this, args);
+    crash();
+    return result;
+  };
+
+const STEPS = {
+  'after the claim': () => patch('fan-out.js', 'FanOut', 'accept', after),
+  'after the row': () => patch('dispatcher.js', 'Dispatcher', 'offer', before),
+  'after the job': () => patch('delivery-queue.js', 'DeliveryQueue', 'add', after),
+  'before the request': () => patch('delivery-sender.js', 'DeliverySender', 'send', before),
+  'after the answer': () => patch('outcomes.js', 'Outcomes', 'record', before),
+  'after the attempt was written': () => patch('outcomes.js', 'Outcomes', 'record', after),
+};
+
+STEPS[process.env.CRASH_AT]();
