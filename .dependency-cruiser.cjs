@@ -11,7 +11,7 @@ const FEATURES_THAT_MAY_MEET = [['auth', 'tenants']];
 
 const TESTS = '\\.(spec|e2e-spec)\\.ts$';
 const DUMPING_GROUNDS = ['/(common|utils|shared|helpers)/', '/index\\.ts$'];
-const DATABASE_INSIDES = '^src/platform/database/(core|pipeline|query-runner)\\.ts$';
+const DATABASE_INSIDES = '^src/platform/database/(core|pipeline|flight|query-runner)\\.ts$';
 
 /** Every feature (a folder of src beside platform) may import itself and those named above. */
 const featureRules = [
