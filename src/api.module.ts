@@ -16,8 +16,12 @@ import { API_PREFIX, createAdapter, prepareServer } from './platform/http/server
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
 import { SecretBoxModule } from './platform/secret-box.module';
+import { EventTypes } from './platform/outbox/event-types';
 import { Membership } from './tenants/membership.entity';
 import { Tenant } from './tenants/tenant.entity';
+import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity';
+import { webhooksDocument } from './webhooks/webhooks-document';
+import { WebhooksModule } from './webhooks/webhooks.module';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
@@ -29,10 +33,11 @@ export class ApiModule {
         ConfigModule.with(config),
         LoggerModule.with(logger),
         SecretBoxModule,
-        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem]),
+        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
         OrdersModule,
+        WebhooksModule,
       ],
     };
   }
@@ -49,7 +54,7 @@ export async function createApi(config: Config, logger: Logger): Promise<NestFas
   );
   app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
   await prepareServer(app, config);
-  if (config.DOCS_ENABLED) serveDocs(app);
+  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventTypes, { strict: false }))]);
   await app.init();
   return app;
 }

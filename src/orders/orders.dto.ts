@@ -17,6 +17,7 @@ import {
   ValueField,
 } from '../platform/http/fields';
 import { isJsonObject, textFault } from '../platform/http/json-body';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/page.dto';
 import { minorUnits } from './currencies';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
@@ -26,7 +27,6 @@ const CUSTOMER_ID = '3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c';
 const ITEM_ID = '0198c0de-7a11-7000-8000-000000000011';
 const EVENT_ID = '0198c0de-7a11-7000-8000-000000000021';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
-const CURSOR = 'AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE';
 const TIME = '2026-01-31T12:00:00.000Z';
 export const MAX_ITEMS = 50;
 export const MAX_BATCH = 100;
@@ -332,15 +332,6 @@ export class OrderView {
   @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
   updated_at: string;
 }
-
-const NEXT_CURSOR_DOC = {
-  type: 'string',
-  nullable: true,
-  maxLength: 200,
-  description: 'Goes into `cursor` for the next page; null on the last one.',
-  example: CURSOR,
-} as const;
-const HAS_MORE_DOC = { description: 'Whether there is a next page.', example: true };
 
 @ApiSchema({ description: 'A page of orders, newest first.' })
 export class OrderPage {

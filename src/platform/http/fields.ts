@@ -9,6 +9,7 @@ import {
   ArrayMaxSize,
   ArrayMinSize,
   IsArray,
+  IsBoolean,
   IsIn,
   IsInt,
   IsOptional,
@@ -137,15 +138,15 @@ function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** Text with a length in characters, without control characters. */
+/** Text with a length in characters, without control characters. `format` and `pattern` are for the document alone. */
 export function TextField(
-  options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string },
+  options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string; pattern?: string },
 ): PropertyDecorator {
-  return field(
-    options,
-    { type: 'string', minLength: options.min ?? 0, maxLength: options.max, format: options.format },
-    [...Length(options.min ?? 0, options.max), CleanText(options.multiline ?? false)],
-  );
+  const { min = 0, max, format, pattern } = options;
+  return field(options, { type: 'string', minLength: min, maxLength: max, format, pattern }, [
+    ...Length(min, max),
+    CleanText(options.multiline ?? false),
+  ]);
 }
 
 /** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
@@ -185,6 +186,11 @@ export function UuidField(options: FieldOptions): PropertyDecorator {
       rule('uuid', (value) => (isUuid(String(value)) ? undefined : 'must be a UUID')),
     ]),
   );
+}
+
+/** `true` or `false` as JSON has them. */
+export function BooleanField(options: FieldOptions): PropertyDecorator {
+  return field(options, { type: 'boolean' }, [IsBoolean({ message: 'must be true or false' })]);
 }
 
 /** A whole number as JSON has it: the string `"1"` is not one. */

@@ -41,6 +41,11 @@ export function sendResource(reply: FastifyReply, resource: Representation, ifNo
   else void reply.header('content-type', JSON_TYPE).send(resource.json);
 }
 
+/** Answers with JSON that is no resource of its own. */
+export function sendJson(reply: FastifyReply, json: string, status = 200): void {
+  void reply.status(status).header('content-type', JSON_TYPE).send(json);
+}
+
 /** Answers with a page, and says where the next is. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
   if (page.nextCursor !== null) void reply.header('link', nextLink(request.url, page.nextCursor));

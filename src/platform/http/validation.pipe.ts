@@ -1,6 +1,13 @@
-import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
+import {
+  type ArgumentMetadata,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  type PipeTransform,
+} from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
+import type { FastifyRequest } from 'fastify';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../errors';
 import { type CrossChecked, knownFields, Parsed } from './fields';
 import { isJsonObject } from './json-body';
@@ -38,6 +45,13 @@ export class OptionalBody implements PipeTransform {
     return readDto(this.dto, value ?? {});
   }
 }
+
+class NoFields {}
+
+/** Stands at a parameter of a route that takes no body: an empty object is as good as none, fields are refused. */
+export const NoBody = createParamDecorator((_: unknown, context: ExecutionContext): void => {
+  readDto(NoFields, context.switchToHttp().getRequest<FastifyRequest>().body ?? {});
+});
 
 /**
  * The value as its DTO.

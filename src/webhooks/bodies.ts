@@ -1,0 +1,74 @@
+/**
+ * Reads the bodies whose rules depend on the configuration or on what features emit. Each stands at its parameter in
+ * place of the global pipe, so that all faults are told at once; the parameter's type is therefore imported as a type.
+ */
+import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { type FieldFault, MalformedRequest } from '../platform/errors';
+import { readDto } from '../platform/http/validation.pipe';
+import { EventTypes } from '../platform/outbox/event-types';
+import { checkUrl, type DestinationPolicy, parseCidrs } from './destination';
+import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { unknownTypesFaults } from './event-type-names';
+import { EmitEventDto } from './events.dto';
+
+/** What no DTO can see of an endpoint: where it may point to, and which of our events there are. */
+@Injectable()
+export class EndpointRules {
+  private readonly policy: DestinationPolicy;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly types: EventTypes,
+  ) {
+    this.policy = {
+      allowHttp: config.WEBHOOK_ALLOW_HTTP,
+      allowCidrs: parseCidrs(config.WEBHOOK_ALLOW_CIDRS.join(',')),
+    };
+  }
+
+  faults(input: UpdateEndpointDto): FieldFault[] {
+    const verdict = typeof input.url === 'string' ? checkUrl(input.url, this.policy) : undefined;
+    return [
+      ...(verdict && !verdict.ok ? [{ field: 'url', message: verdict.message, code: verdict.code }] : []),
+      ...unknownTypesFaults(input.event_types, this.types),
+    ];
+  }
+}
+
+@Injectable()
+export class CreateEndpointBody implements PipeTransform {
+  constructor(private readonly rules: EndpointRules) {}
+
+  transform(value: unknown): CreateEndpointDto {
+    return readDto(CreateEndpointDto, given(value), (input) => this.rules.faults(input));
+  }
+}
+
+@Injectable()
+export class UpdateEndpointBody implements PipeTransform {
+  constructor(private readonly rules: EndpointRules) {}
+
+  transform(value: unknown): UpdateEndpointDto {
+    return readDto(UpdateEndpointDto, given(value), (input) => this.rules.faults(input));
+  }
+}
+
+@Injectable()
+export class EmitEventBody implements PipeTransform {
+  constructor(private readonly types: EventTypes) {}
+
+  transform(value: unknown): EmitEventDto {
+    return readDto(EmitEventDto, given(value), ({ type }) =>
+      typeof type === 'string' && this.types.isReserved(type)
+        ? [{ field: 'type', message: 'begins like our own event types', code: 'reserved_event_type' }]
+        : [],
+    );
+  }
+}
+
+function given(value: unknown): unknown {
+  if (value === undefined) throw new MalformedRequest('A JSON body is required.');
+  return value;
+}

@@ -1,0 +1,74 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** How an endpoint's messages are signed: HMAC-SHA256 with a shared secret, or ed25519. */
+export const SIGNATURES = ['v1', 'v1a'] as const;
+export type Signature = (typeof SIGNATURES)[number];
+
+/** Whether an endpoint gets events as they come, or those of one aggregate one after the other. */
+export const ORDERINGS = ['none', 'by_aggregate'] as const;
+export type Ordering = (typeof ORDERINGS)[number];
+
+/** Where a tenant receives events. */
+@Entity('webhook_endpoints')
+export class WebhookEndpoint {
+  @PrimaryColumn('uuid', { name: 'tenant_id' })
+  tenantId: string;
+
+  /** UUIDv7; its time is `createdAt`. */
+  @PrimaryColumn('uuid')
+  id: string;
+
+  @Column('text')
+  url: string;
+
+  @Column('text', { nullable: true })
+  description: string | null;
+
+  /** Exact names, `order.*`, or `*`. */
+  @Column('text', { name: 'event_types', array: true })
+  eventTypes: string[];
+
+  @Column('jsonb')
+  headers: Record<string, string>;
+
+  /** Messages a second at most; null without a limit. */
+  @Column('integer', { name: 'rate_limit', nullable: true })
+  rateLimit: number | null;
+
+  @Column('text')
+  ordering: Ordering;
+
+  @Column('text')
+  signature: Signature;
+
+  /** Sealed; see `endpoint-secrets.ts`. */
+  @Column('text')
+  secret: string;
+
+  /** The one before, sealed: signs beside the current one until it expires. */
+  @Column('text', { name: 'previous_secret', nullable: true })
+  previousSecret: string | null;
+
+  @Column('timestamptz', { name: 'previous_secret_expires_at', nullable: true })
+  previousSecretExpiresAt: Date | null;
+
+  @Column('boolean')
+  enabled: boolean;
+
+  @Column('text', { name: 'disabled_reason', nullable: true })
+  disabledReason: string | null;
+
+  /** Since when every attempt has failed; null while it works. Kept by the worker. */
+  @Column('timestamptz', { name: 'failing_since', nullable: true })
+  failingSince: Date | null;
+
+  /** Of what the API shows; secrets are not part of that. */
+  @Column('integer')
+  version: number;
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt: Date;
+
+  @Column('timestamptz', { name: 'updated_at' })
+  updatedAt: Date;
+}
