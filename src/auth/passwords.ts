@@ -15,7 +15,7 @@ let nobodysHash: Promise<string> | undefined;
  * work and says no, so that the time taken tells nothing.
  */
 export async function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {
-  nobodysHash ??= hashPassword('no password at all');
-  const matches = await verify(stored ?? (await nobodysHash), password);
+  const nobodys = await (nobodysHash ??= hashPassword('no password at all'));
+  const matches = await verify(stored ?? nobodys, password);
   return stored !== undefined && matches;
 }
