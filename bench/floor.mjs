@@ -39,6 +39,11 @@ const CREATE = `
   ), h as (
     insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id, created_at)
     values ($1, $2, $9, 'order.created', null, 'pending', 'user', $10, $8)
+  ), e as (
+    insert into events (tenant_id, id, type, aggregate_id, sequence, data, created_at)
+    values ($1, $16, 'order.created', $2, 1, $17, $8)
+  ), x as (
+    insert into outbox (tenant_id, event_id) values ($1, $16)
   )
   insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
   select $1::uuid, $2::uuid, i.n - 1, i.id, i.product_id, i.product_name, i.quantity, i.unit_price
@@ -121,6 +126,8 @@ server.post('/api/v1/orders', async (request, reply) => {
     return { id: uuidv7(), product_id, product_name, quantity, unit_price: money(price) };
   });
   const total_amount = money(total);
+  const order = { id, customer_id, status: 'pending', total_amount, currency, notes, metadata, items: lines };
+  const json = JSON.stringify({ ...order, version: 1, created_at: at, updated_at: at });
   await write('create', CREATE, [
     tenantId,
     id,
@@ -137,10 +144,11 @@ server.post('/api/v1/orders', async (request, reply) => {
     lines.map((line) => line.product_name),
     lines.map((line) => line.quantity),
     lines.map((line) => line.unit_price),
+    uuidv7(),
+    json,
   ]);
   reply.code(201).header('content-type', JSON_TYPE).header('location', `/api/v1/orders/${id}`).header('etag', '"1"');
-  const order = { id, customer_id, status: 'pending', total_amount, currency, notes, metadata, items: lines };
-  return reply.send(JSON.stringify({ ...order, version: 1, created_at: at, updated_at: at }));
+  return reply.send(json);
 });
 
 await server.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });

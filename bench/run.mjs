@@ -8,44 +8,19 @@
  *   --keep DIR            keep the database in DIR and use it again
  *   --write               put the table into README.md
  */
-import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkSame } from './check.mjs';
 import { openDatabase, openPostgres } from './database.mjs';
 import { makeFixtures } from './fixtures.mjs';
-import { ROOT, startFloor, startService } from './processes.mjs';
+import { startGenerator } from './generator.mjs';
+import { startFloor, startService } from './processes.mjs';
 import { machine, medians, publish, table } from './report.mjs';
 import { SCENARIOS } from './scenarios.mjs';
+import { parseScale } from './seed.mjs';
 
 const say = (line) => process.stderr.write(`${line}\n`);
-
-/** `200k`, `10m`, `5000` as a number. */
-export function parseScale(text) {
-  const match = /^(\d+)([km]?)$/i.exec(text);
-  if (!match) throw new Error(`--scale takes a number such as 200k or 10m, not '${text}'`);
-  return Number(match[1]) * { '': 1, k: 1_000, m: 1_000_000 }[match[2].toLowerCase()];
-}
-
-/** The load generator's process: asks for one measurement at a time. */
-export function startGenerator() {
-  const child = fork(join(ROOT, 'bench/load.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  return {
-    measure: (job) =>
-      new Promise((resolve, reject) => {
-        const onExit = () => reject(new Error('the load generator ended'));
-        child.once('exit', onExit);
-        child.once('message', ({ result, failure }) => {
-          child.off('exit', onExit);
-          if (failure) reject(new Error(failure));
-          else resolve(result);
-        });
-        child.send(job);
-      }),
-    stop: () => child.disconnect(),
-  };
-}
 
 function options() {
   const { values } = parseArgs({

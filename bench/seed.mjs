@@ -12,6 +12,13 @@ const CHUNK = 500_000;
 const NEWEST = Date.UTC(2026, 10, 1);
 const SPAN_MS = 3 * 365 * 24 * 3600 * 1000;
 
+/** `200k`, `10m`, `5000` as a number. */
+export function parseScale(text) {
+  const match = /^(\d+)([km]?)$/i.exec(text);
+  if (!match) throw new Error(`--scale takes a number such as 200k or 10m, not '${text}'`);
+  return Number(match[1]) * { '': 1, k: 1_000, m: 1_000_000 }[match[2].toLowerCase()];
+}
+
 /** How many of the tenants get enough orders for page 1,000; the others share the rest. */
 export function largeTenants(orders, tenants) {
   return Math.max(1, Math.min(tenants, Math.floor((orders * 0.9) / LARGE)));
