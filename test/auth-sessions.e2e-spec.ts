@@ -220,9 +220,10 @@ describe('sessions', () => {
     it('ends a session at its absolute end, however often it is refreshed, access tokens included', async () => {
       const session = await signedIn();
       // Half an hour is left: the successor may not live longer than its session.
-      await database.sql(`update sessions set expires_at = date_trunc('seconds', now()) + interval '30 minutes' where tenant_id = $1`, [
-        session.tenant.id,
-      ]);
+      await database.sql(
+        `update sessions set expires_at = date_trunc('seconds', now()) + interval '30 minutes' where tenant_id = $1`,
+        [session.tenant.id],
+      );
       const next = await refreshed(session.refresh_token);
       const [row] = await database.sql(
         `select r.expires_at = s.expires_at as same from refresh_tokens r join sessions s on s.id = r.session_id where r.token_hash = $1`,

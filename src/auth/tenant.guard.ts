@@ -85,9 +85,7 @@ export class TenantGuard extends AuthGuard('jwt') {
   /** Passport's outcome in our terms. */
   override handleRequest<T>(error: unknown, claims: T | false, info: unknown): T {
     if (error) throw error;
-    if (!claims) {
-      throw new Unauthorized('The access token is not valid.', { invalidToken: true, internal: String(info) });
-    }
+    if (!claims) throw invalidToken(info);
     return claims;
   }
 
@@ -115,7 +113,12 @@ export class TenantGuard extends AuthGuard('jwt') {
       this.verified.delete(token);
       throw new Unauthorized('The access token has expired.', { invalidToken: true });
     }
-    await super.canActivate(context);
+    try {
+      await super.canActivate(context);
+    } catch (error) {
+      // Whatever the verifier stumbled over was in the token: it reads nothing else.
+      throw error instanceof Unauthorized ? error : invalidToken(error);
+    }
     const claims = (request as FastifyRequest & { user: AccessClaims }).user;
     if (this.verified.size >= MAX_VERIFIED) this.verified.delete(this.verified.keys().next().value as string);
     this.verified.set(token, claims);
@@ -145,6 +148,10 @@ export class TenantGuard extends AuthGuard('jwt') {
     }
     return route;
   }
+}
+
+function invalidToken(reason: unknown): Unauthorized {
+  return new Unauthorized('The access token is not valid.', { invalidToken: true, internal: String(reason) });
 }
 
 /** The one bearer token of a request. Two credentials are none: which one counts is not for us to guess. */
