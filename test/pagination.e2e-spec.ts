@@ -118,8 +118,13 @@ describe('lists', () => {
         while (walking) await batch(3);
       }),
     );
-    const walks = await Promise.all([walk('/orders', 7), walk('/orders', 20), walk('/orders?status=pending', 11)]);
-    walking = false;
+    const walks = await Promise.all([
+      walk('/orders', 7),
+      walk('/orders', 20),
+      walk('/orders?status=pending', 11),
+    ]).finally(() => {
+      walking = false;
+    });
     await writers;
     for (const listed of walks) {
       expect(new Set(ids(listed)).size).toBe(listed.length);

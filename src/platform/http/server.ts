@@ -68,6 +68,14 @@ interface RoutePattern {
 
 const JSON_ONLY = ['application/json'];
 
+/** Fastify's own lines are off, ours is in a hook; but an answer that broke off must not end in silence. */
+class RequestLog extends LogController {
+  override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE') request.log.info('the caller left before the end of the answer');
+    else request.log.error({ err: error.cause ?? error }, 'the answer broke off');
+  }
+}
+
 /** Fastify's adapter, whose errors and missing routes are answered by us and not by Nest's defaults. */
 class ApiAdapter extends FastifyAdapter {
   override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
@@ -82,7 +90,7 @@ class ApiAdapter extends FastifyAdapter {
 export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
   return new ApiAdapter({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    logController: new RequestLog({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: MIB,
     trustProxy: trustProxy(config.TRUST_PROXY),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
