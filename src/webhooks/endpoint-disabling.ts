@@ -1,17 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { Row } from '../platform/database/statement';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { Outbox } from '../platform/outbox/outbox';
+import { ENDPOINT_EVENT_JSON } from './endpoints.queries';
 import { DispatchSignal } from './wake';
 
 /** The event that tells of an endpoint that the service has disabled. */
 export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
-
-interface DisabledRow extends Row {
-  url: string;
-  description: string | null;
-  disabled_at: Date;
-}
 
 /** Disables endpoints that do not work any more, and tells the tenant so, in one transaction. */
 @Injectable()
@@ -25,27 +19,16 @@ export class EndpointDisabling {
   /** Disables an endpoint for a reason; one that is disabled already, or gone, is left alone. */
   async disable(tenantId: string, endpointId: string, reason: string): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
-      const [row] = await tx.query<DisabledRow>({
+      const [row] = await tx.query<{ data: string }>({
         name: 'endpoint_disable',
-        text: `update webhook_endpoints
+        text: `update webhook_endpoints p
                   set enabled = false, disabled_reason = $3, version = version + 1, updated_at = $4
                 where tenant_id = $1 and id = $2 and enabled
-               returning url, description, updated_at as disabled_at`,
+               returning ${ENDPOINT_EVENT_JSON} as data`,
         values: [tenantId, endpointId, reason, new Date()],
       });
       if (!row) return;
-      this.outbox.publish(tx, [
-        {
-          type: ENDPOINT_DISABLED_EVENT,
-          data: JSON.stringify({
-            endpoint_id: endpointId,
-            url: row.url,
-            description: row.description,
-            disabled_reason: reason,
-            disabled_at: row.disabled_at.toISOString(),
-          }),
-        },
-      ]);
+      this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row.data }]);
       this.signal.requested(tx, { tenantId, endpointId });
     });
   }

@@ -1,4 +1,5 @@
 import type { EventType } from '../platform/outbox/event-types';
+import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
 import { EndpointView } from './endpoints.dto';
 import { TEST_EVENT } from './subscriptions';
 
@@ -11,7 +12,7 @@ export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
     example: { headers: { Authorization: '***' } },
   },
   {
-    name: 'webhook.endpoint.disabled',
+    name: ENDPOINT_DISABLED_EVENT,
     description:
       'An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. ' +
       'Not emitted where a person disables it.',
