@@ -29,6 +29,7 @@ function say(line: string): void {
 
 async function main(): Promise<void> {
   const stop = stopSignal();
+  endWithNpm();
   // A closed terminal or pipe is no reason to leave the database in the lurch.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stops: Stops = [];
@@ -69,6 +70,18 @@ async function main(): Promise<void> {
     for (const end of stops.reverse()) await end().catch((error: unknown) => say(explain(error)));
     if (stop.asked) say('Stopped.');
   }
+}
+
+/** npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word. */
+function endWithNpm(): void {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 200);
+  watch.unref();
 }
 
 /** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
