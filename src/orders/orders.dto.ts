@@ -148,7 +148,7 @@ export class CreateOrderDto implements CrossChecked {
       if (price === undefined) return [];
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
-      if (!money.ok) return [{ field, ...money.fault }];
+      if (!money.ok) return [{ field, message: money.fault.message, code: money.fault.code }];
       return isPositive(money.minor) ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
   }

@@ -186,7 +186,7 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
   try {
     return parseJsonBody(body);
   } catch (error) {
-    if (error instanceof MalformedJson) throw new MalformedRequest(error.message);
+    if (error instanceof MalformedJson) throw new MalformedRequest(`${error.message}.`);
     if (error instanceof InvalidText) throw new ValidationFailed(error.faults);
     throw error;
   }
@@ -240,9 +240,10 @@ function accepts(accept: string | undefined, produces: readonly string[]): boole
   });
 }
 
-function trustProxy(text: string): boolean | number | string[] {
+function trustProxy(text: string): boolean | string[] | ((address: string, hop: number) => boolean) {
   if (text === 'true' || text === 'false') return text === 'true';
-  if (/^\d+$/.test(text)) return Number(text);
+  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
+  if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
   return text.split(',').map((part) => part.trim());
 }
 
