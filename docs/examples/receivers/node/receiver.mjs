@@ -1,0 +1,48 @@
+// Receives webhooks: WEBHOOK_SECRET=whsec_… PORT=8080 node receiver.mjs
+import { createServer } from 'node:http';
+import { verify } from './verify.mjs';
+
+const SECRET = process.env.WEBHOOK_SECRET;
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Ids of messages that were taken. Yours belong into a table, with the message: this one is gone with the process. */
+const taken = new Set();
+
+createServer(async (request, response) => {
+  const status = await receive(request).catch(() => 500);
+  response.writeHead(status, status === 413 ? { connection: 'close' } : {}).end();
+}).listen(Number(process.env.PORT ?? 8080), '127.0.0.1', function () {
+  console.log(`listening on http://127.0.0.1:${this.address().port}/webhooks`);
+});
+
+/** The status to answer with. */
+async function receive(request) {
+  if (request.method !== 'POST' || request.url !== '/webhooks') return 404;
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return 413;
+    chunks.push(chunk);
+  }
+  const body = Buffer.concat(chunks);
+  try {
+    verify(SECRET, request.headers, body);
+  } catch (error) {
+    console.log(`refused: ${error.message}`);
+    return 401;
+  }
+  // The same message may come twice: it is acknowledged again, and nothing else.
+  const id = request.headers['webhook-id'];
+  if (taken.has(id)) {
+    console.log(`duplicate ${id}`);
+    return 204;
+  }
+  taken.add(id);
+  // Answer first, work later: whoever is not answered in 15 seconds sends it again.
+  setImmediate(work, JSON.parse(body));
+  return 204;
+}
+
+function work(event) {
+  console.log(`processed ${event.type} ${event.id}`);
+}
