@@ -9,11 +9,19 @@ export type { SecretBox } from './secret-box';
 /** Injection token of the {@link SecretBox} that seals what is secret at rest. */
 export const SECRET_BOX = Symbol('SECRET_BOX');
 
-/** The box with the configured keys, or with one that is derived from `JWT_SECRET`. */
+const DERIVED = 'jwt';
+
+/**
+ * The box with the configured keys; without any it seals with one that is derived from `JWT_SECRET`. That one opens in
+ * any case, so that keys can be configured later.
+ */
 export function secretBoxOf(config: Config): SecretBox {
-  if (config.ENCRYPTION_KEYS) return createSecretBox(config.ENCRYPTION_KEYS);
+  const configured = config.ENCRYPTION_KEYS?.split(',') ?? [];
+  if (configured.length > 0 && (!config.JWT_SECRET || configured.some((key) => key.trim().startsWith(`${DERIVED}:`)))) {
+    return createSecretBox(configured.join(','));
+  }
   const derived = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'secret-box', 32));
-  return createSecretBox(`jwt:${derived.toString('base64')}`);
+  return createSecretBox([...configured, `${DERIVED}:${derived.toString('base64')}`].join(','));
 }
 
 /** Provides the secret box to everything. */
