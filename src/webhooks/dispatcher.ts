@@ -20,6 +20,11 @@ import type { DispatchRequest } from './wake';
 
 /** Deliveries of one tenant that are under way at once. */
 const TENANT_SLOTS = 128;
+/** Shares of the workers: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
+const UNPROVEN_SHARE = 0.75;
+const SLOW_SHARE = 0.25;
+const TENANT_UNPROVEN_SHARE = 0.125;
+const HANGS_AFTER_MS = 2_000;
 const JOBS_AT_ONCE = 200;
 const FILLS_AT_ONCE = 8;
 const ENDED_AT_ONCE = 1_000;
@@ -46,6 +51,8 @@ export interface AttemptEnd {
   deliveryId: string;
   /** Left out where nothing was sent. */
   ok?: boolean;
+  /** How long the receiver took, milliseconds. */
+  durationMs?: number;
   /** When the delivery is due again, milliseconds of Unix time. */
   nextAttemptAt?: number;
   /** The endpoint is not to be sent anything more. */
@@ -54,14 +61,16 @@ export interface AttemptEnd {
 
 interface Tenant {
   underWay: number;
+  /** Of these, to endpoints that are not seen to answer. */
+  unproven: number;
   endpoints: Map<string, EndpointQueue>;
 }
 
 /**
  * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
  * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
- * turn, so that who has a million waiting delays nobody; endpoints that hang, or were never seen to answer, share half of
- * the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is due.
+ * turn, so that who has a million waiting delays nobody; endpoints that hang, or were not seen to answer yet, share a part
+ * of the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is due.
  */
 @Injectable()
 export class Dispatcher {
@@ -70,6 +79,9 @@ export class Dispatcher {
   private running = false;
   private underWay = 0;
   private unproven = 0;
+  private slow = 0;
+  /** A moving average of what a success takes from admission to outcome, milliseconds. */
+  private roundTrip = 0;
   private countedAt = 0;
   private fills = 0;
   private adds = 0;
@@ -105,6 +117,7 @@ export class Dispatcher {
     this.tenants.clear();
     this.underWay = 0;
     this.unproven = 0;
+    this.slow = 0;
   }
 
   /** Takes deliveries that were just committed. */
@@ -122,7 +135,7 @@ export class Dispatcher {
   ended(end: AttemptEnd): void {
     if (!this.running) return;
     const endpoint = this.endpoint(end.tenantId, end.endpointId);
-    this.release(endpoint, end.deliveryId, end.ok);
+    this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
     if (end.nextAttemptAt !== undefined) {
       const lane = endpoint.lanes.retrying;
       lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
@@ -178,6 +191,7 @@ export class Dispatcher {
     if (!this.running) return;
     const now = Date.now();
     if (now < this.pausedUntil) return;
+    this.takeStock(now);
     const jobs: DeliveryJob[] = [];
     let progress = true;
     while (progress && this.adds < 4 && jobs.length < JOBS_AT_ONCE) {
@@ -203,29 +217,46 @@ export class Dispatcher {
   }
 
   private admit(tenantId: string, tenant: Tenant, endpoint: EndpointQueue, now: number): DeliveryJob | undefined {
-    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity * 2) return undefined;
-    if (!endpoint.isProven(now) && this.unproven >= this.capacity / 2) return undefined;
-    const ready = endpoint.take(now);
+    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity) return undefined;
+    const standing = endpoint.standing(now, this.hangsAfter);
+    if (standing !== 'proven') {
+      if (tenant.unproven >= this.capacity * TENANT_UNPROVEN_SHARE) return undefined;
+      if (this.unproven >= this.capacity * UNPROVEN_SHARE) return undefined;
+    }
+    if (standing === 'slow' && this.slow >= this.capacity * SLOW_SHARE) return undefined;
+    const ready = endpoint.take(now, standing);
     if (!ready) return undefined;
     tenant.underWay++;
     this.underWay++;
-    this.countUnproven(now);
+    if (standing !== 'proven') {
+      tenant.unproven++;
+      this.unproven++;
+    }
+    if (standing === 'slow') this.slow++;
     return { tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt };
   }
 
-  /** Counted anew at most every few milliseconds: endpoints become slow by waiting, which is no event. */
-  private countUnproven(now: number): void {
-    if (now - this.countedAt < 10) {
-      this.unproven++;
-      return;
-    }
+  /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */
+  private takeStock(now: number): void {
+    if (now - this.countedAt < 10) return;
     this.countedAt = now;
     this.unproven = 0;
+    this.slow = 0;
     for (const tenant of this.tenants.values()) {
+      tenant.unproven = 0;
       for (const endpoint of tenant.endpoints.values()) {
-        if (endpoint.underWay.size > 0 && !endpoint.isProven(now)) this.unproven += endpoint.underWay.size;
+        const { size } = endpoint.underWay;
+        const standing = size > 0 ? endpoint.standing(now, this.hangsAfter) : 'proven';
+        if (standing !== 'proven') tenant.unproven += size;
+        if (standing === 'slow') this.slow += size;
       }
+      this.unproven += tenant.unproven;
     }
+  }
+
+  /** From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now. */
+  private get hangsAfter(): number {
+    return Math.max(HANGS_AFTER_MS, 4 * this.roundTrip);
   }
 
   private async add(jobs: DeliveryJob[]): Promise<void> {
@@ -332,13 +363,16 @@ export class Dispatcher {
   private forget(tenantId: string, deliveryId: string): void {
     for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
       if (!endpoint.underWay.has(deliveryId)) continue;
-      this.release(endpoint, deliveryId, undefined);
+      this.release(endpoint, deliveryId);
       this.lookAgain(endpoint);
     }
   }
 
-  private release(endpoint: EndpointQueue, deliveryId: string, ok: boolean | undefined): void {
-    if (!endpoint.ended(deliveryId, ok, Date.now())) return;
+  private release(endpoint: EndpointQueue, deliveryId: string, ok?: boolean, durationMs = 0): void {
+    const now = Date.now();
+    const since = endpoint.ended(deliveryId, ok, durationMs, now);
+    if (since === undefined) return;
+    if (ok) this.roundTrip += (now - since - this.roundTrip) / 50;
     this.underWay--;
     const tenant = this.tenants.get(endpoint.tenantId);
     if (tenant) tenant.underWay--;
@@ -346,16 +380,17 @@ export class Dispatcher {
 
   private endpoint(tenantId: string, endpointId: string): EndpointQueue {
     let tenant = this.tenants.get(tenantId);
-    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, endpoints: new Map() }));
+    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, unproven: 0, endpoints: new Map() }));
     let endpoint = tenant.endpoints.get(endpointId);
     if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
     return endpoint;
   }
 
   private dropIdle(): void {
+    const now = Date.now();
     for (const [tenantId, tenant] of this.tenants) {
       for (const [endpointId, endpoint] of tenant.endpoints) {
-        if (endpoint.isIdle) tenant.endpoints.delete(endpointId);
+        if (endpoint.isIdle(now)) tenant.endpoints.delete(endpointId);
       }
       if (tenant.endpoints.size === 0) this.tenants.delete(tenantId);
     }

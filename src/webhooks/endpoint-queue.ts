@@ -5,7 +5,9 @@ import type { LaneName, LaneRow } from './dispatch.queries';
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 24, retrying: 8, requested: 8 };
 /** Waiting deliveries that are known by id; all others wait in PostgreSQL. */
 const READY_LIMIT = 64;
-/** An endpoint that answered well within this time may use every worker; others share half of them. */
+/** All that an endpoint may have under way while it is not seen to answer. */
+const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
+/** An endpoint that answered well within this time is proven. */
 const PROVEN_FOR_MS = 10 * 60_000;
 /** An answer that takes longer than this makes an endpoint slow. */
 const SLOW_MS = 2_000;
@@ -13,6 +15,9 @@ const SLOW_MS = 2_000;
 const CATCH_UP_MS = 25;
 
 type SlotName = LaneName | 'requested';
+
+/** How an endpoint has answered: well and not long ago, not at all yet (or badly), or not within the time it should. */
+export type Standing = 'proven' | 'unknown' | 'slow';
 
 /** A delivery that may be sent now, and the number its attempt will have. */
 export interface Ready {
@@ -61,6 +66,7 @@ export class EndpointQueue {
   private readonly breaker = new Breaker();
   private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
   private provenUntil = 0;
+  private wasSlow = false;
   private nextSendAt = 0;
 
   constructor(
@@ -75,11 +81,14 @@ export class EndpointQueue {
     this.ordered = row.ordering === 'by_aggregate';
   }
 
-  /** Whether it answered well not long ago, and nothing of it hangs now. */
-  isProven(now: number): boolean {
-    if (this.provenUntil <= now) return false;
-    for (const { since } of this.underWay.values()) return now - since < SLOW_MS; // the oldest is first
-    return true;
+  /** @param hangsAfter how long a delivery may be under way, milliseconds */
+  standing(now: number, hangsAfter: number): Standing {
+    for (const { since } of this.underWay.values()) {
+      if (now - since >= hangsAfter) return 'slow';
+      break; // the oldest is first
+    }
+    if (this.wasSlow) return 'slow';
+    return this.provenUntil > now ? 'proven' : 'unknown';
   }
 
   /** Adds a delivery that was just made, if it can be known by id; otherwise remembers that there is more to read. */
@@ -99,10 +108,11 @@ export class EndpointQueue {
   }
 
   /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
-  take(now: number): Ready | undefined {
+  take(now: number, standing: Standing): Ready | undefined {
     const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
     if (asked) return this.begin(asked, 'requested', now);
     if (!this.enabled || now < this.nextSendAt) return undefined;
+    if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
     const name = (['pending', 'retrying'] as const).find(
       (candidate) => this.lanes[candidate].ready.length > 0 && this.used[candidate] < SLOTS[candidate],
     );
@@ -111,21 +121,25 @@ export class EndpointQueue {
     return this.begin(this.lanes[name].ready.shift() as Ready, name, now);
   }
 
-  /** An attempt has ended. `ok` is undefined where nothing was sent. */
-  ended(deliveryId: string, ok: boolean | undefined, now: number): boolean {
+  /**
+   * An attempt has ended, after the receiver took `durationMs`. `ok` is undefined where nothing was sent.
+   * @returns since when it was under way, or undefined where it was not
+   */
+  ended(deliveryId: string, ok: boolean | undefined, durationMs: number, now: number): number | undefined {
     const entry = this.underWay.get(deliveryId);
-    if (!entry) return false;
+    if (!entry) return undefined;
     this.underWay.delete(deliveryId);
     this.used[entry.slot]--;
-    if (ok === undefined) this.breaker.skipped();
-    else if (ok) {
-      this.breaker.succeeded();
-      this.provenUntil = now - entry.since < SLOW_MS ? now + PROVEN_FOR_MS : 0;
-    } else {
-      this.breaker.failed(now);
-      if (now - entry.since >= SLOW_MS) this.provenUntil = 0;
+    if (ok === undefined) {
+      this.breaker.skipped();
+      return entry.since;
     }
-    return true;
+    this.wasSlow = durationMs >= SLOW_MS;
+    if (ok) this.breaker.succeeded();
+    else this.breaker.failed(now);
+    if (this.wasSlow) this.provenUntil = 0;
+    else if (ok) this.provenUntil = now + PROVEN_FOR_MS;
+    return entry.since;
   }
 
   /** How many rows to ask for: enough to see past what is under way. */
@@ -154,8 +168,10 @@ export class EndpointQueue {
     lane.more = rows.length >= limit;
   }
 
-  get isIdle(): boolean {
+  /** Whether nothing is lost by forgetting it: how it has answered is worth keeping for a while, too. */
+  isIdle(now: number): boolean {
     return (
+      this.provenUntil <= now &&
       this.underWay.size === 0 &&
       this.requested.length === 0 &&
       this.lanes.pending.isEmpty &&

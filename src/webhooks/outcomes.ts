@@ -115,9 +115,10 @@ function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
   return [...new Set(items.filter((item) => item.working === working).map((item) => item.outcome.endpointId))];
 }
 
-type End = Pick<Outcome, 'endpointId' | 'deliveryId'> & Partial<Pick<Outcome, 'status' | 'nextAttemptAt'>>;
+type End = Pick<Outcome, 'endpointId' | 'deliveryId'> &
+  Partial<Pick<Outcome, 'status' | 'nextAttemptAt' | 'durationMs'>>;
 
-/** The message: the tenant, then endpoint, delivery, 1 or 0 or null for nothing sent, and when it is due again. */
+/** The message: the tenant, then endpoint, delivery, 1 or 0 or null for nothing sent, when it is due again, and how long it took. */
 function formatEnds(tenantId: string, ends: readonly End[]): string {
   return JSON.stringify([
     tenantId,
@@ -126,18 +127,20 @@ function formatEnds(tenantId: string, ends: readonly End[]): string {
       end.deliveryId,
       end.status === undefined ? null : end.status === 'succeeded' ? 1 : 0,
       end.nextAttemptAt?.getTime() ?? 0,
+      end.durationMs ?? 0,
     ]),
   ]);
 }
 
 /** Reads what {@link Outcomes} told. */
 export function parseEnds(message: string): AttemptEnd[] {
-  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number][]];
-  return ends.map(([endpointId, deliveryId, ok, due]) => ({
+  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number, number][]];
+  return ends.map(([endpointId, deliveryId, ok, due, durationMs]) => ({
     tenantId,
     endpointId,
     deliveryId,
     ok: ok === null ? undefined : ok === 1,
     nextAttemptAt: due || undefined,
+    durationMs,
   }));
 }

@@ -165,7 +165,7 @@ export const schema = {
   WEBHOOK_CONCURRENCY: integer({
     min: 8,
     max: 10_000,
-    fallback: 512,
+    fallback: 1024,
     doc: 'Deliveries that one worker sends at once.',
   }),
   WEBHOOK_RETENTION_DAYS: integer({

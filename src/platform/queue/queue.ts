@@ -34,7 +34,7 @@ export const QUEUE_PATIENCE_MS = 3_000;
  * else PostgreSQL.
  */
 export function chooseQueueBackend(config: Config): void {
-  if (!config.REDIS_URL) setDefaultBackendFactory(createPostgresBackend as never);
+  setDefaultBackendFactory(config.REDIS_URL ? undefined : (createPostgresBackend as never));
 }
 
 /** The connection of queues (which only add) and of workers (which block), in BullMQ's terms. */
