@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { AppError, Unavailable } from '../errors';
 
 interface PostgresError extends Error {
@@ -14,7 +15,7 @@ const CONNECTION_LOST =
 
 function driverError(error: unknown): PostgresError | undefined {
   const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
-  return inner instanceof Error ? (inner as PostgresError) : undefined;
+  return isNativeError(inner) ? (inner as PostgresError) : undefined;
 }
 
 /**
