@@ -47,11 +47,11 @@ export async function openPostgres(keep, say) {
 
 /**
  * A database of so many orders, made where it is not there yet.
- * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, say: (line: string) => void }} options
+ * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string) => void }} options
  * @returns {Promise<Database>}
  */
-export async function openDatabase({ postgres, orders, say }) {
-  const name = `bench_${orders}`;
+export async function openDatabase({ postgres, orders, tenants = TENANTS, say }) {
+  const name = `bench_${orders}_${tenants}`;
   const ownerUrl = postgres.url(name);
   const serviceUrl = Object.assign(new URL(ownerUrl), { username: 'app_service', password: SERVICE_PASSWORD }).href;
   const callersFile = join(postgres.dir, `${name}.json`);
@@ -69,7 +69,7 @@ export async function openDatabase({ postgres, orders, say }) {
   const service = await startService(serviceUrl, log, { DB_POOL_SIZE: '8' });
   let callers;
   try {
-    callers = complete ? await signIn(service.url, JSON.parse(complete)) : await register(service.url);
+    callers = complete ? await signIn(service.url, JSON.parse(complete)) : await register(service.url, tenants);
   } finally {
     await service.stop();
   }
@@ -95,9 +95,9 @@ function readIfThere(file) {
   }
 }
 
-async function register(url) {
+async function register(url, tenants) {
   const callers = [];
-  for (let i = 0; i < TENANTS; i++) {
+  for (let i = 0; i < tenants; i++) {
     const email = `owner-${i}@bench.example`;
     const body = { email, password: PASSWORD, tenant_name: `Tenant ${i}` };
     callers.push(toCaller(email, await post(url, '/auth/register', body)));

@@ -29,8 +29,8 @@ export function machine(postgresVersion) {
   );
 }
 
-const whole = (number) => Math.round(number).toLocaleString('en');
-const row = (cells) => `| ${cells.join(' | ')} |`;
+export const whole = (number) => Math.round(number).toLocaleString('en');
+export const row = (cells) => `| ${cells.join(' | ')} |`;
 
 /**
  * The table of service and floor.
