@@ -16,6 +16,7 @@ export class EventTypeView {
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
+    minProperties: 1,
     description: "JSON Schema (2020-12) of a message's body.",
     example: { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'order.created', type: 'object' },
   })
@@ -24,6 +25,8 @@ export class EventTypeView {
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
+    minProperties: 4,
+    maxProperties: 4,
     description: 'A body that a message of this type may have.',
     example: { id: MESSAGE_ID, type: 'order.created', timestamp: MESSAGE_TIME, data: {} },
   })
@@ -35,7 +38,7 @@ export class EventTypeList {
   @ApiProperty({ type: [EventTypeView], maxItems: 1000, description: 'The types.' })
   data: EventTypeView[];
 
-  @ApiProperty({ type: 'null', description: 'There is one page.', example: null })
+  @ApiProperty({ type: 'null', enum: [null], description: 'There is one page.', example: null })
   next_cursor: null;
 
   @ApiProperty({ enum: [false], description: 'There is one page.', example: false })

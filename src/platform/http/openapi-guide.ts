@@ -1,6 +1,6 @@
 /** The document's opening words: what holds on every route. */
 import { PROBLEM_STATUS, type ProblemCode } from '../errors';
-import { PROBLEMS } from './openapi-problems';
+import { PROBLEMS } from './openapi-problem-kinds';
 
 /** The table of all problems, made from the list that the service answers from. */
 function problemTable(): string {

@@ -3,12 +3,11 @@ import type { ProblemCode } from '../errors';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './openapi-declarations';
 import { addExamples, resolve } from './openapi-examples';
 import { type HeaderName, headerReferences, parameterReference } from './openapi-headers';
-import { otherProblems, problemResponses } from './openapi-problems';
+import { problemResponses } from './openapi-problems';
 import type { Route } from './openapi-routes';
 import { API_PREFIX } from './server';
 
 const MIB = 1024 * 1024;
-const EXAMPLE_ID = '0198c0de-7a11-7000-8000-000000000001';
 const JSON_TYPE = 'application/json';
 
 /** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
@@ -28,8 +27,7 @@ export function describe(
   const success = successOf(operation, route, components);
   const problems = problemResponses(
     problemsOf(operation, route, path.startsWith(`${API_PREFIX}/`)),
-    route.problems,
-    route.resource,
+    { path, methods, resource: route.resource, declared: route.problems },
     components,
   );
   return {
@@ -41,7 +39,7 @@ export function describe(
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
     // What the route itself says of a status stands: readiness answers 503 in its own form.
-    responses: { ...problems, ...success, default: otherProblems(path.replaceAll('{id}', EXAMPLE_ID), methods) },
+    responses: { ...problems, ...success },
   };
 }
 

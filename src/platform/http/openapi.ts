@@ -5,7 +5,7 @@
  *
  * The flow: `@nestjs/swagger` scans the controllers → each operation is completed (`openapi-operations.ts`) → schemas
  * get their public names and requests are closed to unknown fields → components are put in order. It is built at the
- * first request of a document (`openapi-ui.ts`), not at the start.
+ * first request of a document (`openapi-documents.ts`), not at the start.
  */
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
@@ -23,7 +23,7 @@ import { HEADERS, PARAMETERS } from './openapi-headers';
 import { describe } from './openapi-operations';
 import { PROBLEM_SCHEMAS } from './openapi-problems';
 import { routesOf } from './openapi-routes';
-import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from './openapi-ui';
+import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from './openapi-documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
@@ -88,7 +88,8 @@ function settings(): Omit<OpenAPIObject, 'paths'> {
     .addSecurityRequirements('bearer')
     .build();
   const license = { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' };
-  return { ...settings, info: { ...settings.info, summary: 'Multi-tenant orders.', license } as OpenAPIObject['info'] };
+  const { contact: _none, ...info } = settings.info;
+  return { ...settings, info: { ...info, summary: 'Multi-tenant orders.', license } as OpenAPIObject['info'] };
 }
 
 function operationsOf(item: PathItem): [(typeof METHODS)[number], Operation][] {
