@@ -214,6 +214,40 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect((await tenant.get(`/webhooks/deliveries/${waiting.id}`)).body).toMatchObject({ status: 'cancelled' });
   });
 
+  it('keeps what an attempt came to though its endpoint was disabled meanwhile', async () => {
+    const endpoint = await createEndpoint(tenant, receiver.url);
+    let disabling: Promise<unknown> | undefined;
+    receiver.answer = (response) => {
+      disabling = tenant
+        .patch(`/webhooks/endpoints/${endpoint.id}`, { enabled: false })
+        .finally(() => response.writeHead(204).end());
+    };
+    await tenant.createOrder();
+    await receiver.waitFor(1);
+    await disabling;
+    const done = await delivery(endpoint.id, 'succeeded');
+    expect(done.attempt_count).toBe(1);
+  });
+
+  it('disables an endpoint that has failed everything for five days, and not one that has not', async () => {
+    const endpoint = await createEndpoint(tenant, receiver.url);
+    receiver.answer = (response) => void response.writeHead(500).end();
+    await service.database.sql(`update webhook_endpoints set failing_since = now() - interval '4 days' where id = $1`, [
+      endpoint.id,
+    ]);
+    await tenant.createOrder();
+    await delivery(endpoint.id, 'failed');
+    expect((await tenant.get(`/webhooks/endpoints/${endpoint.id}`)).body.enabled).toBe(true);
+    await service.database.sql(`update webhook_endpoints set failing_since = now() - interval '6 days' where id = $1`, [
+      endpoint.id,
+    ]);
+    await tenant.createOrder();
+    await until('the endpoint to be disabled', async () => {
+      const { body } = await tenant.get(`/webhooks/endpoints/${endpoint.id}`);
+      return body.enabled === false && body.disabled_reason.includes('5 days');
+    });
+  });
+
   it('does not go where it must not, and does not say what is there', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     await service.database.sql('update webhook_endpoints set url = $2 where id = $1', [

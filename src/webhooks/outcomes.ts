@@ -62,14 +62,12 @@ export class Outcomes {
     };
     await this.writes.submit(tenantId, { outcome, working: ok === (row.failing_since === null) ? undefined : ok });
     if (ok) return;
-    const failingFor = endedAt.getTime() - (row.failing_since ?? endedAt).getTime();
-    const reason =
-      sent.status === GONE
-        ? 'The endpoint answered 410 Gone.'
-        : failingFor >= FAILING_TOO_LONG_MS
-          ? 'Every delivery has failed for 5 days.'
-          : undefined;
-    if (reason) await this.disabling.disable(tenantId, row.endpoint_id, reason);
+    const failingSince = row.failing_since ?? endedAt;
+    if (sent.status === GONE) {
+      await this.disabling.disable(tenantId, row.endpoint_id, 'The endpoint answered 410 Gone.');
+    } else if (endedAt.getTime() - failingSince.getTime() >= FAILING_TOO_LONG_MS) {
+      await this.disabling.disable(tenantId, row.endpoint_id, 'Every delivery has failed for 5 days.', failingSince);
+    }
   }
 
   /** Tells the dispatcher that a job came to nothing: its delivery was not due. */

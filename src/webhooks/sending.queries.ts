@@ -54,8 +54,9 @@ export interface Outcome {
 }
 
 /**
- * Writes attempts and what they make of their deliveries. A delivery that was changed meanwhile (ended by a person, or
- * told of by another worker) keeps its state; the attempt is logged all the same.
+ * Writes attempts and what they make of their deliveries. A delivery that was ended meanwhile (its endpoint disabled or
+ * removed while the request was under way) stays ended unless it arrived, and the attempt counts all the same. One that
+ * another worker has told of, or that is deleted, is left alone.
  */
 export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): Statement {
   return {
@@ -67,12 +68,13 @@ export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): 
                      response_status, response_body, error)
            ), changed as (
              update deliveries d
-                set status = o.status, attempt_count = o.number, tries = d.tries + 1, next_attempt_at = o.next_attempt_at,
-                    requested_at = null,
-                    completed_at = case when o.status <> 'retrying' then o.ended_at end
+                set status = case when d.next_attempt_at is not null or o.status = 'succeeded' then o.status else d.status end,
+                    attempt_count = o.number, tries = d.tries + 1, requested_at = null,
+                    next_attempt_at = case when d.next_attempt_at is not null then o.next_attempt_at end,
+                    completed_at = case when d.next_attempt_at is null or o.status <> 'retrying' then o.ended_at end
                from outcome o
               where d.tenant_id = $1 and d.id = o.delivery_id and d.attempt_count = o.number - 1
-                and d.status in ('pending', 'retrying')
+                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')
              returning d.id
            ), logged as (
              insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
@@ -80,6 +82,7 @@ export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): 
              select $1::uuid, o.delivery_id, o.number, o.endpoint_id, o.started_at, o.duration_ms, o.response_status,
                     o.response_body, o.error, o.status = 'succeeded'
                from outcome o
+               join deliveries d on d.tenant_id = $1 and d.id = o.delivery_id
              on conflict (tenant_id, delivery_id, number) do nothing
              returning delivery_id
            )

@@ -1,6 +1,8 @@
 import { schema } from './schema';
 import type { Variable } from './variables';
 
+const DAY_MS = 86_400_000;
+
 type Schema = typeof schema;
 type ValueOf<V> = V extends { read(text: string): infer T } ? T : never;
 
@@ -46,6 +48,11 @@ function crossCheck(config: Config): string[] {
   const faults: string[] = [];
   if (config.SESSION_EXPIRE_DAYS < config.REFRESH_TOKEN_EXPIRE_DAYS) {
     faults.push('SESSION_EXPIRE_DAYS must not be shorter than REFRESH_TOKEN_EXPIRE_DAYS');
+  }
+  // A delivery must not outlive its event: the last retry comes after the whole schedule with its jitter.
+  const retriesMs = config.WEBHOOK_RETRY_SCHEDULE.reduce((sum, wait) => sum + wait * 1.2, 0);
+  if (config.WEBHOOK_RETENTION_DAYS * DAY_MS < retriesMs + DAY_MS) {
+    faults.push('WEBHOOK_RETENTION_DAYS must be at least a day longer than WEBHOOK_RETRY_SCHEDULE');
   }
   return faults;
 }

@@ -76,6 +76,8 @@ export class Leadership {
       if (this.leading) this.options.onNotification(message.channel, message.payload ?? '');
     });
     await client.connect();
+    // A leader whose machine is gone or frozen says nothing: the server ends its session, and with it the lock.
+    await client.query(`set idle_session_timeout = ${3 * HEARTBEAT_MS}`);
     if (this.stopped) {
       await client.end();
       throw new Error('stopped');

@@ -54,7 +54,7 @@ export class Relay {
       return;
     }
     this.draining = this.drain()
-      .catch((error: Error) => this.logger.warn({ reason: error.message }, 'the outbox could not be read'))
+      .catch((error: Error) => void this.failed(error))
       .finally(() => {
         this.draining = undefined;
         if (this.again) {
@@ -84,13 +84,19 @@ export class Relay {
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
-          taken += await this.drainTenant(tenantId);
+          // One tenant's trouble is not another's, and no lane may go on behind a drain that was given up.
+          taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
         }
       };
       await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));
       // Rows that another relay holds are its business; asking for them again at once would be a busy wait.
       if (taken === 0) return;
     }
+  }
+
+  private failed(error: Error): number {
+    this.logger.warn({ reason: error.message }, 'the outbox could not be read');
+    return 0;
   }
 
   /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
