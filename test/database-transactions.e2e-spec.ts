@@ -99,18 +99,27 @@ describe('transactions', () => {
       expect([await kept(a), await kept(b)]).toEqual([false, false]);
     });
 
-    it('refuses a value that cannot be bound, and keeps nothing', async () => {
-      const circular: Record<string, unknown> = {};
-      circular.self = circular;
-      const [a, b] = [newKey(), newKey()];
-      const flight = database.transaction(scope(), async (tx) => {
-        tx.defer(insertKey(a));
-        tx.defer({ ...insertKey(b), values: [tenant.tenantId, circular as never] });
-      });
-      await expect(flight).rejects.toThrow('cannot be bound');
-      expect(await kept(a)).toBe(false);
+    it.each([
+      ['an object', { an: 'object' }],
+      ['a list of objects', [{ an: 'object' }]],
+      ['a Date that is none', new Date(NaN)],
+    ])('refuses %s, which cannot be bound, keeps nothing, and hands nothing to the next', async (_, value) => {
+      const [a, b, c] = [newKey(), newKey(), newKey()];
+      const [bad, good, read] = await Promise.allSettled([
+        database.transaction(scope(), async (tx) => {
+          tx.defer(insertKey(a));
+          tx.defer({ ...insertKey(b), values: [tenant.tenantId, value as never] });
+        }),
+        database.transaction(scope(), async (tx) => tx.defer(insertKey(c))),
+        database.read(scope(), one),
+        database.read(scope(), { ...one, name: 'test_bad_read', text: 'select $1::text', values: [value as never] }),
+      ]);
+      expect([bad.status, good.status]).toEqual(['rejected', 'fulfilled']);
+      expect(read).toEqual({ status: 'fulfilled', value: [{ one: 1 }] });
+      expect([await kept(a), await kept(b), await kept(c)]).toEqual([false, false, true]);
+      expect(await database.read(scope(), one)).toEqual([{ one: 1 }]);
       await database.transaction(scope(), async (tx) => tx.defer(insertKey(b)));
-      expect(await kept(b)).toBe(true);
+      expect([await kept(a), await kept(b)]).toEqual([false, true]);
     });
 
     it('cannot write where it only reads', async () => {

@@ -26,7 +26,7 @@ export type ByName = 'yes' | 'make' | 'no';
  */
 export class Flight extends PgQuery {
   private settled: boolean;
-  private readonly statements: readonly Statement[];
+  private readonly statements: readonly WireStatement[];
 
   constructor(
     prologue: Prologue,
@@ -38,7 +38,8 @@ export class Flight extends PgQuery {
       onEnd(error, error ? [] : [results].flat().map((result) => result.rows)),
     );
     this.settled = prologue.settings.length === 0;
-    this.statements = this.settled ? statements : [settingsStatement(prologue), ...statements];
+    // Values are written out before a byte is sent: a flight that stopped half-way would be the next one's beginning.
+    this.statements = (this.settled ? statements : [settingsStatement(prologue), ...statements]).map(toWireStatement);
   }
 
   /** Called by pg when the connection takes it. */
@@ -68,13 +69,13 @@ export class Flight extends PgQuery {
     else this.settled = true;
   }
 
-  private write(wire: Wire, { name, text, values }: Statement, describe: boolean): void {
+  private write(wire: Wire, { name, text, values }: WireStatement, describe: boolean): void {
     const way = this.byName(name);
     const statement = way === 'no' ? '' : name;
     // Closing what is not there is no error; what a failed flight left half-made is made anew.
     if (way === 'make') wire.close({ type: 'S', name });
     if (way !== 'yes') wire.parse({ name: statement, text });
-    wire.bind({ statement, values: values.map(toWire) });
+    wire.bind({ statement, values });
     if (describe) wire.describe({ type: 'P' });
     wire.execute({});
   }
@@ -89,7 +90,18 @@ interface Wire {
   execute(message: object): void;
 }
 
-/** A value in PostgreSQL's text format. */
+/** A statement whose values are in PostgreSQL's text format. */
+interface WireStatement {
+  name: string;
+  text: string;
+  values: (string | Buffer | null)[];
+}
+
+function toWireStatement({ name, text, values }: Statement): WireStatement {
+  return { name, text, values: values.map(toWire) };
+}
+
+/** @throws for a Date that is none */
 function toWire(value: SqlValue): string | Buffer | null {
   if (typeof value === 'string' || value === null) return value;
   if (typeof value !== 'object') return String(value);
