@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { parseCidrs } from '../src/webhooks/destination';
+import { parseCidr } from '../src/platform/cidrs';
 import { DEFAULT_RETRY_SCHEDULE } from '../src/webhooks/retry-schedule';
 import { createSender, type Sender, type SendRequest } from '../src/webhooks/sender';
 import { newSecret, newSigningKeyPair, sign } from '../src/webhooks/signature';
@@ -112,7 +112,7 @@ for (const language of LANGUAGES) {
       cpSync(join(EXAMPLES, language.folder), folder, { recursive: true });
       program = language.command(folder);
       sender = createSender({
-        policy: { allowHttp: true, allowCidrs: parseCidrs('127.0.0.0/8') },
+        policy: { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) },
         timeout: 5_000,
       });
     });

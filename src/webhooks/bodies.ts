@@ -3,12 +3,13 @@
  * place of the global pipe, so that all faults are told at once; the parameter's type is therefore imported as a type.
  */
 import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
+import { parseCidr } from '../platform/cidrs';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { type FieldFault, MalformedRequest } from '../platform/errors';
 import { readDto } from '../platform/http/validation.pipe';
 import { EventTypes } from '../platform/outbox/event-types';
-import { checkUrl, type DestinationPolicy, parseCidrs } from './destination';
+import { checkUrl, type DestinationPolicy } from './destination';
 import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
 import { unknownTypesFaults } from './event-type-names';
 import { EmitEventDto } from './events.dto';
@@ -24,7 +25,7 @@ export class EndpointRules {
   ) {
     this.policy = {
       allowHttp: config.WEBHOOK_ALLOW_HTTP,
-      allowCidrs: parseCidrs(config.WEBHOOK_ALLOW_CIDRS.join(',')),
+      allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr),
     };
   }
 

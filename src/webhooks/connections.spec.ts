@@ -4,11 +4,11 @@ import { stubCertificate, stubHttp, stubRaw } from '../../test/harness/stub-rece
 import type { Answer, StubReceiver } from '../../test/harness/stub-receivers';
 import { socketOpener } from './connections';
 import type { SocketTarget } from './connections';
-import { parseCidrs } from './destination';
+import { parseCidr } from '../platform/cidrs';
 import { createSender } from './sender';
 import type { Sender, SenderOptions, SendOutcome } from './sender';
 
-const loopback = { allowHttp: true, allowCidrs: parseCidrs('127.0.0.0/8') };
+const loopback = { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
 const closed = { allowHttp: true, allowCidrs: [] };
 const body = Buffer.from('{}');
 

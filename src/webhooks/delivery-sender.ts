@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { parseCidr } from '../platform/cidrs';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { TenantDatabase } from '../platform/database/tenant-database';
@@ -7,7 +8,6 @@ import { LOGGER } from '../platform/observability/logger.module';
 import type { DeliveryJob } from '../platform/queue/queue';
 import { SECRET_BOX, type SecretBox } from '../platform/secret-box.module';
 import { Batcher } from './batcher';
-import { parseCidrs } from './destination';
 import { secretContext } from './endpoint-secrets';
 import type { SendOutcome } from './exchange';
 import { Outcomes } from './outcomes';
@@ -37,7 +37,7 @@ export class DeliverySender {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.sender = createSender({
-      policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: parseCidrs(config.WEBHOOK_ALLOW_CIDRS.join(',')) },
+      policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
       timeout: config.WEBHOOK_TIMEOUT,
     });
     this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), ROWS_AT_ONCE);

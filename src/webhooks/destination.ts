@@ -19,9 +19,7 @@
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-export type Cidr = readonly [Address, number];
+import { type Address, type Cidr, contains, parseAddress } from '../platform/cidrs';
 
 export interface DestinationPolicy {
   /** `WEBHOOK_ALLOW_HTTP`: http beside https, for any destination that is allowed. */
@@ -113,14 +111,6 @@ export function isOpened(ip: string, policy: DestinationPolicy): boolean {
   return address !== undefined && policy.allowCidrs.some((cidr) => contains(cidr, address));
 }
 
-function parseAddress(ip: string): Address | undefined {
-  return isIP(ip) === 0 || ip.includes('%') ? undefined : ipaddr.parse(ip);
-}
-
-function contains([network, bits]: Cidr, address: Address): boolean {
-  return network.kind() === address.kind() && address.match(network, bits);
-}
-
 function isPublic(address: Address): boolean {
   if (address.range() !== 'unicast') return false;
   if (address instanceof ipaddr.IPv4) return address.toString() !== AZURE_WIRE_SERVER;
@@ -130,32 +120,4 @@ function isPublic(address: Address): boolean {
 /** RFC 5214: the interface id is 0:5efe or 200:5efe and then an IPv4 address. */
 function isIsatap({ parts }: ipaddr.IPv6): boolean {
   return parts[5] === 0x5efe && (parts[4] === 0 || parts[4] === 0x200);
-}
-
-/** Reads `WEBHOOK_ALLOW_CIDRS`. Empty text opens nothing. Throws a RangeError that names the entry. */
-export function parseCidrs(text: string): Cidr[] {
-  if (text.trim() === '') return [];
-  return text.split(',').map((entry, index) => {
-    const cidr = entry.trim();
-    const fail = (why: string) => new RangeError(`range ${index + 1}, ${JSON.stringify(cidr)}: ${why}`);
-    const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(cidr);
-    if (!match) throw fail('expected an address, a slash and a prefix length, such as 10.0.0.0/8 or fd00::/8');
-    const [, ip, bitsText] = match;
-    const address = parseAddress(ip!);
-    if (!address) throw fail('not an IPv4 or IPv6 address in its plain form');
-    const bits = Number(bitsText);
-    const width = address.kind() === 'ipv4' ? 32 : 128;
-    if (bits > width) throw fail(`the prefix length is at most ${width}`);
-    // 10.1.0.0/8 opens all of 10.0.0.0/8, which is more than its writer meant.
-    if (hasHostBits(address, bits))
-      throw fail(`bits are set beyond the first ${bits}: write the first address of the range`);
-    return [address, bits];
-  });
-}
-
-function hasHostBits(address: Address, bits: number): boolean {
-  return address.toByteArray().some((byte, index) => {
-    const kept = Math.min(Math.max(bits - index * 8, 0), 8);
-    return (byte & (0xff >> kept)) !== 0;
-  });
 }

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { drip, flood, stubHttp, stubRaw } from '../../test/harness/stub-receivers';
 import type { Answer, StubReceiver } from '../../test/harness/stub-receivers';
-import { parseCidrs } from './destination';
+import { parseCidr } from '../platform/cidrs';
 import { createSender, succeeded, USER_AGENT } from './sender';
 import type { Sender, SendOutcome, SendRequest } from './sender';
 import { newSecret, sign } from './signature';
 
-const policy = { allowHttp: false, allowCidrs: parseCidrs('127.0.0.0/8') };
+const policy = { allowHttp: false, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
 const resolve = (): Promise<string[]> => Promise.reject(new Error('no name is looked up in this file'));
 const secret = newSecret();
 const id = '01980000-0000-7000-8000-000000000001';

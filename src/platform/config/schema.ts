@@ -1,4 +1,5 @@
-import { isIP } from 'node:net';
+import { parseCidr } from '../cidrs';
+import { createSecretBox } from '../secret-box';
 import { choice, duration, durations, flag, integer, list, text, url } from './variables';
 
 function origin(value: string): void {
@@ -14,21 +15,20 @@ function proxies(value: string): void {
 }
 
 function cidr(value: string): void {
-  const [address = '', prefix = ''] = value.split('/');
-  const bits = { 4: 32, 6: 128 }[isIP(address) as 4 | 6];
-  if (!bits || !/^\d{1,3}$/.test(prefix) || Number(prefix) > bits) {
-    throw new Error(`must list ranges such as 10.0.0.0/8, and '${value}' is none`);
-  }
+  rephrase('must list ranges such as 10.0.0.0/8', () => parseCidr(value));
 }
 
 function encryptionKeys(value: string): void {
-  const fine = value
-    .split(',')
-    .every(
-      (entry) =>
-        /^[A-Za-z0-9_-]{1,32}:/.test(entry.trim()) && Buffer.from(entry.split(':')[1] ?? '', 'base64').length === 32,
-    );
-  if (!fine) throw new Error('must list keys as id:base64 of 32 bytes, comma-separated');
+  rephrase('must list keys as id:base64 of 32 bytes, comma-separated', () => createSecretBox(value));
+}
+
+/** Says what a variable must be, and what its reader found. */
+function rephrase(rule: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    throw new Error(`${rule}; ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Every environment variable of the service: the one place where they are named, typed, defaulted and documented. */
@@ -141,7 +141,7 @@ export const schema = {
   ENCRYPTION_KEYS: text({
     secret: true,
     check: encryptionKeys,
-    doc: 'Seals secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first seals, all open. Left out, a key is derived from `JWT_SECRET`: set it before you rotate that.',
+    doc: 'Seals secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first seals, all open. Left out, a key is derived from `JWT_SECRET`, which then must not change; that key goes on opening once others are set.',
   }),
   WEBHOOK_RETRY_SCHEDULE: durations({
     min: '1ms',
