@@ -342,6 +342,24 @@ describe('transactions', () => {
     });
   });
 
+  it('goes on when a migration changes the type of a column under a prepared statement', async () => {
+    const statement: Statement = {
+      name: 'test_status_of_key',
+      text: 'select status from idempotency_keys where tenant_id = $1',
+      values: [tenant.tenantId],
+    };
+    const read = () => database.read(scope(), statement);
+    const ask = () => database.transaction(scope(), (tx) => tx.query(statement));
+    await Promise.all([read(), ask(), ask()]);
+    for (const type of ['integer', 'smallint']) {
+      await service.database.sql(`alter table idempotency_keys alter column status type ${type}`);
+      await read();
+      // One that has a connection of its own is not run again for its caller, but the connection is not used again.
+      for (let connections = 0; connections < 2; connections++) await Promise.allSettled([ask(), ask()]);
+      await Promise.all([ask(), ask()]);
+    }
+  });
+
   it('answers 503 for a row that stays locked', async () => {
     const key = newKey();
     await database.transaction(scope(), async (tx) => tx.defer(insertKey(key)));

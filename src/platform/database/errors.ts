@@ -34,6 +34,15 @@ export function translateDatabaseError(error: unknown): unknown {
 }
 
 /**
+ * Whether a prepared statement no longer fits what is there: a migration has changed the type of a column it gives, or
+ * the statement is gone. Nothing was done, and the same text works once it is prepared anew.
+ */
+export function isStaleStatement(error: unknown): boolean {
+  const inner = driverError(error);
+  return inner?.code === '26000' || (inner?.code === '0A000' && inner.message.includes('cached plan'));
+}
+
+/**
  * Whether the error is a violation of this unique constraint. Citus names constraints on shards with a suffix
  * (`orders_pkey_102069`) and reports them in the message alone, so both places are looked at.
  */

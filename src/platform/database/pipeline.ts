@@ -1,6 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import { Unavailable } from '../errors';
-import { translateDatabaseError } from './errors';
+import { isStaleStatement, translateDatabaseError } from './errors';
 import { type ByName, Flight } from './flight';
 import type { Prologue } from './prologue';
 import { assertSound, type Row, type Statement } from './statement';
@@ -40,6 +40,15 @@ export class Pipeline {
    * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
    */
   async flight(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+    try {
+      return await this.attempt(prologue, statements);
+    } catch (error) {
+      if (!isStaleStatement(error)) throw error;
+      return this.attempt(prologue, statements);
+    }
+  }
+
+  private async attempt(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     let lane = this.leastBusy();
     if (!lane) {
       await Promise.race(this.lanes.map((candidate) => candidate.connected()));
@@ -102,6 +111,7 @@ class Lane {
         }
         if (error) {
           if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
+          if (isStaleStatement(error)) prepared.clear();
           reject(translateDatabaseError(error));
         } else {
           resolve(results);

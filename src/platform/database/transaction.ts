@@ -1,7 +1,7 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
-import { translateDatabaseError } from './errors';
+import { isStaleStatement, translateDatabaseError } from './errors';
 import type { Core } from './core';
 import { beginText, type Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
@@ -19,6 +19,8 @@ export class Transaction {
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
   private beginFailure?: unknown;
+  /** The connection has prepared what no longer fits: it is not used again. */
+  private stale = false;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly committed: (() => void)[] = [];
@@ -39,6 +41,7 @@ export class Transaction {
       const result = await client.query<R>(this.core.toQuery(statement));
       return result.rows;
     } catch (error) {
+      this.stale ||= isStaleStatement(error);
       throw this.causeOf(error);
     }
   }
@@ -91,7 +94,7 @@ export class Transaction {
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without an answer to COMMIT the connection's state is unknown: it is not used again.
-    this.release?.(command === undefined ? true : undefined);
+    this.release?.(command === undefined || isStaleStatement(failed?.reason) ? true : undefined);
     if (error) throw this.causeOf(error);
   }
 
@@ -103,7 +106,7 @@ export class Transaction {
       // Where BEGIN itself was refused, the connection is asked to roll back all the same, or given up.
       const client = await this.opening;
       await client.query('ROLLBACK');
-      this.release?.();
+      this.release?.(this.stale ? true : undefined);
     } catch {
       this.release?.(true);
     }
