@@ -177,7 +177,7 @@ describe('bad input', () => {
         'items.1.product_name: required',
         'items.1.quantity: max',
         'items.1.unit_price: money_range',
-        'items.2: nested_validation',
+        'items.2: is_object',
         'metadata.: key_length',
         'metadata.k: is_string',
         'notes: max_length',

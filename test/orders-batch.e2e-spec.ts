@@ -98,7 +98,7 @@ describe('making many orders, all or none', () => {
         'orders.3.items.0.unit_price: money_digits',
         'orders.4.extra: unknown_field',
         'orders.4.metadata.k: is_string',
-        'orders.5: nested_validation',
+        'orders.5: is_object',
       ]);
       expect(await rows()).toEqual(before);
     });

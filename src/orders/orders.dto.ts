@@ -144,7 +144,7 @@ export class CreateOrderDto implements CrossChecked {
     if (!Array.isArray(this.items) || this.items.length > MAX_ITEMS) return [];
     const digits = typeof this.currency === 'string' ? minorUnits(this.currency) : undefined;
     return this.items.flatMap((item, index) => {
-      const price = (item as CreateOrderItemDto | null)?.unit_price;
+      const price = (item as CreateOrderItemDto | undefined)?.unit_price;
       if (price === undefined) return [];
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
@@ -156,21 +156,11 @@ export class CreateOrderDto implements CrossChecked {
 
 @ApiSchema({ description: 'New orders, made together.' })
 @ApiExtraModels(CreateOrderDto)
-export class CreateOrdersDto implements CrossChecked {
+export class CreateOrdersDto {
   @ListField({ description: 'All of them are made, or none.', type: CreateOrderDto, min: 1, max: MAX_BATCH })
   orders: CreateOrderDto[];
-
-  crossCheck(): FieldFault[] {
-    if (!Array.isArray(this.orders) || this.orders.length > MAX_BATCH) return [];
-    return this.orders.flatMap((order, index) =>
-      order instanceof CreateOrderDto
-        ? order.crossCheck().map((fault) => ({ ...fault, field: `orders.${index}.${fault.field}` }))
-        : [],
-    );
-  }
 }
 
-@ApiSchema({ description: 'What to change; what is left out stays.' })
 export class UpdateOrderDto implements CrossChecked {
   @TextField({
     description: 'New notes; null removes them.',

@@ -4,7 +4,7 @@
  */
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { Transform, Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
@@ -18,7 +18,6 @@ import {
   Min,
   ValidateBy,
   ValidateIf,
-  ValidateNested,
 } from 'class-validator';
 import type { FieldFault } from '../errors';
 import { textFault } from './json-body';
@@ -275,10 +274,10 @@ export function ValueField(
   return applyDecorators(AsParsed(), field(options, options.api, check ? [rule(code, check)] : []));
 }
 
-/** A list of objects, each of the DTO's class. */
+/** A list of objects, each of which the validation pipe reads as one of the DTO's class. */
 export function ListField(options: FieldOptions & { type: Constructor; min: number; max: number }): PropertyDecorator {
   return applyDecorators(
-    Type(() => options.type),
+    AsParsed(),
     field(
       options,
       {
@@ -291,7 +290,6 @@ export function ListField(options: FieldOptions & { type: Constructor; min: numb
         IsArray({ message: 'must be a list' }),
         ArrayMinSize(options.min, { message: `must have at least ${plural(options.min, 'entry', 'entries')}` }),
         ArrayMaxSize(options.max, { message: `must have at most ${plural(options.max, 'entry', 'entries')}` }),
-        ValidateNested({ each: true, message: 'must be an object' }),
       ],
       { type: options.type, max: options.max },
     ),

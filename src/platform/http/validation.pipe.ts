@@ -6,7 +6,7 @@ import {
   type PipeTransform,
 } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { type ValidationError, validateSync } from 'class-validator';
+import { validateSync } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../errors';
 import { type CrossChecked, knownFields, Parsed } from './fields';
@@ -16,11 +16,12 @@ type Constructor = new () => object;
 
 /** Faults of one request that are listed; the rest of a body that is wrong throughout says nothing new. */
 const MAX_FAULTS = 100;
+const VALIDATION = { stopAtFirstError: true, validationError: { target: false, value: false } };
 
 /**
  * Checks bodies and queries against their DTO and reports every fault at once (422): unknown fields, fields that break
  * a rule, and rules over several fields. Input that is bounded here costs bounded time: a list longer than its field
- * takes is not looked into.
+ * takes is not looked into, nor is anything once there are as many faults as are told.
  */
 @Injectable()
 export class RequestValidationPipe implements PipeTransform {
@@ -59,40 +60,48 @@ export const NoBody = createParamDecorator((_: unknown, context: ExecutionContex
  * @throws ValidationFailed
  */
 export function readDto<T extends object>(dto: new () => T, value: unknown, more?: (instance: T) => FieldFault[]): T {
-  if (!isJsonObject(value)) {
-    throw new ValidationFailed([{ field: '', message: 'must be an object', code: 'is_object' }]);
-  }
   const faults: FieldFault[] = [];
-  const known = strip(value, dto, '', faults);
-  const instance = plainToInstance(dto, known);
-  const options = { stopAtFirstError: true, validationError: { target: false, value: false } };
-  // class-validator refuses a class without rules.
-  const errors = fieldsOf(dto).size > 0 ? validateSync(instance, options) : [];
-  for (const error of errors) flatten(error, '', faults);
-  const { crossCheck } = instance as Partial<CrossChecked>;
-  if (crossCheck) faults.push(...crossCheck.call(instance));
-  if (more) faults.push(...more(instance));
+  const instance = read(dto, value, '', faults) as T;
+  if (more && instance) faults.push(...more(instance));
   if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
   return instance;
 }
 
-/** The value with its known fields only; what is unknown becomes a fault. */
-function strip(value: Record<string, unknown>, dto: Constructor, path: string, faults: FieldFault[]): object {
-  const fields = fieldsOf(dto);
-  const result: Record<string, unknown> = {};
-  for (const name of Object.keys(value)) {
-    const field = fields.get(name);
-    const at = path + name;
-    if (!field) {
-      if (faults.length < MAX_FAULTS) {
-        faults.push({ field: shown(at), message: 'is not a field of this request', code: 'unknown_field' });
-      }
-      continue;
-    }
-    const inner = value[name];
-    result[name] = field.nested && Array.isArray(inner) ? stripList(inner, field.nested, at, faults) : opaque(inner);
+/** Reads an object and the lists of objects in it, as far as there is room for more faults. */
+function read(dto: Constructor, value: unknown, path: string, faults: FieldFault[]): object | undefined {
+  if (!isJsonObject(value)) {
+    faults.push({ field: path, message: 'must be an object', code: 'is_object' });
+    return undefined;
   }
-  return result;
+  const prefix = path === '' ? '' : `${path}.`;
+  const fields = fieldsOf(dto);
+  const known: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) {
+    if (fields.has(name)) {
+      known[name] = opaque(value[name]);
+    } else if (faults.length < MAX_FAULTS) {
+      faults.push({ field: shown(prefix + name), message: 'is not a field of this request', code: 'unknown_field' });
+    }
+  }
+  const instance = plainToInstance(dto, known) as Partial<CrossChecked> & Record<string, unknown>;
+  // class-validator refuses a class without rules.
+  for (const error of fields.size > 0 ? validateSync(instance, VALIDATION) : []) {
+    for (const [rule, message] of Object.entries(error.constraints ?? {})) {
+      faults.push({ field: prefix + error.property, message, code: codeOf(rule) });
+    }
+  }
+  for (const [name, { nested }] of fields) {
+    const list = instance[name];
+    // A list that is too long is one fault, and no reason to read what is in it.
+    if (!nested || !Array.isArray(list) || list.length > nested.max) continue;
+    instance[name] = list.map((entry, index) =>
+      faults.length < MAX_FAULTS ? read(nested.type, entry, `${prefix}${name}.${index}`, faults) : undefined,
+    );
+  }
+  if (faults.length < MAX_FAULTS) {
+    for (const fault of instance.crossCheck?.() ?? []) faults.push({ ...fault, field: prefix + fault.field });
+  }
+  return instance;
 }
 
 /** A client's name for a field, made fit to be printed. */
@@ -104,34 +113,12 @@ function opaque(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? new Parsed(value) : value;
 }
 
-function stripList(
-  list: unknown[],
-  nested: { type: Constructor; max: number },
-  path: string,
-  faults: FieldFault[],
-): unknown[] {
-  // Too long is one fault, found by the list's own rule, and no reason to read what is in it.
-  if (list.length > nested.max) return new Array<object>(nested.max + 1).fill({});
-  // What is no object becomes null: class-transformer would make one of a list.
-  return list.map((entry, index) =>
-    isJsonObject(entry) ? strip(entry, nested.type, `${path}.${index}.`, faults) : null,
-  );
-}
-
 const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();
 
 function fieldsOf(dto: Constructor): ReturnType<typeof knownFields> {
   let fields = cache.get(dto);
   if (!fields) cache.set(dto, (fields = knownFields(dto)));
   return fields;
-}
-
-function flatten(error: ValidationError, path: string, faults: FieldFault[]): void {
-  const field = path + error.property;
-  const constraints = Object.entries(error.constraints ?? {});
-  for (const [name, message] of constraints) faults.push({ field, message, code: codeOf(name) });
-  // A list that breaks its own rule (too long) is one fault, not one for each of its entries.
-  if (constraints.length === 0) for (const child of error.children ?? []) flatten(child, `${field}.`, faults);
 }
 
 function codeOf(constraint: string): string {
