@@ -10,12 +10,17 @@ import {
   QUEUE_PATIENCE_MS,
 } from '../platform/queue/queue';
 
+/** Adding in bulk costs PostgreSQL temporary tables: for fewer jobs than this, one by one costs less. */
+const BULK_FROM = 16;
+
 /** The queue of deliveries, with a bound on how long it is waited for. */
 @Injectable()
 export class DeliveryQueue implements OnApplicationShutdown {
   private readonly queue: Queue<DeliveryJob>;
+  private readonly bulkFrom: number;
 
   constructor(@Inject(CONFIG) config: Config) {
+    this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
     this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config));
     this.queue.on('error', () => undefined); // adds fail by themselves, and are reported there
   }
@@ -26,8 +31,11 @@ export class DeliveryQueue implements OnApplicationShutdown {
 
   /** Adds jobs; one that is there already stays as it is. @throws when the queue does not take them in time */
   async add(jobs: readonly DeliveryJob[]): Promise<void> {
+    const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
     await withPatience(
-      this.queue.addBulk(jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }))),
+      entries.length < this.bulkFrom
+        ? Promise.all(entries.map(({ name, data, opts }) => this.queue.add(name, data, opts)))
+        : this.queue.addBulk(entries),
     );
   }
 

@@ -16,6 +16,7 @@ import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from './signature';
 
 const ROWS_AT_ONCE = 100;
+const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5_000;
 
@@ -28,6 +29,8 @@ const CLOCK_TOLERANCE_MS = 5_000;
 export class DeliverySender {
   private readonly sender: Sender;
   private readonly loads: Batcher<string, SendingRow | undefined>;
+  /** The secrets of the endpoints that were sent to last, by context and sealed text. */
+  private readonly opened = new Map<string, string>();
 
   constructor(
     @Inject(CONFIG) config: Config,
@@ -46,7 +49,7 @@ export class DeliverySender {
   async deliver(job: DeliveryJob): Promise<void> {
     const row = await this.loads.submit(job.tenantId, job.deliveryId);
     if (!row || !isDue(row, job.attempt)) {
-      if (row) await this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+      if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
       return;
     }
     const sent = await this.send(job.tenantId, row);
@@ -81,11 +84,22 @@ export class DeliverySender {
   /** The secrets to sign with, the current one first; the one before only while both count. */
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
-    const secrets = [this.box.open(row.secret, context)];
+    const secrets = [this.open(row.secret, context)];
     if (row.previous_secret && row.previous_secret_expires_at && row.previous_secret_expires_at > new Date()) {
-      secrets.push(this.box.open(row.previous_secret, context));
+      secrets.push(this.open(row.previous_secret, context));
     }
     return secrets;
+  }
+
+  private open(sealed: string, context: string): string {
+    const key = `${context} ${sealed}`;
+    let secret = this.opened.get(key);
+    if (secret === undefined) {
+      secret = this.box.open(sealed, context);
+      if (this.opened.size >= OPENED_SECRETS) this.opened.clear();
+      this.opened.set(key, secret);
+    }
+    return secret;
   }
 
   private async load(tenantId: string, ids: string[]): Promise<(SendingRow | undefined)[]> {

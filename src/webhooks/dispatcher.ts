@@ -16,6 +16,7 @@ import {
   type SubscriberRow,
 } from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
+import { Turns } from './turns';
 import type { DispatchRequest } from './wake';
 
 /** Deliveries of one tenant that are under way at once. */
@@ -55,15 +56,13 @@ export interface AttemptEnd {
   durationMs?: number;
   /** When the delivery is due again, milliseconds of Unix time. */
   nextAttemptAt?: number;
-  /** The endpoint is not to be sent anything more. */
-  disabled?: boolean;
 }
 
 interface Tenant {
   underWay: number;
   /** Of these, to endpoints that are not seen to answer. */
   unproven: number;
-  endpoints: Map<string, EndpointQueue>;
+  endpoints: Turns<EndpointQueue>;
 }
 
 /**
@@ -74,7 +73,7 @@ interface Tenant {
  */
 @Injectable()
 export class Dispatcher {
-  private readonly tenants = new Map<string, Tenant>();
+  private readonly tenants = new Turns<Tenant>();
   private readonly capacity: number;
   private running = false;
   private underWay = 0;
@@ -84,9 +83,11 @@ export class Dispatcher {
   private roundTrip = 0;
   private countedAt = 0;
   private fills = 0;
-  private adds = 0;
+  /** One add at a time: what ends meanwhile makes the next one larger. */
+  private adding = false;
   private pausedUntil = 0;
   private pumping = false;
+  private sweeping = false;
   private timers: NodeJS.Timeout[] = [];
 
   constructor(
@@ -108,6 +109,11 @@ export class Dispatcher {
       setInterval(() => void this.audit(), AUDIT_MS),
     ];
     void this.sweep();
+  }
+
+  /** Whether this process is the one that decides. */
+  get isRunning(): boolean {
+    return this.running;
   }
 
   /** Stops and forgets everything. */
@@ -141,7 +147,7 @@ export class Dispatcher {
       lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
     }
     // In an ordered endpoint the end of one delivery may be another's turn.
-    if (endpoint.ordered || end.disabled || end.ok === undefined) this.lookAgain(endpoint);
+    if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
     this.schedulePump();
   }
 
@@ -194,21 +200,17 @@ export class Dispatcher {
     this.takeStock(now);
     const jobs: DeliveryJob[] = [];
     let progress = true;
-    while (progress && this.adds < 4 && jobs.length < JOBS_AT_ONCE) {
+    while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
-      for (const [tenantId, tenant] of this.tenants) {
-        for (const endpoint of tenant.endpoints.values()) {
+      for (const [tenantId, tenant] of this.tenants.round()) {
+        for (const [endpointId, endpoint] of tenant.endpoints.round()) {
           this.fillIfNeeded(endpoint, now);
-          const job = this.admit(tenantId, tenant, endpoint, now);
+          const job = jobs.length < JOBS_AT_ONCE ? this.admit(tenantId, tenant, endpoint, now) : undefined;
           if (!job) continue;
           jobs.push(job);
+          tenant.endpoints.served(endpointId);
+          this.tenants.served(tenantId);
           progress = true;
-        }
-        if (jobs.length >= JOBS_AT_ONCE) {
-          // The next round begins behind this tenant.
-          this.tenants.delete(tenantId);
-          this.tenants.set(tenantId, tenant);
-          break;
         }
       }
     }
@@ -260,7 +262,7 @@ export class Dispatcher {
   }
 
   private async add(jobs: DeliveryJob[]): Promise<void> {
-    this.adds++;
+    this.adding = true;
     try {
       await this.queue.add(jobs);
     } catch (error) {
@@ -268,7 +270,7 @@ export class Dispatcher {
       this.pausedUntil = Date.now() + 500;
       for (const job of jobs) this.forget(job.tenantId, job.deliveryId);
     } finally {
-      this.adds--;
+      this.adding = false;
     }
     this.schedulePump();
   }
@@ -282,7 +284,7 @@ export class Dispatcher {
   private async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
     const lane = endpoint.lanes[name];
     const scope = { tenantId: endpoint.tenantId };
-    lane.filling = true;
+    lane.beginFilling();
     this.fills++;
     try {
       const limit = endpoint.readLimit;
@@ -322,6 +324,8 @@ export class Dispatcher {
 
   /** Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked. */
   private async sweep(): Promise<void> {
+    if (this.sweeping) return;
+    this.sweeping = true;
     try {
       const waiting = await this.discovery.waitingEndpoints(MAX_ENDPOINTS);
       if (!this.running) return;
@@ -335,6 +339,8 @@ export class Dispatcher {
       this.pump();
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
+    } finally {
+      this.sweeping = false;
     }
   }
 
@@ -380,7 +386,7 @@ export class Dispatcher {
 
   private endpoint(tenantId: string, endpointId: string): EndpointQueue {
     let tenant = this.tenants.get(tenantId);
-    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, unproven: 0, endpoints: new Map() }));
+    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, unproven: 0, endpoints: new Turns() }));
     let endpoint = tenant.endpoints.get(endpointId);
     if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
     return endpoint;
@@ -388,8 +394,8 @@ export class Dispatcher {
 
   private dropIdle(): void {
     const now = Date.now();
-    for (const [tenantId, tenant] of this.tenants) {
-      for (const [endpointId, endpoint] of tenant.endpoints) {
+    for (const [tenantId, tenant] of this.tenants.round()) {
+      for (const [endpointId, endpoint] of tenant.endpoints.round()) {
         if (endpoint.isIdle(now)) tenant.endpoints.delete(endpointId);
       }
       if (tenant.endpoints.size === 0) this.tenants.delete(tenantId);

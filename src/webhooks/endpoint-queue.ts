@@ -14,6 +14,9 @@ const SLOW_MS = 2_000;
 /** How far a rate limit may make up for a dispatcher that came late. */
 const CATCH_UP_MS = 25;
 
+const LANES_PENDING_FIRST: readonly LaneName[] = ['pending', 'retrying'];
+const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
+
 type SlotName = LaneName | 'requested';
 
 /** How an endpoint has answered: well and not long ago, not at all yet (or badly), or not within the time it should. */
@@ -42,6 +45,13 @@ export class Lane {
   nextDueAt = Infinity;
   filling = false;
 
+  /** What is offered while rows are read may not be among them: it says again that there is more. */
+  beginFilling(): void {
+    this.filling = true;
+    this.more = false;
+    this.nextDueAt = Infinity;
+  }
+
   needsFilling(now: number): boolean {
     return !this.filling && this.ready.length === 0 && (this.more || this.nextDueAt <= now);
   }
@@ -68,6 +78,7 @@ export class EndpointQueue {
   private provenUntil = 0;
   private wasSlow = false;
   private nextSendAt = 0;
+  private lastLane: LaneName = 'retrying';
 
   constructor(
     readonly tenantId: string,
@@ -95,7 +106,7 @@ export class EndpointQueue {
   offer(deliveryId: string): void {
     const lane = this.lanes.pending;
     if (this.ordered || lane.more || lane.filling || lane.ready.length >= READY_LIMIT) lane.more = true;
-    else if (!this.underWay.has(deliveryId)) lane.ready.push({ deliveryId, attempt: 1 });
+    else if (!this.knows(deliveryId)) lane.ready.push({ deliveryId, attempt: 1 });
   }
 
   /** Puts a delivery that a person asked for before all others, unless it is under way. */
@@ -104,7 +115,18 @@ export class EndpointQueue {
     for (const lane of Object.values(this.lanes)) {
       lane.ready = lane.ready.filter((waiting) => waiting.deliveryId !== ready.deliveryId);
     }
-    if (!this.requested.some((waiting) => waiting.deliveryId === ready.deliveryId)) this.requested.push(ready);
+    if (!this.knows(ready.deliveryId)) this.requested.push(ready);
+  }
+
+  /** One delivery is held once, or its place would be given back once and taken twice. */
+  private knows(deliveryId: string): boolean {
+    const isIt = (waiting: Ready): boolean => waiting.deliveryId === deliveryId;
+    return (
+      this.underWay.has(deliveryId) ||
+      this.requested.some(isIt) ||
+      this.lanes.pending.ready.some(isIt) ||
+      this.lanes.retrying.ready.some(isIt)
+    );
   }
 
   /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
@@ -113,11 +135,13 @@ export class EndpointQueue {
     if (asked) return this.begin(asked, 'requested', now);
     if (!this.enabled || now < this.nextSendAt) return undefined;
     if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
-    const name = (['pending', 'retrying'] as const).find(
+    // In turn, so that under a rate limit neither lane waits for the other's backlog.
+    const name = (this.lastLane === 'pending' ? LANES_RETRYING_FIRST : LANES_PENDING_FIRST).find(
       (candidate) => this.lanes[candidate].ready.length > 0 && this.used[candidate] < SLOTS[candidate],
     );
     if (!name || !this.breaker.admit(now)) return undefined;
     if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
+    this.lastLane = name;
     return this.begin(this.lanes[name].ready.shift() as Ready, name, now);
   }
 
@@ -142,22 +166,20 @@ export class EndpointQueue {
     return entry.since;
   }
 
-  /** How many rows to ask for: enough to see past what is under way. */
+  /** How many rows to ask for: enough to see past what is known already. */
   get readLimit(): number {
-    return READY_LIMIT + this.underWay.size;
+    return READY_LIMIT + this.underWay.size + this.requested.length;
   }
 
   /** Takes what was read of a lane. */
   fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
     const lane = this.lanes[name];
-    lane.more = false;
-    lane.nextDueAt = Infinity;
     const known = new Set(lane.ready.map((ready) => ready.deliveryId));
     for (const asked of this.requested) known.add(asked.deliveryId);
     for (const row of rows) {
       if (row.id === null) return;
       if (row.next_attempt_at.getTime() > now) {
-        lane.nextDueAt = row.next_attempt_at.getTime();
+        lane.nextDueAt = Math.min(lane.nextDueAt, row.next_attempt_at.getTime());
         return;
       }
       if (known.has(row.id) || this.underWay.has(row.id)) continue;
@@ -165,7 +187,7 @@ export class EndpointQueue {
       if (row.requested_at) this.requested.push(ready);
       else if (this.enabled) lane.ready.push(ready);
     }
-    lane.more = rows.length >= limit;
+    if (rows.length >= limit) lane.more = true;
   }
 
   /** Whether nothing is lost by forgetting it: how it has answered is worth keeping for a while, too. */

@@ -4,13 +4,14 @@ import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { LOGGER } from '../platform/observability/logger.module';
+import { Wakeups } from '../platform/outbox/wakeups';
 import { Batcher } from './batcher';
+import { type AttemptEnd, Dispatcher } from './dispatcher';
 import { EndpointDisabling } from './endpoint-disabling';
 import { nextDelay } from './retry-schedule';
 import type { SendOutcome } from './exchange';
 import { succeeded } from './sender';
-import { markFailing, markWorking, notify, type Outcome, recordOutcomes, type SendingRow } from './sending.queries';
-import type { AttemptEnd } from './dispatcher';
+import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow } from './sending.queries';
 
 /** The channel on which the dispatcher hears of ended attempts. */
 export const OUTCOME_CHANNEL = 'webhook_outcomes';
@@ -28,7 +29,11 @@ interface Recorded {
   working: boolean | undefined;
 }
 
-/** Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. */
+/**
+ * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. The dispatcher is
+ * told behind the commit, not in it (PostgreSQL lets notifying transactions commit one at a time): at once where it is in
+ * this process, by NOTIFY where it is in another. A message that is lost with its process costs the audit's interval.
+ */
 @Injectable()
 export class Outcomes {
   private readonly writes: Batcher<Recorded, void>;
@@ -37,6 +42,8 @@ export class Outcomes {
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly disabling: EndpointDisabling,
+    private readonly dispatcher: Dispatcher,
+    private readonly wakeups: Wakeups,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE);
@@ -71,10 +78,8 @@ export class Outcomes {
   }
 
   /** Tells the dispatcher that a job came to nothing: its delivery was not due. */
-  async skipped(tenantId: string, endpointId: string, deliveryId: string): Promise<void> {
-    await this.database.transaction({ tenantId }, async (tx) => {
-      tx.defer(notify(OUTCOME_CHANNEL, formatEnds(tenantId, [{ endpointId, deliveryId }])));
-    });
+  skipped(tenantId: string, endpointId: string, deliveryId: string): void {
+    this.tell([{ tenantId, endpointId, deliveryId }]);
   }
 
   private nextAttempt(row: SendingRow, sent: SendOutcome): Date | null {
@@ -84,6 +89,12 @@ export class Outcomes {
       retryAfter: sent.retryAfter,
     });
     return delay === undefined ? null : new Date(Date.now() + delay);
+  }
+
+  /** Tells the dispatcher of ends of one tenant. */
+  private tell(ends: readonly AttemptEnd[]): void {
+    if (this.dispatcher.isRunning) for (const end of ends) this.dispatcher.ended(end);
+    else this.wakeups.tell(OUTCOME_CHANNEL, formatEnds(ends));
   }
 
   private async write(tenantId: string, items: Recorded[]): Promise<void[]> {
@@ -96,7 +107,7 @@ export class Outcomes {
           tx.defer(recordOutcomes(tenantId, outcomes));
           if (failing.length > 0) tx.defer(markFailing(tenantId, failing, (outcomes[0] as Outcome).startedAt));
           if (working.length > 0) tx.defer(markWorking(tenantId, working));
-          tx.defer(notify(OUTCOME_CHANNEL, formatEnds(tenantId, outcomes)));
+          tx.afterCommit(() => this.tell(outcomes.map((outcome) => toEnd(tenantId, outcome))));
         });
         return items.map(() => undefined);
       } catch (error) {
@@ -113,18 +124,20 @@ function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
   return [...new Set(items.filter((item) => item.working === working).map((item) => item.outcome.endpointId))];
 }
 
-type End = Pick<Outcome, 'endpointId' | 'deliveryId'> &
-  Partial<Pick<Outcome, 'status' | 'nextAttemptAt' | 'durationMs'>>;
+function toEnd(tenantId: string, { endpointId, deliveryId, status, nextAttemptAt, durationMs }: Outcome): AttemptEnd {
+  const ok = status === 'succeeded';
+  return { tenantId, endpointId, deliveryId, ok, durationMs, nextAttemptAt: nextAttemptAt?.getTime() };
+}
 
 /** The message: the tenant, then endpoint, delivery, 1 or 0 or null for nothing sent, when it is due again, and how long it took. */
-function formatEnds(tenantId: string, ends: readonly End[]): string {
+function formatEnds(ends: readonly AttemptEnd[]): string {
   return JSON.stringify([
-    tenantId,
+    ends[0]?.tenantId,
     ...ends.map((end) => [
       end.endpointId,
       end.deliveryId,
-      end.status === undefined ? null : end.status === 'succeeded' ? 1 : 0,
-      end.nextAttemptAt?.getTime() ?? 0,
+      end.ok === undefined ? null : Number(end.ok),
+      end.nextAttemptAt ?? 0,
       end.durationMs ?? 0,
     ]),
   ]);

@@ -123,8 +123,3 @@ export function markWorking(tenantId: string, endpointIds: readonly string[]): S
     values: [tenantId, endpointIds],
   };
 }
-
-/** Tells the dispatcher, in the transaction that records the outcomes. */
-export function notify(channel: string, message: string): Statement {
-  return { name: 'notify', text: 'select pg_notify($1, $2)', values: [channel, message] };
-}

@@ -56,6 +56,8 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
     connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
     schema: BULLMQ_SCHEMA,
     max: use === 'producer' ? 2 : 4,
+    // What a crash may take from the queue is found again in the deliveries; waiting for the disk would protect nothing.
+    options: '-c synchronous_commit=off',
     keepAlive: true,
     skipMigrations: true,
   } as never;

@@ -1,0 +1,49 @@
+/**
+ * Things that take turns, by their keys. Who was served last is asked last in the next round, so that a place that
+ * becomes free goes to the one who has waited longest, and not to the first in the list.
+ */
+export class Turns<T> {
+  private readonly items = new Map<string, T>();
+
+  get(key: string): T | undefined {
+    return this.items.get(key);
+  }
+
+  set(key: string, item: T): void {
+    this.items.set(key, item);
+  }
+
+  delete(key: string): void {
+    this.items.delete(key);
+  }
+
+  clear(): void {
+    this.items.clear();
+  }
+
+  get size(): number {
+    return this.items.size;
+  }
+
+  /** All items, the one that waits longest first. */
+  values(): IterableIterator<T> {
+    return this.items.values();
+  }
+
+  entries(): IterableIterator<[string, T]> {
+    return this.items.entries();
+  }
+
+  /** A round in a fixed order: what is served on the way is asked again only in the next one. */
+  round(): [string, T][] {
+    return [...this.items];
+  }
+
+  /** Puts what was served behind all others. */
+  served(key: string): void {
+    const item = this.items.get(key);
+    if (item === undefined) return;
+    this.items.delete(key);
+    this.items.set(key, item);
+  }
+}
