@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseCidr } from '../cidrs';
 import { createSecretBox } from '../secret-box';
 import { choice, duration, durations, flag, integer, list, text, url } from './variables';
@@ -9,8 +10,20 @@ function origin(value: string): void {
 }
 
 function proxies(value: string): void {
-  if (!/^(true|false|\d{1,2}|[0-9a-fA-F.:/, ]+)$/.test(value)) {
-    throw new Error('must be true, false, a number of hops, or a list of addresses and CIDR ranges');
+  if (/^(true|false|\d{1,2})$/.test(value)) return;
+  for (const entry of value.split(',')) {
+    if (!isRange(entry.trim()) && !isIP(entry.trim())) {
+      throw new Error('must be true, false, a number of hops, or a list of addresses and ranges such as 10.0.0.0/8');
+    }
+  }
+}
+
+function isRange(value: string): boolean {
+  try {
+    parseCidr(value);
+    return true;
+  } catch {
+    return false;
   }
 }
 
