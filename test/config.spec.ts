@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { transformFileSync } from '@swc/core';
+import { ConfigError, loadConfig, required } from '../src/platform/config/config';
+import { schema } from '../src/platform/config/schema';
+
+function faultsOf(env: Record<string, string>): string[] {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (error) {
+    return (error as ConfigError).faults;
+  }
+}
+
+describe('the configuration', () => {
+  it('has the contract’s defaults', () => {
+    expect(loadConfig({})).toMatchObject({
+      PORT: 3000,
+      HOST: '127.0.0.1',
+      DATA_DIR: './.data',
+      DB_POOL_SIZE: 20,
+      ACCESS_TOKEN_EXPIRE_MINUTES: 15,
+      REFRESH_TOKEN_EXPIRE_DAYS: 30,
+      ALLOWED_ORIGINS: ['http://localhost:3000'],
+      RATE_LIMIT_TENANT_PER_SECOND: 200,
+      RATE_LIMIT_TENANT_BURST: 1000,
+      RATE_LIMIT_ADDRESS_PER_MINUTE: 600,
+      WEBHOOK_TIMEOUT: 15_000,
+      WEBHOOK_ALLOW_CIDRS: [],
+    });
+    expect(loadConfig({}).DATABASE_URL).toBeUndefined();
+  });
+
+  it('takes an empty variable for one that is left out', () => {
+    expect(loadConfig({ PORT: '', DATABASE_URL: '' })).toEqual(loadConfig({}));
+  });
+
+  it('reports every fault at once, a line each', () => {
+    const faults = faultsOf({ PORT: '80000', JWT_SECRET: 'short', TRUST_PROXY: 'perhaps', DOCS_ENABLED: 'yes' });
+    expect(faults.map((fault) => fault.split(' ')[0])).toEqual(['PORT', 'JWT_SECRET', 'TRUST_PROXY', 'DOCS_ENABLED']);
+    expect(new ConfigError(['A is wrong', 'B is too']).message).toBe(
+      'configuration: A is wrong\nconfiguration: B is too',
+    );
+  });
+
+  it.each<[string, string]>([
+    ['PORT', '3000.5'],
+    ['PORT', '0x10'],
+    ['DATABASE_URL', 'localhost:5432'],
+    ['DATABASE_URL', 'http://localhost'],
+    ['REDIS_URL', 'postgres://localhost'],
+    ['ALLOWED_ORIGINS', '*'],
+    ['ALLOWED_ORIGINS', 'https://app.example.com/'],
+    ['SHUTDOWN_TIMEOUT', '20'],
+    ['SHUTDOWN_TIMEOUT', '0s'],
+    ['WEBHOOK_RETRY_SCHEDULE', '5s,soon'],
+    ['WEBHOOK_ALLOW_CIDRS', '10.0.0.1/33'],
+    ['WEBHOOK_ALLOW_CIDRS', 'localhost'],
+    ['TRUST_PROXY', '10.0.0.0/99'],
+    ['TRUST_PROXY', ':::'],
+    ['DB_POOL_SIZE', '3'],
+  ])('refuses %s=%s', (name, value) => {
+    expect(faultsOf({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name} must `))]);
+  });
+
+  it.each<[string, string, unknown]>([
+    ['ALLOWED_ORIGINS', 'https://a.example, http://localhost:8080', ['https://a.example', 'http://localhost:8080']],
+    ['WEBHOOK_RETRY_SCHEDULE', '200ms,5s,5m', [200, 5_000, 300_000]],
+    ['TRUST_PROXY', '2', '2'],
+    ['TRUST_PROXY', '10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
+    ['SHUTDOWN_TIMEOUT', '1m', 60_000],
+  ])('reads %s=%s', (name, text, value) => {
+    expect(loadConfig({ [name]: text })).toHaveProperty(name, value);
+  });
+
+  it('checks variables against each other', () => {
+    expect(faultsOf({ SESSION_EXPIRE_DAYS: '7', REFRESH_TOKEN_EXPIRE_DAYS: '30' })).toEqual([
+      'SESSION_EXPIRE_DAYS must not be shorter than REFRESH_TOKEN_EXPIRE_DAYS',
+    ]);
+  });
+
+  it('names what a process cannot do without', () => {
+    expect(() => required(loadConfig({}), 'JWT_SECRET')).toThrow('configuration: JWT_SECRET is required');
+  });
+
+  it('documents every variable in a sentence, and has secrets without defaults', () => {
+    for (const [name, variable] of Object.entries(schema) as [string, { doc: string; secret?: boolean }][]) {
+      expect([name, variable.doc]).toEqual([name, expect.stringMatching(/^\S.*[.)]$/)]);
+      if (variable.secret) expect(variable).toHaveProperty('fallback', undefined);
+    }
+  });
+});
+
+describe('a kept secret', () => {
+  let folder: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kept-secret-'));
+    const { code } = transformFileSync(join(__dirname, '..', 'src', 'platform', 'config', 'kept-secret.ts'));
+    writeFileSync(join(folder, 'kept-secret.cjs'), code);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const ask = async (dataDir: string): Promise<string> => {
+    const script = `console.log(require('./kept-secret.cjs').keptSecret(${JSON.stringify(dataDir)}, 'jwt-secret'))`;
+    return (await promisify(execFile)(process.execPath, ['-e', script], { cwd: folder })).stdout.trim();
+  };
+
+  it('is one, whoever makes it, for its owner alone', async () => {
+    const dataDir = join(folder, 'data');
+    const secrets = await Promise.all(Array.from({ length: 8 }, () => ask(dataDir)));
+    expect(new Set(secrets).size).toBe(1);
+    expect(secrets[0]).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(await ask(dataDir)).toBe(secrets[0]);
+    expect(readdirSync(dataDir)).toEqual(['jwt-secret']);
+    expect(statSync(join(dataDir, 'jwt-secret')).mode & 0o777).toBe(0o600);
+  });
+
+  it('is not made anew over an empty file', async () => {
+    const dataDir = mkdtempSync(join(folder, 'empty-'));
+    writeFileSync(join(dataDir, 'jwt-secret'), '');
+    await expect(ask(dataDir)).rejects.toThrow(/jwt-secret is empty; remove it/);
+  });
+});
