@@ -122,6 +122,24 @@ describe('transactions', () => {
       expect([await kept(a), await kept(b)]).toEqual([false, true]);
     });
 
+    it('forgets its tenant at its end, however it ends', async () => {
+      const orders: Statement = { name: 'test_orders_of_nobody', text: 'select * from orders', values: [] };
+      const nobody = core.prologue('app_service', [], true);
+      const noTenant = { code: expect.stringMatching(/^(42704|22P02)$/) };
+      await database.read(scope(), one);
+      await expect(core.read(nobody, orders)).rejects.toMatchObject(noTenant);
+      await expect(database.read(scope(), failing)).rejects.toMatchObject({ code: '22012' });
+      await expect(core.read(nobody, orders)).rejects.toMatchObject(noTenant);
+      // Between others on the one connection for reads, which are all on their way at once.
+      const outcomes = await Promise.allSettled([
+        database.read(scope(), one),
+        core.read(nobody, orders),
+        database.read(scope(), one),
+        core.read(nobody, orders),
+      ]);
+      expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
+    });
+
     it('cannot write where it only reads', async () => {
       const key = newKey();
       await expect(database.read(scope(), insertKey(key))).rejects.toMatchObject({ code: '25006' });
