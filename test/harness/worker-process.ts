@@ -22,7 +22,11 @@ export function buildOnce(): void {
  * Starts `main.js worker`.
  * @param crashAt a step of `crash-points.cjs` at which the process kills itself, without warning
  */
-export function startWorkerProcess(database: TestDatabase, env: Record<string, string> = {}, crashAt?: string): WorkerProcess {
+export function startWorkerProcess(
+  database: TestDatabase,
+  env: Record<string, string> = {},
+  crashAt?: string,
+): WorkerProcess {
   const preload = crashAt ? ['-r', join(__dirname, 'crash-points.cjs')] : [];
   const child: ChildProcess = spawn(process.execPath, [...preload, join(ROOT, 'dist', 'src', 'main.js'), 'worker'], {
     env: {

@@ -112,7 +112,7 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
           description: 'The file.',
           content: {
             'text/css': { schema: { type: 'string' }, example: 'body { margin: 0; }' },
-            'text/javascript': { schema: { type: 'string' }, example: "'use strict';" },
+            'application/javascript': { schema: { type: 'string' }, example: "'use strict';" },
             'image/png': {},
           },
         },

@@ -123,7 +123,7 @@ function headersOf(status: string, answer: Response, route: Route, components: C
   const fields = Object.keys((schema && resolve(schema, components).properties) ?? {});
   const names: HeaderName[] = ['X-Request-Id', ...limitHeaders(route)];
   if (status.startsWith('2')) {
-    if (fields.includes('version') || route.ifMatch || route.ifNoneMatch) names.push('ETag');
+    if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
     if (status === '201' && fields.includes('id')) names.push('Location');
     if (fields.includes('next_cursor')) names.push('Link');
     if (route.idempotent) names.push('Idempotency-Replayed');

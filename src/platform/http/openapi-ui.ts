@@ -36,7 +36,7 @@ const STYLE = 'body { margin: 0; background: #fafafa; }\n';
 
 const PACKAGE_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-16x16.png', 'favicon-32x32.png'];
 const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
-  'start.js': ['text/javascript', START],
+  'start.js': ['application/javascript', START],
   'page.css': ['text/css', STYLE],
 };
 /** Every file that the page is made of. */
