@@ -8,7 +8,7 @@ import type { ExportOrdersDto, OrderView } from './orders.dto';
 import { listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
-const ROWS_AT_ONCE = 500;
+const ROWS_AT_ONCE = 100;
 /** Exports that one process runs at once, and of one tenant, so that no tenant takes them all. */
 const MAX_EXPORTS = 16;
 const MAX_EXPORTS_OF_TENANT = 4;
@@ -67,7 +67,7 @@ export class OrdersExport {
     let afterId: string | undefined;
     do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.transaction(caller, (tx) => tx.query<JsonRow>(statement));
+      rows = await this.database.readApart<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;

@@ -71,7 +71,7 @@ export const schema = {
     min: 4,
     max: 500,
     fallback: 20,
-    doc: 'Connections one process opens at most: 2 for reads and 6 for one-flight writes are pipelined, the rest a pool.',
+    doc: 'Connections one process opens at most: 2 for reads, 1 for exports and 6 for one-flight writes are pipelined, the rest a pool.',
   }),
   DB_PREPARED_STATEMENTS: flag({
     fallback: true,

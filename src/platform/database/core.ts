@@ -10,6 +10,8 @@ import { type Row, type Statement, toQuery } from './statement';
 
 const READ_LANES = 2;
 const WRITE_LANES = 6;
+/** An allowance below this has no connection for {@link Core.readApart} alone. */
+const ROOM_FOR_APART = 8;
 
 /**
  * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
@@ -20,6 +22,7 @@ export class Core {
   readonly dataSource: DataSource;
   private readonly reads: Pipeline;
   private readonly writes: Pipeline;
+  private readonly apart?: Pipeline;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
   private loggedInAs = '';
@@ -40,10 +43,12 @@ export class Core {
     // A small allowance is shared out in the same proportions, and at least two are left for the pool.
     const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
     const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
+    const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
     this.reads = new Pipeline({ ...shared, lanes: readLanes });
     this.writes = new Pipeline({ ...shared, lanes: writeLanes });
+    if (apartLanes > 0) this.apart = new Pipeline({ ...shared, lanes: apartLanes });
     this.dataSource = new DataSource({
       type: 'postgres',
       url: connectionString,
@@ -53,7 +58,7 @@ export class Core {
       logging: false,
       poolErrorHandler: onError,
       extra: {
-        max: config.DB_POOL_SIZE - writeLanes - readLanes,
+        max: config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes,
         pipeline: true,
         keepAlive: true,
         connectionTimeoutMillis: 5_000,
@@ -82,7 +87,7 @@ export class Core {
       );
       if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
-      await Promise.all([this.reads.connect(), this.writes.connect()]);
+      await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect()]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
@@ -90,7 +95,7 @@ export class Core {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.reads.close(), this.writes.close()]);
+    await Promise.all([this.reads.close(), this.writes.close(), this.apart?.close()]);
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
@@ -120,6 +125,13 @@ export class Core {
     const [rows] = this.failsClosed
       ? await this.reads.flight(prologue, [statement])
       : await this.stepwise(prologue, [statement]);
+    return rows as R[];
+  }
+
+  /** As {@link read}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+    if (!this.apart || !this.failsClosed) return this.read(prologue, statement);
+    const [rows] = await this.apart.flight(prologue, [statement]);
     return rows as R[];
   }
 
