@@ -149,7 +149,7 @@ describe('while the database', () => {
     for (let round = 0; round < 3; round++) {
       await proxy.refuse();
       await proxy.pass();
-      await until('a list is read', async () => (await tenant.get('/orders')).status === 200, 5_000);
+      await until('a list is read', async () => (await tenant.get('/orders')).status === 200, 15_000);
     }
     await expectRecovered();
   }, 60_000);
