@@ -176,7 +176,7 @@ describe('export', () => {
     });
 
     it('reads no further than its reader does, holds no connection meanwhile, and leaves out what is made later', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'transaction');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
       const socket = await stalled();
       let seen = -1;
       const settled = await until('the export stalls', async () => {
@@ -185,8 +185,8 @@ describe('export', () => {
         await delay(150);
         return seen > 0 && seen === before && seen;
       });
-      // 40 pages in all; what was read are those that the sockets' buffers hold.
-      expect(settled).toBeLessThan(30);
+      // 200 pages in all; what was read are those that the sockets' buffers hold.
+      expect(settled).toBeLessThan(150);
       const [{ busy }] = (await service.database.sql(
         `select count(*)::int as busy from pg_stat_activity
           where datname = current_database() and usename = 'app_service' and state <> 'idle'`,
@@ -224,7 +224,7 @@ describe('export', () => {
     });
 
     it('does nothing for a HEAD', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'transaction');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
       expect((await tenant.request('HEAD', '/orders/export?format=csv')).status).toBe(200);
       await delay(50);
       expect(pages).not.toHaveBeenCalled();
