@@ -82,8 +82,8 @@ inBrowser('Swagger UI in Chromium', () => {
     await page.go(`${service.url}/docs`);
   });
   afterAll(async () => {
-    await chromium?.stop();
     await service?.stop();
+    await chromium?.stop();
   });
   afterEach(() => {
     expect(page.faults).toEqual([]);
@@ -128,7 +128,8 @@ inBrowser('Swagger UI in Chromium', () => {
   });
 
   it('shows operations of every section within its policy', async () => {
-    const first = '[...document.querySelectorAll(".opblock-tag-section")].map((tag) => tag.querySelector(".opblock"))';
+    const sections = 'document.querySelectorAll(".opblock-tag-section, .webhooks")';
+    const first = `[...${sections}].map((section) => section.querySelector(".opblock")).filter(Boolean)`;
     const ids = await page.value<string[]>(`${first}.map((operation) => CSS.escape(operation.id))`);
     expect(ids.length).toBeGreaterThan(3);
     for (const id of ids) {
@@ -160,8 +161,8 @@ inBrowser('the watch over the page', () => {
       expect(page.faults.join()).toMatch(/img-src[\s\S]*script-src/);
       expect(await page.value('window.ran ?? 0')).toBe(0);
     } finally {
-      await chromium.stop();
       await service.stop();
+      await chromium.stop();
     }
   });
 });

@@ -1,6 +1,7 @@
 /** A real headless Chromium, driven over the DevTools protocol through a pipe: enough to open a page and use it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -44,13 +45,13 @@ export class Chromium {
   private ended = false;
 
   private constructor(
-    private readonly process: ChildProcess,
+    private readonly child: ChildProcess,
     private readonly profile: string,
   ) {
-    (process.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.read(text));
+    (child.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.read(text));
     // What is still on its way through the pipes when Chromium is stopped is of no interest.
-    for (const pipe of process.stdio) pipe?.on('error', () => undefined);
-    process.once('exit', () => {
+    for (const pipe of child.stdio) pipe?.on('error', () => undefined);
+    child.once('exit', () => {
       this.ended = true;
       for (const { reject } of this.pending.values()) reject(new Error('Chromium has ended'));
     });
@@ -60,6 +61,7 @@ export class Chromium {
     const profile = mkdtempSync(join(tmpdir(), 'orders-chromium-'));
     const child = spawn(path, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true, // a group of its own, so that all of it can be ended
     });
     return new Chromium(child, profile);
   }
@@ -78,19 +80,20 @@ export class Chromium {
     return page;
   }
 
+  /** Ends it with all of its processes, and takes its profile away. */
   async stop(): Promise<void> {
-    if (!this.ended) {
-      const ended = new Promise((resolve) => this.process.once('exit', resolve));
-      this.process.kill('SIGKILL');
-      await ended;
-    }
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    const exit = new Promise<void>((resolve) => (this.ended ? resolve() : this.child.once('exit', () => resolve())));
+    this.send('Browser.close', {}).catch(() => undefined);
+    const patience = setTimeout(() => process.kill(-(this.child.pid as number), 'SIGKILL'), 5_000);
+    await exit;
+    clearTimeout(patience);
+    await rm(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   private send(method: string, params: object, sessionId?: string): Promise<object> {
     if (this.ended) return Promise.reject(new Error('Chromium has ended'));
     const id = this.nextId++;
-    (this.process.stdio[3] as Writable).write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    (this.child.stdio[3] as Writable).write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     return new Promise((resolve, reject) => this.pending.set(id, { resolve, reject }));
   }
 
