@@ -117,5 +117,6 @@ async function main() {
 
 main().catch((error) => {
   say(String(error.stack ?? error).slice(0, 3000));
+  if (error.cause) say(`because: ${error.cause.message ?? error.cause}`);
   process.exitCode = 1;
 });
