@@ -7,6 +7,7 @@
  * still there.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
 import { loadConfig } from './platform/config/config';
 import { keptSecret } from './platform/config/kept-secret';
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
   // A closed terminal or pipe is no reason to leave the database in the lurch.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stops: Stops = [];
+  let logger: Logger | undefined;
   try {
     const env = { ...process.env };
     const given = loadConfig(env);
@@ -53,7 +55,7 @@ async function main(): Promise<void> {
     if (applied.length > 0) say(`Applied ${applied.length} migrations`);
     if (stop.asked) return;
 
-    const logger = createLogger(config);
+    logger = createLogger(config);
     const app = await createApi(config, logger);
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
     const worker = await createWorker(config, logger);
@@ -68,6 +70,8 @@ async function main(): Promise<void> {
     if (!stop.asked) throw error;
   } finally {
     for (const end of stops.reverse()) await end().catch((error: unknown) => say(explain(error)));
+    // The last lines of the log are still on their way.
+    if (logger) await new Promise<void>((resolve) => logger?.flush(() => resolve()));
     if (stop.asked) say('Stopped.');
   }
 }
