@@ -178,7 +178,7 @@ export const schema = {
   WEBHOOK_CONCURRENCY: integer({
     min: 8,
     max: 10_000,
-    fallback: 1024,
+    fallback: 512,
     doc: 'Deliveries that one worker sends at once.',
   }),
   WEBHOOK_RETENTION_DAYS: integer({

@@ -68,13 +68,16 @@ export function producerOptions(config: Config): QueueOptions {
   return { connection: queueConnection(config, 'producer'), defaultJobOptions: DELIVERY_JOB_OPTIONS };
 }
 
-/** Options of a worker: a job whose worker was killed comes back within about seven seconds. */
+/**
+ * Options of a worker: a job whose worker was killed comes back within about twenty seconds. The lock is long enough for a
+ * busy worker to renew hundreds of them in time; one that is renewed too late is a delivery sent twice.
+ */
 export function workerOptions(config: Config): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
     concurrency: config.WEBHOOK_CONCURRENCY,
-    lockDuration: 5_000,
-    stalledInterval: 2_000,
+    lockDuration: 15_000,
+    stalledInterval: 4_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
   };
