@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { OrdersExport } from '../src/orders/orders-export';
 import { TenantDatabase } from '../src/platform/database/tenant-database';
 import { type ApiClient, orderInput } from './harness/client';
 import { expectProblem } from './harness/problems';
@@ -203,6 +204,9 @@ describe('export', () => {
 
     it('gives a tenant 4 at once, refuses the next with 429, and others are none the worse', async () => {
       for (let i = 0; i < 4; i++) await stalled();
+      // Their requests are on their way: until they have their places, the fifth would take one of theirs.
+      const exports = service.app.get(OrdersExport) as unknown as { running: number };
+      await until('all four run', () => exports.running === 4);
       const refused = await until('the fifth is refused', async () => {
         const answer = await tenant.request('GET', '/orders/export?status=cancelled');
         return answer.status === 429 && answer;
