@@ -30,10 +30,6 @@ export class Turns<T> {
     return this.items.values();
   }
 
-  entries(): IterableIterator<[string, T]> {
-    return this.items.entries();
-  }
-
   /** A round in a fixed order: what is served on the way is asked again only in the next one. */
   round(): [string, T][] {
     return [...this.items];
