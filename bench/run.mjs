@@ -42,7 +42,7 @@ function options() {
     scenarios: values.only.split(',').filter((name) => name in SCENARIOS),
     rounds: Number(values.rounds ?? (quick ? 1 : 3)),
     duration: Number(values.seconds ?? (quick ? 0.5 : 5)) * 1000,
-    warmup: quick ? 300 : 1500,
+    warmup: quick ? 300 : 3000,
     connections: Number(values.connections),
   };
 }

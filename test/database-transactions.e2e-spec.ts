@@ -77,6 +77,34 @@ describe('transactions', () => {
       expect([await kept(a), await kept(b)]).toEqual([false, false]);
     });
 
+    it('sends all inserts as one statement, behind what was deferred', async () => {
+      const [a, b, c] = [newKey(), newKey(), newKey()];
+      const last = insertKey(c, {
+        name: 'test_insert_third',
+        text: insertKey(c).text.replace("'test'", '(select count(*)::text from idempotency_keys where key = $3)'),
+      });
+      await database.transaction(scope(), async (tx) => {
+        tx.insert(insertKey(b), { ...last, values: [...last.values, a] });
+        tx.defer(insertKey(a));
+      });
+      const rows = await service.database.sql('select key, caller from idempotency_keys where key = any($1)', [
+        [a, b, c],
+      ]);
+      // What was deferred is there for the inserts; what they insert themselves has its own parameters.
+      expect(Object.fromEntries(rows.map((row) => [row.key, row.caller]))).toEqual({
+        [a]: 'test',
+        [b]: 'test',
+        [c]: '1',
+      });
+    });
+
+    it('keeps no insert when one of them fails', async () => {
+      const [a, b] = [newKey(), newKey()];
+      const twice = database.transaction(scope(), async (tx) => tx.insert(insertKey(a), insertKey(b), insertKey(a)));
+      await expect(twice).rejects.toMatchObject({ code: '23505' });
+      expect([await kept(a), await kept(b)]).toEqual([false, false]);
+    });
+
     it('does not fail because the flight before it failed', async () => {
       const name = 'test_first_used_by_a_flight_that_fails';
       const [a, b] = [newKey(), newKey()];

@@ -47,35 +47,45 @@ const ORDER_JSON = `json_build_object(
       from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id),
     'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
 
-/** Writes orders with their items and the first line of their history, as one statement. */
-export function insertOrders(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement {
-  const items = orders.flatMap((order) =>
-    order.items.map((item, position) => ({ ...item, position, orderId: order.id })),
-  );
+/** Writes orders with their items and the first line of their history. */
+export function insertOrders(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement[] {
+  const [first] = orders;
+  const rows =
+    first && orders.length === 1
+      ? [insertOrder(tenantId, first), insertHistory(tenantId, creationOf(first, actor))]
+      : [insertManyOrders(tenantId, orders), insertManyCreations(tenantId, actor, orders)];
+  return [...rows, insertItems(tenantId, orders)];
+}
+
+function insertOrder(tenantId: string, order: NewOrder): Statement {
+  return {
+    name: 'order_insert',
+    text: `insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,
+                               created_at, updated_at)
+           values ($1, $2, $3, 'pending', $4, $5, $6, $7, 1, $8, $8)`,
+    values: [
+      tenantId,
+      order.id,
+      order.customerId,
+      order.totalAmount,
+      order.currency,
+      order.notes,
+      order.metadata,
+      order.createdAt,
+    ],
+  };
+}
+
+// By arrays: half as fast for one order as insertOrder, and one statement for any number of them.
+function insertManyOrders(tenantId: string, orders: readonly NewOrder[]): Statement {
   return {
     name: 'orders_insert',
-    text: `with new_orders as (
-             insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,
-                                 created_at, updated_at)
-             select $1::uuid, o.id, o.customer_id, 'pending', o.total_amount, o.currency, o.notes, o.metadata, 1,
-                    o.created_at, o.created_at
-               from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])
-                 as o (id, customer_id, total_amount, currency, notes, metadata, created_at)
-             returning 1
-           ), new_items as (
-             insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
-             select $1::uuid, i.order_id, i.position, i.id, i.product_id, i.product_name, i.quantity, i.unit_price
-               from unnest($9::uuid[], $10::smallint[], $11::uuid[], $12::text[], $13::text[], $14::int[], $15::numeric[])
-                 as i (order_id, position, id, product_id, product_name, quantity, unit_price)
-             returning 1
-           ), new_history as (
-             insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id,
-                                        created_at)
-             select $1::uuid, h.order_id, h.id, 'order.created', null, 'pending', $17, $18::uuid, h.created_at
-               from unnest($2::uuid[], $16::uuid[], $8::timestamptz[]) as h (order_id, id, created_at)
-             returning 1
-           )
-           select 1`,
+    text: `insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version,
+                               created_at, updated_at)
+           select $1::uuid, o.id, o.customer_id, 'pending', o.total_amount, o.currency, o.notes, o.metadata, 1,
+                  o.created_at, o.created_at
+             from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])
+               as o (id, customer_id, total_amount, currency, notes, metadata, created_at)`,
     values: [
       tenantId,
       orders.map((order) => order.id),
@@ -85,16 +95,45 @@ export function insertOrders(tenantId: string, actor: Actor, orders: readonly Ne
       orders.map((order) => order.notes),
       orders.map((order) => order.metadata),
       orders.map((order) => order.createdAt.toISOString()),
-      items.map((item) => item.orderId),
-      items.map((item) => item.position),
-      items.map((item) => item.id),
-      items.map((item) => item.productId),
-      items.map((item) => item.productName),
-      items.map((item) => item.quantity),
-      items.map((item) => item.unitPrice),
-      orders.map((order) => order.historyId),
+    ],
+  };
+}
+
+function insertManyCreations(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement {
+  return {
+    name: 'order_history_creations',
+    text: `insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id,
+                                      created_at)
+           select $1::uuid, h.order_id, h.id, 'order.created', null, 'pending', $2, $3::uuid, h.created_at
+             from unnest($4::uuid[], $5::uuid[], $6::timestamptz[]) as h (order_id, id, created_at)`,
+    values: [
+      tenantId,
       actor.type,
       actor.id,
+      orders.map((order) => order.id),
+      orders.map((order) => order.historyId),
+      orders.map((order) => order.createdAt.toISOString()),
+    ],
+  };
+}
+
+function insertItems(tenantId: string, orders: readonly NewOrder[]): Statement {
+  const items = orders.flatMap((order) => order.items.map((item, position) => ({ item, position, orderId: order.id })));
+  return {
+    name: 'order_items_insert',
+    text: `insert into order_items (tenant_id, order_id, position, id, product_id, product_name, quantity, unit_price)
+           select $1::uuid, i.order_id, i.position, i.id, i.product_id, i.product_name, i.quantity, i.unit_price
+             from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::int[], $8::numeric[])
+               as i (order_id, position, id, product_id, product_name, quantity, unit_price)`,
+    values: [
+      tenantId,
+      items.map(({ orderId }) => orderId),
+      items.map(({ position }) => position),
+      items.map(({ item }) => item.id),
+      items.map(({ item }) => item.productId),
+      items.map(({ item }) => item.productName),
+      items.map(({ item }) => item.quantity),
+      items.map(({ item }) => item.unitPrice),
     ],
   };
 }
@@ -141,18 +180,22 @@ export function listOrdersJson(
 }
 
 /** A line of an order's history. */
-export function insertHistory(
-  tenantId: string,
-  line: {
-    orderId: string;
-    id: string;
-    type: string;
-    fromStatus: OrderStatus | null;
-    toStatus: OrderStatus;
-    actor: Actor;
-    createdAt: Date;
-  },
-): Statement {
+export interface HistoryLine {
+  orderId: string;
+  id: string;
+  type: string;
+  fromStatus: OrderStatus | null;
+  toStatus: OrderStatus;
+  actor: Actor;
+  createdAt: Date;
+}
+
+function creationOf({ id: orderId, historyId: id, createdAt }: NewOrder, actor: Actor): HistoryLine {
+  return { orderId, id, type: 'order.created', fromStatus: null, toStatus: 'pending', actor, createdAt };
+}
+
+/** Writes a line of an order's history. */
+export function insertHistory(tenantId: string, line: HistoryLine): Statement {
   return {
     name: 'order_history_insert',
     text: `insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id, created_at)

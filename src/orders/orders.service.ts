@@ -30,9 +30,9 @@ export class OrdersService {
 
   /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
   create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<Answer> {
-    return this.idempotency.transaction(caller, request, async (tx) => {
+    return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
-      tx.defer(queries.insertOrders(caller.tenantId, caller.actor, [order]));
+      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
       const body = JSON.stringify(viewOfNew(order));
       this.outbox.publish(tx, [createdEvent(order, body)]);
       return { status: 201, headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) }, body };
@@ -41,9 +41,9 @@ export class OrdersService {
 
   /** Makes all of the orders, or none. */
   createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<Answer> {
-    return this.idempotency.transaction(caller, request, async (tx) => {
+    return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
-      tx.defer(queries.insertOrders(caller.tenantId, caller.actor, orders));
+      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
       const bodies = orders.map((order) => JSON.stringify(viewOfNew(order)));
       this.outbox.publish(
         tx,
@@ -130,7 +130,7 @@ export class OrdersService {
     await tx
       .repository(Order)
       .update({ tenantId: order.tenantId, id: order.id }, { ...change, version: order.version, updatedAt: at });
-    tx.defer(
+    tx.insert(
       queries.insertHistory(caller.tenantId, {
         orderId: order.id,
         id: historyId,

@@ -27,7 +27,7 @@ export class EventsService {
    */
   async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<Answer> {
     try {
-      return await this.idempotency.transaction(caller, request, async (tx) => {
+      return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
         const [event] = this.outbox.publish(tx, [{ type, data: JSON.stringify(input.data), eventId }]);
         if (!event) throw new Error('one event was published');

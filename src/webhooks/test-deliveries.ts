@@ -29,7 +29,7 @@ export class TestDeliveries {
       if (!event) throw new Error('one event was published');
       const id = deliveryId(event.id, endpointId);
       const row = { id, endpointId, eventId: event.id, eventType: TEST_EVENT, createdAt: event.createdAt };
-      tx.defer(insertRequestedDelivery(tenantId, row));
+      tx.insert(insertRequestedDelivery(tenantId, row));
       this.signal.requested(tx, { tenantId, endpointId, deliveryId: id });
       const time = event.createdAt.toISOString();
       const view: DeliveryView = {

@@ -137,7 +137,7 @@ export class Core {
 
   /** Statements that write, in one transaction and one round trip. */
   async write(prologue: Prologue, statements: readonly Statement[]): Promise<void> {
-    await (this.failsClosed ? this.writes.flight(prologue, statements) : this.stepwise(prologue, statements));
+    await (this.failsClosed ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements));
   }
 
   private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {

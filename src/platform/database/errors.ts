@@ -33,6 +33,11 @@ export function translateDatabaseError(error: unknown): unknown {
   return error;
 }
 
+/** The SQLSTATE of an error, if it is PostgreSQL's. */
+export function sqlState(error: unknown): string | undefined {
+  return driverError(error)?.code;
+}
+
 /**
  * Whether a prepared statement no longer fits what is there: a migration has changed the type of a column it gives, or
  * the statement is gone. Nothing was done, and the same text works once it is prepared anew.

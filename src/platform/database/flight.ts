@@ -1,22 +1,39 @@
-import { type Connection, Query, type QueryConfig, type QueryResult } from 'pg';
+import { type Connection, Query, type QueryConfig, types } from 'pg';
+import { serialize } from 'pg-protocol';
 import { type Prologue, settingsStatement } from './prologue';
 import type { Row, SqlValue, Statement } from './statement';
 
-/** The part of pg's own query that a flight is built on: what it does with the messages that come for it. */
+/** The messages for a query, as pg's client hands them on. */
 interface PgQuery {
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: Connection): void;
+  handleRowDescription(message: { fields: readonly Column[] }): void;
+  handleDataRow(message: { fields: readonly (string | null)[] }): void;
+  handleCommandComplete(): void;
 }
 
 // A client in pipeline mode takes no other class of query than pg's own, or one made from it.
 const PgQuery = Query as unknown as new (
   config: QueryConfig,
   values: undefined,
-  callback: (error: Error | null, results: QueryResult<Row> | QueryResult<Row>[]) => void,
+  callback: (error: Error | null) => void,
 ) => PgQuery;
 
-/** Whether a connection may use a statement by its name: `make` prepares it on the way, `no` sends its text. */
-export type ByName = 'yes' | 'make' | 'no';
+/** A column of an answer, from PostgreSQL's RowDescription. */
+interface Column {
+  readonly name: string;
+  readonly dataTypeID: number;
+}
+
+/** What a connection knows of a statement it was asked to prepare. */
+export interface Prepared {
+  /** False until the flight that makes it is answered: one that comes meanwhile must not rely on it. */
+  ready: boolean;
+  /** What its rows look like, once it was asked; a prepared statement's never change. */
+  columns?: readonly Column[];
+}
+
+const SYNC = serialize.sync();
+const EXECUTE = serialize.execute();
+const DESCRIBE = serialize.describe({ type: 'P' });
 
 /**
  * Statements on the wire as one transaction: the settings, then each statement, and a single Sync behind them all. What
@@ -25,69 +42,102 @@ export type ByName = 'yes' | 'make' | 'no';
  * settings failed, and there is no BEGIN and no COMMIT to be sent and answered.
  */
 export class Flight extends PgQuery {
-  private settled: boolean;
+  /** The settings first, if there are any. */
   private readonly statements: readonly WireStatement[];
+  private readonly columns: (readonly Column[] | undefined)[] = [];
+  private readonly answers: Row[][];
+  private readonly made: string[] = [];
+  private readonly firstOfCaller: number;
+  private current = 0;
 
+  /**
+   * @param wantRows whether the rows are to be given to `onEnd`; otherwise they are not looked at
+   * @param prepared what the connection has prepared, by name; `undefined` where it is not to use names
+   */
   constructor(
     prologue: Prologue,
     statements: readonly Statement[],
-    private readonly byName: (name: string) => ByName,
+    private readonly wantRows: boolean,
+    private readonly prepared: Map<string, Prepared> | undefined,
     onEnd: (error: Error | null, rows: Row[][]) => void,
   ) {
-    super({ text: '' }, undefined, (error, results) =>
-      onEnd(error, error ? [] : [results].flat().map((result) => result.rows)),
-    );
-    this.settled = prologue.settings.length === 0;
+    super({ text: '' }, undefined, (error) => {
+      this.settle(error !== null);
+      onEnd(error, this.answers);
+    });
+    this.firstOfCaller = prologue.settings.length === 0 ? 0 : 1;
     // Values are written out before a byte is sent: a flight that stopped half-way would be the next one's beginning.
-    this.statements = (this.settled ? statements : [settingsStatement(prologue), ...statements]).map(toWireStatement);
+    this.statements = (this.firstOfCaller ? [settingsStatement(prologue), ...statements] : statements).map(
+      toWireStatement,
+    );
+    this.answers = wantRows ? statements.map(() => []) : [];
   }
 
   /** Called by pg when the connection takes it. */
-  submit(connection: Connection): null {
-    const { stream } = connection;
-    stream.cork();
-    try {
-      let describe = this.settled;
-      for (const statement of this.statements) {
-        this.write(connection as unknown as Wire, statement, describe);
-        describe = true;
-      }
-      connection.sync();
-    } finally {
-      stream.uncork();
+  submit({ stream }: Connection): null {
+    // One buffer, since a socket's cost of many small ones (writev) is several times that of joining them here.
+    const messages: Buffer[] = [];
+    this.statements.forEach((statement, index) => this.write(messages, statement, index));
+    messages.push(SYNC);
+    if (!stream.writable) return null;
+    // What is asked in one turn of the event loop goes out in one write: each wakes the server's process.
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      setImmediate(() => stream.uncork());
     }
+    stream.write(Buffer.concat(messages));
     return null;
   }
 
-  /** The settings' own row, of which nothing is wanted, was not described either. */
-  override handleDataRow(message: unknown): void {
-    if (this.settled) super.handleDataRow(message);
+  override handleRowDescription({ fields }: { fields: readonly Column[] }): void {
+    this.columns[this.current] = fields;
+    const known = this.prepared?.get((this.statements[this.current] as WireStatement).name);
+    if (known) known.columns = fields;
   }
 
-  override handleCommandComplete(message: unknown, connection: Connection): void {
-    if (this.settled) super.handleCommandComplete(message, connection);
-    else this.settled = true;
+  override handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
+    const columns = this.columns[this.current];
+    // Of the settings' own row nothing is wanted, and it was not described.
+    if (!columns) return;
+    const row: Row = {};
+    for (let i = 0; i < columns.length; i++) {
+      const { name, dataTypeID } = columns[i] as Column;
+      const value = fields[i] as string | null;
+      row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+    }
+    (this.answers[this.current - this.firstOfCaller] as Row[]).push(row);
   }
 
-  private write(wire: Wire, { name, text, values }: WireStatement, describe: boolean): void {
-    const way = this.byName(name);
-    const statement = way === 'no' ? '' : name;
-    // Closing what is not there is no error; what a failed flight left half-made is made anew.
-    if (way === 'make') wire.close({ type: 'S', name });
-    if (way !== 'yes') wire.parse({ name: statement, text });
-    wire.bind({ statement, values });
-    if (describe) wire.describe({ type: 'P' });
-    wire.execute({});
+  override handleCommandComplete(): void {
+    this.current++;
   }
-}
 
-/** The messages of the extended query protocol as pg's connection writes them. */
-interface Wire {
-  close(message: { type: 'S'; name: string }): void;
-  parse(message: { name: string; text: string }): void;
-  bind(message: { statement: string; values: (string | Buffer | null)[] }): void;
-  describe(message: { type: 'P' }): void;
-  execute(message: object): void;
+  private write(messages: Buffer[], { name, text, values }: WireStatement, index: number): void {
+    const known = this.prepared?.get(name);
+    const asked = known !== undefined && !known.ready;
+    const statement = this.prepared && !asked ? name : '';
+    if (this.prepared && !known) {
+      this.prepared.set(name, { ready: false });
+      this.made.push(name);
+      // Closing what is not there is no error; what a failed flight left half-made is made anew.
+      messages.push(serialize.close({ type: 'S', name }));
+    }
+    if (!known?.ready) messages.push(serialize.parse({ name: statement, text }));
+    messages.push(serialize.bind({ statement, values }));
+    if (this.wantRows && index >= this.firstOfCaller) {
+      this.columns[index] = known?.columns;
+      if (!known?.columns) messages.push(DESCRIBE);
+    }
+    messages.push(EXECUTE);
+  }
+
+  private settle(failed: boolean): void {
+    for (const name of this.made) {
+      const known = this.prepared?.get(name);
+      if (failed) this.prepared?.delete(name);
+      else if (known) known.ready = true;
+    }
+  }
 }
 
 /** A statement whose values are in PostgreSQL's text format. */

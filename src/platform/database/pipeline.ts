@@ -1,7 +1,7 @@
 import { Client, type ClientConfig } from 'pg';
 import { Unavailable } from '../errors';
 import { isStaleStatement, translateDatabaseError } from './errors';
-import { type ByName, Flight } from './flight';
+import { Flight, type Prepared } from './flight';
 import type { Prologue } from './prologue';
 import { assertSound, type Row, type Statement } from './statement';
 
@@ -36,19 +36,19 @@ export class Pipeline {
 
   /**
    * Runs the statements in one transaction and one round trip.
-   * @returns the rows of each statement
+   * @returns the rows of each statement, unless `wantRows` is false
    * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
    */
-  async flight(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+  async flight(prologue: Prologue, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
     try {
-      return await this.attempt(prologue, statements);
+      return await this.attempt(prologue, statements, wantRows);
     } catch (error) {
       if (!isStaleStatement(error)) throw error;
-      return this.attempt(prologue, statements);
+      return this.attempt(prologue, statements, wantRows);
     }
   }
 
-  private async attempt(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+  private async attempt(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
     let lane = this.leastBusy();
     if (!lane) {
       await Promise.race(this.lanes.map((candidate) => candidate.connected()));
@@ -56,7 +56,7 @@ export class Pipeline {
       if (!lane) throw new Unavailable('no pipelined connection to the database');
     }
     if (lane.inFlight >= MAX_IN_FLIGHT) throw new Unavailable('all pipelined connections are full');
-    return lane.flight(prologue, statements);
+    return lane.flight(prologue, statements, wantRows);
   }
 
   /** Opens the connections; @throws when the database cannot be reached. */
@@ -91,49 +91,32 @@ class Lane {
   private watchdog?: NodeJS.Timeout;
   /** Answers seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** Statements that this connection was asked to prepare, and whether it has. */
-  private prepared = new Map<string, 'asked' | 'ready'>();
+  /** Statements that this connection was asked to prepare. */
+  private prepared = new Map<string, Prepared>();
 
   constructor(private readonly options: PipelineOptions) {}
 
-  flight(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+  flight(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
     const client = this.client as Client;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
     return new Promise((resolve, reject) => {
-      const made: string[] = [];
-      const onEnd = (error: Error | null, results: Row[][]): void => {
+      const onEnd = (error: Error | null, rows: Row[][]): void => {
         this.inFlight--;
         this.answered++;
-        for (const name of made) {
-          if (error) prepared.delete(name);
-          else prepared.set(name, 'ready');
-        }
         if (error) {
           if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
           if (isStaleStatement(error)) prepared.clear();
           reject(translateDatabaseError(error));
         } else {
-          resolve(results);
+          resolve(rows);
         }
       };
+      const names = this.options.preparedStatements ? prepared : undefined;
+      const flight = new Flight(prologue, statements, wantRows, names, onEnd);
       this.inFlight++;
-      client.query(new Flight(prologue, statements, (name) => this.byName(name, made), onEnd));
+      client.query(flight);
     });
-  }
-
-  /**
-   * How a statement of a flight goes. One that comes while another flight's first use of the name is not answered must
-   * not rely on it: where that flight fails before the statement is prepared, so would this one.
-   */
-  private byName(name: string, made: string[]): ByName {
-    if (!this.options.preparedStatements) return 'no';
-    const state = this.prepared.get(name);
-    if (state === 'ready') return 'yes';
-    if (state === 'asked') return 'no';
-    this.prepared.set(name, 'asked');
-    made.push(name);
-    return 'make';
   }
 
   /** Takes no more flights on a connection that is about to be closed by the server. */

@@ -34,6 +34,41 @@ export function assertSound({ name, text, values }: Statement): void {
   }
 }
 
+/** A statement made of several, by the names of those; as many as there are sets of writes in the code. */
+const joined = new Map<string, { name: string; text: string }>();
+
+/**
+ * Several writes as one statement, which costs PostgreSQL a third less than each on its own. All of them see the
+ * database as it was before: none may depend on what another one writes, except by a foreign key.
+ */
+export function joinWrites(writes: readonly Statement[]): Statement {
+  const [first] = writes;
+  if (first && writes.length === 1) return first;
+  let key = '';
+  const values: SqlValue[] = [];
+  for (const write of writes) {
+    key += `${write.name} `;
+    for (const value of write.values) values.push(value);
+  }
+  let statement = joined.get(key);
+  if (!statement) {
+    statement = { name: `joined_${joined.size}`, text: joinTexts(writes) };
+    joined.set(key, statement);
+  }
+  return { name: statement.name, text: statement.text, values };
+}
+
+function joinTexts(writes: readonly Statement[]): string {
+  let offset = 0;
+  const texts = writes.map(({ text, values }) => {
+    const before = offset;
+    offset += values.length;
+    return text.replace(/\$(\d+)/g, (_, number) => `$${Number(number) + before}`);
+  });
+  const last = texts.pop() as string;
+  return `with ${texts.map((text, index) => `write_${index} as (${text})`).join(', ')} ${last}`;
+}
+
 /** The statement as `pg` takes it. */
 export function toQuery({ name, text, values }: Statement, named: boolean): QueryConfig {
   return { name: named ? name : undefined, text, values: values as unknown[] };

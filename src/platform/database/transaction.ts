@@ -5,13 +5,13 @@ import { isStaleStatement, translateDatabaseError } from './errors';
 import type { Core } from './core';
 import { beginText, type Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
-import { assertSound, type Row, type Statement } from './statement';
+import { assertSound, joinWrites, type Row, type Statement } from './statement';
 
 /**
  * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
  *
  * It opens when it is first asked something, with its BEGIN in the same round trip as the question. Statements given
- * to {@link defer} are sent together with the COMMIT; a transaction of nothing else never holds a connection of its
+ * to {@link defer} and {@link insert} are sent together with the COMMIT; a transaction of nothing else never holds a connection of its
  * own: it is written to a shared one in a single flight.
  */
 export class Transaction {
@@ -23,6 +23,7 @@ export class Transaction {
   private stale = false;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
+  private readonly writes: Statement[] = [];
   private readonly committed: (() => void)[] = [];
   private ended = false;
 
@@ -56,6 +57,16 @@ export class Transaction {
     this.deferred.push(statement);
   }
 
+  /**
+   * Leaves an INSERT to be sent with the COMMIT, behind all that was deferred, as one statement with the others: none
+   * of them sees what another one writes. `name` stands for the text and the number of parameters.
+   */
+  insert(...writes: readonly Statement[]): void {
+    if (this.ended) throw new Error('the transaction has ended');
+    writes.forEach(assertSound);
+    this.writes.push(...writes);
+  }
+
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
     this.manager ??= this.core.dataSource.createEntityManager(
@@ -77,6 +88,7 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
+    if (this.writes.length > 0) this.deferred.push(joinWrites(this.writes));
     if (!this.opening) {
       if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
       return;

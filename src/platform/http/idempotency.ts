@@ -1,5 +1,7 @@
 import { createParamDecorator, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isUniqueViolation, sqlState } from '../database/errors';
+import type { Statement } from '../database/statement';
 import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
 import { AppError, ValidationFailed } from '../errors';
 import { SECRET_BOX, type SecretBox } from '../secret-box.module';
@@ -92,6 +94,32 @@ export class Idempotency {
     });
   }
 
+  /**
+   * The same for work that asks nothing and only leaves what it writes: all of it is one round trip. It may be called
+   * twice, of which only the second is kept.
+   * @throws as {@link transaction}
+   */
+  async write(
+    caller: Caller,
+    request: IdempotentRequest | undefined,
+    work: (tx: TenantTransaction) => Answer,
+  ): Promise<Answer> {
+    if (request) {
+      try {
+        return await this.database.transaction(caller, async (tx) => {
+          tx.defer(lockOrFail(caller, request));
+          const answer = work(tx);
+          tx.insert(this.record('idempotency_insert', '', caller, request, answer));
+          return answer;
+        });
+      } catch (error) {
+        // The key is in use, or was used: the longer way tells which, and what to answer.
+        if (sqlState(error) !== DIVISION_BY_ZERO && !isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;
+      }
+    }
+    return this.transaction(caller, request, async (tx) => work(tx));
+  }
+
   private async claim(tx: TenantTransaction, caller: Caller, request: IdempotentRequest): Promise<Answer | undefined> {
     const who = nameOf(caller);
     // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
@@ -100,7 +128,7 @@ export class Idempotency {
       tx.query<{ locked: boolean }>({
         name: 'idempotency_lock',
         text: `select pg_try_advisory_xact_lock(hashtextextended($1, 7)) as locked`,
-        values: [JSON.stringify([caller.tenantId, who, request.key])],
+        values: [contextOf(caller, request)],
       }),
       tx.query<StoredAnswer>({
         name: 'idempotency_find',
@@ -127,15 +155,26 @@ export class Idempotency {
   }
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: Answer): void {
+    const overwrite = `on conflict (tenant_id, caller, key) do update set
+         request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+         body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
+    // The lock is held, so what is there has expired.
+    tx.insert(this.record('idempotency_upsert', overwrite, caller, request, answer));
+  }
+
+  private record(
+    name: string,
+    onConflict: string,
+    caller: Caller,
+    request: IdempotentRequest,
+    answer: Answer,
+  ): Statement {
     const now = new Date();
-    tx.defer({
-      name: 'idempotency_keep',
+    return {
+      name,
       text: `insert into idempotency_keys
                (tenant_id, caller, key, request_hash, status, headers, body, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             on conflict (tenant_id, caller, key) do update set
-               request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
-               body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) ${onConflict}`,
       values: [
         caller.tenantId,
         nameOf(caller),
@@ -147,10 +186,22 @@ export class Idempotency {
         now,
         new Date(now.getTime() + LIFETIME_MS),
       ],
-    });
+    };
   }
 }
 
+const DIVISION_BY_ZERO = '22012';
+
+/** Takes the key's lock; fails where another transaction has it, and with it everything that comes behind. */
+function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
+  return {
+    name: 'idempotency_lock_or_fail',
+    text: `select 1 / pg_try_advisory_xact_lock(hashtextextended($1, 7))::int`,
+    values: [contextOf(caller, request)],
+  };
+}
+
+/** The key with whose it is. */
 function contextOf(caller: Caller, request: IdempotentRequest): string {
   return JSON.stringify([caller.tenantId, nameOf(caller), request.key]);
 }

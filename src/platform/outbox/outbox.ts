@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { newTimedId } from '../ids';
+import type { Statement } from '../database/statement';
 import type { TenantTransaction } from '../database/tenant-database';
 import { Wakeups } from './wakeups';
 
@@ -38,33 +39,69 @@ export class Outbox {
   /** Writes events in the transaction given; they leave when it commits. */
   publish(tx: TenantTransaction, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
-    tx.defer({
-      name: 'events_publish',
-      text: `with new_events as (
-               insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at)
-               select $1::uuid, e.id, e.type, e.aggregate_id, e.sequence, e.event_id, e.data, e.created_at
-                 from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::text[], $7::json[], $8::timestamptz[])
-                   as e (id, type, aggregate_id, sequence, event_id, data, created_at)
-               returning 1
-             ), new_outbox as (
-               insert into outbox (tenant_id, event_id, endpoint_id)
-               select $1::uuid, o.event_id, o.endpoint_id from unnest($2::uuid[], $9::uuid[]) as o (event_id, endpoint_id)
-               returning 1
-             )
-             select 1`,
+    tx.insert(...insertEvents(tx.tenantId, events, published));
+    tx.afterCommit(() => this.wakeups.wake(OUTBOX_CHANNEL));
+    return published;
+  }
+}
+
+function insertEvents(
+  tenantId: string,
+  events: readonly NewEvent[],
+  published: readonly PublishedEvent[],
+): Statement[] {
+  const [event, id] = [events[0], published[0]];
+  if (event && id && events.length === 1) return insertEvent(tenantId, event, id);
+  const ids = published.map(({ id }) => id);
+  return [
+    {
+      name: 'events_insert',
+      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at)
+             select $1::uuid, e.id, e.type, e.aggregate_id, e.sequence, e.event_id, e.data, e.created_at
+               from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::text[], $7::json[], $8::timestamptz[])
+                 as e (id, type, aggregate_id, sequence, event_id, data, created_at)`,
       values: [
-        tx.tenantId,
-        published.map((event) => event.id),
+        tenantId,
+        ids,
         events.map((event) => event.type),
         events.map((event) => event.aggregateId ?? null),
         events.map((event) => event.sequence ?? null),
         events.map((event) => event.eventId ?? null),
         events.map((event) => event.data),
         published.map((event) => event.createdAt.toISOString()),
-        events.map((event) => event.endpointId ?? null),
       ],
-    });
-    tx.afterCommit(() => this.wakeups.wake(OUTBOX_CHANNEL));
-    return published;
-  }
+    },
+    {
+      name: 'outbox_insert',
+      text: `insert into outbox (tenant_id, event_id, endpoint_id)
+             select $1::uuid, o.event_id, o.endpoint_id from unnest($2::uuid[], $3::uuid[]) as o (event_id, endpoint_id)`,
+      values: [tenantId, ids, events.map((event) => event.endpointId ?? null)],
+    },
+  ];
+}
+
+// The common case, which costs half as much without arrays.
+function insertEvent(tenantId: string, event: NewEvent, { id, createdAt }: PublishedEvent): Statement[] {
+  return [
+    {
+      name: 'event_insert',
+      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      values: [
+        tenantId,
+        id,
+        event.type,
+        event.aggregateId ?? null,
+        event.sequence ?? null,
+        event.eventId ?? null,
+        event.data,
+        createdAt,
+      ],
+    },
+    {
+      name: 'outbox_insert_one',
+      text: 'insert into outbox (tenant_id, event_id, endpoint_id) values ($1, $2, $3)',
+      values: [tenantId, id, event.endpointId ?? null],
+    },
+  ];
 }

@@ -1,11 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { NotificationDatabase } from '../database/role-databases';
 import { LOGGER } from '../observability/logger.module';
 
+/** The least time between two wake-ups of one channel, milliseconds: a busy system has no use for more. */
+const MIN_INTERVAL_MS = 5;
+
 /**
  * Wakes other processes through NOTIFY. It is sent beside the transactions, not in them (PostgreSQL lets notifying
- * transactions commit one at a time), at most one per channel under way; one that is lost costs a poll's interval.
+ * transactions commit one at a time), at most one per channel under way, the first at once; one that is
+ * lost costs a poll's interval.
  */
 @Injectable()
 export class Wakeups {
@@ -35,6 +40,7 @@ export class Wakeups {
       do {
         state.again = false;
         await this.database.notify(channel, '');
+        await sleep(MIN_INTERVAL_MS, undefined, { ref: false });
       } while (state.again);
     } catch (error) {
       this.failed(error as Error);
