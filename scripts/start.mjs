@@ -1,5 +1,13 @@
 // `npm start`: builds what has changed, then runs everything in this process (see src/start.ts).
-import { buildIfStale } from './build.mjs';
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { Script } from 'node:vm';
+import { BUNDLE, buildIfStale } from './build.mjs';
+
+/** When what was compiled meanwhile is written down, milliseconds: once all that a start needs has run. */
+const KEEP_COMPILED_AFTER_MS = 3_000;
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) fail(`Node.js 20.19 or newer is needed; this is ${process.version}.`);
@@ -10,7 +18,41 @@ try {
   if (error.code === 'ERR_MODULE_NOT_FOUND') fail('Run npm ci first (with NODE_ENV=production: npm ci --include=dev).');
   throw error;
 }
-await import('../dist/src/start.js');
+load(BUNDLE);
+
+/** Runs a CommonJS file with V8's code cache beside it, which spares most of a start's compiling. */
+function load(file) {
+  const source = readFileSync(file);
+  // V8 knows a source by its length alone.
+  const cacheFile = `${file}.${createHash('sha256').update(source).digest('hex').slice(0, 32)}.cache`;
+  const script = new Script(Module.wrap(source.toString()), {
+    filename: file,
+    cachedData: readIfThere(cacheFile),
+    importModuleDynamically: (name) => import(name),
+  });
+  const module = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file));
+  // V8 refuses what another version of it has left.
+  if (script.cachedDataRejected === false) return;
+  setTimeout(() => keep(cacheFile, script.createCachedData()), KEEP_COMPILED_AFTER_MS).unref();
+}
+
+function readIfThere(file) {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(file, data) {
+  try {
+    writeFileSync(`${file}.new-${process.pid}`, data);
+    renameSync(`${file}.new-${process.pid}`, file);
+  } catch {
+    // Without it the next start is half a second slower.
+  }
+}
 
 function fail(message) {
   console.error(message);

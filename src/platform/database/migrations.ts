@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
@@ -12,7 +12,6 @@ const MIGRATION_LOCK = 7_263_540_119;
 /** Where BullMQ's own tables are. */
 const QUEUE_SCHEMA = 'bullmq';
 const ROLE_ATTEMPTS = 10;
-const FOLDER = join(__dirname, '..', '..', '..', 'migrations');
 
 /** Where the migrations connect, and what the service's login needs. */
 export interface MigrateOptions {
@@ -24,14 +23,24 @@ export interface MigrateOptions {
   statementTimeout: number;
 }
 
+/** The nearest folder of that name on the way up: from the source, from the build, and from the bundle of both. */
+function migrationsFolder(): string {
+  for (let folder = __dirname; ; folder = dirname(folder)) {
+    const found = join(folder, 'migrations');
+    if (existsSync(found)) return found;
+    if (folder === dirname(folder)) throw new Error('there is no folder of migrations');
+  }
+}
+
 /** All migrations of this build, oldest first. */
 export function migrationClasses(): MigrationClass[] {
-  return readdirSync(FOLDER)
+  const folder = migrationsFolder();
+  return readdirSync(folder)
     .filter((file) => /^\d+-[a-z0-9-]+\.(js|ts)$/.test(file))
     .sort()
     .flatMap((file) => {
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- the folder is the list
-      return Object.values(require(join(FOLDER, file)) as Record<string, MigrationClass>);
+      return Object.values(require(join(folder, file)) as Record<string, MigrationClass>);
     });
 }
 
