@@ -15,10 +15,11 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAppError(thrown);
   const status = error.status;
+  const { log, id } = request;
   if (status >= 500) {
-    request.log.error({ err: error.cause ?? error, internal: error.internal }, 'request failed');
+    log.error({ request_id: id, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {
-    request.log.info({ problem: error.code, internal: error.internal }, 'request refused');
+    log.info({ request_id: id, problem: error.code, internal: error.internal }, 'request refused');
   }
   if (reply.sent || reply.raw.headersSent) {
     reply.raw.destroy();
