@@ -11,13 +11,13 @@ export class Foundation1764028800000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       do $$ begin
-        create role app_service nologin noinherit;
+        if to_regrole('app_service') is null then create role app_service nologin noinherit; end if;
       exception when duplicate_object or unique_violation then null; end $$;
       do $$ begin
-        create role app_sign_in nologin noinherit;
+        if to_regrole('app_sign_in') is null then create role app_sign_in nologin noinherit; end if;
       exception when duplicate_object or unique_violation then null; end $$;
       do $$ begin
-        create role app_janitor nologin noinherit;
+        if to_regrole('app_janitor') is null then create role app_janitor nologin noinherit; end if;
       exception when duplicate_object or unique_violation then null; end $$;
       grant usage on schema public to app_service, app_sign_in, app_janitor;
     `);

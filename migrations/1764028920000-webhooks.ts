@@ -13,10 +13,10 @@ export class Webhooks1764028920000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       do $$ begin
-        create role app_relay nologin noinherit;
+        if to_regrole('app_relay') is null then create role app_relay nologin noinherit; end if;
       exception when duplicate_object or unique_violation then null; end $$;
       do $$ begin
-        create role app_dispatcher nologin noinherit;
+        if to_regrole('app_dispatcher') is null then create role app_dispatcher nologin noinherit; end if;
       exception when duplicate_object or unique_violation then null; end $$;
       grant usage on schema public to app_relay, app_dispatcher;
 
