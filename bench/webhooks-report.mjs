@@ -1,0 +1,65 @@
+/** The webhooks bench's figures as the table that goes into README.md. */
+
+const whole = (number) => Math.round(number).toLocaleString('en');
+const ms = ({ p50, p99 }) => `${p50.toFixed(1)} / ${p99.toFixed(1)} ms`;
+const TITLES = { postgres: 'queue in PostgreSQL', redis: 'queue in Redis' };
+
+/** Each row: what it is, what is aimed at, and how a backend's result is told. */
+function rows(results, { shapes, million }) {
+  const list = [
+    ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
+    ['floor: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
+    ...shapes.map(({ tenants, endpoints }, i) => [
+      `${whole(endpoints)} endpoint${endpoints > 1 ? 's' : ''} of ${tenants} tenant${tenants > 1 ? 's' : ''}`,
+      '≥ 0.5 of BullMQ alone',
+      ({ throughput: t }) => t && `${whole(t.ours[i].perSecond)}/s = **${t.ours[i].share.toFixed(2)}**`,
+    ]),
+    ['commit to arrival, idle: p50 / p99', '≤ 15 / 60 ms', ({ idle }) => idle && ms(idle)],
+    ['the same at half of full load', '', ({ loaded }) => loaded && `${ms(loaded)} at ${whole(loaded.perSecond)}/s`],
+  ];
+  for (const [key, who] of Object.entries({ one: 'one tenant', twenty: '20 tenants' })) {
+    list.push([
+      `healthy endpoint's p99 beside 1,000 deliveries on hanging endpoints of ${who}, and alone`,
+      '≤ 2 times',
+      ({ neighbour }) => {
+        if (!neighbour) return undefined;
+        const { alone, beside } = neighbour[key];
+        return `${beside.p99.toFixed(1)} and ${alone.p99.toFixed(1)} ms = **${(beside.p99 / alone.p99).toFixed(2)}**`;
+      },
+    ]);
+  }
+  list.push(
+    [
+      'first delivery to a new endpoint beside those of 20 tenants',
+      '',
+      ({ neighbour: n }) => n && `${n.twenty.fresh.toFixed(1)} ms`,
+    ],
+    [
+      `${whole(million.count)} due: deliveries a second at the start, then, and with ${whole(million.small)} due`,
+      'the same',
+      ({ million: m }) => m && `${whole(m.start)}, ${whole(m.end)}, ${whole(m.small)}/s`,
+    ],
+    [
+      `${whole(million.count)} due: reading the head of a lane, and with ${whole(million.small)} due`,
+      'the same',
+      ({ million: m }) => m && `${m.pick.toFixed(2)} and ${m.pickSmall.toFixed(2)} ms`,
+    ],
+    [`${whole(million.count)} due: the worker's memory`, '< 256 MiB', ({ million: m }) => m && `${whole(m.peak)} MiB`],
+  );
+  return list;
+}
+
+/** @param {Record<string, object>} results by backend */
+export function webhooksTable(results, chosen) {
+  const names = Object.keys(results);
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const lines = [
+    line(['', 'to reach', ...names.map((name) => TITLES[name])]),
+    line(['---', '---', ...names.map(() => '---:')]),
+  ];
+  for (const [what, aim, tell] of rows(results, chosen)) {
+    const cells = names.map((name) => tell(results[name]));
+    if (cells.some((cell) => cell !== undefined)) lines.push(line([what, aim, ...cells.map((cell) => cell ?? '–')]));
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,290 @@
+/** The measurements of the webhooks bench, each on one backend. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import pg from 'pg';
+import { withClient } from './database.mjs';
+import { cpuSeconds, cpuSecondsOfChildren, residentMiB, ROOT } from './processes.mjs';
+import { hosts, startWorker } from './webhooks-processes.mjs';
+import { startAnew, makeDue, makeEndpoints, publishInBulk, publishOne } from './webhooks-seed.mjs';
+
+const require = createRequire(import.meta.url);
+const PATIENCE = 180_000;
+const WARM_UP = 1_000;
+const SLACK = 400;
+
+/** What scenarios work with. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
+
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+
+export function quantile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+const quantiles = (values) => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99), count: values.length });
+
+/** Arrivals a second, and what each cost in CPU of whoever sends, of PostgreSQL, of Redis and of the receiver. */
+async function rate({ backend, pid, count, begin }) {
+  const { receiver, postmaster, redis } = backend;
+  const spent = () => [
+    cpuSeconds(pid),
+    postmaster ? cpuSecondsOfChildren(postmaster) : NaN,
+    redis ? cpuSeconds(redis.pid) : 0,
+    cpuSeconds(receiver.pid),
+  ];
+  await receiver.ask('reset');
+  const before = spent();
+  await begin();
+  const { first, last, repeated } = await receiver.arrived(count, PATIENCE);
+  const cpuMicros = spent().map((seconds, i) => ((seconds - before[i]) * 1e6) / count);
+  if (repeated > 0) throw new Error(`${repeated} webhooks arrived twice`);
+  return { perSecond: (count - 1) / ((last - first) / 1000), cpuMicros };
+}
+
+/** The floors: the loop, and BullMQ alone. */
+export async function floors(backend, count) {
+  const { floor, receiver } = backend;
+  const url = `http://127.0.0.1:${receiver.port}/floor`;
+  const { pid } = floor;
+  await floor.ask('loop', { count: WARM_UP, url });
+  const loop = await rate({ backend, pid, count, begin: () => floor.ask('loop', { count, url }) });
+  const jobs = WARM_UP + count;
+  await floor.ask('add', { count: jobs });
+  await receiver.ask('reset');
+  await floor.ask('work', { url });
+  await receiver.arrived(WARM_UP, PATIENCE);
+  // All jobs were added before; some of them have arrived while the warm-up was seen to end.
+  const bullmq = await rate({ backend, pid, count: count - SLACK, begin: async () => undefined });
+  await floor.ask('stop');
+  return { loop, bullmq };
+}
+
+/** Endpoints spread over tenants; of each host one. */
+async function openEndpoints(backend, client, tenantCount, endpointCount, path = '/ok') {
+  const urls = hosts(endpointCount).map((host) => `http://${host}:${backend.receiver.port}${path}`);
+  return makeEndpoints(client, backend.tenants.slice(0, tenantCount), urls);
+}
+
+async function withWorker(backend, work) {
+  const worker = await startWorker(backend.workerEnv, backend.workerLog);
+  try {
+    return await work(worker);
+  } finally {
+    await worker.stop();
+    await backend.redis?.flush();
+  }
+}
+
+/** Deliveries a second with so many endpoints of so many tenants. */
+export async function throughput(backend, { tenants, endpoints, count }) {
+  return withClient(backend.ownerUrl, async (client) => {
+    await startAnew(client, backend.tenants);
+    await openEndpoints(backend, client, tenants, endpoints);
+    const perEvent = endpoints / tenants;
+    const ids = backend.tenants.slice(0, tenants);
+    return withWorker(backend, async ({ pid }) => {
+      await backend.receiver.ask('reset');
+      const warmUp = Math.ceil(Math.max(WARM_UP / perEvent, tenants));
+      await publishInBulk(client, ids, warmUp);
+      await backend.receiver.arrived(warmUp * perEvent, PATIENCE);
+      await sleep(300);
+      const events = Math.ceil(count / perEvent);
+      return rate({ backend, pid, count: events * perEvent, begin: () => publishInBulk(client, ids, events) });
+    });
+  });
+}
+
+/** From commit to arrival, joined by the event's key. */
+async function latencies(backend, committed) {
+  await backend.receiver.arrived(committed.size, 30_000);
+  const { arrivals } = await backend.receiver.ask('arrivals');
+  return arrivals.filter(([key]) => committed.has(key)).map(([key, at]) => at - committed.get(key));
+}
+
+const notifyOutbox = { name: 'wake', text: `select pg_notify('outbox', '')` };
+
+/** Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its key */
+async function publishSlowly(client, tenantId, count, pause) {
+  const committed = new Map();
+  for (let i = 0; i < count; i++) {
+    const id = await publishOne(client, tenantId);
+    committed.set(id, now());
+    await client.query(notifyOutbox);
+    await sleep(pause * (0.5 + Math.random()));
+  }
+  return committed;
+}
+
+/** Idle: orders made one at a time through the API. Measured from the API's answer, and from the request. */
+export async function idleLatency(backend, { count, pause }) {
+  return withClient(backend.ownerUrl, async (client) => {
+    await startAnew(client, backend.tenants);
+    const { tenantId, token } = backend.caller;
+    await makeEndpoints(client, [tenantId], [`http://127.0.0.1:${backend.receiver.port}/ok`]);
+    return withWorker(backend, async () => {
+      const api = await backend.startApi();
+      try {
+        const create = async () => {
+          const asked = now();
+          const answer = await fetch(`${api.url}/api/v1/orders`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+            body: backend.newOrder(),
+          });
+          const answered = now();
+          if (answer.status !== 201) throw new Error(`POST /orders: ${answer.status} ${await answer.text()}`);
+          const { id } = await answer.json();
+          await sleep(pause * (0.5 + Math.random()));
+          return { id, asked, answered };
+        };
+        for (let i = 0; i < 40; i++) await create();
+        await sleep(500);
+        await backend.receiver.ask('reset');
+        const made = [];
+        for (let i = 0; i < count; i++) made.push(await create());
+        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])));
+        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])));
+        return { ...quantiles(fromAnswer), request: quantiles(fromRequest) };
+      } finally {
+        await api.stop();
+      }
+    });
+  });
+}
+
+/** Under a steady load of so many events a second, one transaction each, over 10 endpoints of 10 tenants. */
+export async function loadedLatency(backend, { perSecond, seconds }) {
+  return withClient(backend.ownerUrl, async (client) => {
+    await startAnew(client, backend.tenants);
+    await openEndpoints(backend, client, 10, 10);
+    const ids = backend.tenants.slice(0, 10);
+    const publisher = new pg.Client({ connectionString: backend.ownerUrl, pipeline: true });
+    await publisher.connect();
+    try {
+      return await withWorker(backend, async () => {
+        await backend.receiver.ask('reset');
+        const steady = await publishSteadily(publisher, ids, perSecond, 2);
+        await backend.receiver.arrived(steady.size, 30_000);
+        await backend.receiver.ask('reset');
+        const committed = await publishSteadily(publisher, ids, perSecond, seconds);
+        return { ...quantiles(await latencies(backend, committed)), perSecond };
+      });
+    } finally {
+      await publisher.end();
+    }
+  });
+}
+
+async function publishSteadily(client, ids, perSecond, seconds) {
+  const committed = new Map();
+  const began = now();
+  const total = Math.round(perSecond * seconds);
+  const sent = [];
+  let waking;
+  const wake = () => (waking ??= client.query(notifyOutbox).finally(() => (waking = undefined)));
+  for (let i = 0; i < total;) {
+    for (; i < total && now() - began >= (i * 1000) / perSecond; i++) {
+      sent.push(
+        publishOne(client, ids[i % ids.length]).then((id) => {
+          committed.set(id, now());
+          return wake();
+        }),
+      );
+    }
+    await sleep(1);
+  }
+  await Promise.all(sent);
+  return committed;
+}
+
+/**
+ * A healthy endpoint's latency alone and beside 1,000 deliveries that wait on hanging endpoints. Also: how soon an endpoint
+ * that nobody knows yet is reached while they hang.
+ */
+export async function noisyNeighbour(backend, { tenants, endpoints, waiting, count, pause, rounds }) {
+  return withClient(backend.ownerUrl, async (client) => {
+    await startAnew(client, backend.tenants);
+    const [healthy, fresh, ...others] = backend.tenants;
+    const noisy = others.slice(0, tenants);
+    const url = (path) => `http://127.0.0.1:${backend.receiver.port}${path}`;
+    await makeEndpoints(client, [healthy], [url('/ok')]);
+    await makeEndpoints(
+      client,
+      noisy,
+      hosts(endpoints).map((host) => `http://${host}:${backend.receiver.port}/hang`),
+    );
+    return withWorker(backend, async () => {
+      const measure = async () => {
+        await backend.receiver.ask('reset');
+        return latencies(backend, await publishSlowly(client, healthy, count, pause));
+      };
+      await measure();
+      const alone = [];
+      for (let i = 0; i < rounds; i++) alone.push(await measure());
+      await publishInBulk(client, noisy, Math.ceil(waiting / (endpoints / tenants)));
+      await sleep(1_000);
+      const beside = [];
+      for (let i = 0; i < rounds; i++) beside.push(await measure());
+      await makeEndpoints(client, [fresh], [url('/fresh')]);
+      await backend.receiver.ask('reset');
+      const [first] = await latencies(backend, await publishSlowly(client, fresh, 1, 1));
+      return { alone: quantiles(alone.flat()), beside: quantiles(beside.flat()), fresh: first };
+    });
+  });
+}
+
+/** Memory and pace with a million deliveries due, and the pace with a small backlog of the same endpoints. */
+export async function million(backend, { count, small, seconds, say }) {
+  return withClient(backend.ownerUrl, async (client) => {
+    const measure = async (due, span) => {
+      await startAnew(client, backend.tenants);
+      const endpoints = await openEndpoints(backend, client, 10, 20);
+      await makeDue(client, endpoints, due, say);
+      const pickMs = await pickTime(client, endpoints);
+      await backend.receiver.ask('reset');
+      return withWorker(backend, async ({ pid }) => {
+        let peak = 0;
+        const seen = [];
+        const until = now() + span;
+        await backend.receiver.arrived(1, PATIENCE);
+        for (;;) {
+          peak = Math.max(peak, residentMiB(pid));
+          const summary = await backend.receiver.ask('summary');
+          seen.push([now(), summary.count]);
+          if (now() > until || summary.count >= due) break;
+          await sleep(100);
+        }
+        return { peak, pickMs, seen };
+      });
+    };
+    const few = await measure(small, 120_000);
+    const many = await measure(count, seconds * 1000);
+    const pace = (seen, from, to) => {
+      const [a, b] = [seen[Math.floor((seen.length - 1) * from)], seen[Math.floor((seen.length - 1) * to)]];
+      return ((b[1] - a[1]) / (b[0] - a[0])) * 1000;
+    };
+    return {
+      small: pace(few.seen, 0.1, 0.9),
+      start: pace(many.seen, 0.05, 0.5),
+      end: pace(many.seen, 0.5, 1),
+      peak: many.peak,
+      pickSmall: few.pickMs,
+      pick: many.pickMs,
+    };
+  });
+}
+
+/** How long PostgreSQL takes to read the head of an endpoint's lane: the median over all endpoints, ten times each. */
+async function pickTime(client, endpoints) {
+  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch.queries.js'));
+  const times = [];
+  for (let i = 0; i < 10; i++) {
+    for (const { tenantId, id } of endpoints) {
+      const began = now();
+      await client.query(readLane(tenantId, id, 'pending', false, 64));
+      times.push(now() - began);
+    }
+  }
+  return quantile(times, 0.5);
+}
