@@ -2,9 +2,9 @@ import { Breaker } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
 
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
-const SLOTS: Readonly<Record<SlotName, number>> = { pending: 24, retrying: 8, requested: 8 };
+const SLOTS: Readonly<Record<SlotName, number>> = { pending: 64, retrying: 8, requested: 8 };
 /** Waiting deliveries that are known by id; all others wait in PostgreSQL. */
-const READY_LIMIT = 64;
+const READY_LIMIT = 128;
 /** All that an endpoint may have under way while it is not seen to answer. */
 const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
 /** An endpoint that answered well within this time is proven. */

@@ -73,7 +73,7 @@ export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): 
                     next_attempt_at = case when d.next_attempt_at is not null then o.next_attempt_at end,
                     completed_at = case when d.next_attempt_at is null or o.status <> 'retrying' then o.ended_at end
                from outcome o
-              where d.tenant_id = $1 and d.id = o.delivery_id and d.attempt_count = o.number - 1
+              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.id = o.delivery_id and d.attempt_count = o.number - 1
                 and d.status in ('pending', 'retrying', 'disabled', 'cancelled')
              returning d.id
            ), logged as (
@@ -81,8 +81,9 @@ export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): 
                                             response_status, response_body, error, succeeded)
              select $1::uuid, o.delivery_id, o.number, o.endpoint_id, o.started_at, o.duration_ms, o.response_status,
                     o.response_body, o.error, o.status = 'succeeded'
-               from outcome o
-               join deliveries d on d.tenant_id = $1 and d.id = o.delivery_id
+               from deliveries d
+               join outcome o on o.delivery_id = d.id
+              where d.tenant_id = $1 and d.id = any($2::uuid[])
              on conflict (tenant_id, delivery_id, number) do nothing
              returning delivery_id
            )

@@ -155,4 +155,9 @@ async function setUpLogin(client: Client, options: MigrateOptions): Promise<void
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
+  // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
+  // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
+  for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
+    await client.query(`alter role ${name} set enable_${plan} = off`);
+  }
 }

@@ -49,6 +49,8 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
       db: Number(url.pathname.slice(1) || 0),
       ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
       ...(use === 'producer' ? { maxRetriesPerRequest: 1 } : { maxRetriesPerRequest: null }),
+      // Commands of one turn of the event loop in one write: a busy worker's are many and small.
+      enableAutoPipelining: true,
       retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
     };
   }
