@@ -105,6 +105,17 @@ describe('transactions', () => {
       expect([await kept(a), await kept(b)]).toEqual([false, false]);
     });
 
+    it('has given its locks back when it has failed', async () => {
+      const lock = (text: string): Statement => ({ name: `test_lock_${text.length}`, text, values: [] });
+      const take = lock('select pg_try_advisory_xact_lock(4711)');
+      const taken = lock('select 1 / pg_try_advisory_xact_lock(4711)::int');
+      for (let i = 0; i < 200; i++) {
+        const flight = database.transaction(scope(), async (tx) => [take, failing].forEach((s) => tx.defer(s)));
+        await expect(flight).rejects.toMatchObject({ code: '22012' });
+        await database.transaction(scope(), (tx) => tx.query(taken));
+      }
+    });
+
     it('does not fail because the flight before it failed', async () => {
       const name = 'test_first_used_by_a_flight_that_fails';
       const [a, b] = [newKey(), newKey()];

@@ -1,4 +1,4 @@
-import { type Connection, Query, type QueryConfig, types } from 'pg';
+import { type Connection, DatabaseError, Query, type QueryConfig, types } from 'pg';
 import { serialize } from 'pg-protocol';
 import { type Prologue, settingsStatement } from './prologue';
 import type { Row, SqlValue, Statement } from './statement';
@@ -8,6 +8,7 @@ interface PgQuery {
   handleRowDescription(message: { fields: readonly Column[] }): void;
   handleDataRow(message: { fields: readonly (string | null)[] }): void;
   handleCommandComplete(): void;
+  handleError(error: Error, connection: Connection): void;
 }
 
 // A client in pipeline mode takes no other class of query than pg's own, or one made from it.
@@ -110,6 +111,22 @@ export class Flight extends PgQuery {
 
   override handleCommandComplete(): void {
     this.current++;
+  }
+
+  /**
+   * PostgreSQL tells of an error before it undoes the transaction, and is ready only afterwards: what is done about the
+   * error must not meet the locks of what failed.
+   */
+  override handleError(error: Error, connection: Connection): void {
+    if (!(error instanceof DatabaseError) || error.severity !== 'ERROR') {
+      super.handleError(error, connection);
+      return;
+    }
+    const settle = (): void => {
+      connection.off('readyForQuery', settle).off('end', settle);
+      super.handleError(error, connection);
+    };
+    connection.on('readyForQuery', settle).on('end', settle);
   }
 
   private write(messages: Buffer[], { name, text, values }: WireStatement, index: number): void {
