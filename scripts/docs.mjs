@@ -18,7 +18,7 @@ async function configurationTable() {
   const { schema } = createRequire(import.meta.url)('../dist/src/platform/config/schema.js');
   const rows = Object.entries(schema).map(([name, { doc, fallback, secret }]) => {
     const value = fallback === undefined ? '' : fallback === '' ? 'empty' : `\`${fallback}\``;
-    const text = (secret ? `${doc} Secret.` : doc).replaceAll('|', '\\|');
+    const text = (secret ? `${doc} Secret; also \`${name}_FILE\`.` : doc).replaceAll('|', '\\|');
     return `| \`${name}\` | ${value} | ${text} |`;
   });
   return ['| variable | default | |', '| --- | --- | --- |', ...rows].join('\n');

@@ -9,7 +9,7 @@ const { values, positionals } = parseArgs({ options: { tenant: { type: 'string' 
 const [statement] = positionals;
 if (!statement) fail("usage: npm run -s sql -- [--tenant ID] 'select …'");
 
-const client = new pg.Client({ connectionString: process.env.DATABASE_URL || (await embedded()) });
+const client = new pg.Client({ connectionString: (await configured()) || (await embedded()) });
 try {
   await client.connect();
   await client.query('begin read only; set local role app_service');
@@ -20,6 +20,11 @@ try {
   fail(`ERROR: ${error.message || error.code}`);
 } finally {
   await client.end();
+}
+
+async function configured() {
+  const { DATABASE_URL, DATABASE_URL_FILE } = process.env;
+  return DATABASE_URL || (DATABASE_URL_FILE && (await readFile(DATABASE_URL_FILE, 'utf8')).trim());
 }
 
 async function embedded() {

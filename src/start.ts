@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
-import { loadConfig } from './platform/config/config';
+import { loadConfig, required } from './platform/config/config';
 import { keptSecret } from './platform/config/kept-secret';
 import { createDatabase } from './platform/database/create-database';
 import { startEmbeddedPostgres } from './platform/database/embedded-postgres';
@@ -44,9 +44,9 @@ async function main(): Promise<void> {
       loadService(),
     ]);
     if (stop.asked) return;
-    env.JWT_SECRET ||= keptSecret(given.DATA_DIR, 'jwt-secret');
+    if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
     const config = loadConfig(env);
-    const serviceUrl = env.DATABASE_URL as string;
+    const serviceUrl = required(config, 'DATABASE_URL');
     const applied = await migrate({
       serviceUrl,
       migrationUrl: config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl,

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { transformFileSync } from '@swc/core';
 import { ConfigError, loadConfig, required } from '../src/platform/config/config';
 import { schema } from '../src/platform/config/schema';
+import { newKey } from '../src/platform/secret-box';
 
 function faultsOf(env: Record<string, string>): string[] {
   try {
@@ -92,6 +93,83 @@ describe('the configuration', () => {
       expect([name, variable.doc]).toEqual([name, expect.stringMatching(/^\S.*[.)]$/)]);
       if (variable.secret) expect(variable).toHaveProperty('fallback', undefined);
     }
+  });
+});
+
+describe('a secret in a file', () => {
+  let folder: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'secret-file-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const put = (content: string | Buffer): string => {
+    const file = join(mkdtempSync(join(folder, 'mount-')), 'secret');
+    writeFileSync(file, content);
+    return file;
+  };
+  const SECRET = 'a secret that has more than 32 bytes';
+  const secrets = (Object.entries(schema) as [string, { secret?: boolean }][]).filter(([, { secret }]) => secret);
+  const sound: Record<string, string> = {
+    DATABASE_URL: 'postgres://one@db/orders',
+    MIGRATION_DATABASE_URL: 'postgres://two@db/orders',
+    DIRECT_DATABASE_URL: 'postgres://three@db/orders',
+    REDIS_URL: 'redis://:four@cache:6379/0',
+    ENCRYPTION_KEYS: newKey('k1'),
+  };
+
+  it('is taken for every secret variable, the URLs included', () => {
+    expect(secrets.map(([name]) => name)).toEqual(expect.arrayContaining([...Object.keys(sound), 'JWT_SECRET']));
+    for (const [name] of secrets) {
+      const value = sound[name] ?? SECRET;
+      expect(loadConfig({ [`${name}_FILE`]: put(value) })).toHaveProperty(name, value);
+    }
+  });
+
+  it('is not taken for a variable that is no secret', () => {
+    expect(loadConfig({ PORT_FILE: put('4000') }).PORT).toBe(3000);
+  });
+
+  it.each([
+    ['one newline', `${SECRET}\n`, SECRET],
+    ['one newline of Windows', `${SECRET}\r\n`, SECRET],
+    ['only the last of two newlines', `${SECRET}\n\n`, `${SECRET}\n`],
+    ['no space', `  ${SECRET}  `, `  ${SECRET}  `],
+  ])('loses %s', (_, content, value) => {
+    expect(loadConfig({ JWT_SECRET_FILE: put(content) }).JWT_SECRET).toBe(value);
+  });
+
+  it('must not stand beside the variable itself', () => {
+    expect(faultsOf({ JWT_SECRET: SECRET, JWT_SECRET_FILE: put(SECRET) })).toEqual([
+      'JWT_SECRET and JWT_SECRET_FILE are both set: leave one out',
+    ]);
+    const file = put(SECRET);
+    expect(loadConfig({ JWT_SECRET: '', JWT_SECRET_FILE: file }).JWT_SECRET).toBe(SECRET);
+    expect(loadConfig({ JWT_SECRET: SECRET, JWT_SECRET_FILE: '' }).JWT_SECRET).toBe(SECRET);
+  });
+
+  it('is refused where it cannot be read, is empty, no text, or too large, by a line that says which file', () => {
+    const [empty, newline, binary, large] = ['', '\n', Buffer.from([0xff, 0xfe]), 'x'.repeat(65_537)].map(put);
+    const faults: [string | undefined, string][] = [
+      [join(folder, 'nowhere'), 'ENOENT'],
+      [folder, 'EISDIR'],
+      [empty, 'it is empty'],
+      [newline, 'it is empty'],
+      [binary, 'it is not UTF-8'],
+      [large, 'it has more than 65536 bytes'],
+    ];
+    for (const [file = '', reason] of faults) {
+      expect(faultsOf({ JWT_SECRET_FILE: file })).toEqual([
+        `JWT_SECRET cannot be read from ${file} (JWT_SECRET_FILE): ${reason}`,
+      ]);
+    }
+  });
+
+  it('is checked like the variable, and not repeated in the fault', () => {
+    const faults = faultsOf({ JWT_SECRET_FILE: put('too-short'), DATABASE_URL_FILE: put('mysql://user:pa55@db') });
+    expect(faults.map((fault) => fault.split(' ')[0])).toEqual(['DATABASE_URL', 'JWT_SECRET']);
+    expect(faults.join()).not.toMatch(/too-short|pa55/);
   });
 });
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -157,11 +157,13 @@ describe('npm start', () => {
     ]);
   });
 
-  it('uses the database of DATABASE_URL, and puts no demo into it', async () => {
+  it('uses the database of DATABASE_URL, here from a file, and puts no demo into it', async () => {
     const database = await createTestDatabase();
+    const file = join(folder, 'database-url');
+    writeFileSync(file, `${database.serviceUrl}\n`);
     const given = start({
       DATA_DIR: join(folder, 'given'),
-      DATABASE_URL: database.serviceUrl,
+      DATABASE_URL_FILE: file,
       MIGRATION_DATABASE_URL: database.ownerUrl,
     });
     const url = await given.ready();

@@ -1,4 +1,5 @@
 import { schema } from './schema';
+import { fileVariable, readSecretFile } from './secret-file';
 import type { Variable } from './variables';
 
 const DAY_MS = 86_400_000;
@@ -22,18 +23,16 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads and cross-checks the configuration. An empty variable counts as left out.
+ * Reads and cross-checks the configuration. An empty variable counts as left out; a secret may come from a file.
  * @throws ConfigError naming every variable that is wrong.
  */
 export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const faults: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries(schema) as [string, Variable<unknown>][]) {
-    const given = env[name];
-    const text = given === undefined || given === '' ? variable.fallback : given;
-    if (text === undefined) continue;
     try {
-      values[name] = variable.read(text);
+      const text = textOf(env, name, variable);
+      if (text !== undefined) values[name] = variable.read(text);
     } catch (error) {
       faults.push(`${name} ${(error as Error).message}`);
     }
@@ -42,6 +41,14 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   if (faults.length === 0) faults.push(...crossCheck(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
+}
+
+/** The text of a variable: its own, that of the file of a secret, or its default. @throws Error completing "NAME …" */
+function textOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<unknown>): string | undefined {
+  const file = variable.secret ? env[fileVariable(name)] : undefined;
+  if (!file) return env[name] || variable.fallback;
+  if (env[name]) throw new Error(`and ${fileVariable(name)} are both set: leave one out`);
+  return readSecretFile(name, file);
 }
 
 function crossCheck(config: Config): string[] {
