@@ -25,5 +25,8 @@ COPY package.json ./
 # The image's own user, uid 1000; nothing below /app is its to write.
 USER node
 EXPOSE 3000
+# Of api and worker alike. Whether a process should get requests is /health/ready, for the one that sends them.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/live`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/src/main.js"]
 CMD ["api"]

@@ -17,8 +17,10 @@ const ROLES: Readonly<Record<string, (config: Config) => Promise<void>>> = {
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./worker.module.js');
     const { createLogger } = await import('./platform/observability/logger.js');
+    const { Readiness } = await import('./platform/observability/readiness.js');
     const logger = createLogger(config);
-    await workUntilStopped(await createWorker(config, logger), config, logger);
+    const worker = await createWorker(config, logger);
+    await workUntilStopped(worker, worker.get(Readiness), config, logger);
   },
 
   async migrate(config) {

@@ -7,6 +7,8 @@ import type { Logger } from 'pino';
 import { type Config, ConfigError } from './platform/config/config';
 import { translateDatabaseError } from './platform/database/errors';
 import { AppError } from './platform/errors';
+import { createHealthServer } from './platform/observability/health-server';
+import type { Readiness } from './platform/observability/readiness';
 
 type Address = Pick<Config, 'HOST' | 'PORT'>;
 
@@ -62,12 +64,30 @@ export async function serveUntilStopped(app: NestFastifyApplication, config: Con
   logger.info('stopped');
 }
 
-/** Lets a worker work until the process was told to stop, and resolves when what it was sending is done. */
-export async function workUntilStopped(app: INestApplicationContext, config: Config, logger: Logger): Promise<void> {
+/**
+ * Lets a worker work until the process was told to stop, and resolves when what it was sending is done. Its health is
+ * answered on the address where an API process would serve. @throws ConfigError when the address cannot be had
+ */
+export async function workUntilStopped(
+  app: INestApplicationContext,
+  readiness: Readiness,
+  config: Config,
+  logger: Logger,
+): Promise<void> {
   const stop = stopSignal();
-  logger.info('working');
-  logger.info({ signal: await stop.received }, 'stopping');
-  await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
+  const health = createHealthServer(readiness);
+  try {
+    health.listen(config.PORT, config.HOST);
+    await once(health, 'listening').catch((error: unknown) => {
+      throw addressFault(error, config);
+    });
+    logger.info({ port: (health.address() as AddressInfo).port }, 'working');
+    logger.info({ signal: await stop.received }, 'stopping');
+  } finally {
+    await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
+    health.close();
+    health.closeAllConnections();
+  }
   logger.info('stopped');
 }
 

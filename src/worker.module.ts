@@ -6,10 +6,11 @@ import { ConfigModule } from './platform/config/config.module';
 import { DatabaseModule } from './platform/database/database.module';
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
+import { Readiness } from './platform/observability/readiness';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
 
-/** The worker process: sends webhooks, and serves no HTTP. */
+/** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`). */
 @Module({})
 export class WorkerModule {
   static with(config: Config, logger: Logger): DynamicModule {
@@ -22,6 +23,7 @@ export class WorkerModule {
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],
+      providers: [Readiness],
     };
   }
 }

@@ -49,7 +49,7 @@ describe('docker-compose.yml', () => {
     }
     expect(services.migrate?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
     expect(services.migrate?.restart).toBe('no');
-    for (const name of ['api', 'postgres', 'redis']) expect(services[name]).toHaveProperty('healthcheck');
+    for (const name of ['api', 'worker', 'postgres', 'redis']) expect(services[name]).toHaveProperty('healthcheck');
   });
 
   it('publishes the API alone, on loopback', () => {
@@ -78,6 +78,11 @@ describe('the Dockerfile', () => {
     expect(last).toMatch(/^USER node$/m);
     expect(last).not.toMatch(/^RUN npm/m);
     expect(text).toMatch(/^RUN npm ci --omit=dev --ignore-scripts/m);
+  });
+
+  it('has a check of health that api and worker both answer', () => {
+    expect(text).toMatch(/^HEALTHCHECK .*\\\n {2}CMD \[.*process\.env\.PORT.*\/health\/live/m);
+    expect(text).toMatch(/^ENV .*\bPORT=3000\b/m);
   });
 
   it('copies only what .dockerignore lets through', () => {

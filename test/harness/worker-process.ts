@@ -31,6 +31,7 @@ export function startWorkerProcess(
   const child: ChildProcess = spawn(process.execPath, [...preload, join(ROOT, 'dist', 'src', 'main.js'), 'worker'], {
     env: {
       PATH: process.env.PATH,
+      PORT: '0',
       DATABASE_URL: database.serviceUrl,
       JWT_SECRET,
       DB_POOL_SIZE: '8',

@@ -46,7 +46,12 @@ function rephrase(rule: string, read: () => unknown): void {
 
 /** Every environment variable of the service: the one place where they are named, typed, defaulted and documented. */
 export const schema = {
-  PORT: integer({ min: 0, max: 65535, fallback: 3000, doc: 'Port of the HTTP API; 0 takes a free one.' }),
+  PORT: integer({
+    min: 0,
+    max: 65535,
+    fallback: 3000,
+    doc: 'Port of the HTTP API, or of the health routes of a worker; 0 takes a free one.',
+  }),
   HOST: text({ fallback: '127.0.0.1', doc: 'Address to listen on; `0.0.0.0` in a container.' }),
   DATA_DIR: text({
     fallback: './.data',

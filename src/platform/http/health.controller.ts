@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Res } from '@nestjs/common';
 import {
   ApiOkResponse,
   ApiOperation,
@@ -8,10 +8,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import type { Logger } from 'pino';
-import { DatabaseHealth } from '../database/health';
-import { LOGGER } from '../observability/logger.module';
-import { Unavailable } from '../errors';
+import { Readiness } from '../observability/readiness';
 import { Public } from './caller';
 import { ApiSection } from './openapi-declarations';
 
@@ -21,8 +18,8 @@ class Health {
   status: 'ok';
 }
 
-@ApiSchema({ description: 'Whether requests can be served, and what stands in the way.' })
-class Readiness {
+@ApiSchema({ name: 'Readiness', description: 'Whether requests can be served, and what stands in the way.' })
+class ReadinessAnswer {
   @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` where every check is.', example: 'ok' })
   status: 'ok' | 'unavailable';
 
@@ -36,15 +33,10 @@ class Readiness {
   checks: Record<string, string>;
 }
 
-const DATABASE_PATIENCE_MS = 2_000;
-
 @ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')
 @Controller('health')
 export class HealthController {
-  constructor(
-    private readonly database: DatabaseHealth,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  constructor(private readonly readiness: Readiness) {}
 
   @Get()
   @Public('unlimited')
@@ -73,42 +65,22 @@ export class HealthController {
     summary: 'Readiness',
     description: 'For a balancer: send requests only while this is 200. Looks at the database and its migrations.',
   })
-  @ApiOkResponse({ type: Readiness, description: 'Requests can be served.' })
+  @ApiOkResponse({ type: ReadinessAnswer, description: 'Requests can be served.' })
   @ApiServiceUnavailableResponse({
     description: 'Requests cannot be served now; `checks` says why.',
     content: {
       'application/json': {
-        schema: { $ref: getSchemaPath(Readiness) },
+        schema: { $ref: getSchemaPath(ReadinessAnswer) },
         example: { status: 'unavailable', checks: { database: 'unavailable' } },
       },
     },
   })
   async ready(@Res() reply: FastifyReply): Promise<void> {
-    const checks: Record<string, string> = {};
-    try {
-      const pending = await withDeadline(this.database.pendingMigrations(), DATABASE_PATIENCE_MS);
-      checks.database = 'ok';
-      checks.migrations = pending.length === 0 ? 'ok' : `pending: ${pending.join(', ')}`;
-    } catch (error) {
-      this.logger.warn({ err: error }, 'not ready');
-      checks.database = 'unavailable';
-    }
-    const ready = Object.values(checks).every((state) => state === 'ok');
+    const report = await this.readiness.report();
+    const ready = report.status === 'ok';
     void reply
       .status(ready ? 200 : 503)
       .headers({ 'content-type': 'application/json; charset=utf-8', ...(ready ? {} : { 'retry-after': '1' }) })
-      .send(JSON.stringify({ status: ready ? 'ok' : 'unavailable', checks }));
-  }
-}
-
-async function withDeadline<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Unavailable('no answer within the deadline')), milliseconds);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
+      .send(JSON.stringify(report));
   }
 }

@@ -1,6 +1,7 @@
 /** What features need to answer requests: cursors, idempotency, limits. The server itself is in `server.ts`. */
 import { Module } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { Readiness } from '../observability/readiness';
 import { HealthController } from './health.controller';
 import { Idempotency } from './idempotency';
 import { Cursors } from './pagination';
@@ -14,6 +15,7 @@ import { RequestValidationPipe } from './validation.pipe';
     Cursors,
     Idempotency,
     RateLimiter,
+    Readiness,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],

@@ -1,0 +1,32 @@
+import { createServer, type Server } from 'node:http';
+import type { Readiness } from './readiness';
+
+/**
+ * The health routes for a process that serves nothing else: `/health`, `/health/live`, `/health/ready`, with the API's
+ * answers. Not listening yet.
+ */
+export function createHealthServer(readiness: Readiness): Server {
+  const server = createServer((request, response) => {
+    const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
+      response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
+      response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
+    };
+    const path = request.url?.split('?', 1)[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      answer(405, { status: 'method not allowed' }, { allow: 'GET, HEAD' });
+    } else if (path === '/health' || path === '/health/live') {
+      answer(200, { status: 'ok' });
+    } else if (path === '/health/ready') {
+      void readiness.report().then(
+        (report) => (report.status === 'ok' ? answer(200, report) : answer(503, report, { 'retry-after': '1' })),
+        () => answer(503, { status: 'unavailable', checks: {} }, { 'retry-after': '1' }),
+      );
+    } else {
+      answer(404, { status: 'not found' });
+    }
+  });
+  // Probes are short and few; nobody else has business here.
+  server.requestTimeout = 5_000;
+  server.maxConnections = 64;
+  return server;
+}
