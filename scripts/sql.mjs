@@ -1,15 +1,15 @@
 // `npm run -s sql -- [--tenant ID] 'select …'`: runs a statement as the role that serves requests, to look at the
 // walls from inside. Connects to DATABASE_URL, else to the PostgreSQL that `npm start` runs on DATA_DIR.
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
+import { embedded } from './embedded.mjs';
 
 const { values, positionals } = parseArgs({ options: { tenant: { type: 'string' } }, allowPositionals: true });
 const [statement] = positionals;
 if (!statement) fail("usage: npm run -s sql -- [--tenant ID] 'select …'");
 
-const client = new pg.Client({ connectionString: (await configured()) || (await embedded()) });
+const client = new pg.Client({ connectionString: await serviceUrl().catch((error) => fail(error.message)) });
 try {
   await client.connect();
   await client.query('begin read only; set local role app_service');
@@ -22,20 +22,11 @@ try {
   await client.end();
 }
 
-async function configured() {
+async function serviceUrl() {
   const { DATABASE_URL, DATABASE_URL_FILE } = process.env;
-  return DATABASE_URL || (DATABASE_URL_FILE && (await readFile(DATABASE_URL_FILE, 'utf8')).trim());
-}
-
-async function embedded() {
-  const dataDir = process.env.DATA_DIR || './.data';
-  try {
-    const password = (await readFile(join(dataDir, 'service-password'), 'utf8')).trim();
-    const [, , , port] = (await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
-    return `postgres://app_service:${password}@127.0.0.1:${port}/orders`;
-  } catch (error) {
-    return fail(`Nothing runs on ${dataDir} (${error.code}): npm start first, or set DATABASE_URL or DATA_DIR.`);
-  }
+  if (DATABASE_URL) return DATABASE_URL;
+  if (DATABASE_URL_FILE) return (await readFile(DATABASE_URL_FILE, 'utf8')).trim();
+  return (await embedded()).serviceUrl;
 }
 
 function fail(message) {

@@ -1,8 +1,8 @@
-/** One image, several roles: `node dist/src/main.js api | worker | migrate`. A role loads only what it runs. */
+/** One image, several roles: `node dist/src/main.js api | worker | migrate [plan | apply | verify]`. A role loads only what it runs. */
 import { type Config, ConfigError, loadConfig, required } from './platform/config/config';
 import { run, serveUntilStopped, workUntilStopped } from './serve';
 
-const ROLES: Readonly<Record<string, (config: Config) => Promise<void>>> = {
+const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
   async api(config) {
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
@@ -23,22 +23,19 @@ const ROLES: Readonly<Record<string, (config: Config) => Promise<void>>> = {
     await workUntilStopped(worker, worker.get(Readiness), config, logger);
   },
 
-  async migrate(config) {
-    const serviceUrl = required(config, 'DATABASE_URL');
-    const { migrate } = await import('./platform/database/migrations.js');
-    const applied = await migrate({
-      serviceUrl,
-      migrationUrl: config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl,
-      statementTimeout: config.DB_STATEMENT_TIMEOUT,
-    });
-    process.stdout.write(applied.length === 0 ? 'nothing to migrate\n' : `applied ${applied.join(', ')}\n`);
+  async migrate(config, args) {
+    const { runMigrate } = await import('./migrate.js');
+    await runMigrate(config, args);
   },
 };
 
-async function main(name = 'api'): Promise<void> {
+const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate']);
+
+async function main([name = 'api', ...args]: string[]): Promise<void> {
   const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;
   if (!role) throw new ConfigError([`there is no role '${name}'; say ${Object.keys(ROLES).join(' or ')}`]);
-  await role(loadConfig(process.env));
+  if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new ConfigError([`the role ${name} takes no arguments`]);
+  await role(loadConfig(process.env), args);
 }
 
-run(main(process.argv[2]));
+run(main(process.argv.slice(2)));

@@ -33,6 +33,10 @@ export class DatabaseModule implements OnApplicationShutdown {
               logger.warn({ reason: error.message }, 'database connection lost'),
             );
             await core.connect();
+            await new DatabaseHealth(core).assertMigrated().catch(async (error: unknown) => {
+              await core.close();
+              throw error;
+            });
             return core;
           },
         },

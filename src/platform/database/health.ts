@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { Unavailable } from '../errors';
 import { Core } from './core';
+import { sqlState } from './errors';
 import { migrationNames } from './migrations';
 import { ROLES } from './roles';
 
@@ -20,4 +22,21 @@ export class DatabaseHealth {
     const applied = new Set(rows.map((row) => row.name));
     return this.expected.filter((name) => !applied.has(name));
   }
+
+  /**
+   * Refuses a database that lacks what this build's statements rely on. One that has more is that of a newer release,
+   * which this one goes on serving while it is replaced.
+   * @throws Unavailable naming what is pending
+   */
+  async assertMigrated(): Promise<void> {
+    const pending = await this.pendingMigrations().catch((error: unknown) => {
+      if (NEVER_MIGRATED.has(sqlState(error) ?? '')) return this.expected;
+      throw error;
+    });
+    if (pending.length === 0) return;
+    throw new Unavailable(`database: migrations are pending: ${pending.join(', ')}; run the role migrate first`);
+  }
 }
+
+/** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
+const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

@@ -3,24 +3,38 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
-import { ROLES } from './roles';
+import { sqlState } from './errors';
+import { type MigrationSql, sqlOf } from './migration-sql';
+import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
 type MigrationClass = new () => MigrationInterface;
 
 /** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
 const MIGRATION_LOCK = 7_263_540_119;
-/** Where BullMQ's own tables are. */
-const QUEUE_SCHEMA = 'bullmq';
-const ROLE_ATTEMPTS = 10;
+/** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
+const LOCK_TIMEOUT_MS = 2_000;
+const LOCK_ATTEMPTS = 30;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Where the migrations connect, and what the service's login needs. */
-export interface MigrateOptions {
+export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
-  /** The service's own login; where it differs from the owner it is made or altered to be just that. */
-  serviceUrl: string;
-  /** Applied to the service's role, milliseconds. */
-  statementTimeout: number;
+  /** Told when a table was in use for too long and the migration is about to be tried again. */
+  onTableInUse?: (attempt: number) => void;
+}
+
+/** How a database and this build's migrations differ. */
+export interface MigrationStatus {
+  /** Of this build, and not applied. */
+  pending: string[];
+  /** Applied, and not of this build: a newer release has been here. */
+  unknown: string[];
+}
+
+/** A migration that is to be applied. */
+export interface PlannedMigration extends MigrationSql {
+  name: string;
 }
 
 /** The nearest folder of that name on the way up: from the source, from the build, and from the bundle of both. */
@@ -49,115 +63,94 @@ export function migrationNames(): string[] {
   return migrationClasses().map((migration) => migration.name);
 }
 
+/** Compares what was applied with this build, and changes nothing. */
+export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
+  return alone(migrationUrl, statusOf);
+}
+
+/** What {@link migrate} would apply now, with its SQL. Changes nothing. */
+export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
+  const { pending } = await migrationStatus(migrationUrl);
+  const classes = migrationClasses().filter(({ name }) => pending.includes(name));
+  return Promise.all(classes.map(async (migration) => ({ name: migration.name, ...(await sqlOf(new migration())) })));
+}
+
 /**
  * Applies what is pending, each migration in a transaction of its own, under an advisory lock, and sees that the
  * service's roles and login are as they must be.
  * @returns the names of the migrations that were applied
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
-  return alone(options.migrationUrl, async (client, dataSource) => {
-    const applied = await dataSource.runMigrations({ transaction: 'each' });
+  return alone(options.migrationUrl, async (client) => {
+    const { pending } = await statusOf(client);
+    await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
     // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
-    return applied.map((migration) => migration.name);
+    return pending;
   });
 }
 
 /** Undoes the newest migration. */
 export function revertLast(migrationUrl: string): Promise<void> {
-  return alone(migrationUrl, (_, dataSource) => dataSource.undoLastMigration({ transaction: 'each' }));
+  return alone(migrationUrl, () =>
+    withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction: 'each' })),
+  );
 }
 
 /** Runs `work` as the owner while no other process migrates this database. */
-async function alone<T>(url: string, work: (client: Client, dataSource: DataSource) => Promise<T>): Promise<T> {
+async function alone<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url, application_name: 'orders-saas-api migrate' });
   await client.connect();
   try {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    const dataSource = await ownersDataSource(url).initialize();
-    try {
-      return await work(client, dataSource);
-    } finally {
-      await dataSource.destroy();
-    }
+    return await work(client);
   } finally {
     await client.end();
   }
 }
 
-function ownersDataSource(url: string): DataSource {
-  return new DataSource({
+async function statusOf(client: Client): Promise<MigrationStatus> {
+  const names = migrationNames();
+  const { rows } = await client.query<{ made: boolean }>(`select to_regclass('migrations') is not null as made`);
+  if (!rows[0]?.made) return { pending: names, unknown: [] };
+  const applied = (await client.query<{ name: string }>('select name from migrations order by id')).rows;
+  const known = new Set(applied.map(({ name }) => name));
+  return {
+    pending: names.filter((name) => !known.has(name)),
+    unknown: [...known].filter((name) => !names.includes(name)),
+  };
+}
+
+/** A statement that waits for a table's lock holds up all that come after it: better to fail, and to try once more. */
+async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: number) => void): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await dataSource.runMigrations({ transaction: 'each' });
+      return;
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
+      onTableInUse?.(attempt);
+      await delay(LOCK_TIMEOUT_MS * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  const dataSource = await new DataSource({
     type: 'postgres',
     url,
     migrations: migrationClasses(),
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 2,
-    logging: ['error'],
-  });
-}
-
-/**
- * The service's login is `app_service` itself, or a role that may become it with SET ROLE. It gets its password from
- * the service's URL, never inherits (so that it has one role's rights at a time), and has bounded patience.
- */
-async function ensureLogin(client: Client, options: MigrateOptions): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    await client.query('begin');
-    try {
-      await setUpLogin(client, options);
-      await client.query('commit');
-      return;
-    } catch (error) {
-      await client.query('rollback');
-      if (attempt === ROLE_ATTEMPTS || !isRoleRace(error)) throw error;
-      await delay(Math.random() * 100 * attempt);
-    }
-  }
-}
-
-/** Roles belong to the cluster, the lock to a database: a migration of another one may change the same role at once. */
-function isRoleRace(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string };
-  return code === '23505' || code === '42710' || /tuple concurrently (updated|deleted)/.test(message ?? '');
-}
-
-async function setUpLogin(client: Client, options: MigrateOptions): Promise<void> {
-  const service = new URL(options.serviceUrl);
-  const { rows: me } = await client.query<{ name: string; superuser: boolean; version: number }>(
-    `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version
-       from pg_roles where rolname = current_user`,
-  );
-  const owner = me[0] as (typeof me)[number];
-  const login = decodeURIComponent(service.username) || owner.name;
-  await client.query(`grant select on migrations to ${ROLES.service}`);
-  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  const name = client.escapeIdentifier(login);
-  // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
-  const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
-  if (login === owner.name) {
-    // The service will log in as the owner and take on its own role in each transaction.
-    const roles = Object.values(ROLES).join(', ');
-    if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
-    return;
-  }
-  const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
-  // A URL without a password is of a login that proves itself in another way: what it has is left alone.
-  const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
-  if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
-  else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
-  const others = Object.values(ROLES).filter((role) => role !== login);
-  await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
-  await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
-  await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
-  await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
-  // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
-  // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
-  for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
-    await client.query(`alter role ${name} set enable_${plan} = off`);
+    extra: { lock_timeout: LOCK_TIMEOUT_MS },
+    logging: false,
+  }).initialize();
+  try {
+    return await work(dataSource);
+  } finally {
+    await dataSource.destroy();
   }
 }
