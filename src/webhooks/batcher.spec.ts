@@ -30,4 +30,21 @@ describe('Batcher', () => {
     expect(results.map((result) => result.status)).toEqual(['rejected', 'fulfilled']);
     expect(await batcher.submit('a', 3)).toBe(3);
   });
+
+  it('runs an item that is alone at once, and together what comes within the interval after it', async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<number, number>(
+      async (_key, items) => {
+        batches.push(items);
+        return items;
+      },
+      10,
+      100,
+    );
+    await batcher.submit('a', 1);
+    const second = batcher.submit('a', 2);
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([second, batcher.submit('a', 3)]);
+    expect(batches).toEqual([[1], [2, 3]]);
+  });
 });

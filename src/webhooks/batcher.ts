@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /**
- * Runs one call for many: what is asked for while a batch of the same key is under way waits and goes together with the
- * rest as the next one. Nobody waits on purpose: alone, an item goes at once.
+ * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its
+ * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once.
  */
 export class Batcher<I, O> {
   private readonly queues = new Map<string, { waiting: Waiting<I, O>[] }>();
@@ -8,10 +10,12 @@ export class Batcher<I, O> {
   /**
    * @param run gives one result for each item, in order; its failure is that of all of its items
    * @param limit items of a batch at most
+   * @param interval the least time between the beginnings of two batches of one key, milliseconds
    */
   constructor(
     private readonly run: (key: string, items: I[]) => Promise<O[]>,
     private readonly limit: number,
+    private readonly interval = 0,
   ) {}
 
   submit(key: string, item: I): Promise<O> {
@@ -31,6 +35,7 @@ export class Batcher<I, O> {
   private async drain(key: string): Promise<void> {
     const queue = this.queues.get(key) as { waiting: Waiting<I, O>[] };
     while (queue.waiting.length > 0) {
+      const again = performance.now() + this.interval;
       const batch = queue.waiting.splice(0, this.limit);
       try {
         const results = await this.run(
@@ -41,6 +46,8 @@ export class Batcher<I, O> {
       } catch (error) {
         for (const entry of batch) entry.reject(error);
       }
+      const pause = again - performance.now();
+      if (pause > 0 && queue.waiting.length < this.limit) await sleep(pause);
     }
     this.queues.delete(key);
   }

@@ -12,15 +12,19 @@ import {
 
 /** Adding in bulk costs PostgreSQL temporary tables: for fewer jobs than this, one by one costs less. */
 const BULK_FROM = 16;
+/** So there, busy endpoints are given their next jobs only this often, milliseconds: fewer and larger adds. */
+const REFILL_INTERVAL_MS = 40;
 
 /** The queue of deliveries, with a bound on how long it is waited for. */
 @Injectable()
 export class DeliveryQueue implements OnApplicationShutdown {
   private readonly queue: Queue<DeliveryJob>;
   private readonly bulkFrom: number;
+  private readonly refillInterval: number;
 
   constructor(@Inject(CONFIG) config: Config) {
     this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
+    this.refillInterval = config.REDIS_URL ? 0 : REFILL_INTERVAL_MS;
     this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config));
     this.queue.on('error', () => undefined); // adds fail by themselves, and are reported there
   }
@@ -37,6 +41,11 @@ export class DeliveryQueue implements OnApplicationShutdown {
         ? Promise.all(entries.map(({ name, data, opts }) => this.queue.add(name, data, opts)))
         : this.queue.addBulk(entries),
     );
+  }
+
+  /** After an add of so many jobs, how long to collect those that others are before; milliseconds. */
+  pauseAfter(jobs: number): number {
+    return jobs < this.bulkFrom ? 0 : this.refillInterval;
   }
 
   /** Which of these jobs the queue does not have (any more). */

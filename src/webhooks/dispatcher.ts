@@ -86,6 +86,8 @@ export class Dispatcher {
   /** One add at a time: what ends meanwhile makes the next one larger. */
   private adding = false;
   private pausedUntil = 0;
+  /** Until then only endpoints with nothing under way are given jobs. */
+  private refillAt = 0;
   private pumping = false;
   private sweeping = false;
   private timers: NodeJS.Timeout[] = [];
@@ -199,12 +201,14 @@ export class Dispatcher {
     if (now < this.pausedUntil) return;
     this.takeStock(now);
     const jobs: DeliveryJob[] = [];
+    const refilling = now >= this.refillAt;
     let progress = true;
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.tenants.round()) {
         for (const [endpointId, endpoint] of tenant.endpoints.round()) {
           this.fillIfNeeded(endpoint, now);
+          if (!refilling && endpoint.underWay.size > 0) continue;
           const job = jobs.length < JOBS_AT_ONCE ? this.admit(tenantId, tenant, endpoint, now) : undefined;
           if (!job) continue;
           jobs.push(job);
@@ -214,7 +218,10 @@ export class Dispatcher {
         }
       }
     }
-    if (jobs.length > 0) void this.add(jobs);
+    if (jobs.length > 0) {
+      if (refilling) this.refillAt = now + this.queue.pauseAfter(jobs.length);
+      void this.add(jobs);
+    }
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
   }
 

@@ -18,6 +18,8 @@ export const OUTCOME_CHANNEL = 'webhook_outcomes';
 
 /** Keeps a message below NOTIFY's 8,000 bytes. */
 const OUTCOMES_AT_ONCE = 40;
+/** A busy tenant's outcomes are written this often, milliseconds, or as soon as there are enough of them. */
+const WRITE_INTERVAL_MS = 10;
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
 /** How long a worker tries to write an outcome before it lets the job come back. */
@@ -46,7 +48,7 @@ export class Outcomes {
     private readonly wakeups: Wakeups,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE);
+    this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE, WRITE_INTERVAL_MS);
   }
 
   /** Writes what became of an attempt; resolves when it is committed. */
