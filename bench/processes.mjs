@@ -94,6 +94,7 @@ export function startService(databaseUrl, log, env = {}) {
     env: {
       NODE_ENV: 'production',
       DATABASE_URL: databaseUrl,
+      METRICS_PORT: '0',
       JWT_SECRET,
       ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
       RATE_LIMIT_TENANT_PER_SECOND: '1000000',

@@ -90,6 +90,7 @@ export async function startWorker(env, log) {
       PATH: process.env.PATH,
       NODE_ENV: 'production',
       PORT: '0',
+      METRICS_PORT: '0',
       JWT_SECRET,
       WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
       ...env,

@@ -12,9 +12,12 @@ import { ConfigModule } from './platform/config/config.module';
 import { DatabaseModule } from './platform/database/database.module';
 import { HttpPlatformModule } from './platform/http/http.module';
 import { serveDocs } from './platform/http/openapi';
+import { RequestRecords } from './platform/http/request-records';
 import { API_PREFIX, createAdapter, prepareServer } from './platform/http/server';
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
+import { Metrics } from './platform/observability/metrics';
+import { MetricsModule } from './platform/observability/metrics.module';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { EventTypes } from './platform/outbox/event-types';
 import { Membership } from './tenants/membership.entity';
@@ -26,12 +29,13 @@ import { WebhooksModule } from './webhooks/webhooks.module';
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
 export class ApiModule {
-  static with(config: Config, logger: Logger): DynamicModule {
+  static with(config: Config, logger: Logger, metrics: Metrics): DynamicModule {
     return {
       module: ApiModule,
       imports: [
         ConfigModule.with(config),
         LoggerModule.with(logger),
+        MetricsModule.with(metrics),
         SecretBoxModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
@@ -46,14 +50,19 @@ export class ApiModule {
 /**
  * The API, ready to listen. @throws Unavailable when the database cannot be reached
  */
-export async function createApi(config: Config, logger: Logger): Promise<NestFastifyApplication> {
+export async function createApi(
+  config: Config,
+  logger: Logger,
+  metrics = new Metrics('api'),
+): Promise<NestFastifyApplication> {
+  const records = new RequestRecords(logger, metrics);
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.with(config, logger),
-    createAdapter(config, logger),
+    ApiModule.with(config, logger, metrics),
+    createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
-  await prepareServer(app, config);
+  await prepareServer(app, config, records);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventTypes, { strict: false }))]);
   await app.init();
   return app;

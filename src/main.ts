@@ -1,5 +1,7 @@
 /** One image, several roles: `node dist/src/main.js api | worker | migrate [plan | apply | verify]`. A role loads only what it runs. */
+import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig, required } from './platform/config/config';
+import type { Metrics } from './platform/observability/metrics';
 import { run, serveUntilStopped, workUntilStopped } from './serve';
 
 const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
@@ -7,20 +9,20 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createApi } = await import('./api.module.js');
-    const { createLogger } = await import('./platform/observability/logger.js');
-    const logger = createLogger(config);
-    await serveUntilStopped(await createApi(config, logger), config, logger);
+    await withObservability('api', config, async (logger, metrics) => {
+      await serveUntilStopped(await createApi(config, logger, metrics), config, logger);
+    });
   },
 
   async worker(config) {
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./worker.module.js');
-    const { createLogger } = await import('./platform/observability/logger.js');
     const { Readiness } = await import('./platform/observability/readiness.js');
-    const logger = createLogger(config);
-    const worker = await createWorker(config, logger);
-    await workUntilStopped(worker, worker.get(Readiness), config, logger);
+    await withObservability('worker', config, async (logger, metrics) => {
+      const worker = await createWorker(config, logger, metrics);
+      await workUntilStopped(worker, worker.get(Readiness), config, logger);
+    });
   },
 
   async migrate(config, args) {
@@ -30,6 +32,27 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
 };
 
 const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate']);
+
+/** Runs a role with its log, and with its metrics at their port for as long as it runs. */
+async function withObservability(
+  role: string,
+  config: Config,
+  work: (logger: Logger, metrics: Metrics) => Promise<void>,
+): Promise<void> {
+  const [{ createLogger }, { Metrics }, { serveMetrics }] = await Promise.all([
+    import('./platform/observability/logger.js'),
+    import('./platform/observability/metrics.js'),
+    import('./platform/observability/metrics-server.js'),
+  ]);
+  const logger = createLogger(config);
+  const metrics = new Metrics(role);
+  const server = await serveMetrics(metrics, config, logger, true);
+  try {
+    await work(logger, metrics);
+  } finally {
+    server?.close();
+  }
+}
 
 async function main([name = 'api', ...args]: string[]): Promise<void> {
   const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;

@@ -16,6 +16,8 @@ import { startEmbeddedPostgres } from './platform/database/embedded-postgres';
 import { migrate } from './platform/database/migrations';
 import { ROLES } from './platform/database/roles';
 import { createLogger } from './platform/observability/logger';
+import { Metrics } from './platform/observability/metrics';
+import { serveMetrics } from './platform/observability/metrics-server';
 import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from './serve';
 
 const DATABASE = 'orders';
@@ -56,9 +58,12 @@ async function main(): Promise<void> {
     if (stop.asked) return;
 
     logger = createLogger(config);
-    const app = await createApi(config, logger);
+    const metrics = new Metrics('start');
+    const metricsServer = await serveMetrics(metrics, config, logger, false);
+    stops.push(async () => metricsServer?.close());
+    const app = await createApi(config, logger, metrics);
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
-    const worker = await createWorker(config, logger);
+    const worker = await createWorker(config, logger, metrics);
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, keptSecret(given.DATA_DIR, 'demo-password'), say));
     if (stop.asked) return;

@@ -7,18 +7,21 @@ import { DatabaseModule } from './platform/database/database.module';
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
 import { Readiness } from './platform/observability/readiness';
+import { Metrics } from './platform/observability/metrics';
+import { MetricsModule } from './platform/observability/metrics.module';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
 
 /** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`). */
 @Module({})
 export class WorkerModule {
-  static with(config: Config, logger: Logger): DynamicModule {
+  static with(config: Config, logger: Logger, metrics: Metrics): DynamicModule {
     return {
       module: WorkerModule,
       imports: [
         ConfigModule.with(config),
         LoggerModule.with(logger),
+        MetricsModule.with(metrics),
         SecretBoxModule,
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
@@ -29,8 +32,12 @@ export class WorkerModule {
 }
 
 /** A worker that has begun to work. @throws Unavailable when the database cannot be reached */
-export async function createWorker(config: Config, logger: Logger): Promise<INestApplicationContext> {
-  return NestFactory.createApplicationContext(WorkerModule.with(config, logger), {
+export async function createWorker(
+  config: Config,
+  logger: Logger,
+  metrics = new Metrics('worker'),
+): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(WorkerModule.with(config, logger, metrics), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });

@@ -90,6 +90,7 @@ describe('npm start', () => {
     const url = await first.ready();
     expect(first.output).toMatch(/Making the database in .*\nMade the database in .*\nApplied \d+ migrations\n/);
     expect(first.output).toContain('Making a demo tenant with 36 orders');
+    expect(first.output).not.toContain('"msg":"metrics"');
 
     const [curl] = /curl [^]*?}'$/m.exec(first.output) ?? [];
     const { stdout } = await run('bash', ['-c', curl as string]);
@@ -165,8 +166,12 @@ describe('npm start', () => {
       DATA_DIR: join(folder, 'given'),
       DATABASE_URL_FILE: file,
       MIGRATION_DATABASE_URL: database.ownerUrl,
+      METRICS_PORT: '0',
     });
     const url = await given.ready();
+    const port = /"port":(\d+),[^\n]*"msg":"metrics"/.exec(given.output)?.[1];
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    for (const name of ['http_requests_in_flight', 'outbox_lag_seconds']) expect(metrics).toContain(`# TYPE ${name} `);
     expect(given.output).not.toMatch(/demo|Making/);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     expect(readdirSync(join(folder, 'given'))).toEqual(['jwt-secret']);

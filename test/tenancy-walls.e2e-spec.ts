@@ -397,7 +397,8 @@ describe('behind the application', () => {
       await begin({}, 'app_relay');
       const outbox = (await service.query('select tenant_id from outbox')).rows as { tenant_id: string }[];
       expect(outbox.map((row) => row.tenant_id)).toEqual(expect.arrayContaining([mine.tenantId, theirs.tenantId]));
-      expect(await attempt('select event_id from outbox')).toBe(REFUSED);
+      expect(await attempt('select endpoint_id from outbox')).toBe(REFUSED);
+      expect(await attempt('select id from events')).toBe(REFUSED);
       expect(await attempt('delete from outbox')).toBe(REFUSED);
       await service.query('rollback');
       await begin({}, 'app_dispatcher');

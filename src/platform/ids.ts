@@ -27,3 +27,8 @@ export function firstIdAt(milliseconds: number): string {
   const hex = clamped.toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
+
+/** The time that is in a UUIDv7. */
+export function timeOfId(id: string): Date {
+  return new Date(parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+}

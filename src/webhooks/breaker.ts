@@ -4,6 +4,9 @@ const SPAN_TO_OPEN_MS = 30_000;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 
+/** Whether attempts are made: all, one, none. */
+export type BreakerState = 'closed' | 'half_open' | 'open';
+
 /**
  * A circuit breaker: after 20 failures in a row over at least 30 seconds an endpoint is spared, but for one probe after
  * each pause. The pauses double up to five minutes; one success closes it. Times are milliseconds of any one clock.
@@ -17,6 +20,11 @@ export class Breaker {
 
   get isOpen(): boolean {
     return this.pause > 0;
+  }
+
+  /** `half_open` while a probe is under way. */
+  get state(): BreakerState {
+    return !this.isOpen ? 'closed' : this.probing ? 'half_open' : 'open';
   }
 
   /** When the next attempt may be made at the earliest; in the past where one may be made now. */

@@ -15,6 +15,9 @@ const BULK_FROM = 16;
 /** So there, busy endpoints are given their next jobs only this often, milliseconds: fewer and larger adds. */
 const REFILL_INTERVAL_MS = 40;
 
+/** States that a delivery's job can be in: it is never delayed, and gone when it has ended. */
+const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
+
 /** The queue of deliveries, with a bound on how long it is waited for. */
 @Injectable()
 export class DeliveryQueue implements OnApplicationShutdown {
@@ -46,6 +49,11 @@ export class DeliveryQueue implements OnApplicationShutdown {
   /** After an add of so many jobs, how long to collect those that others are before; milliseconds. */
   pauseAfter(jobs: number): number {
     return jobs < this.bulkFrom ? 0 : this.refillInterval;
+  }
+
+  /** How many jobs there are, by state. @throws when the queue does not answer in time */
+  counts(): Promise<Record<string, number>> {
+    return withPatience(this.queue.getJobCounts(...COUNTED_STATES));
   }
 
   /** Which of these jobs the queue does not have (any more). */

@@ -6,6 +6,8 @@ import { DiscoveryDatabase } from '../platform/database/role-databases';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { LOGGER } from '../platform/observability/logger.module';
 import type { DeliveryJob } from '../platform/queue/queue';
+import type { BreakerState } from './breaker';
+import { DeliveryMetrics } from './delivery-metrics';
 import { DeliveryQueue } from './delivery-queue';
 import {
   endWaiting,
@@ -97,6 +99,7 @@ export class Dispatcher {
     private readonly discovery: DiscoveryDatabase,
     private readonly database: TenantDatabase,
     private readonly queue: DeliveryQueue,
+    private readonly metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.capacity = config.WEBHOOK_CONCURRENCY;
@@ -116,6 +119,15 @@ export class Dispatcher {
   /** Whether this process is the one that decides. */
   get isRunning(): boolean {
     return this.running;
+  }
+
+  /** How many endpoints there are of each state of the breaker, among those that are known. */
+  breakers(): Record<BreakerState, number> {
+    const counts = { closed: 0, half_open: 0, open: 0 };
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) counts[endpoint.breakerState]++;
+    }
+    return counts;
   }
 
   /** Stops and forgets everything. */
@@ -323,9 +335,11 @@ export class Dispatcher {
   /** Ends what waits for an endpoint that is gone or disabled. */
   private async endWaiting(endpoint: EndpointQueue, gone: boolean): Promise<void> {
     const { tenantId, endpointId } = endpoint;
+    const status = gone ? 'cancelled' : 'disabled';
     const ended = await this.database.transaction({ tenantId }, (tx) =>
-      tx.query(endWaiting(tenantId, endpointId, gone ? 'cancelled' : 'disabled', new Date(), ENDED_AT_ONCE)),
+      tx.query(endWaiting(tenantId, endpointId, status, new Date(), ENDED_AT_ONCE)),
     );
+    this.metrics.count(status, ended.length);
     if (ended.length > 0) this.lookAgain(endpoint);
   }
 

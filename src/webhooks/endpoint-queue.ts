@@ -1,4 +1,4 @@
-import { Breaker } from './breaker';
+import { Breaker, type BreakerState } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
 
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
@@ -90,6 +90,10 @@ export class EndpointQueue {
     this.enabled = row.enabled ?? false;
     this.rateLimit = row.rate_limit;
     this.ordered = row.ordering === 'by_aggregate';
+  }
+
+  get breakerState(): BreakerState {
+    return this.breaker.state;
   }
 
   /** @param hangsAfter how long a delivery may be under way, milliseconds */

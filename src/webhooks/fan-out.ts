@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { TenantTransaction } from '../platform/database/tenant-database';
 import type { EventSink, RelayedEvent } from '../platform/outbox/relay';
 import { deliveryId } from './delivery-id';
+import { DeliveryMetrics } from './delivery-metrics';
 import { Dispatcher, type Offer } from './dispatcher';
 import { findSubscribers, insertDeliveries, type NewDelivery, type SubscriberRow } from './dispatch.queries';
 import { isSubscribed } from './subscriptions';
@@ -14,7 +15,10 @@ const ROWS_A_STATEMENT = 2_000;
  */
 @Injectable()
 export class FanOut implements EventSink {
-  constructor(private readonly dispatcher: Dispatcher) {}
+  constructor(
+    private readonly dispatcher: Dispatcher,
+    private readonly metrics: DeliveryMetrics,
+  ) {}
 
   async accept(tx: TenantTransaction, events: readonly RelayedEvent[]): Promise<() => void> {
     const endpoints = await tx.query<SubscriberRow>(findSubscribers(tx.tenantId));
@@ -35,7 +39,10 @@ export class FanOut implements EventSink {
     for (let at = 0; at < rows.length; at += ROWS_A_STATEMENT) {
       tx.defer(insertDeliveries(tx.tenantId, rows.slice(at, at + ROWS_A_STATEMENT), now));
     }
-    return () => this.dispatcher.offer(offers);
+    return () => {
+      for (const { status } of rows) if (status !== 'pending') this.metrics.count(status);
+      this.dispatcher.offer(offers);
+    };
   }
 }
 

@@ -7,6 +7,7 @@ import { LOGGER } from '../platform/observability/logger.module';
 import { Wakeups } from '../platform/outbox/wakeups';
 import { Batcher } from './batcher';
 import { type AttemptEnd, Dispatcher } from './dispatcher';
+import { DeliveryMetrics } from './delivery-metrics';
 import { EndpointDisabling } from './endpoint-disabling';
 import { nextDelay } from './retry-schedule';
 import type { SendOutcome } from './exchange';
@@ -46,6 +47,7 @@ export class Outcomes {
     private readonly disabling: EndpointDisabling,
     private readonly dispatcher: Dispatcher,
     private readonly wakeups: Wakeups,
+    private readonly metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE, WRITE_INTERVAL_MS);
@@ -54,6 +56,7 @@ export class Outcomes {
   /** Writes what became of an attempt; resolves when it is committed. */
   async record(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<void> {
     const endedAt = new Date(sent.startedAt.getTime() + Math.max(0, Math.round(sent.durationMs)));
+    this.metrics.attempted(sent);
     const ok = succeeded(sent);
     const nextAttemptAt = ok || sent.status === GONE ? null : this.nextAttempt(row, sent);
     const outcome: Outcome = {
@@ -70,6 +73,7 @@ export class Outcomes {
       error: sent.error ?? (ok ? null : `answered ${sent.status}`),
     };
     await this.writes.submit(tenantId, { outcome, working: ok === (row.failing_since === null) ? undefined : ok });
+    this.metrics.count(outcome.status);
     if (ok) return;
     const failingSince = row.failing_since ?? endedAt;
     if (sent.status === GONE) {

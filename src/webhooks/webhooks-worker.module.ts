@@ -15,7 +15,9 @@ import type { Config } from '../platform/config/config';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { EVENT_SINK, Relay } from '../platform/outbox/relay';
 import { chooseQueueBackend } from '../platform/queue/queue';
+import { BacklogMetrics } from './backlog-metrics';
 import { DeliveriesProcessor } from './deliveries.processor';
+import { DeliveryMetrics } from './delivery-metrics';
 import { DeliveryQueue } from './delivery-queue';
 import { DeliverySender } from './delivery-sender';
 import { Dispatcher } from './dispatcher';
@@ -34,7 +36,9 @@ export class WebhooksWorkerModule {
       module: WebhooksWorkerModule,
       imports: [OutboxModule],
       providers: [
+        BacklogMetrics,
         DeliveriesProcessor,
+        DeliveryMetrics,
         DeliveryQueue,
         DeliverySender,
         Dispatcher,

@@ -200,7 +200,7 @@ alter table outbox force row level security;
 create policy outbox_of_the_tenant on outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy outbox_to_discover on outbox as permissive for select to app_relay using (true);
 grant delete, insert, select, update on outbox to app_service;
-grant select (tenant_id, position) on outbox to app_relay;
+grant select (tenant_id, position, event_id) on outbox to app_relay;
 
 create table refresh_tokens (
   tenant_id uuid not null,

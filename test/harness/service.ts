@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pino from 'pino';
 import { createApi } from '../../src/api.module';
 import { loadConfig } from '../../src/platform/config/config';
+import { Metrics } from '../../src/platform/observability/metrics';
 import { listen } from '../../src/serve';
 import { ApiClient } from './client';
 import { createTestDatabase, type TestDatabase } from './databases';
@@ -14,6 +15,7 @@ export interface TestService {
   url: string;
   database: TestDatabase;
   app: NestFastifyApplication;
+  metrics: Metrics;
   /** Every line the service has logged. */
   logLines: string[];
   /** A client without a credential. */
@@ -45,13 +47,15 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
   });
   const logLines: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
-  const app = await createApi(config, logger);
+  const metrics = new Metrics('api');
+  const app = await createApi(config, logger, metrics);
   const url = await listen(app, config);
   const client = new ApiClient(url);
   return {
     url,
     database,
     app,
+    metrics,
     logLines,
     client,
     tenant: (name) => client.register(name),

@@ -35,6 +35,7 @@ export function startWorkerProcess(
       DATABASE_URL: database.serviceUrl,
       JWT_SECRET,
       DB_POOL_SIZE: '8',
+      METRICS_PORT: 'off',
       WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
       WEBHOOK_RETRY_SCHEDULE: '200ms,400ms,800ms,800ms,800ms',
       ...(crashAt ? { CRASH_AT: crashAt } : {}),

@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import pino from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
+import { Metrics } from '../../src/platform/observability/metrics';
 import { createWorker } from '../../src/worker.module';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
@@ -8,6 +9,7 @@ import { JWT_SECRET } from './service';
 /** A real worker in this process. */
 export interface TestWorker {
   app: INestApplicationContext;
+  metrics: Metrics;
   logLines: string[];
   stop(): Promise<void>;
 }
@@ -24,6 +26,7 @@ export async function startWorker(database: TestDatabase, env: Record<string, st
   });
   const logLines: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
-  const app = await createWorker(config, logger);
-  return { app, logLines, stop: () => app.close() };
+  const metrics = new Metrics('worker');
+  const app = await createWorker(config, logger, metrics);
+  return { app, metrics, logLines, stop: () => app.close() };
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseCidr } from '../cidrs';
 import { createSecretBox } from '../secret-box';
-import { choice, duration, durations, flag, integer, list, text, url } from './variables';
+import { choice, duration, durations, flag, integer, list, portOrOff, text, url } from './variables';
 
 function origin(value: string): void {
   if (!URL.canParse(value) || new URL(value).origin !== value) {
@@ -193,6 +193,10 @@ export const schema = {
     doc: 'How long events, deliveries and their attempts are kept.',
   }),
   DOCS_ENABLED: flag({ fallback: true, doc: 'Serves `/docs` and `/openapi.json`, `/openapi.yaml`.' }),
+  METRICS_PORT: portOrOff({
+    doc: 'Port of `/metrics` for Prometheus, or `off` (default: 9464 for the roles `api` and `worker`, `off` under `npm start`); 0 takes a free one.',
+  }),
+  METRICS_HOST: text({ doc: 'Address on which the metrics are served (default: `HOST`).' }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     fallback: 'info',

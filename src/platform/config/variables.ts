@@ -35,6 +35,19 @@ export function integer(options: { min: number; max: number; fallback: number; d
   };
 }
 
+/** The number of a port, or `off`. */
+export function portOrOff(options: { doc: string }): Variable<number | 'off'> {
+  return {
+    doc: options.doc,
+    read(text) {
+      if (text === 'off') return text;
+      const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+      if (!(port <= 65_535)) throw new Error('must be a port from 0 to 65535, or off');
+      return port;
+    },
+  };
+}
+
 /** `true` or `false`. */
 export function flag(options: { fallback: boolean; doc: string }): Defaulted<boolean> {
   return {

@@ -1,7 +1,8 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import type { ClientConfig, PoolClient, QueryConfig } from 'pg';
+import type { ClientConfig, Pool, PoolClient, QueryConfig } from 'pg';
 import { type Config, required } from '../config/config';
+import type { Metrics, PoolState } from '../observability/metrics';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
 import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
@@ -23,6 +24,7 @@ export class Core {
   private readonly reads: Pipeline;
   private readonly writes: Pipeline;
   private readonly apart?: Pipeline;
+  private readonly onPoolWait: (seconds: number) => void;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
   private loggedInAs = '';
@@ -30,6 +32,7 @@ export class Core {
   constructor(
     config: Config,
     entities: EntityTarget<ObjectLiteral>[],
+    metrics: Metrics,
     private readonly onError: (error: Error) => void,
   ) {
     const connectionString = required(config, 'DATABASE_URL');
@@ -46,9 +49,15 @@ export class Core {
     const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
-    this.reads = new Pipeline({ ...shared, lanes: readLanes });
-    this.writes = new Pipeline({ ...shared, lanes: writeLanes });
-    if (apartLanes > 0) this.apart = new Pipeline({ ...shared, lanes: apartLanes });
+    const pipeline = (name: string, lanes: number): Pipeline => {
+      const onWait = metrics.addPool(name, () => created.state());
+      const created = new Pipeline({ ...shared, lanes, onWait });
+      return created;
+    };
+    this.reads = pipeline('read', readLanes);
+    this.writes = pipeline('write', writeLanes);
+    if (apartLanes > 0) this.apart = pipeline('export', apartLanes);
+    this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
       type: 'postgres',
       url: connectionString,
@@ -160,11 +169,13 @@ export class Core {
 
   /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
   async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    const askedAt = performance.now();
     try {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
         PoolClient,
         (error?: Error | boolean) => void,
       ];
+      this.onPoolWait((performance.now() - askedAt) / 1000);
       // The pool listens only while the connection is its own; a loss that nobody listens to would end the process.
       client.on('error', this.onError);
       const giveBack = (error?: Error | boolean): void => {
@@ -175,6 +186,12 @@ export class Core {
     } catch (error) {
       throw translateDatabaseError(error);
     }
+  }
+
+  private poolState(): PoolState {
+    if (!this.dataSource.isInitialized) return { used: 0, idle: 0, waiting: 0 };
+    const { totalCount, idleCount, waitingCount } = this.driver.master as Pool;
+    return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
   }
 
   /** As {@link toQuery}, by name where prepared statements are on. */

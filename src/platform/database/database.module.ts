@@ -10,6 +10,8 @@ import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
+import { Metrics } from '../observability/metrics';
+import { BacklogDatabase } from './backlog';
 import { Core } from './core';
 import { DatabaseHealth } from './health';
 import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './role-databases';
@@ -27,9 +29,9 @@ export class DatabaseModule implements OnApplicationShutdown {
       providers: [
         {
           provide: Core,
-          inject: [CONFIG, LOGGER],
-          useFactory: async (config: Config, logger: Logger) => {
-            const core = new Core(config, entities, (error) =>
+          inject: [CONFIG, LOGGER, Metrics],
+          useFactory: async (config: Config, logger: Logger, metrics: Metrics) => {
+            const core = new Core(config, entities, metrics, (error) =>
               logger.warn({ reason: error.message }, 'database connection lost'),
             );
             await core.connect();
@@ -46,6 +48,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         DatabaseHealth,
+        BacklogDatabase,
       ],
       exports: [
         TenantDatabase,
@@ -54,6 +57,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         DatabaseHealth,
+        BacklogDatabase,
       ],
     };
   }

@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import { Unavailable } from '../errors';
+import type { PoolState } from '../observability/metrics';
 import { isStaleStatement, translateDatabaseError } from './errors';
 import { Flight, type Prepared } from './flight';
 import type { Prologue } from './prologue';
@@ -19,6 +20,8 @@ export interface PipelineOptions {
   /** A flight that is not answered after this long loses its lane, milliseconds. */
   deadline: number;
   onError: (error: Error) => void;
+  /** Told how long each flight stood behind others on its lane, seconds. */
+  onWait: (seconds: number) => void;
 }
 
 /**
@@ -69,6 +72,19 @@ export class Pipeline {
     await Promise.all(this.lanes.map((lane) => lane.close()));
   }
 
+  /** What the lanes do now; all but the first flight of a lane wait for the one before. */
+  state(): PoolState {
+    let used = 0;
+    let idle = 0;
+    let waiting = 0;
+    for (const lane of this.lanes) {
+      if (lane.inFlight > 0) used++;
+      else if (lane.open) idle++;
+      waiting += Math.max(0, lane.inFlight - 1);
+    }
+    return { used, idle, waiting };
+  }
+
   private leastBusy(): Lane | undefined {
     let best: Lane | undefined;
     for (let i = 0; i < this.lanes.length; i++) {
@@ -91,6 +107,8 @@ class Lane {
   private watchdog?: NodeJS.Timeout;
   /** Answers seen so far: the watchdog's sign of life. */
   private answered = 0;
+  /** When PostgreSQL was done with the last flight: only then does it begin with the next. */
+  private freeAt = 0;
   /** Statements that this connection was asked to prepare. */
   private prepared = new Map<string, Prepared>();
 
@@ -100,10 +118,13 @@ class Lane {
     const client = this.client as Client;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
+    const sentAt = performance.now();
     return new Promise((resolve, reject) => {
       const onEnd = (error: Error | null, rows: Row[][]): void => {
         this.inFlight--;
         this.answered++;
+        this.options.onWait(Math.max(0, this.freeAt - sentAt) / 1000);
+        this.freeAt = performance.now();
         if (error) {
           if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
           if (isStaleStatement(error)) prepared.clear();

@@ -20,6 +20,7 @@ import { AppError, MalformedRequest, ValidationFailed } from '../errors';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
+import type { RequestRecords } from './request-records';
 
 const MIB = 1024 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
@@ -88,7 +89,7 @@ class ApiAdapter extends FastifyAdapter {
 }
 
 /** The adapter that Nest is created with. */
-export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
+export function createAdapter(config: Config, logger: Logger, records: RequestRecords): FastifyAdapter {
   return new ApiAdapter({
     loggerInstance: logger,
     logController: new RequestLog({ disableRequestLogging: true }),
@@ -108,6 +109,7 @@ export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      records.begin(request, reply);
       void reply.headers(SECURITY_HEADERS);
       sendProblem(new MalformedRequest('The address could not be read.', { internal: error.message }), request, reply);
     },
@@ -116,7 +118,11 @@ export function createAdapter(config: Config, logger: Logger): FastifyAdapter {
 }
 
 /** Everything on the server that is not a route. */
-export async function prepareServer(app: NestFastifyApplication, config: Config): Promise<void> {
+export async function prepareServer(
+  app: NestFastifyApplication,
+  config: Config,
+  records: RequestRecords,
+): Promise<void> {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const patterns: RoutePattern[] = [];
 
@@ -125,28 +131,10 @@ export async function prepareServer(app: NestFastifyApplication, config: Config)
     for (const method of [route.method].flat()) patterns.push(toPattern(method, route.url));
   });
   server.addHook('onRequest', (request, reply, done) => {
+    records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     done();
   });
-  // The request's line holds nothing that a caller wrote: it need not be searched for secrets.
-  const requestLog = server.log.child({}, { redact: [] });
-  server.addHook('onResponse', (request, reply, done) => {
-    requestLog.info(
-      {
-        request_id: request.id,
-        method: request.method,
-        route: request.routeOptions.url ?? '(none)',
-        status: reply.statusCode,
-        duration_ms: Math.round(reply.elapsedTime * 10) / 10,
-        ...(request.caller
-          ? { tenant_id: request.caller.tenantId, actor: `${request.caller.actor.type}:${request.caller.actor.id}` }
-          : {}),
-      },
-      'request',
-    );
-    done();
-  });
-
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {

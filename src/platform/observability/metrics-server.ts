@@ -1,0 +1,85 @@
+/** Where Prometheus reads the metrics: a port of its own, which is never the public one. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { type Config, ConfigError } from '../config/config';
+import type { Metrics } from './metrics';
+
+/** Where a role serves its metrics unless it is told otherwise. */
+export const DEFAULT_METRICS_PORT = 9464;
+/** A scraper has one connection, or a few; nobody else has business here. */
+const MAX_CONNECTIONS = 32;
+
+/** The metrics, being served. */
+export interface MetricsServer {
+  port: number;
+  /** Ends at once, whoever is being answered: a scrape is no reason to hold up a shutdown. */
+  close(): void;
+}
+
+/**
+ * Serves `GET /metrics`. A default port that is taken (two roles on one machine) is no fault of the operator's and costs
+ * the metrics, not the service; one that was asked for is.
+ * @param byDefault whether to serve where `METRICS_PORT` is not set
+ * @returns undefined where there is nothing to serve
+ * @throws ConfigError when the address that was asked for cannot be had
+ */
+export async function serveMetrics(
+  metrics: Metrics,
+  config: Config,
+  logger: Logger,
+  byDefault: boolean,
+): Promise<MetricsServer | undefined> {
+  const asked = config.METRICS_PORT;
+  const port = asked ?? (byDefault ? DEFAULT_METRICS_PORT : 'off');
+  if (port === 'off') return undefined;
+  const host = config.METRICS_HOST ?? config.HOST;
+  const server = createServer((request, response) => void answer(metrics, request, response, logger));
+  server.maxConnections = MAX_CONNECTIONS;
+  server.requestTimeout = 10_000;
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const fault = `METRICS_PORT ${port} cannot be had on ${host} (${(error as NodeJS.ErrnoException).code})`;
+    if (asked !== undefined) throw new ConfigError([`${fault}; choose another, or off`]);
+    logger.warn(`${fault}: there are no metrics; choose another, or off`);
+    return undefined;
+  }
+  server.on('error', (error) => logger.warn({ reason: error.message }, 'the metrics server'));
+  metrics.collectProcess();
+  const bound = (server.address() as AddressInfo).port;
+  logger.info({ port: bound, host }, 'metrics');
+  return {
+    port: bound,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function answer(
+  metrics: Metrics,
+  request: IncomingMessage,
+  response: ServerResponse,
+  logger: Logger,
+): Promise<void> {
+  request.resume();
+  if (request.url?.split('?', 1)[0] !== '/metrics') {
+    response.writeHead(404, { 'content-type': 'text/plain' }).end('See /metrics.\n');
+    return;
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { 'content-type': 'text/plain', allow: 'GET, HEAD' }).end();
+    return;
+  }
+  try {
+    const text = await metrics.registry.metrics();
+    response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
+  } catch (error) {
+    logger.warn({ err: error }, 'the metrics could not be collected');
+    response.writeHead(500, { 'content-type': 'text/plain' }).end('The metrics could not be collected.\n');
+  }
+}

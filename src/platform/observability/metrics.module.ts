@@ -1,0 +1,11 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { Metrics } from './metrics';
+
+/** Provides the process's metrics to everything. */
+@Global()
+@Module({})
+export class MetricsModule {
+  static with(metrics: Metrics): DynamicModule {
+    return { module: MetricsModule, providers: [{ provide: Metrics, useValue: metrics }], exports: [Metrics] };
+  }
+}

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What a pool of connections looks like at this moment. */
+export interface PoolState {
+  used: number;
+  idle: number;
+  /** What stands behind others until a connection takes it. */
+  waiting: number;
+}
+
+/** Sub-millisecond waits are the rule, seconds are the alarm. */
+const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/**
+ * The metrics of one process, as Prometheus reads them: a registry, and what every process has. Features register theirs in
+ * `registry`. No label ever holds what a caller chose (a tenant, an address, a path): each has a handful of values that
+ * are known beforehand.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  private readonly pools: { name: string; state: () => PoolState }[] = [];
+  private readonly poolWait: Histogram<'pool'>;
+
+  /** @param role what the process is, for `app_build_info` */
+  constructor(role: string) {
+    const registers = [this.registry];
+    new Gauge({
+      name: 'app_build_info',
+      help: 'Always 1; the labels say which build runs, and as what.',
+      labelNames: ['version', 'role'],
+      registers,
+    }).set({ version: buildVersion(), role }, 1);
+    this.poolWait = new Histogram({
+      name: 'db_pool_wait_seconds',
+      help: 'How long what was asked of the database stood behind others in this process.',
+      labelNames: ['pool'],
+      buckets: WAIT_BUCKETS,
+      registers,
+    });
+    this.gaugePools(registers);
+  }
+
+  /**
+   * Adds a pool of connections; of pools with one name, the sum is shown.
+   * @returns takes note of a wait, in seconds
+   */
+  addPool(name: string, state: () => PoolState): (seconds: number) => void {
+    this.pools.push({ name, state });
+    this.poolWait.zero({ pool: name });
+    return this.poolWait.labels(name).observe;
+  }
+
+  /** Adds what only a process that is scraped should pay for: event loop, memory, garbage collection. */
+  collectProcess(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  private gaugePools(registers: Registry[]): void {
+    const { pools } = this;
+    new Gauge({
+      name: 'db_pool_connections',
+      help: 'Open connections to the database, by what they do at this moment.',
+      labelNames: ['pool', 'state'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, state } of pools) {
+          const { used, idle } = state();
+          this.inc({ pool: name, state: 'used' }, used);
+          this.inc({ pool: name, state: 'idle' }, idle);
+        }
+      },
+    });
+    new Gauge({
+      name: 'db_pool_waiting',
+      help: 'What stands behind others until a connection takes it.',
+      labelNames: ['pool'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, state } of pools) this.inc({ pool: name }, state().waiting);
+      },
+    });
+  }
+}
+
+/** The version in the nearest package.json on the way up: from the source, from the build, and from the bundle of both. */
+export function buildVersion(): string {
+  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
+    } catch {
+      // not here
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,36 @@
+/**
+ * Something that costs a query to know, for gauges: read when it is asked for, by all who ask at once in one go, and not
+ * again for a while, so that however many scrape, the load they make is bounded. What is not known in time is `undefined`.
+ */
+export class Snapshot<T> {
+  private current?: { at: number; value: Promise<T | undefined> };
+
+  constructor(
+    private readonly read: () => Promise<T>,
+    private readonly options: { keepMs: number; deadlineMs: number; onError: (error: Error) => void },
+  ) {}
+
+  get(): Promise<T | undefined> {
+    const now = performance.now();
+    if (this.current && now - this.current.at < this.options.keepMs) return this.current.value;
+    this.current = { at: now, value: this.readInTime() };
+    return this.current.value;
+  }
+
+  private async readInTime(): Promise<T | undefined> {
+    const { deadlineMs, onError } = this.options;
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not known within ${deadlineMs} ms`)), deadlineMs);
+      timer.unref();
+    });
+    try {
+      return await Promise.race([this.read(), deadline]);
+    } catch (error) {
+      onError(error as Error);
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
