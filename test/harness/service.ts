@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { createApi } from '../../src/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
@@ -27,6 +27,8 @@ export interface TestService {
 
 export interface ServiceOptions {
   env?: Record<string, string>;
+  /** Writes there instead of into `logLines`. */
+  logger?: Logger;
   /** Use this database and leave it when the service stops. */
   database?: TestDatabase;
 }
@@ -46,7 +48,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     ...options.env,
   });
   const logLines: string[] = [];
-  const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const logger = options.logger ?? pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const metrics = new Metrics('api');
   const app = await createApi(config, logger, metrics);
   const url = await listen(app, config);

@@ -1,5 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
 import { createWorker } from '../../src/worker.module';
@@ -15,7 +15,11 @@ export interface TestWorker {
 }
 
 /** Starts a worker on a database; receivers on loopback are open to it. */
-export async function startWorker(database: TestDatabase, env: Record<string, string> = {}): Promise<TestWorker> {
+export async function startWorker(
+  database: TestDatabase,
+  env: Record<string, string> = {},
+  ownLogger?: Logger,
+): Promise<TestWorker> {
   const config = loadConfig({
     DATABASE_URL: database.serviceUrl,
     JWT_SECRET,
@@ -25,7 +29,7 @@ export async function startWorker(database: TestDatabase, env: Record<string, st
     ...env,
   });
   const logLines: string[] = [];
-  const logger = pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
+  const logger = ownLogger ?? pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const metrics = new Metrics('worker');
   const app = await createWorker(config, logger, metrics);
   return { app, metrics, logLines, stop: () => app.close() };

@@ -15,11 +15,12 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAppError(thrown);
   const status = error.status;
-  const { log, id } = request;
+  const { log, id, trace } = request;
+  const ids = { request_id: id, ...(trace ? { trace_id: trace.traceId } : {}) };
   if (status >= 500) {
-    log.error({ request_id: id, err: error.cause ?? error, internal: error.internal }, 'request failed');
+    log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {
-    log.info({ request_id: id, problem: error.code, internal: error.internal }, 'request refused');
+    log.info({ ...ids, problem: error.code, internal: error.internal }, 'request refused');
   }
   if (reply.sent || reply.raw.headersSent) {
     reply.raw.destroy();

@@ -2,6 +2,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../observability/metrics';
+import { parseTraceparent, type TraceContext } from '../observability/trace-context';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The trace that this request belongs to, where its caller or the service has one. */
+    trace?: TraceContext;
+  }
+}
 
 /** The route of a request that none is made for: whatever was asked, it is one. */
 const UNMATCHED = 'unmatched';
@@ -47,6 +55,8 @@ export class RequestRecords {
   begin(request: FastifyRequest, reply: FastifyReply): void {
     this.inFlight++;
     const began = performance.now();
+    const { traceparent } = request.headers;
+    if (traceparent !== undefined) request.trace = parseTraceparent(traceparent);
     // An answer's `close` comes last and always, also where the caller left and there is no `finish`.
     reply.raw.once('close', () => this.end(request, reply, performance.now() - began));
   }
@@ -60,6 +70,7 @@ export class RequestRecords {
     this.logger.info(
       {
         request_id: request.id,
+        ...(request.trace ? { trace_id: request.trace.traceId } : {}),
         method,
         route,
         status,

@@ -1,0 +1,30 @@
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/): which trace something belongs to, as one header says it. */
+export interface TraceContext {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** The span that caused this, 16 hexadecimal digits. */
+  readonly spanId: string;
+  /** Whether the spans of this trace are kept. */
+  readonly sampled: boolean;
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const NO_TRACE = '0'.repeat(32);
+const NO_SPAN = '0'.repeat(16);
+const SAMPLED = 1;
+
+/** Reads a `traceparent`; one that is not valid is as if there were none. A version that is not known yet is read like ours. */
+export function parseTraceparent(header: unknown): TraceContext | undefined {
+  if (typeof header !== 'string' || header.length > 512) return undefined;
+  const match = TRACEPARENT.exec(header);
+  if (!match) return undefined;
+  const [, version, traceId = '', spanId = '', flags = '', rest] = match;
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  if (traceId === NO_TRACE || spanId === NO_SPAN) return undefined;
+  return { traceId, spanId, sampled: (parseInt(flags, 16) & SAMPLED) === SAMPLED };
+}
+
+/** Writes a `traceparent`. */
+export function formatTraceparent({ traceId, spanId, sampled }: TraceContext): string {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
+}
