@@ -4,11 +4,13 @@ import tseslint from 'typescript-eslint';
 const CONNECTIONS = ['DataSource', 'EntityManager', 'QueryRunner', 'getMetadataArgsStorage', 'BaseEntity'];
 
 export default tseslint.config(
-  { ignores: ['dist*/', 'node_modules/', '.data/', 'coverage/', 'clients/'] },
+  {
+    ignores: ['dist*/', 'node_modules/', '.data/', 'coverage/', 'clients/*/dist/', 'clients/typescript/src/schema.ts'],
+  },
   ...tseslint.configs.recommended,
   { rules: { eqeqeq: 'error' } },
   {
-    files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'clients/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',

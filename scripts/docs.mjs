@@ -32,7 +32,13 @@ function withTable(text, table) {
 
 function documents() {
   const inDocs = existsSync(join(root, 'docs')) ? readdirSync(join(root, 'docs'), { recursive: true }) : [];
-  const files = ['README.md', 'CHANGELOG.md', 'bench/README.md', ...inDocs.map((file) => join('docs', file))];
+  const files = [
+    'README.md',
+    'CHANGELOG.md',
+    'bench/README.md',
+    'clients/typescript/README.md',
+    ...inDocs.map((file) => join('docs', file)),
+  ];
   return files.filter((file) => file.endsWith('.md') && existsSync(join(root, file))).map((file) => join(root, file));
 }
 

@@ -1,0 +1,8054 @@
+// Generated from the OpenAPI document by `npm run client`: not to be edited.
+
+export interface paths {
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Is the process up?
+         * @description Touches nothing else.
+         */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Liveness
+         * @description For an orchestrator: restart on failure.
+         */
+        get: operations["getLiveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Readiness
+         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations.
+         */
+        get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register a company
+         * @description Makes a tenant and its owner, and signs the owner in.
+         */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in
+         * @description An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account (10 free, then growing pauses) and per address (60 in 15 minutes).
+         */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a new pair of tokens
+         * @description The token given is spent. Using a spent token again ends the session, except that a retry within 10 seconds gets the same successor, as long as that was not used yet.
+         */
+        post: operations["refreshTokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign out
+         * @description Ends the session of the refresh token; its access tokens stop working within 2 seconds.
+         */
+        post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who am I?
+         * @description The person, the tenant, and what they may do.
+         */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List orders
+         * @description Newest first, by cursor: nothing is skipped or repeated while orders are being made.
+         *
+         *     Asks for the permission `orders:read`.
+         */
+        get: operations["listOrders"];
+        put?: never;
+        /**
+         * Create an order
+         * @description The order, its items and its history are written together. The total is exact.
+         *
+         *     Asks for the permission `orders:write`.
+         */
+        post: operations["createOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create up to 100 orders
+         * @description In one transaction: all of them or none. Faults are named by index, such as `orders.1.currency`.
+         *
+         *     Asks for the permission `orders:write`.
+         */
+        post: operations["createOrders"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export orders
+         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.
+         *
+         *     Asks for the permission `orders:read`.
+         */
+        get: operations["exportOrders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an order
+         * @description With its items.
+         *
+         *     Asks for the permission `orders:read`.
+         */
+        get: operations["getOrder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change notes and metadata
+         * @description Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.
+         *
+         *     Asks for the permission `orders:write`.
+         */
+        patch: operations["updateOrder"];
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the status
+         * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two changes at once exactly one wins.
+         *
+         *     Asks for the permission `orders:write`.
+         */
+        patch: operations["changeOrderStatus"];
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an order's history
+         * @description Newest first.
+         *
+         *     Asks for the permission `orders:read`.
+         */
+        get: operations["listOrderEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List endpoints
+         * @description Newest first.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["listEndpoints"];
+        put?: never;
+        /**
+         * Create an endpoint
+         * @description Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["createEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an endpoint
+         * @description Without its secret.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getEndpoint"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove an endpoint
+         * @description Its waiting deliveries become `cancelled`; the log of those that were sent stays.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        delete: operations["deleteEndpoint"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an endpoint
+         * @description With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        patch: operations["updateEndpoint"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an endpoint's secret
+         * @description What you verify signatures with.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        get: operations["getEndpointSecret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate an endpoint's secret
+         * @description Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that you may change over at any moment in between.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["rotateEndpointSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/jwks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get your public keys
+         * @description Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getWebhookKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message
+         * @description A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["testEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send again what was missed
+         * @description Every `failed` or `disabled` delivery of that time is due again, with its whole schedule before it and its `webhook-id` as it was. Repeating the request is harmless: what is due is neither failed nor disabled any more.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["recoverEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/endpoints/{id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how an endpoint does
+         * @description Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getEndpointStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List event types
+         * @description All that the service emits, with a schema and an example of the body of their messages.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["listEventTypes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List events
+         * @description Newest first, ours and yours, each with its first deliveries.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        /**
+         * Emit an event of your own
+         * @description It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["emitEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/events/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an event
+         * @description With its first deliveries: what became of it.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description Newest event first, those that were not sent (`filtered`, `disabled`) included.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery
+         * @description With its attempts and what was answered to them.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/deliveries/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a delivery again, now
+         * @description Out of turn, past an open circuit breaker, and with the whole schedule of retries before it; one that has succeeded too. Its `webhook-id` stays, and attempts are added to those that were made.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        post: operations["retryDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This document as JSON
+         * @description OpenAPI 3.1, for generators of clients.
+         */
+        get: operations["getOpenApiJson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openapi.yaml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This document as YAML
+         * @description The same as `/openapi.json`.
+         */
+        get: operations["getOpenApiYaml"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Swagger UI
+         * @description This document as a page, to read and to try out.
+         */
+        get: operations["getDocs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docs/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of Swagger UI
+         * @description Scripts, styles and pictures of the page; there are no others.
+         */
+        get: operations["getDocsFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export interface webhooks {
+    "order.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.created
+         * @description An order was made.
+         */
+        post: operations["onOrderCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.updated
+         * @description An order's notes or metadata were changed. Changes of status have events of their own.
+         */
+        post: operations["onOrderUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.confirmed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.confirmed
+         * @description An order was confirmed.
+         */
+        post: operations["onOrderConfirmed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.processing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.processing
+         * @description Work on an order has begun.
+         */
+        post: operations["onOrderProcessing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.completed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.completed
+         * @description An order was completed.
+         */
+        post: operations["onOrderCompleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "order.cancelled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * order.cancelled
+         * @description An order was cancelled.
+         */
+        post: operations["onOrderCancelled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * webhook.test
+         * @description A person tries an endpoint out. It goes to that endpoint alone, and means nothing.
+         */
+        post: operations["onWebhookTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook.endpoint.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * webhook.endpoint.disabled
+         * @description An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. Not emitted where a person disables it.
+         */
+        post: operations["onWebhookEndpointDisabled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export interface components {
+    schemas: {
+        /** @description Who did something. */
+        Actor: {
+            /**
+             * @description What kind of caller it was.
+             * @example user
+             * @enum {string}
+             */
+            type: "user";
+            /**
+             * Format: uuid
+             * @description The caller's id.
+             * @example 0198c0de-7a11-7000-8000-0000000000aa
+             */
+            id: string;
+        };
+        /** @description One try to send a delivery. */
+        Attempt: {
+            /**
+             * @description Its number, from 1.
+             * @example 1
+             */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When it began.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            started_at: string;
+            /**
+             * @description How long it took, milliseconds.
+             * @example 87
+             */
+            duration_ms: number;
+            /**
+             * @description The status of the answer; null without one.
+             * @example 200
+             */
+            response_status: number | null;
+            /**
+             * @description The first 4 KiB of the answer, as text.
+             * @example ok
+             */
+            response_body: string | null;
+            /**
+             * @description Why it failed; null where it did not.
+             * @example null
+             */
+            error: string | null;
+        };
+        /** @description Where the order moves to. */
+        ChangeStatus: {
+            /**
+             * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled.
+             * @example confirmed
+             * @enum {string}
+             */
+            status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+        };
+        /** @description A new endpoint. */
+        CreateEndpoint: {
+            /**
+             * Format: uri
+             * @description Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. Names are looked up and checked each time a message is sent.
+             * @example https://example.com/webhooks/orders
+             */
+            url: string;
+            /**
+             * @description For people.
+             * @example Warehouse
+             */
+            description?: string | null;
+            /**
+             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @example [
+             *       "order.*",
+             *       "invoice.paid"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused. Whoever may read webhooks sees the values.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Messages a second at most, over all workers; null for no limit.
+             * @example 50
+             */
+            rate_limit?: number | null;
+            /**
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @default none
+             * @example none
+             * @enum {string}
+             */
+            ordering?: "none" | "by_aggregate";
+            /**
+             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @default v1
+             * @example v1
+             * @enum {string}
+             */
+            signature?: "v1" | "v1a";
+            /**
+             * @description `false` makes it disabled.
+             * @default true
+             * @example true
+             */
+            enabled?: boolean;
+        };
+        /** @description A new order. */
+        CreateOrder: {
+            /**
+             * Format: uuid
+             * @description Your customer's id.
+             * @example 3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c
+             */
+            customer_id: string;
+            /** @description What is ordered. */
+            items: components["schemas"]["CreateOrderItem"][];
+            /**
+             * @description ISO 4217 code, in either case.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * @description Anything.
+             * @example Leave at the door
+             */
+            notes?: string | null;
+            /**
+             * @description Your own keys (1 to 40 characters) and values (at most 500), 50 pairs at most.
+             * @example {
+             *       "channel": "web"
+             *     }
+             */
+            metadata?: {
+                [key: string]: string;
+            };
+        };
+        /** @description One line of a new order. */
+        CreateOrderItem: {
+            /**
+             * @description Your product's id.
+             * @example prod-1
+             */
+            product_id: string;
+            /**
+             * @description The product's name at the time of the order.
+             * @example Widget
+             */
+            product_name: string;
+            /**
+             * @description How many.
+             * @example 2
+             */
+            quantity: number;
+            /**
+             * @description Price of one, at least one minor unit, below 10^12, with at most the currency's digits after the point. A decimal string, or a JSON number without an exponent and with at most 15 significant digits.
+             * @example 29.99
+             */
+            unit_price: string | number;
+        };
+        /** @description New orders, made together. */
+        CreateOrders: {
+            /** @description All of them are made, or none. */
+            orders: components["schemas"]["CreateOrder"][];
+        };
+        /** @description One event for one endpoint. */
+        Delivery: {
+            /**
+             * Format: uuid
+             * @description The delivery's id: the `webhook-id` of each of its attempts.
+             * @example 0198c0de-7a11-7000-8000-000000000051
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Whom it is for; the endpoint may be gone.
+             * @example 0198c0de-7a11-7000-8000-000000000031
+             */
+            endpoint_id: string;
+            /**
+             * Format: uuid
+             * @description What it tells of.
+             * @example 0198c0de-7a11-7000-8000-000000000041
+             */
+            event_id: string;
+            /**
+             * @description The event's type.
+             * @example order.created
+             */
+            event_type: string;
+            /**
+             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @example succeeded
+             * @enum {string}
+             */
+            status: "pending" | "succeeded" | "retrying" | "failed" | "cancelled" | "filtered" | "disabled";
+            /**
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempt_count: number;
+            /**
+             * Format: date-time
+             * @description When it is tried next; null where it will not be.
+             * @example null
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the event happened.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it came to its end; null while it waits.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            completed_at: string | null;
+        };
+        /** @description A delivery with its attempts. */
+        DeliveryDetail: {
+            /**
+             * Format: uuid
+             * @description The delivery's id: the `webhook-id` of each of its attempts.
+             * @example 0198c0de-7a11-7000-8000-000000000051
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Whom it is for; the endpoint may be gone.
+             * @example 0198c0de-7a11-7000-8000-000000000031
+             */
+            endpoint_id: string;
+            /**
+             * Format: uuid
+             * @description What it tells of.
+             * @example 0198c0de-7a11-7000-8000-000000000041
+             */
+            event_id: string;
+            /**
+             * @description The event's type.
+             * @example order.created
+             */
+            event_type: string;
+            /**
+             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @example succeeded
+             * @enum {string}
+             */
+            status: "pending" | "succeeded" | "retrying" | "failed" | "cancelled" | "filtered" | "disabled";
+            /**
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempt_count: number;
+            /**
+             * Format: date-time
+             * @description When it is tried next; null where it will not be.
+             * @example null
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the event happened.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it came to its end; null while it waits.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            completed_at: string | null;
+            /** @description Its attempts, the first one first; of more than 100 the last ones. */
+            attempts: components["schemas"]["Attempt"][];
+        };
+        /** @description A page of deliveries, newest first. */
+        DeliveryPage: {
+            /** @description The deliveries. */
+            data: components["schemas"]["Delivery"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description An event of your own. */
+        EmitEvent: {
+            /**
+             * @description Words of `a-z0-9_` with dots between them; not below `order.` or `webhook.`, which are ours.
+             * @example invoice.paid
+             */
+            type: string;
+            /**
+             * @description What happened; at most 256 KiB of JSON. Numbers are what a double makes of them.
+             * @example {
+             *       "invoice": "INV-2041",
+             *       "amount": "120.00"
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Your own id of the event. A second event with the same id is not emitted: the answer is the first one.
+             * @example invoice-2041-paid
+             */
+            event_id?: string;
+        };
+        /** @description Where you receive events. */
+        Endpoint: {
+            /**
+             * Format: uuid
+             * @description The endpoint's id.
+             * @example 0198c0de-7a11-7000-8000-000000000031
+             */
+            id: string;
+            /**
+             * Format: uri
+             * @description Where messages are sent.
+             * @example https://example.com/webhooks/orders
+             */
+            url: string;
+            /**
+             * @description For people.
+             * @example Warehouse
+             */
+            description: string | null;
+            /**
+             * @description Which events it gets.
+             * @example [
+             *       "order.*",
+             *       "invoice.paid"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * @description Headers of your own.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * @description Messages a second at most.
+             * @example 50
+             */
+            rate_limit: number | null;
+            /**
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @example none
+             * @enum {string}
+             */
+            ordering: "none" | "by_aggregate";
+            /**
+             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @example v1
+             * @enum {string}
+             */
+            signature: "v1" | "v1a";
+            /**
+             * @description Whether it is sent anything.
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * @description Grows with each change; the `ETag` is made of it.
+             * @example 1
+             */
+            version: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            updated_at: string;
+        };
+        /** @description A new endpoint, with its secret. */
+        EndpointCreated: {
+            /**
+             * Format: uuid
+             * @description The endpoint's id.
+             * @example 0198c0de-7a11-7000-8000-000000000031
+             */
+            id: string;
+            /**
+             * Format: uri
+             * @description Where messages are sent.
+             * @example https://example.com/webhooks/orders
+             */
+            url: string;
+            /**
+             * @description For people.
+             * @example Warehouse
+             */
+            description: string | null;
+            /**
+             * @description Which events it gets.
+             * @example [
+             *       "order.*",
+             *       "invoice.paid"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * @description Headers of your own.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * @description Messages a second at most.
+             * @example 50
+             */
+            rate_limit: number | null;
+            /**
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @example none
+             * @enum {string}
+             */
+            ordering: "none" | "by_aggregate";
+            /**
+             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @example v1
+             * @enum {string}
+             */
+            signature: "v1" | "v1a";
+            /**
+             * @description Whether it is sent anything.
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * @description Grows with each change; the `ETag` is made of it.
+             * @example 1
+             */
+            version: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            updated_at: string;
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+        };
+        /** @description A page of endpoints, newest first. */
+        EndpointPage: {
+            /** @description The endpoints. */
+            data: components["schemas"]["Endpoint"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description The secret of an endpoint. */
+        EndpointSecret: {
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+        };
+        /** @description Something that happened, and whom it was sent to. */
+        Event: {
+            /**
+             * Format: uuid
+             * @description The event's id.
+             * @example 0198c0de-7a11-7000-8000-000000000041
+             */
+            id: string;
+            /**
+             * @description What kind of event it is.
+             * @example invoice.paid
+             */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description For our own types the resource as the API showed it at that moment, for yours what you sent.
+             * @example {
+             *       "invoice": "INV-2041",
+             *       "amount": "120.00"
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description What it happened to, such as an order.
+             * @example null
+             */
+            aggregate_id: string | null;
+            /**
+             * @description The event's number among those of its aggregate.
+             * @example null
+             */
+            sequence: number | null;
+            /**
+             * @description Your own id of it.
+             * @example invoice-2041-paid
+             */
+            event_id: string | null;
+            /** @description Its deliveries, one for each endpoint, the first 100 of them, those that were not sent last; they are made within moments. */
+            deliveries: components["schemas"]["Delivery"][];
+            /**
+             * @description Whether there are more: `GET /webhooks/deliveries?event_id=…` lists all.
+             * @example false
+             */
+            has_more_deliveries: boolean;
+        };
+        /** @description A page of events, newest first. */
+        EventPage: {
+            /** @description The events. */
+            data: components["schemas"]["Event"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description A type of event that the service emits. */
+        EventType: {
+            /**
+             * @description Its name, for `event_types` of an endpoint.
+             * @example order.created
+             */
+            name: string;
+            /**
+             * @description When it is emitted.
+             * @example An order was made.
+             */
+            description: string;
+            /**
+             * @description JSON Schema (2020-12) of a message's body.
+             * @example {
+             *       "$schema": "https://json-schema.org/draft/2020-12/schema",
+             *       "title": "order.created",
+             *       "type": "object"
+             *     }
+             */
+            schema: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description A body that a message of this type may have.
+             * @example {
+             *       "id": "0198c0de-7a11-7000-8000-000000000041",
+             *       "type": "order.created",
+             *       "timestamp": "2026-01-31T12:00:00.000Z",
+             *       "data": {}
+             *     }
+             */
+            example: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Every type of event that the service emits. */
+        EventTypeList: {
+            /** @description The types. */
+            data: components["schemas"]["EventType"][];
+            /**
+             * @description There is one page.
+             * @example null
+             * @enum {null}
+             */
+            next_cursor: null;
+            /**
+             * @description There is one page.
+             * @example false
+             * @enum {boolean}
+             */
+            has_more: false;
+        };
+        /** @description The process answers. */
+        Health: {
+            /**
+             * @description Always `ok`.
+             * @example ok
+             * @enum {string}
+             */
+            status: "ok";
+        };
+        /** @description One hour of an endpoint's attempts. */
+        Hour: {
+            /**
+             * Format: date-time
+             * @description When the hour began.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            hour: string;
+            /**
+             * @description Attempts that were answered with 2xx.
+             * @example 118
+             */
+            succeeded: number;
+            /**
+             * @description Attempts that failed.
+             * @example 2
+             */
+            failed: number;
+            /**
+             * @description All attempts that began in this hour.
+             * @example 120
+             */
+            attempts: number;
+            /** @description How long they took. */
+            latency_ms: components["schemas"]["Latency"];
+        };
+        /** @description A JSON Web Key Set (RFC 7517). */
+        Jwks: {
+            /** @description The keys. */
+            keys: components["schemas"]["PublicKey"][];
+        };
+        /** @description How long attempts took, milliseconds; null without any. */
+        Latency: {
+            /**
+             * @description Half of them took no longer.
+             * @example 85
+             */
+            p50: number | null;
+            /**
+             * @description 95 % of them took no longer.
+             * @example 210
+             */
+            p95: number | null;
+            /**
+             * @description 99 % of them took no longer.
+             * @example 480
+             */
+            p99: number | null;
+        };
+        /** @description Who signs in, and to which tenant. */
+        Login: {
+            /**
+             * Format: email
+             * @description As at registration; case makes no difference.
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * Format: password
+             * @description The password.
+             * @example correct horse battery
+             */
+            password: string;
+            /**
+             * Format: uuid
+             * @description Which tenant to sign in to; left out, the one last used.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            tenant_id?: string;
+        };
+        /** @description Whom the credential stands for. */
+        Me: {
+            user: components["schemas"]["User"];
+            tenant: components["schemas"]["Tenant"];
+            /**
+             * @description The person's role in the tenant.
+             * @example owner
+             * @enum {string}
+             */
+            role: "owner" | "admin" | "member" | "viewer";
+            /**
+             * @description What follows from the role: what the credential may do.
+             * @example [
+             *       "orders:read",
+             *       "orders:write",
+             *       "webhooks:read",
+             *       "webhooks:write"
+             *     ]
+             */
+            permissions: ("orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
+        };
+        /** @description An order with its items. */
+        Order: {
+            /**
+             * Format: uuid
+             * @description The order's id.
+             * @example 0198c0de-7a11-7000-8000-000000000001
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Your customer's id.
+             * @example 3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c
+             */
+            customer_id: string;
+            /**
+             * @description Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.
+             * @example pending
+             * @enum {string}
+             */
+            status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+            /**
+             * @description Σ quantity × unit_price, exact.
+             * @example 59.98
+             */
+            total_amount: string;
+            /**
+             * @description ISO 4217 code.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * @description Anything, as it was sent.
+             * @example Leave at the door
+             */
+            notes: string | null;
+            /**
+             * @description Your own keys and values.
+             * @example {
+             *       "channel": "web"
+             *     }
+             */
+            metadata: {
+                [key: string]: string;
+            };
+            /** @description In the order they were sent. */
+            items: components["schemas"]["OrderItem"][];
+            /**
+             * @description Grows with each change; the `ETag` is made of it.
+             * @example 1
+             */
+            version: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            updated_at: string;
+        };
+        /** @description Orders that were made together. */
+        OrderBatch: {
+            /** @description In the order they were sent. */
+            data: components["schemas"]["Order"][];
+        };
+        /** @description One change of an order. */
+        OrderEvent: {
+            /**
+             * Format: uuid
+             * @description The event's id.
+             * @example 0198c0de-7a11-7000-8000-000000000021
+             */
+            id: string;
+            /**
+             * @description `order.created`, `order.updated`, or `order.` and the new status.
+             * @example order.confirmed
+             */
+            type: string;
+            /**
+             * @description The status before; null where the order was made.
+             * @example pending
+             * @enum {string|null}
+             */
+            from_status: "pending" | "confirmed" | "processing" | "completed" | "cancelled" | null;
+            /**
+             * @description The status since then.
+             * @example confirmed
+             * @enum {string}
+             */
+            to_status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+            actor: components["schemas"]["Actor"];
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+        };
+        /** @description A page of an order's history, newest first. */
+        OrderEventPage: {
+            /** @description The changes. */
+            data: components["schemas"]["OrderEvent"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description One line of an order. */
+        OrderItem: {
+            /**
+             * Format: uuid
+             * @description The line's id.
+             * @example 0198c0de-7a11-7000-8000-000000000011
+             */
+            id: string;
+            /**
+             * @description Your product's id.
+             * @example prod-1
+             */
+            product_id: string;
+            /**
+             * @description The product's name at the time of the order.
+             * @example Widget
+             */
+            product_name: string;
+            /**
+             * @description How many.
+             * @example 2
+             */
+            quantity: number;
+            /**
+             * @description Price of one, with exactly the currency's minor units.
+             * @example 29.99
+             */
+            unit_price: string;
+        };
+        /** @description A page of orders, newest first. */
+        OrderPage: {
+            /** @description The orders. */
+            data: components["schemas"]["Order"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description Why a request was refused, or failed (RFC 9457). */
+        Problem: {
+            /**
+             * @description The kind of problem: what a program looks at.
+             * @enum {string}
+             */
+            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
+            /**
+             * @description The type in words.
+             * @enum {string}
+             */
+            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Forbidden" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
+            /**
+             * @description The status of the answer.
+             * @enum {integer}
+             */
+            status: 400 | 401 | 403 | 404 | 405 | 406 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503;
+            /** @description What is wrong with this request, for a person. */
+            detail: string;
+            /**
+             * Format: uri-reference
+             * @description The path of the request.
+             */
+            instance: string;
+            /** @description As in `X-Request-Id`: for logs and support. */
+            request_id: string;
+        };
+        /** @description A public key (RFC 8037). */
+        PublicKey: {
+            /**
+             * @description The kind of key.
+             * @example OKP
+             * @enum {string}
+             */
+            kty: "OKP";
+            /**
+             * @description The curve.
+             * @example Ed25519
+             * @enum {string}
+             */
+            crv: "Ed25519";
+            /**
+             * @description The key, 32 bytes in base64url.
+             * @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
+             */
+            x: string;
+            /**
+             * @description What it is for.
+             * @example sig
+             * @enum {string}
+             */
+            use: "sig";
+            /**
+             * @description The algorithm.
+             * @example EdDSA
+             * @enum {string}
+             */
+            alg: "EdDSA";
+            /**
+             * @description The endpoint's id; with `/previous` after it for the key that a rotation replaced, while both sign.
+             * @example 0198c0de-7a11-7000-8000-000000000031
+             */
+            kid: string;
+        };
+        /** @description Whether requests can be served, and what stands in the way. */
+        Readiness: {
+            /**
+             * @description `ok` where every check is.
+             * @example ok
+             * @enum {string}
+             */
+            status: "ok" | "unavailable";
+            /**
+             * @description What was looked at, and `ok` or what is wrong with it.
+             * @example {
+             *       "database": "ok",
+             *       "migrations": "ok"
+             *     }
+             */
+            checks: {
+                [key: string]: string;
+            };
+        };
+        /** @description Which deliveries are sent again, by the time of their events. */
+        Recover: {
+            /**
+             * Format: date-time
+             * @description From this time on.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Up to, and not including, this time; now if left out.
+             * @example 2026-01-31T18:00:00.000Z
+             */
+            until?: string;
+        };
+        /** @description How many deliveries are sent again. */
+        Recovered: {
+            /**
+             * @description Deliveries that are due again.
+             * @example 42
+             */
+            count: number;
+        };
+        /** @description A refresh token. */
+        Refresh: {
+            /**
+             * @description The newest refresh token of the session.
+             * @example rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            refresh_token: string;
+        };
+        /** @description A company and its first person. */
+        Register: {
+            /**
+             * Format: email
+             * @description Signs the person in; compared without case.
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * Format: password
+             * @description 8 to 128 characters.
+             * @example correct horse battery
+             */
+            password: string;
+            /**
+             * @description The person's name.
+             * @example Ada Lovelace
+             */
+            name?: string | null;
+            /**
+             * @description The company's name.
+             * @example Analytical Engines Ltd
+             */
+            tenant_name: string;
+        };
+        /** @description How a secret is rotated. */
+        RotateSecret: {
+            /**
+             * @description How long messages are signed with the old secret too, seconds: 0 to 7 days. A secret that was still signing from an earlier rotation ends now.
+             * @default 86400
+             * @example 86400
+             */
+            overlap_seconds?: number;
+        };
+        /** @description A session that has begun: who, where, and its first pair of tokens. */
+        SignedIn: {
+            /**
+             * @description A JWT, for `Authorization: Bearer`.
+             * @example eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl
+             */
+            access_token: string;
+            /**
+             * @description For `POST /auth/refresh`, once.
+             * @example rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            refresh_token: string;
+            /**
+             * @description How to send the access token.
+             * @example Bearer
+             * @enum {string}
+             */
+            token_type: "Bearer";
+            /**
+             * @description Life of the access token, seconds.
+             * @example 900
+             */
+            expires_in: number;
+            user: components["schemas"]["User"];
+            tenant: components["schemas"]["Tenant"];
+        };
+        /** @description How an endpoint did. */
+        Stats: {
+            /** @description Every hour of the time, the oldest first; one without attempts has zeros. */
+            data: components["schemas"]["Hour"][];
+        };
+        /** @description A company: what all of its data belong to. */
+        Tenant: {
+            /**
+             * Format: uuid
+             * @description The tenant's id.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            id: string;
+            /**
+             * @description The company's name.
+             * @example Analytical Engines Ltd
+             */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the company was registered.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+        };
+        /** @description A pair of tokens. */
+        Tokens: {
+            /**
+             * @description A JWT, for `Authorization: Bearer`.
+             * @example eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl
+             */
+            access_token: string;
+            /**
+             * @description For `POST /auth/refresh`, once.
+             * @example rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            refresh_token: string;
+            /**
+             * @description How to send the access token.
+             * @example Bearer
+             * @enum {string}
+             */
+            token_type: "Bearer";
+            /**
+             * @description Life of the access token, seconds.
+             * @example 900
+             */
+            expires_in: number;
+        };
+        /** @description What is left out stays as it is; `event_types` and `headers` are replaced whole. */
+        UpdateEndpoint: {
+            /**
+             * Format: uri
+             * @description Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without user info and fragment. Names are looked up and checked each time a message is sent.
+             * @example https://example.com/webhooks/orders
+             */
+            url?: string;
+            /**
+             * @description For people.
+             * @example Warehouse
+             */
+            description?: string | null;
+            /**
+             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @example [
+             *       "order.*",
+             *       "invoice.paid"
+             *     ]
+             */
+            event_types?: string[];
+            /**
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused. Whoever may read webhooks sees the values.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Messages a second at most, over all workers; null for no limit.
+             * @example 50
+             */
+            rate_limit?: number | null;
+            /**
+             * @description `by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; `none`: as fast as they can.
+             * @example by_aggregate
+             * @enum {string}
+             */
+            ordering?: "none" | "by_aggregate";
+            /**
+             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`. A change makes a new secret; the old one signs beside it for a day.
+             * @example v1
+             * @enum {string}
+             */
+            signature?: "v1" | "v1a";
+            /**
+             * @description `false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was kept is sent when it is recovered.
+             * @example true
+             */
+            enabled?: boolean;
+        };
+        UpdateOrder: {
+            /**
+             * @description New notes; null removes them.
+             * @example Ring twice
+             */
+            notes?: string | null;
+            /**
+             * @description Merged into what is there; a null value removes its key.
+             * @example {
+             *       "channel": "phone",
+             *       "coupon": null
+             *     }
+             */
+            metadata?: {
+                [key: string]: string | null;
+            };
+        };
+        /** @description A person. */
+        User: {
+            /**
+             * Format: uuid
+             * @description The person's id.
+             * @example 0198c0de-7a11-7000-8000-0000000000aa
+             */
+            id: string;
+            /**
+             * Format: email
+             * @description As it was registered.
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * @description What the person is called, if known.
+             * @example Ada Lovelace
+             */
+            name: string | null;
+            /**
+             * Format: date-time
+             * @description When the person was registered.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+        };
+    };
+    responses: {
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        DeliveryNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        EndpointNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        EventNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `forbidden`: The credential is good, but may not do this. */
+        Forbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again. */
+        IdempotencyInProgress: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "idempotency_in_progress";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Idempotency In Progress";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `internal_error`: Something went wrong on our side; tell us the request id. */
+        InternalError: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "internal_error";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Internal Error";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 500;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing. */
+        MalformedRequest: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "malformed_request";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Malformed Request";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 400;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing.
+         *
+         *     `invalid_cursor`: The cursor is not one that this list gave out to this tenant for these filters: start again without it.
+         */
+        MalformedRequestOrInvalidCursor: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "malformed_request" | "invalid_cursor";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Malformed Request" | "Invalid Cursor";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 400;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_acceptable`: The `Accept` header takes nothing that this route answers with. */
+        NotAcceptable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_acceptable";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Acceptable";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 406;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        NotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        OrderNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description Any other problem, in the same form: kinds may be added. */
+        OtherProblem: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `payload_too_large`: The request body is larger than this route takes. */
+        PayloadTooLarge: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "payload_too_large";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Payload Too Large";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 413;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        RateLimited: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "rate_limited";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Rate Limited";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 429;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        Unauthorized: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unavailable`: Something that the service needs is away for a moment: try again. */
+        Unavailable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unavailable";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unavailable";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 503;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unsupported_media_type`: The request body is not `application/json`, or is compressed. */
+        UnsupportedMediaType: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unsupported_media_type";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unsupported Media Type";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 415;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once. */
+        ValidationError: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        ValidationErrorOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /** @description `version_conflict`: The resource has changed since the version named in `If-Match`: read it again, then decide. */
+        VersionConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "version_conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Version Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 412;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+    };
+    parameters: {
+        /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+        IdempotencyKey: string;
+        /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+        IfMatch: string;
+        /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+        IfNoneMatch: string;
+    };
+    requestBodies: never;
+    headers: {
+        /**
+         * @description With 405: the methods that are possible at this path.
+         * @example GET, HEAD, POST
+         */
+        Allow: string;
+        /**
+         * @description The answer holds secrets: no cache may keep it.
+         * @example no-store
+         */
+        "Cache-Control": "no-store";
+        /**
+         * @description Says to save the answer as a file, and its name.
+         * @example attachment; filename="orders.ndjson"
+         */
+        "Content-Disposition": string;
+        /**
+         * @description The resource's version as a strong entity tag: for `If-None-Match` when reading again, `If-Match` when changing.
+         * @example "1"
+         */
+        ETag: string;
+        /**
+         * @description Present where this is the stored answer of an earlier request with the same `Idempotency-Key`.
+         * @example true
+         */
+        "Idempotency-Replayed": "true";
+        /**
+         * @description The next page, as `rel="next"` (RFC 8288); not on the last page.
+         * @example </api/v1/orders?limit=20&cursor=AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE>; rel="next"
+         */
+        Link: string;
+        /**
+         * @description Where the new resource is.
+         * @example /api/v1/orders/0198c0de-7a11-7000-8000-000000000001
+         */
+        Location: string;
+        /**
+         * @description What is left of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
+         * @example "tenant";r=999;t=1
+         */
+        RateLimit: string;
+        /**
+         * @description The limit that holds here: `q` requests at once, refilled over a window of `w` seconds.
+         * @example "tenant";q=1000;w=5
+         */
+        "RateLimit-Policy": string;
+        /**
+         * @description Seconds to wait before trying again; with 429, 503 and `idempotency_in_progress`.
+         * @example 1
+         */
+        "Retry-After": number;
+        /**
+         * @description How to authenticate (RFC 6750); `error="invalid_token"` where the credential sent does not count.
+         * @example Bearer
+         */
+        "WWW-Authenticate": string;
+        /**
+         * @description The request's id, for logs and support: the caller's own `X-Request-Id` where it sent a sane one (1 to 128 of `A-Za-z0-9._-`), else made by the service.
+         * @example 5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11
+         */
+        "X-Request-Id": string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/health",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getLiveness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process answers. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/health/live",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Requests can be served. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok",
+                     *       "checks": {
+                     *         "database": "ok",
+                     *         "migrations": "ok"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/health/ready",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            /** @description Requests cannot be served now; `checks` says why. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "unavailable",
+                     *       "checks": {
+                     *         "database": "unavailable"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com",
+                 *       "password": "correct horse battery",
+                 *       "name": "Ada Lovelace",
+                 *       "tenant_name": "Analytical Engines Ltd"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Register"];
+            };
+        };
+        responses: {
+            /** @description Registered and signed in. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/register",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            /** @description `conflict`: The request contradicts what is there. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "conflict";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Conflict";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 409;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "unauthorized";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Unauthorized";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 401;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/login",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "rate_limited";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Rate Limited";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 429;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    refreshTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The new pair. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "unauthorized";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Unauthorized";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 401;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/refresh",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "unauthorized";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Unauthorized";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 401;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/logout",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "role": "owner",
+                     *       "permissions": [
+                     *         "orders:read",
+                     *         "orders:write",
+                     *         "webhooks:read",
+                     *         "webhooks:write"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/me",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listOrders: {
+        parameters: {
+            query?: {
+                /** @description Only orders in this status. */
+                status?: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+                /** @description Only orders of this customer. */
+                customer_id?: string;
+                /** @description ISO 4217 code, in either case. */
+                currency?: string;
+                /** @description Only orders made after this time. */
+                created_after?: string;
+                /** @description Only orders made before this time. */
+                created_before?: string;
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *           "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *           "status": "pending",
+                     *           "total_amount": "59.98",
+                     *           "currency": "USD",
+                     *           "notes": "Leave at the door",
+                     *           "metadata": {
+                     *             "channel": "web"
+                     *           },
+                     *           "items": [
+                     *             {
+                     *               "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *               "product_id": "prod-1",
+                     *               "product_name": "Widget",
+                     *               "quantity": 2,
+                     *               "unit_price": "29.99"
+                     *             }
+                     *           ],
+                     *           "version": 1,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "updated_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OrderPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    createOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *       "items": [
+                 *         {
+                 *           "product_id": "prod-1",
+                 *           "product_name": "Widget",
+                 *           "quantity": 2,
+                 *           "unit_price": "29.99"
+                 *         }
+                 *       ],
+                 *       "currency": "USD",
+                 *       "notes": "Leave at the door",
+                 *       "metadata": {
+                 *         "channel": "web"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateOrder"];
+            };
+        };
+        responses: {
+            /** @description The order. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *       "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *       "status": "pending",
+                     *       "total_amount": "59.98",
+                     *       "currency": "USD",
+                     *       "notes": "Leave at the door",
+                     *       "metadata": {
+                     *         "channel": "web"
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *           "product_id": "prod-1",
+                     *           "product_name": "Widget",
+                     *           "quantity": 2,
+                     *           "unit_price": "29.99"
+                     *         }
+                     *       ],
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    createOrders: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "orders": [
+                 *         {
+                 *           "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *           "items": [
+                 *             {
+                 *               "product_id": "prod-1",
+                 *               "product_name": "Widget",
+                 *               "quantity": 2,
+                 *               "unit_price": "29.99"
+                 *             }
+                 *           ],
+                 *           "currency": "USD",
+                 *           "notes": "Leave at the door",
+                 *           "metadata": {
+                 *             "channel": "web"
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateOrders"];
+            };
+        };
+        responses: {
+            /** @description The orders. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *           "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *           "status": "pending",
+                     *           "total_amount": "59.98",
+                     *           "currency": "USD",
+                     *           "notes": "Leave at the door",
+                     *           "metadata": {
+                     *             "channel": "web"
+                     *           },
+                     *           "items": [
+                     *             {
+                     *               "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *               "product_id": "prod-1",
+                     *               "product_name": "Widget",
+                     *               "quantity": 2,
+                     *               "unit_price": "29.99"
+                     *             }
+                     *           ],
+                     *           "version": 1,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "updated_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OrderBatch"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/batch",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    exportOrders: {
+        parameters: {
+            query?: {
+                /** @description Only orders in this status. */
+                status?: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+                /** @description Only orders of this customer. */
+                customer_id?: string;
+                /** @description ISO 4217 code, in either case. */
+                currency?: string;
+                /** @description Only orders made after this time. */
+                created_after?: string;
+                /** @description Only orders made before this time. */
+                created_before?: string;
+                /** @description One JSON object a line, or comma-separated values with a header line. */
+                format?: "ndjson" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The orders. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"id":"0198c0de-7a11-7000-8000-000000000001","customer_id":"3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c","status":"pending","total_amount":"59.98","currency":"USD","notes":"Leave at the door","metadata":{"channel":"web"},"items":[{"id":"0198c0de-7a11-7000-8000-000000000011","product_id":"prod-1","product_name":"Widget","quantity":2,"unit_price":"29.99"}],"version":1,"created_at":"2026-01-31T12:00:00.000Z","updated_at":"2026-01-31T12:00:00.000Z"} */
+                    "application/x-ndjson": string;
+                    /**
+                     * @example id,customer_id,status,total_amount,currency,notes,metadata,items,version,created_at,updated_at
+                     *     0198c0de-7a11-7000-8000-000000000001,3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c,pending,59.98,USD,,{},"[{""id"":""0198c0de-7a11-7000-8000-000000000011"",""product_id"":""prod-1"",""product_name"":""Widget"",""quantity"":2,""unit_price"":""29.99""}]",1,2026-01-31T12:00:00.000Z,2026-01-31T12:00:00.000Z
+                     */
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/export",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The order's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The order. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *       "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *       "status": "pending",
+                     *       "total_amount": "59.98",
+                     *       "currency": "USD",
+                     *       "notes": "Leave at the door",
+                     *       "metadata": {
+                     *         "channel": "web"
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *           "product_id": "prod-1",
+                     *           "product_name": "Widget",
+                     *           "quantity": 2,
+                     *           "unit_price": "29.99"
+                     *         }
+                     *       ],
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OrderNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    updateOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The order's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "notes": "Ring twice",
+                 *       "metadata": {
+                 *         "channel": "phone",
+                 *         "coupon": null
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateOrder"];
+            };
+        };
+        responses: {
+            /** @description The order as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *       "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *       "status": "pending",
+                     *       "total_amount": "59.98",
+                     *       "currency": "USD",
+                     *       "notes": "Leave at the door",
+                     *       "metadata": {
+                     *         "channel": "web"
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *           "product_id": "prod-1",
+                     *           "product_name": "Widget",
+                     *           "quantity": 2,
+                     *           "unit_price": "29.99"
+                     *         }
+                     *       ],
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OrderNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    changeOrderStatus: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The order's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "status": "confirmed"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChangeStatus"];
+            };
+        };
+        responses: {
+            /** @description The order as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000001",
+                     *       "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                     *       "status": "pending",
+                     *       "total_amount": "59.98",
+                     *       "currency": "USD",
+                     *       "notes": "Leave at the door",
+                     *       "metadata": {
+                     *         "channel": "web"
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000011",
+                     *           "product_id": "prod-1",
+                     *           "product_name": "Widget",
+                     *           "quantity": 2,
+                     *           "unit_price": "29.99"
+                     *         }
+                     *       ],
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OrderNotFound"];
+            /** @description `method_not_allowed`: This path has PATCH, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/0198c0de-7a11-7000-8000-000000000001/status",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /**
+             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+             *
+             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+             */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "validation_error" | "business_rule_violation";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Validation Error" | "Business Rule Violation";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 422;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                        /** @description With `validation_error`: every fault. */
+                        errors?: {
+                            /**
+                             * @description Where, as a dotted path.
+                             * @example items.0.quantity
+                             */
+                            field: string;
+                            /** @description What is wrong, for a person. */
+                            message: string;
+                            /** @description The rule that is broken: what a program looks at. */
+                            code: string;
+                        }[];
+                    };
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listOrderEvents: {
+        parameters: {
+            query?: {
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The order's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000021",
+                     *           "type": "order.confirmed",
+                     *           "from_status": "pending",
+                     *           "to_status": "confirmed",
+                     *           "actor": {
+                     *             "type": "user",
+                     *             "id": "0198c0de-7a11-7000-8000-0000000000aa"
+                     *           },
+                     *           "created_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OrderEventPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OrderNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/orders/0198c0de-7a11-7000-8000-000000000001/events",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listEndpoints: {
+        parameters: {
+            query?: {
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000031",
+                     *           "url": "https://example.com/webhooks/orders",
+                     *           "description": "Warehouse",
+                     *           "event_types": [
+                     *             "order.*",
+                     *             "invoice.paid"
+                     *           ],
+                     *           "headers": {
+                     *             "Authorization": "Bearer of-your-own"
+                     *           },
+                     *           "rate_limit": 50,
+                     *           "ordering": "none",
+                     *           "signature": "v1",
+                     *           "enabled": true,
+                     *           "disabled_reason": null,
+                     *           "version": 1,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "updated_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    createEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://example.com/webhooks/orders",
+                 *       "description": "Warehouse",
+                 *       "event_types": [
+                 *         "order.*",
+                 *         "invoice.paid"
+                 *       ],
+                 *       "headers": {
+                 *         "Authorization": "Bearer of-your-own"
+                 *       },
+                 *       "rate_limit": 50,
+                 *       "ordering": "none",
+                 *       "signature": "v1",
+                 *       "enabled": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The endpoint, with its secret. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "description": "Warehouse",
+                     *       "event_types": [
+                     *         "order.*",
+                     *         "invoice.paid"
+                     *       ],
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       },
+                     *       "rate_limit": 50,
+                     *       "ordering": "none",
+                     *       "signature": "v1",
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z",
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointCreated"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /**
+             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+             *
+             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+             *
+             *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+             */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 422;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                        /** @description With `validation_error`: every fault. */
+                        errors?: {
+                            /**
+                             * @description Where, as a dotted path.
+                             * @example items.0.quantity
+                             */
+                            field: string;
+                            /** @description What is wrong, for a person. */
+                            message: string;
+                            /** @description The rule that is broken: what a program looks at. */
+                            code: string;
+                        }[];
+                    };
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "description": "Warehouse",
+                     *       "event_types": [
+                     *         "order.*",
+                     *         "invoice.paid"
+                     *       ],
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       },
+                     *       "rate_limit": 50,
+                     *       "ordering": "none",
+                     *       "signature": "v1",
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    deleteEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint is gone. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    updateEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://example.com/webhooks/orders",
+                 *       "description": "Warehouse",
+                 *       "event_types": [
+                 *         "order.*",
+                 *         "invoice.paid"
+                 *       ],
+                 *       "headers": {
+                 *         "Authorization": "Bearer of-your-own"
+                 *       },
+                 *       "rate_limit": 50,
+                 *       "ordering": "by_aggregate",
+                 *       "signature": "v1",
+                 *       "enabled": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateEndpoint"];
+            };
+        };
+        responses: {
+            /** @description The endpoint as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "description": "Warehouse",
+                     *       "event_types": [
+                     *         "order.*",
+                     *         "invoice.paid"
+                     *       ],
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       },
+                     *       "rate_limit": 50,
+                     *       "ordering": "none",
+                     *       "signature": "v1",
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getEndpointSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointSecret"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001/secret",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    rotateEndpointSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "overlap_seconds": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["RotateSecret"];
+            };
+        };
+        responses: {
+            /** @description The new secret. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointSecret"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001/rotate-secret",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getWebhookKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "kty": "OKP",
+                     *           "crv": "Ed25519",
+                     *           "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                     *           "use": "sig",
+                     *           "alg": "EdDSA",
+                     *           "kid": "0198c0de-7a11-7000-8000-000000000031"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Jwks"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/jwks",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    testEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery; see what became of it by its id. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *       "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *       "event_type": "order.created",
+                     *       "status": "succeeded",
+                     *       "attempt_count": 1,
+                     *       "next_attempt_at": null,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "completed_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001/test",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    recoverEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": "2026-01-31T12:00:00.000Z",
+                 *       "until": "2026-01-31T18:00:00.000Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Recover"];
+            };
+        };
+        responses: {
+            /** @description How many. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 42
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Recovered"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001/recover",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            /** @description `conflict`: The request contradicts what is there. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "conflict";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Conflict";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 409;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getEndpointStats: {
+        parameters: {
+            query?: {
+                /** @description The first hour is the one of this time; without it, 24 hours are told of. At most 31 days. */
+                since?: string;
+                /** @description The last hour begins before this time; now if left out. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The endpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hours. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "hour": "2026-01-31T12:00:00.000Z",
+                     *           "succeeded": 118,
+                     *           "failed": 2,
+                     *           "attempts": 120,
+                     *           "latency_ms": {
+                     *             "p50": 85,
+                     *             "p95": 210,
+                     *             "p99": 480
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EndpointNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/endpoints/0198c0de-7a11-7000-8000-000000000001/stats",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listEventTypes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The catalogue. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "name": "order.created",
+                     *           "description": "An order was made.",
+                     *           "schema": {
+                     *             "$schema": "https://json-schema.org/draft/2020-12/schema",
+                     *             "title": "order.created",
+                     *             "type": "object"
+                     *           },
+                     *           "example": {
+                     *             "id": "0198c0de-7a11-7000-8000-000000000041",
+                     *             "type": "order.created",
+                     *             "timestamp": "2026-01-31T12:00:00.000Z",
+                     *             "data": {}
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null,
+                     *       "has_more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventTypeList"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/event-types",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only events of this type. */
+                type?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000041",
+                     *           "type": "invoice.paid",
+                     *           "timestamp": "2026-01-31T12:00:00.000Z",
+                     *           "data": {
+                     *             "invoice": "INV-2041",
+                     *             "amount": "120.00"
+                     *           },
+                     *           "aggregate_id": null,
+                     *           "sequence": null,
+                     *           "event_id": "invoice-2041-paid",
+                     *           "deliveries": [
+                     *             {
+                     *               "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *               "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *               "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *               "event_type": "order.created",
+                     *               "status": "succeeded",
+                     *               "attempt_count": 1,
+                     *               "next_attempt_at": null,
+                     *               "created_at": "2026-01-31T12:00:00.000Z",
+                     *               "completed_at": "2026-01-31T12:00:00.000Z"
+                     *             }
+                     *           ],
+                     *           "has_more_deliveries": false
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/events",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    emitEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "invoice.paid",
+                 *       "data": {
+                 *         "invoice": "INV-2041",
+                 *         "amount": "120.00"
+                 *       },
+                 *       "event_id": "invoice-2041-paid"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EmitEvent"];
+            };
+        };
+        responses: {
+            /** @description The event; it is delivered within moments. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                     *       "type": "invoice.paid",
+                     *       "timestamp": "2026-01-31T12:00:00.000Z",
+                     *       "data": {
+                     *         "invoice": "INV-2041",
+                     *         "amount": "120.00"
+                     *       },
+                     *       "aggregate_id": null,
+                     *       "sequence": null,
+                     *       "event_id": "invoice-2041-paid",
+                     *       "deliveries": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *           "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *           "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *           "event_type": "order.created",
+                     *           "status": "succeeded",
+                     *           "attempt_count": 1,
+                     *           "next_attempt_at": null,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "completed_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "has_more_deliveries": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/events",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The event's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                     *       "type": "invoice.paid",
+                     *       "timestamp": "2026-01-31T12:00:00.000Z",
+                     *       "data": {
+                     *         "invoice": "INV-2041",
+                     *         "amount": "120.00"
+                     *       },
+                     *       "aggregate_id": null,
+                     *       "sequence": null,
+                     *       "event_id": "invoice-2041-paid",
+                     *       "deliveries": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *           "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *           "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *           "event_type": "order.created",
+                     *           "status": "succeeded",
+                     *           "attempt_count": 1,
+                     *           "next_attempt_at": null,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "completed_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "has_more_deliveries": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["EventNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/events/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only deliveries to this endpoint. */
+                endpoint_id?: string;
+                /** @description Only deliveries of this event. */
+                event_id?: string;
+                /** @description Only deliveries of events of this type. */
+                event_type?: string;
+                /** @description Only deliveries in this status. */
+                status?: "pending" | "succeeded" | "retrying" | "failed" | "cancelled" | "filtered" | "disabled";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *           "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *           "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *           "event_type": "order.created",
+                     *           "status": "succeeded",
+                     *           "attempt_count": 1,
+                     *           "next_attempt_at": null,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "completed_at": "2026-01-31T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/deliveries",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The delivery's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *       "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *       "event_type": "order.created",
+                     *       "status": "succeeded",
+                     *       "attempt_count": 1,
+                     *       "next_attempt_at": null,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "completed_at": "2026-01-31T12:00:00.000Z",
+                     *       "attempts": [
+                     *         {
+                     *           "number": 1,
+                     *           "started_at": "2026-01-31T12:00:00.000Z",
+                     *           "duration_ms": 87,
+                     *           "response_status": 200,
+                     *           "response_body": "ok",
+                     *           "error": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryDetail"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["DeliveryNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/deliveries/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    retryDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery, due now. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000051",
+                     *       "endpoint_id": "0198c0de-7a11-7000-8000-000000000031",
+                     *       "event_id": "0198c0de-7a11-7000-8000-000000000041",
+                     *       "event_type": "order.created",
+                     *       "status": "succeeded",
+                     *       "attempt_count": 1,
+                     *       "next_attempt_at": null,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "completed_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["DeliveryNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/deliveries/0198c0de-7a11-7000-8000-000000000001/retry",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            /** @description `conflict`: The request contradicts what is there. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "conflict";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Conflict";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 409;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getOpenApiJson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This document as JSON. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "openapi": "3.1.0",
+                     *       "info": {
+                     *         "title": "Orders SaaS API",
+                     *         "version": "1.0.0"
+                     *       },
+                     *       "paths": {}
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/openapi.json",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getOpenApiYaml: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description This document as YAML. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example openapi: 3.1.0
+                     *     info:
+                     *       title: Orders SaaS API
+                     *       version: 1.0.0
+                     *     paths: {}
+                     */
+                    "application/yaml": string;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/openapi.yaml",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getDocs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Swagger UI. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/docs",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getDocsFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the file. */
+                file: "swagger-ui.css" | "swagger-ui-bundle.js" | "favicon-16x16.png" | "favicon-32x32.png" | "start.js" | "page.css";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example body { margin: 0; } */
+                    "text/css": string;
+                    /** @example 'use strict'; */
+                    "application/javascript": string;
+                    "image/png": unknown;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            404: components["responses"]["NotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/docs/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    onOrderCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.created",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "pending",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 1,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.created";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.updated",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "pending",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.updated";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderConfirmed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.confirmed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "confirmed",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.confirmed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderProcessing: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.processing",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "processing",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.processing";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderCompleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.completed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "completed",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.completed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderCancelled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.cancelled",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "cancelled",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.cancelled";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWebhookTest: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "webhook.test",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000031",
+                 *         "url": "https://example.com/webhooks/orders",
+                 *         "description": "Warehouse",
+                 *         "event_types": [
+                 *           "order.*",
+                 *           "invoice.paid"
+                 *         ],
+                 *         "headers": {
+                 *           "Authorization": "***"
+                 *         },
+                 *         "rate_limit": 50,
+                 *         "ordering": "none",
+                 *         "signature": "v1",
+                 *         "enabled": true,
+                 *         "disabled_reason": null,
+                 *         "version": 1,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "webhook.test";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Endpoint"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWebhookEndpointDisabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "webhook.endpoint.disabled",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000031",
+                 *         "url": "https://example.com/webhooks/orders",
+                 *         "description": "Warehouse",
+                 *         "event_types": [
+                 *           "order.*",
+                 *           "invoice.paid"
+                 *         ],
+                 *         "headers": {
+                 *           "Authorization": "***"
+                 *         },
+                 *         "rate_limit": 50,
+                 *         "ordering": "none",
+                 *         "signature": "v1",
+                 *         "enabled": false,
+                 *         "disabled_reason": "The endpoint answered 410 Gone.",
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:05:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "webhook.endpoint.disabled";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Endpoint"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+}
