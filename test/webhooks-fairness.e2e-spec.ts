@@ -98,6 +98,31 @@ describe('fairness', () => {
   });
 });
 
+describe('several workers', () => {
+  it('have as much under way as all of them can send, though one alone decides', async () => {
+    const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
+    const hanging = await startReceiver();
+    hanging.answer = () => undefined;
+    const env = { WEBHOOK_TIMEOUT: DEADLINE, WEBHOOK_CONCURRENCY: '8' };
+    const workers = [await startWorker(service.database, env)];
+    try {
+      for (const tenant of await Promise.all(Array.from({ length: 8 }, () => service.tenant()))) {
+        for (let i = 0; i < 2; i++) await createEndpoint(tenant, `${hanging.url}/${i}`);
+        await tenant.createOrder();
+      }
+      // Three quarters of one worker's eight: the rest is kept for endpoints that answer.
+      await hanging.waitFor(6, PATIENCE_MS);
+      workers.push(await startWorker(service.database, env));
+      await hanging.waitFor(12, PATIENCE_MS);
+      expect(hanging.received).toHaveLength(12);
+    } finally {
+      await hanging.stop();
+      await Promise.all(workers.map((worker) => worker.stop()));
+      await service.stop();
+    }
+  });
+});
+
 function item() {
   return { product_id: 'p', product_name: 'Widget', quantity: 1, unit_price: '1.00' };
 }

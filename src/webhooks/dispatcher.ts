@@ -76,7 +76,8 @@ interface Tenant {
 @Injectable()
 export class Dispatcher {
   private readonly tenants = new Turns<Tenant>();
-  private readonly capacity: number;
+  /** Deliveries that all workers together can have under way. */
+  private capacity: number;
   private running = false;
   private underWay = 0;
   private unproven = 0;
@@ -114,6 +115,11 @@ export class Dispatcher {
       setInterval(() => void this.audit(), AUDIT_MS),
     ];
     void this.sweep();
+  }
+
+  /** Takes what all workers together can have under way: some came, some went. */
+  resize(capacity: number): void {
+    this.capacity = capacity;
   }
 
   /** Whether this process is the one that decides. */

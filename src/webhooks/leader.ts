@@ -36,6 +36,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.leadership = new Leadership({
       connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
       lock: LEADER_LOCK,
+      share: config.WEBHOOK_CONCURRENCY,
       channels: [OUTBOX_CHANNEL, OUTCOME_CHANNEL, REQUEST_CHANNEL],
       onGained: () => {
         logger.info('leading: this worker relays and dispatches');
@@ -45,6 +46,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
         logger.info('not leading any more');
         this.rest();
       },
+      onWhole: (concurrency) => this.dispatcher.resize(concurrency),
       onNotification: (channel, payload) => this.hear(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
     });

@@ -2,6 +2,8 @@ import { Client } from 'pg';
 
 const ATTEMPT_INTERVAL_MS = 1_000;
 const HEARTBEAT_MS = 5_000;
+/** First half of the advisory locks in which each process holds its share; any number, the same in every release. */
+const SHARES_LOCK = 726_354_013;
 
 /** What leading means: begun when this process becomes the one, ended when it no longer is. */
 export interface LeadershipOptions {
@@ -9,10 +11,14 @@ export interface LeadershipOptions {
   connectionString: string;
   /** The advisory lock that at most one process holds. */
   lock: number;
+  /** What this process adds to the whole, whether it leads or not: a small integer, in units of the caller's. */
+  share: number;
   /** Channels to listen to while leading. */
   channels: readonly string[];
   onGained: () => void;
   onLost: () => void;
+  /** Told while leading, every few seconds: the sum of the shares of all processes that are there. */
+  onWhole: (sum: number) => void;
   onNotification: (channel: string, payload: string) => void;
   onError: (error: Error) => void;
 }
@@ -52,8 +58,9 @@ export class Leadership {
   private async tick(): Promise<void> {
     try {
       const client = this.client ?? (await this.connect());
-      if (this.leading) await client.query('select 1');
-      else await this.attempt(client);
+      if (!this.leading) await this.attempt(client);
+      // The same question keeps the session alive.
+      if (this.leading) this.options.onWhole(await sumOfShares(client));
     } catch (error) {
       this.disconnected(error as Error);
     }
@@ -78,6 +85,8 @@ export class Leadership {
     await client.connect();
     // A leader whose machine is gone or frozen says nothing: the server ends its session, and with it the lock.
     await client.query(`set idle_session_timeout = ${3 * HEARTBEAT_MS}`);
+    // A share is a lock that many may hold, so that it ends with its process however that ends.
+    await client.query('select pg_advisory_lock_shared($1, $2)', [SHARES_LOCK, this.options.share]);
     if (this.stopped) {
       await client.end();
       throw new Error('stopped');
@@ -111,4 +120,14 @@ export class Leadership {
     this.leading = false;
     this.options.onLost();
   }
+}
+
+async function sumOfShares(client: Client): Promise<number> {
+  const { rows } = await client.query<{ sum: string }>(
+    `select coalesce(sum(objid::bigint), 0) as sum from pg_locks
+      where locktype = 'advisory' and granted and objsubid = 2 and classid = $1
+        and database = (select oid from pg_database where datname = current_database())`,
+    [SHARES_LOCK],
+  );
+  return Number(rows[0]?.sum);
 }
