@@ -1,6 +1,7 @@
 /** What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not start. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
@@ -8,7 +9,7 @@ import { type Config, ConfigError } from './platform/config/config';
 import { translateDatabaseError } from './platform/database/errors';
 import { AppError } from './platform/errors';
 import { createHealthServer } from './platform/observability/health-server';
-import type { Readiness } from './platform/observability/readiness';
+import { Readiness } from './platform/observability/readiness';
 
 type Address = Pick<Config, 'HOST' | 'PORT'>;
 
@@ -52,16 +53,21 @@ function addressFault(error: unknown, { HOST, PORT }: Address): unknown {
   }
 }
 
-/** Listens, and resolves when the process was told to stop and has finished what was in flight. */
+/**
+ * Listens, and resolves when the process was told to stop and has finished what was in flight. At SIGTERM, which is what
+ * orchestrators send, readiness falls a while before the door is shut; nobody waits for balancers at a Ctrl-C.
+ */
 export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   const stop = stopSignal();
   try {
     logger.info({ url: await listen(app, config) }, 'listening');
-    logger.info({ signal: await stop.received }, 'stopping');
+    const signal = await stop.received;
+    logger.info({ signal }, 'stopping');
+    app.get(Readiness, { strict: false }).fall();
+    if (signal === 'SIGTERM') await delay(config.SHUTDOWN_DELAY);
   } finally {
-    await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
+    await closeWithin(app, config, logger);
   }
-  logger.info('stopped');
 }
 
 /**
@@ -83,12 +89,17 @@ export async function workUntilStopped(
     });
     logger.info({ port: (health.address() as AddressInfo).port }, 'working');
     logger.info({ signal: await stop.received }, 'stopping');
+    readiness.fall();
   } finally {
-    await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT);
+    await closeWithin(app, config, logger);
     health.close();
     health.closeAllConnections();
   }
-  logger.info('stopped');
+}
+
+async function closeWithin(app: INestApplicationContext, config: Config, logger: Logger): Promise<void> {
+  if (await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT)) logger.info('stopped');
+  else logger.warn('stopped at the deadline, with something still in flight');
 }
 
 /** A wish that the process should stop. */
@@ -120,14 +131,15 @@ export function stopSignal(): StopSignal {
   };
 }
 
-/** Runs `stop`, but no longer than this; what hangs is left to end with the process. */
-export async function stopWithin(stop: () => Promise<unknown>, milliseconds: number): Promise<void> {
+/** Runs `stop`, but no longer than this; what hangs is left to end with the process. Gives whether it ended by itself. */
+export async function stopWithin(stop: () => Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
+  const deadline = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false as const);
   });
-  await Promise.race([stop(), deadline]);
+  const ended = await Promise.race([stop().then(() => true), deadline]);
   clearTimeout(timer);
+  return ended;
 }
 
 /** Runs a process's work to its end: exit code 0, or 1 with the reason on stderr. */

@@ -74,6 +74,7 @@ describe('the configuration', () => {
     ['TRUST_PROXY', '2', '2'],
     ['TRUST_PROXY', '10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
     ['SHUTDOWN_TIMEOUT', '1m', 60_000],
+    ['SHUTDOWN_DELAY', '0ms', 0],
   ])('reads %s=%s', (name, text, value) => {
     expect(loadConfig({ [name]: text })).toHaveProperty(name, value);
   });

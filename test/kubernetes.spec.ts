@@ -171,10 +171,9 @@ describe.each(sets)('%s', (folder, manifests) => {
 
   it('gives a process longer to end than it takes to drain', () => {
     for (const { pod, container } of containers.filter(({ name }) => name !== 'migrate')) {
-      const { SHUTDOWN_TIMEOUT, WEBHOOK_TIMEOUT } = loadConfig(resolved(container));
-      const preStop = (container.lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000;
+      const { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT, WEBHOOK_TIMEOUT } = loadConfig(resolved(container));
       expect((pod.terminationGracePeriodSeconds ?? 30) * 1000).toBeGreaterThanOrEqual(
-        preStop + SHUTDOWN_TIMEOUT + ROOM_TO_END_MS,
+        SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT + ROOM_TO_END_MS,
       );
       expect(SHUTDOWN_TIMEOUT).toBeGreaterThan(WEBHOOK_TIMEOUT);
     }

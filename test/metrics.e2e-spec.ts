@@ -12,7 +12,7 @@ import { type Receiver, startReceiver } from './harness/receiver';
 import { JWT_SECRET, startService, type TestService } from './harness/service';
 import { until } from './harness/until';
 import { startWorker, type TestWorker } from './harness/worker';
-import { buildOnce } from './harness/worker-process';
+import { buildOnce } from './harness/service-process';
 
 const silent = pino({ level: 'silent' });
 

@@ -8,7 +8,7 @@ import { runRole } from './harness/role-process';
 import { describeSchema } from './harness/schema';
 import { JWT_SECRET, startService } from './harness/service';
 import { until } from './harness/until';
-import { buildOnce } from './harness/worker-process';
+import { buildOnce } from './harness/service-process';
 
 const NEWEST = migrationNames().slice(-1)[0] as string;
 

@@ -2,7 +2,8 @@ import { createEndpoint } from './harness/endpoints';
 import { hasRedis, startRedis, type TestRedis } from './harness/redis';
 import { startReceiver, type Receiver } from './harness/receiver';
 import { startService, type TestService } from './harness/service';
-import { buildOnce, startWorkerProcess, type WorkerProcess } from './harness/worker-process';
+import { buildOnce } from './harness/service-process';
+import { startWorkerProcess, type WorkerProcess } from './harness/worker-process';
 import { until } from './harness/until';
 
 const STEPS = [

@@ -1,6 +1,7 @@
 import { createTestDatabase, type TestDatabase } from './harness/databases';
 import { until } from './harness/until';
-import { buildOnce, startWorkerProcess, type WorkerProcess } from './harness/worker-process';
+import { buildOnce } from './harness/service-process';
+import { startWorkerProcess, type WorkerProcess } from './harness/worker-process';
 
 /** The address that a worker says it answers on. */
 async function healthUrl(worker: WorkerProcess): Promise<string> {

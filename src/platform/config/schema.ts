@@ -202,10 +202,16 @@ export const schema = {
     fallback: 'info',
     doc: 'Least severity that is logged.',
   }),
+  SHUTDOWN_DELAY: duration({
+    min: '0ms',
+    max: '5m',
+    fallback: '5s',
+    doc: 'How long after SIGTERM the API still takes requests while `/health/ready` says 503, so that balancers turn away first.',
+  }),
   SHUTDOWN_TIMEOUT: duration({
     min: '1s',
     max: '10m',
     fallback: '20s',
-    doc: 'How long requests in flight may take to finish after SIGTERM.',
+    doc: 'How long requests and deliveries in flight may then take to finish.',
   }),
 } as const;

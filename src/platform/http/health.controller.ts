@@ -63,7 +63,8 @@ export class HealthController {
   @ApiOperation({
     operationId: 'getReadiness',
     summary: 'Readiness',
-    description: 'For a balancer: send requests only while this is 200. Looks at the database and its migrations.',
+    description:
+      'For a balancer: send requests only while this is 200. Looks at the database and its migrations, and whether the process was told to stop.',
   })
   @ApiOkResponse({ type: ReadinessAnswer, description: 'Requests can be served.' })
   @ApiServiceUnavailableResponse({

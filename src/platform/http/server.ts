@@ -17,12 +17,14 @@ import {
 import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { AppError, MalformedRequest, ValidationFailed } from '../errors';
+import { Readiness } from '../observability/readiness';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
 import type { RequestRecords } from './request-records';
 
 const MIB = 1024 * 1024;
+const IDLE_CLOSED_EVERY_MS = 50;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** Headers of answers that a browser's script may read. */
 const EXPOSED_HEADERS = [
@@ -103,6 +105,8 @@ export function createAdapter(config: Config, logger: Logger, records: RequestRe
     requestTimeout: 30_000,
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
+    // What still arrives on a connection that is being closed is served; it has the whole time of the shutdown.
+    return503OnClosing: false,
     requestIdHeader: false,
     genReqId: (raw: { headers: NodeJS.Dict<string | string[]> }) => {
       const given = raw.headers['x-request-id'];
@@ -130,9 +134,17 @@ export async function prepareServer(
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
     for (const method of [route.method].flat()) patterns.push(toPattern(method, route.url));
   });
+  const readiness = app.get(Readiness, { strict: false });
   server.addHook('onRequest', (request, reply, done) => {
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
+    if (readiness.isStopping) reply.header('connection', 'close');
+    done();
+  });
+  // What is in flight when the door is shut keeps its connection, and a kept one would hold up the end.
+  server.addHook('preClose', (done) => {
+    const timer = setInterval(() => server.server.closeIdleConnections(), IDLE_CLOSED_EVERY_MS);
+    server.server.once('close', () => clearInterval(timer));
     done();
   });
   server.removeAllContentTypeParsers();

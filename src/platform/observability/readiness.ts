@@ -16,10 +16,25 @@ const DATABASE_PATIENCE_MS = 2_000;
 /** Looks at what a process needs: the same for one that serves requests and one that sends webhooks. */
 @Injectable()
 export class Readiness {
+  private stopping = false;
+
   constructor(
     private readonly database: DatabaseHealth,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
+
+  /**
+   * Whether this process was told to stop. It says so before it shuts its door, so that balancers turn away first; each
+   * of its answers meanwhile ends its connection, so that clients which keep theirs turn away, too.
+   */
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
+  /** From now on the answer is that it is not ready. */
+  fall(): void {
+    this.stopping = true;
+  }
 
   async report(): Promise<ReadinessReport> {
     const checks: Record<string, string> = {};
@@ -31,6 +46,7 @@ export class Readiness {
       this.logger.warn({ err: error }, 'not ready');
       checks.database = 'unavailable';
     }
+    if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');
     return { status: ready ? 'ok' : 'unavailable', checks };
   }

@@ -1,0 +1,96 @@
+import { Agent, createServer, request as send, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const POLL_MS = 100;
+const POLL_PATIENCE_MS = 2_000;
+
+/** A process behind the balancer. */
+interface Upstream {
+  url: string;
+  agent: Agent;
+  ready: boolean;
+}
+
+/**
+ * A balancer as small as they come: requests go round robin, over kept connections, to the processes whose
+ * `/health/ready` answered 200 a moment ago. It retries nothing, so what a process drops is seen.
+ */
+export class Balancer {
+  private readonly upstreams: Upstream[] = [];
+  private readonly server = createServer((request, response) => this.pass(request, response));
+  private timer?: NodeJS.Timeout;
+  private next = 0;
+
+  private constructor() {}
+
+  static async start(): Promise<Balancer> {
+    const balancer = new Balancer();
+    await new Promise<void>((resolve) => balancer.server.listen(0, '127.0.0.1', resolve));
+    return balancer;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Takes a process in; it is asked for its readiness until {@link remove}. */
+  add(url: string): void {
+    this.upstreams.push({ url, agent: new Agent({ keepAlive: true }), ready: false });
+    this.timer ??= setInterval(() => void this.poll(), POLL_MS);
+  }
+
+  remove(url: string): void {
+    const index = this.upstreams.findIndex((upstream) => upstream.url === url);
+    this.upstreams.splice(index, 1).forEach(({ agent }) => agent.destroy());
+  }
+
+  /** Whether the process was ready when it was last asked. */
+  isReady(url: string): boolean {
+    return this.upstreams.some((upstream) => upstream.url === url && upstream.ready);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    for (const { agent } of this.upstreams) agent.destroy();
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async poll(): Promise<void> {
+    await Promise.all(
+      this.upstreams.map(async (upstream) => {
+        upstream.ready = await fetch(`${upstream.url}/health/ready`, { signal: AbortSignal.timeout(POLL_PATIENCE_MS) })
+          .then(async (answer) => {
+            await answer.arrayBuffer();
+            return answer.status === 200;
+          })
+          .catch(() => false);
+      }),
+    );
+  }
+
+  private pass(request: IncomingMessage, response: ServerResponse): void {
+    const ready = this.upstreams.filter((upstream) => upstream.ready);
+    const upstream = ready[this.next++ % ready.length];
+    if (!upstream) {
+      response.writeHead(502).end('no process is ready');
+      return;
+    }
+    const onward = send(
+      `${upstream.url}${request.url}`,
+      { method: request.method, headers: request.headers, agent: upstream.agent },
+      (answer) => {
+        // What holds for the connection to the process does not for the one to the client.
+        const { connection: _, ...headers } = answer.headers;
+        response.writeHead(answer.statusCode ?? 502, headers);
+        answer.pipe(response);
+        answer.on('error', () => response.destroy());
+      },
+    );
+    onward.on('error', (error) => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(502).end(`the process dropped a request: ${error.message}`);
+    });
+    request.pipe(onward);
+  }
+}
