@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig } from '../src/platform/config/config';
@@ -12,12 +12,6 @@ interface Service {
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: object;
   restart?: string;
-  profiles?: string[];
-  volumes?: string[];
-  networks?: string[];
-  stop_grace_period?: string;
-  cap_drop?: string[];
-  security_opt?: string[];
 }
 
 const read = (file: string): string => readFileSync(join(__dirname, '..', file), 'utf8');
@@ -43,8 +37,6 @@ describe('docker-compose.yml', () => {
     for (const variable of Object.keys(environment)) expect(Object.keys(schema)).toContain(variable);
     expect(loadConfig(environment).DATABASE_URL).toMatch(/^postgres:\/\/app_service:/);
     expect(environment.MIGRATION_DATABASE_URL !== undefined).toBe(name === 'migrate');
-    const { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT } = loadConfig(environment);
-    expect(parseInt(service.stop_grace_period ?? '', 10) * 1000).toBeGreaterThan(SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT);
   });
 
   it('starts each when what it needs is there', () => {
@@ -60,22 +52,9 @@ describe('docker-compose.yml', () => {
     for (const name of ['api', 'worker', 'postgres', 'redis']) expect(services[name]).toHaveProperty('healthcheck');
   });
 
-  it('publishes the API alone unless it is asked for more, and everything on loopback', () => {
-    const published = Object.entries(services).flatMap(([name, { ports = [], profiles = [] }]) =>
-      ports.map((port) => ({ name, port, profiles })),
-    );
-    expect(published.filter(({ profiles }) => profiles.length === 0).map(({ name }) => name)).toEqual(['api']);
-    for (const { port } of published) expect(port).toMatch(/^127\.0\.0\.1:\$\{\w+:-\d+\}:\d+$/);
-    const taken = published.map(({ port }) => /:-(\d+)\}/.exec(port)?.[1]);
-    expect(new Set(taken).size).toBe(taken.length);
-  });
-
-  it('pins every image that is not built here', () => {
-    for (const [name, { image = '' }] of Object.entries(services)) {
-      const pinned =
-        /^(postgres:\d+\.\d+-bookworm|redis:\d+\.\d+\.\d+-bookworm|[\w./-]+:v?\d+\.\d+\.\d+|orders-saas-api:local)$/;
-      expect([name, image]).toEqual([name, expect.stringMatching(pinned)]);
-    }
+  it('publishes the API alone, on loopback', () => {
+    const published = Object.entries(services).flatMap(([name, { ports = [] }]) => ports.map((port) => [name, port]));
+    expect(published).toEqual([['api', expect.stringMatching(/^127\.0\.0\.1:/)]]);
   });
 
   it('has no secret of its own, and every one in .env.example', () => {
@@ -84,62 +63,8 @@ describe('docker-compose.yml', () => {
     for (const name of new Set(wanted)) expect(example).toMatch(new RegExp(`^${name}=$`, 'm'));
     const values = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment));
     for (const [name, value] of values) {
-      if (/PASSWORD|SECRET|^(?!GF_).*AUTH|_URL/.test(name))
-        expect([name, value]).toEqual([name, expect.stringContaining(':?')]);
+      if (/PASSWORD|SECRET|AUTH|_URL/.test(name)) expect([name, value]).toEqual([name, expect.stringContaining(':?')]);
     }
-  });
-});
-
-describe('the profiles of docker-compose.yml', () => {
-  const { services } = parse(read('docker-compose.yml'), { merge: true }) as { services: Record<string, Service> };
-  const of = (profile: string): string[] =>
-    Object.keys(services).filter((name) => services[name]?.profiles?.includes(profile));
-
-  it('are observability and tools, with no more rights than they need', () => {
-    expect(of('observability')).toEqual(['prometheus', 'grafana', 'collector']);
-    expect(of('tools')).toEqual(['mail']);
-    for (const name of [...of('observability'), ...of('tools')]) {
-      expect(services[name]).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
-      expect(services[name]?.networks).not.toContain('data');
-    }
-  });
-
-  it('bring what is in deploy/', () => {
-    for (const name of of('observability')) {
-      for (const volume of services[name]?.volumes ?? []) {
-        const [from = ''] = volume.split(':');
-        if (!from.startsWith('.')) continue;
-        expect([volume, existsSync(join(__dirname, '..', from))]).toEqual([volume, true]);
-        expect(volume).toMatch(/:ro$/);
-      }
-    }
-    const { scrape_configs } = parse(read('deploy/prometheus/prometheus.yml')) as {
-      scrape_configs: { static_configs: { targets: string[]; labels: { role: string } }[] }[];
-    };
-    const targets = scrape_configs.flatMap(({ static_configs }) => static_configs);
-    expect(targets).toEqual(['api', 'worker'].map((role) => ({ targets: [`${role}:9464`], labels: { role } })));
-    for (const { labels } of targets) expect(services[labels.role]?.networks).toContain('observability');
-    const { providers } = parse(read('deploy/grafana/provisioning/dashboards/dashboards.yml')) as {
-      providers: { options: { path: string } }[];
-    };
-    expect(services.grafana?.volumes).toContain(`./deploy/grafana/dashboards:${providers[0]?.options.path}:ro`);
-    const { datasources } = parse(read('deploy/grafana/provisioning/datasources/datasources.yml')) as {
-      datasources: { url: string }[];
-    };
-    for (const { url } of datasources) {
-      const { hostname, port } = new URL(url);
-      expect(of('observability')).toContain(hostname);
-      expect(services[hostname]?.ports?.[0]).toMatch(new RegExp(`:${port}$`));
-    }
-  });
-
-  it('have no password: Grafana lets look and lets nobody sign in', () => {
-    expect(services.grafana?.environment).toMatchObject({
-      GF_AUTH_ANONYMOUS_ORG_ROLE: 'Viewer',
-      GF_AUTH_BASIC_ENABLED: 'false',
-      GF_AUTH_DISABLE_LOGIN_FORM: 'true',
-      GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: 'true',
-    });
   });
 });
 

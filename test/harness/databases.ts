@@ -29,6 +29,15 @@ export function withLogin(url: string, user: string, password: string): string {
   return changed.href;
 }
 
+/** The same URL, past the recorder of statements where there is one (`npm run record:statements`). */
+function recorded(url: string): string {
+  const port = process.env.TEST_RECORDER_PORT;
+  if (!port) return url;
+  const changed = new URL(url);
+  changed.host = `127.0.0.1:${port}`;
+  return changed.href;
+}
+
 export function adminUrl(): string {
   const url = process.env.TEST_ADMIN_URL;
   if (!url) throw new Error('the global setup has not run');
@@ -61,7 +70,7 @@ async function createDatabase(template: string): Promise<TestDatabase> {
   return {
     name,
     ownerUrl,
-    serviceUrl: withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD),
+    serviceUrl: withLogin(recorded(ownerUrl), 'app_service', SERVICE_PASSWORD),
     async sql<R extends Record<string, unknown>>(text: string, values: unknown[] = []) {
       return (await owner.query<R>(text, values)).rows;
     },

@@ -5,9 +5,11 @@ import { Client } from 'pg';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/database/embedded-postgres';
 import { migrate } from '../../src/platform/database/migrations';
 import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
+import { StatementRecorder } from './statement-recorder';
 
 declare global {
   var testPostgres: EmbeddedPostgres | undefined;
+  var statementRecorder: StatementRecorder | undefined;
 }
 
 /**
@@ -27,6 +29,10 @@ export default async function setup(): Promise<void> {
     process.env.TEST_DATA_DIR = dataDir;
   }
   process.env.TEST_ADMIN_URL = adminUrl;
+  if (process.env.RECORD_STATEMENTS) {
+    globalThis.statementRecorder = await StatementRecorder.start(new URL(adminUrl));
+    process.env.TEST_RECORDER_PORT = String(globalThis.statementRecorder.port);
+  }
   const client = new Client({ connectionString: adminUrl });
   await client.connect();
   await client.query(`drop database if exists ${TEMPLATE} with (force)`);

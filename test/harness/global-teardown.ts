@@ -1,6 +1,24 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { Client } from 'pg';
+import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
+import { prepareOnly } from './statements';
 
 export default async function teardown(): Promise<void> {
+  if (process.env.RECORD_STATEMENTS) await writeStatements(process.env.RECORD_STATEMENTS);
   await globalThis.testPostgres?.stop();
   if (process.env.TEST_DATA_DIR) rmSync(process.env.TEST_DATA_DIR, { recursive: true, force: true });
+}
+
+/** What the service asked during the run, with the types that the schema of today gives it. */
+async function writeStatements(file: string): Promise<void> {
+  const url = withDatabase(process.env.TEST_ADMIN_URL as string, TEMPLATE);
+  const client = new Client({ connectionString: withLogin(url, 'app_service', SERVICE_PASSWORD) });
+  await client.connect();
+  const statements = [];
+  for (const statement of globalThis.statementRecorder?.statements() ?? []) {
+    statements.push({ ...statement, ...(await prepareOnly(client, statement)) });
+  }
+  await client.end();
+  globalThis.statementRecorder?.stop();
+  writeFileSync(file, `${JSON.stringify(statements, null, 2)}\n`);
 }

@@ -1,0 +1,56 @@
+// `npm run record:statements`, at a release: runs the suites that use all of the service and writes down what it asked of
+// PostgreSQL, for test/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement of the source
+// was not seen.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const golden = join(root, 'test', 'golden');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const SUITES = [
+  'auth',
+  'orders',
+  'export',
+  'idempotency',
+  'tokens',
+  'http\\.',
+  'metrics',
+  'retention',
+  'webhooks-api',
+  'webhooks-sending',
+  'webhooks-fairness',
+];
+/** A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into. */
+const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
+
+const file = join(tmpdir(), `statements-${process.pid}.json`);
+const { status } = spawnSync('npx', ['jest', `test/(${SUITES.join('|')})`], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, RECORD_STATEMENTS: file },
+});
+if (status !== 0) process.exit(status ?? 1);
+
+const recorded = JSON.parse(readFileSync(file, 'utf8'));
+// What is inserted together is joined to one statement.
+const joined = recorded.filter(({ name }) => name === 'joined_writes').map(({ text }) => text);
+const missing = [];
+for (const source of readdirSync(join(root, 'src'), { recursive: true })) {
+  if (!source.endsWith('.ts') || source.endsWith('.spec.ts')) continue;
+  for (const [, name, prefix, table] of readFileSync(join(root, 'src', source), 'utf8').matchAll(NAME)) {
+    const found =
+      recorded.some((statement) => (name ? statement.name === name : statement.name.startsWith(prefix))) ||
+      (table && joined.some((text) => text.includes(`insert into ${table} `)));
+    if (!found) missing.push(`${source}: ${name ?? prefix}`);
+  }
+}
+if (missing.length > 0) {
+  console.error(`These statements were not sent; add a suite that does to SUITES:\n  ${missing.join('\n  ')}`);
+  process.exit(1);
+}
+for (const old of readdirSync(golden)) if (/^statements-.*\.json$/.test(old)) rmSync(join(golden, old));
+renameSync(file, join(golden, `statements-${version}.json`));
+console.log(`${recorded.length} statements of ${version}`);
