@@ -9,28 +9,14 @@ import type { DeliveryJob } from '../platform/queue/queue';
 import type { BreakerState } from './breaker';
 import { DeliveryMetrics } from './delivery-metrics';
 import { DeliveryQueue } from './delivery-queue';
-import {
-  endWaiting,
-  findRequested,
-  type LaneName,
-  type LaneRow,
-  readLane,
-  type SubscriberRow,
-} from './dispatch.queries';
+import type { LaneName, SubscriberRow } from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
+import { LaneReader } from './lane-reader';
+import { type BusyTenant, Places } from './places';
 import { Turns } from './turns';
 import type { DispatchRequest } from './wake';
 
-/** Deliveries of one tenant that are under way at once. */
-const TENANT_SLOTS = 128;
-/** Shares of the workers: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
-const UNPROVEN_SHARE = 0.75;
-const SLOW_SHARE = 0.25;
-const TENANT_UNPROVEN_SHARE = 0.125;
-const HANGS_AFTER_MS = 2_000;
 const JOBS_AT_ONCE = 200;
-const FILLS_AT_ONCE = 8;
-const ENDED_AT_ONCE = 1_000;
 const MAX_ENDPOINTS = 50_000;
 const TICK_MS = 25;
 const SWEEP_MS = 5_000;
@@ -60,13 +46,6 @@ export interface AttemptEnd {
   nextAttemptAt?: number;
 }
 
-interface Tenant {
-  underWay: number;
-  /** Of these, to endpoints that are not seen to answer. */
-  unproven: number;
-  endpoints: Turns<EndpointQueue>;
-}
-
 /**
  * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
  * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
@@ -75,17 +54,10 @@ interface Tenant {
  */
 @Injectable()
 export class Dispatcher {
-  private readonly tenants = new Turns<Tenant>();
-  /** Deliveries that all workers together can have under way. */
-  private capacity: number;
+  private readonly tenants = new Turns<BusyTenant>();
+  private readonly places: Places;
+  private readonly lanes: LaneReader;
   private running = false;
-  private underWay = 0;
-  private unproven = 0;
-  private slow = 0;
-  /** A moving average of what a success takes from admission to outcome, milliseconds. */
-  private roundTrip = 0;
-  private countedAt = 0;
-  private fills = 0;
   /** One add at a time: what ends meanwhile makes the next one larger. */
   private adding = false;
   private pausedUntil = 0;
@@ -98,12 +70,13 @@ export class Dispatcher {
   constructor(
     @Inject(CONFIG) config: Config,
     private readonly discovery: DiscoveryDatabase,
-    private readonly database: TenantDatabase,
+    database: TenantDatabase,
     private readonly queue: DeliveryQueue,
-    private readonly metrics: DeliveryMetrics,
+    metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.capacity = config.WEBHOOK_CONCURRENCY;
+    this.places = new Places(config.WEBHOOK_CONCURRENCY);
+    this.lanes = new LaneReader(database, metrics);
   }
 
   /** Begins with nothing known, and looks for what waits. */
@@ -119,7 +92,7 @@ export class Dispatcher {
 
   /** Takes what all workers together can have under way: some came, some went. */
   resize(capacity: number): void {
-    this.capacity = capacity;
+    this.places.resize(capacity);
   }
 
   /** Whether this process is the one that decides. */
@@ -141,9 +114,7 @@ export class Dispatcher {
     this.running = false;
     for (const timer of this.timers) clearInterval(timer);
     this.tenants.clear();
-    this.underWay = 0;
-    this.unproven = 0;
-    this.slow = 0;
+    this.places.clear();
   }
 
   /** Takes deliveries that were just committed. */
@@ -167,7 +138,7 @@ export class Dispatcher {
       lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
     }
     // In an ordered endpoint the end of one delivery may be another's turn.
-    if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
+    if (endpoint.ordered || end.ok === undefined) endpoint.lookAgain();
     this.schedulePump();
   }
 
@@ -176,30 +147,20 @@ export class Dispatcher {
     if (!this.running) return;
     const endpoint = this.endpoint(request.tenantId, request.endpointId);
     if (request.deliveryId !== undefined) void this.admitRequested(endpoint, request.deliveryId);
-    else this.lookAgain(endpoint, true);
+    else endpoint.lookAgain(true);
     this.pump();
   }
 
   /** Puts what a person asked for before everything that waits; if that fails, it has its turn. */
   private async admitRequested(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
     try {
-      const [row] = await this.database.read<{ attempt_count: number }>(
-        { tenantId: endpoint.tenantId },
-        findRequested(endpoint.tenantId, deliveryId),
-      );
-      if (!row || !this.running) return;
-      endpoint.request({ deliveryId, attempt: row.attempt_count + 1 });
+      const attempt = await this.lanes.attemptOf(endpoint.tenantId, deliveryId);
+      if (attempt === undefined || !this.running) return;
+      endpoint.request({ deliveryId, attempt });
       this.pump();
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
-      this.lookAgain(endpoint);
-    }
-  }
-
-  private lookAgain(endpoint: EndpointQueue, anew = false): void {
-    for (const lane of Object.values(endpoint.lanes)) {
-      if (anew) lane.ready = [];
-      lane.more = true;
+      endpoint.lookAgain();
     }
   }
 
@@ -217,7 +178,7 @@ export class Dispatcher {
     if (!this.running) return;
     const now = Date.now();
     if (now < this.pausedUntil) return;
-    this.takeStock(now);
+    this.places.takeStock(this.tenants.values(), now);
     const jobs: DeliveryJob[] = [];
     const refilling = now >= this.refillAt;
     let progress = true;
@@ -227,9 +188,9 @@ export class Dispatcher {
         for (const [endpointId, endpoint] of tenant.endpoints.round()) {
           this.fillIfNeeded(endpoint, now);
           if (!refilling && endpoint.underWay.size > 0) continue;
-          const job = jobs.length < JOBS_AT_ONCE ? this.admit(tenantId, tenant, endpoint, now) : undefined;
-          if (!job) continue;
-          jobs.push(job);
+          const ready = jobs.length < JOBS_AT_ONCE ? this.places.take(tenant, endpoint, now) : undefined;
+          if (!ready) continue;
+          jobs.push({ tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
           tenant.endpoints.served(endpointId);
           this.tenants.served(tenantId);
           progress = true;
@@ -241,49 +202,6 @@ export class Dispatcher {
       void this.add(jobs);
     }
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
-  }
-
-  private admit(tenantId: string, tenant: Tenant, endpoint: EndpointQueue, now: number): DeliveryJob | undefined {
-    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity) return undefined;
-    const standing = endpoint.standing(now, this.hangsAfter);
-    if (standing !== 'proven') {
-      if (tenant.unproven >= this.capacity * TENANT_UNPROVEN_SHARE) return undefined;
-      if (this.unproven >= this.capacity * UNPROVEN_SHARE) return undefined;
-    }
-    if (standing === 'slow' && this.slow >= this.capacity * SLOW_SHARE) return undefined;
-    const ready = endpoint.take(now, standing);
-    if (!ready) return undefined;
-    tenant.underWay++;
-    this.underWay++;
-    if (standing !== 'proven') {
-      tenant.unproven++;
-      this.unproven++;
-    }
-    if (standing === 'slow') this.slow++;
-    return { tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt };
-  }
-
-  /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */
-  private takeStock(now: number): void {
-    if (now - this.countedAt < 10) return;
-    this.countedAt = now;
-    this.unproven = 0;
-    this.slow = 0;
-    for (const tenant of this.tenants.values()) {
-      tenant.unproven = 0;
-      for (const endpoint of tenant.endpoints.values()) {
-        const { size } = endpoint.underWay;
-        const standing = size > 0 ? endpoint.standing(now, this.hangsAfter) : 'proven';
-        if (standing !== 'proven') tenant.unproven += size;
-        if (standing === 'slow') this.slow += size;
-      }
-      this.unproven += tenant.unproven;
-    }
-  }
-
-  /** From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now. */
-  private get hangsAfter(): number {
-    return Math.max(HANGS_AFTER_MS, 4 * this.roundTrip);
   }
 
   private async add(jobs: DeliveryJob[]): Promise<void> {
@@ -302,51 +220,18 @@ export class Dispatcher {
 
   private fillIfNeeded(endpoint: EndpointQueue, now: number): void {
     for (const name of ['pending', 'retrying'] as const) {
-      if (this.fills < FILLS_AT_ONCE && endpoint.lanes[name].needsFilling(now)) void this.fill(endpoint, name);
+      if (this.lanes.isFree && endpoint.lanes[name].needsFilling(now)) void this.fill(endpoint, name);
     }
   }
 
   private async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
-    const lane = endpoint.lanes[name];
-    const scope = { tenantId: endpoint.tenantId };
-    lane.beginFilling();
-    this.fills++;
     try {
-      const limit = endpoint.readLimit;
-      const { ordered } = endpoint;
-      const rows = await this.database.read<LaneRow>(
-        scope,
-        readLane(endpoint.tenantId, endpoint.endpointId, name, ordered, limit),
-      );
-      if (!this.running) return;
-      endpoint.applySettings(rows[0] as LaneRow);
-      endpoint.fill(name, rows, limit, Date.now());
-      // Read as if there were no order, though there is one: not to be used.
-      if (endpoint.ordered && !ordered) {
-        lane.ready = [];
-        lane.more = true;
-      }
-      if (!endpoint.enabled && rows[0]?.id) await this.endWaiting(endpoint, rows[0].enabled === null);
+      await this.lanes.fill(endpoint, name);
     } catch (error) {
-      lane.more = true;
       this.pausedUntil = Date.now() + 250;
       this.logger.warn({ reason: (error as Error).message }, 'waiting deliveries could not be read');
-    } finally {
-      lane.filling = false;
-      this.fills--;
     }
     this.schedulePump();
-  }
-
-  /** Ends what waits for an endpoint that is gone or disabled. */
-  private async endWaiting(endpoint: EndpointQueue, gone: boolean): Promise<void> {
-    const { tenantId, endpointId } = endpoint;
-    const status = gone ? 'cancelled' : 'disabled';
-    const ended = await this.database.transaction({ tenantId }, (tx) =>
-      tx.query(endWaiting(tenantId, endpointId, status, new Date(), ENDED_AT_ONCE)),
-    );
-    this.metrics.count(status, ended.length);
-    if (ended.length > 0) this.lookAgain(endpoint);
   }
 
   /** Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked. */
@@ -397,7 +282,7 @@ export class Dispatcher {
     for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
       if (!endpoint.underWay.has(deliveryId)) continue;
       this.release(endpoint, deliveryId);
-      this.lookAgain(endpoint);
+      endpoint.lookAgain();
     }
   }
 
@@ -405,10 +290,7 @@ export class Dispatcher {
     const now = Date.now();
     const since = endpoint.ended(deliveryId, ok, durationMs, now);
     if (since === undefined) return;
-    if (ok) this.roundTrip += (now - since - this.roundTrip) / 50;
-    this.underWay--;
-    const tenant = this.tenants.get(endpoint.tenantId);
-    if (tenant) tenant.underWay--;
+    this.places.giveBack(this.tenants.get(endpoint.tenantId), ok ? now - since : undefined);
   }
 
   private endpoint(tenantId: string, endpointId: string): EndpointQueue {

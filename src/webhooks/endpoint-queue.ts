@@ -170,6 +170,14 @@ export class EndpointQueue {
     return entry.since;
   }
 
+  /** There may be more to read than is known. @param anew whether what is known is doubtful, too */
+  lookAgain(anew = false): void {
+    for (const lane of Object.values(this.lanes)) {
+      if (anew) lane.ready = [];
+      lane.more = true;
+    }
+  }
+
   /** How many rows to ask for: enough to see past what is known already. */
   get readLimit(): number {
     return READY_LIMIT + this.underWay.size + this.requested.length;

@@ -1,0 +1,98 @@
+import type { EndpointQueue, Ready } from './endpoint-queue';
+import type { Turns } from './turns';
+
+/** Deliveries of one tenant that are under way at once. */
+const TENANT_SLOTS = 128;
+/** Shares of all places: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
+const UNPROVEN_SHARE = 0.75;
+const SLOW_SHARE = 0.25;
+const TENANT_UNPROVEN_SHARE = 0.125;
+const HANGS_AFTER_MS = 2_000;
+const STOCK_INTERVAL_MS = 10;
+
+/** A tenant with something waiting or under way. */
+export interface BusyTenant {
+  underWay: number;
+  /** Of these, to endpoints that are not seen to answer. */
+  unproven: number;
+  endpoints: Turns<EndpointQueue>;
+}
+
+/**
+ * The places of all workers, and who may have one: at most so many are under way in all and of a tenant, and endpoints
+ * that hang, or were not seen to answer yet, share a part of them. So what hangs leaves room for what does not.
+ */
+export class Places {
+  private underWay = 0;
+  private unproven = 0;
+  private slow = 0;
+  /** A moving average of what a success takes from admission to outcome, milliseconds. */
+  private roundTrip = 0;
+  private countedAt = 0;
+
+  /** @param capacity deliveries that all workers together can have under way */
+  constructor(private capacity: number) {}
+
+  /** Some workers came, or went. */
+  resize(capacity: number): void {
+    this.capacity = capacity;
+  }
+
+  /** Forgets what is under way. */
+  clear(): void {
+    this.underWay = 0;
+    this.unproven = 0;
+    this.slow = 0;
+  }
+
+  /** Gives a place to the next delivery of an endpoint; undefined where there is none, or nothing that may have it. */
+  take(tenant: BusyTenant, endpoint: EndpointQueue, now: number): Ready | undefined {
+    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity) return undefined;
+    const standing = endpoint.standing(now, this.hangsAfter);
+    if (standing !== 'proven') {
+      if (tenant.unproven >= this.capacity * TENANT_UNPROVEN_SHARE) return undefined;
+      if (this.unproven >= this.capacity * UNPROVEN_SHARE) return undefined;
+    }
+    if (standing === 'slow' && this.slow >= this.capacity * SLOW_SHARE) return undefined;
+    const ready = endpoint.take(now, standing);
+    if (!ready) return undefined;
+    tenant.underWay++;
+    this.underWay++;
+    if (standing !== 'proven') {
+      tenant.unproven++;
+      this.unproven++;
+    }
+    if (standing === 'slow') this.slow++;
+    return ready;
+  }
+
+  /** Takes a place back. @param took since when it was taken, milliseconds; left out where nothing was delivered */
+  giveBack(tenant: BusyTenant | undefined, took?: number): void {
+    if (took !== undefined) this.roundTrip += (took - this.roundTrip) / 50;
+    this.underWay--;
+    if (tenant) tenant.underWay--;
+  }
+
+  /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */
+  takeStock(tenants: Iterable<BusyTenant>, now: number): void {
+    if (now - this.countedAt < STOCK_INTERVAL_MS) return;
+    this.countedAt = now;
+    this.unproven = 0;
+    this.slow = 0;
+    for (const tenant of tenants) {
+      tenant.unproven = 0;
+      for (const endpoint of tenant.endpoints.values()) {
+        const { size } = endpoint.underWay;
+        const standing = size > 0 ? endpoint.standing(now, this.hangsAfter) : 'proven';
+        if (standing !== 'proven') tenant.unproven += size;
+        if (standing === 'slow') this.slow += size;
+      }
+      this.unproven += tenant.unproven;
+    }
+  }
+
+  /** From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now. */
+  private get hangsAfter(): number {
+    return Math.max(HANGS_AFTER_MS, 4 * this.roundTrip);
+  }
+}
