@@ -35,7 +35,10 @@ function documents() {
   const files = [
     'README.md',
     'CHANGELOG.md',
+    'SECURITY.md',
+    'CONTRIBUTING.md',
     'bench/README.md',
+    'deploy/kubernetes/README.md',
     'clients/typescript/README.md',
     ...inDocs.map((file) => join('docs', file)),
   ];

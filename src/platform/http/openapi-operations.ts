@@ -1,5 +1,6 @@
 /** Completes the description of one operation from the nature of its route. */
 import type { ProblemCode } from '../errors';
+import { describeDeprecation } from './deprecation';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './openapi-declarations';
 import { addExamples, resolve } from './openapi-examples';
 import { type HeaderName, headerReferences, parameterReference } from './openapi-headers';
@@ -35,6 +36,7 @@ export function describe(
     summary: operation.summary,
     description: description(operation, route),
     operationId: operation.operationId,
+    ...(route.deprecation ? { deprecated: true } : {}),
     security: route.public ? [] : [{ bearer: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
@@ -100,10 +102,14 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
 /** The answers that the route itself describes, with their headers and examples. */
 function successOf(operation: Operation, route: Route, components: Components): Record<string, Response> {
   const answers: Record<string, Response> = {};
+  const deprecation = route.deprecation && describeDeprecation(route.deprecation);
   for (const [status, given] of Object.entries(operation.responses)) {
     const answer = given as Response;
     if (answer.content) addExamples(answer.content, components);
-    answers[status] = { ...answer, headers: { ...headersOf(status, answer, route, components), ...answer.headers } };
+    answers[status] = {
+      ...answer,
+      headers: { ...headersOf(status, answer, route, components), ...deprecation, ...answer.headers },
+    };
   }
   if (route.ifNoneMatch) {
     answers['304'] = {

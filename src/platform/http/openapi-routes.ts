@@ -7,6 +7,7 @@ import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constant
 import { DECORATORS } from '@nestjs/swagger';
 import type { FastifyContextConfig } from 'fastify';
 import { ROUTE_METADATA } from './caller';
+import type { DeprecationNotice } from './deprecation';
 import { Idempotent } from './idempotency';
 import { DECLARATION, type DeclaredProblem, type Section } from './openapi-declarations';
 import { ResourceId } from './resource-id';
@@ -20,6 +21,7 @@ export interface Route {
   permission?: string;
   bodyLimit?: number;
   produces?: string[];
+  deprecation?: DeprecationNotice;
   idempotent: boolean;
   ifMatch: boolean;
   ifNoneMatch: boolean;
@@ -74,6 +76,7 @@ function routeOf(controller: Type, name: string, handler: object): Route {
     permission: of(ROUTE_METADATA.PERMISSION) as string | undefined,
     bodyLimit: config?.bodyLimit,
     produces: config?.produces,
+    deprecation: config?.deprecation,
     idempotent: read.some(({ factory }) => factory !== undefined && factory === idempotentFactory()),
     ifMatch: readsHeader('if-match'),
     ifNoneMatch: readsHeader('if-none-match'),

@@ -18,6 +18,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { AppError, MalformedRequest, ValidationFailed } from '../errors';
 import { Readiness } from '../observability/readiness';
+import { deprecationHeaders, type DeprecationNotice } from './deprecation';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
@@ -28,6 +29,7 @@ const IDLE_CLOSED_EVERY_MS = 50;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** Headers of answers that a browser's script may read. */
 const EXPOSED_HEADERS = [
+  'Deprecation',
   'ETag',
   'Idempotency-Replayed',
   'Link',
@@ -35,6 +37,7 @@ const EXPOSED_HEADERS = [
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',
+  'Sunset',
   'WWW-Authenticate',
   'X-Request-Id',
   'Content-Disposition',
@@ -132,6 +135,7 @@ export async function prepareServer(
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
+    if (route.config?.deprecation) announceDeprecation(route, route.config.deprecation);
     for (const method of [route.method].flat()) patterns.push(toPattern(method, route.url));
   });
   const readiness = app.get(Readiness, { strict: false });
@@ -174,6 +178,18 @@ export async function prepareServer(
   );
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   server.setNotFoundHandler((request, reply) => sendProblem(noRoute(request, patterns), request, reply));
+}
+
+/** Of such routes alone: the others need not ask on every request whether they are deprecated. */
+function announceDeprecation(route: RouteOptions, notice: DeprecationNotice): void {
+  const headers = deprecationHeaders(notice);
+  route.onRequest = [
+    ...[route.onRequest ?? []].flat(),
+    (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      reply.headers(headers);
+      done();
+    },
+  ];
 }
 
 function readBody(request: FastifyRequest, body: Buffer): unknown {
