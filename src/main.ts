@@ -1,4 +1,5 @@
 /** One image, several roles: `node dist/src/main.js api | worker | migrate [plan | apply | verify]`. A role loads only what it runs. */
+import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
@@ -15,6 +16,9 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
   },
 
   async worker(config) {
+    // A busy worker keeps little and drops much. Left alone, V8 lets what is dropped grow to several times what is kept
+    // before it collects; at twice, a worker stays below 256 MiB, for some 1 % of its time.
+    setFlagsFromString('--heap-growing-percent=100');
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./worker.module.js');
