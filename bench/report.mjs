@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { writeScaling } from './capacity.mjs';
 import { ROOT } from './processes.mjs';
 
 const README = join(ROOT, 'bench/README.md');
@@ -52,7 +53,7 @@ export function table(measured) {
   return lines.join('\n');
 }
 
-/** Prints a section and, with `write`, puts it between its markers in README.md. */
+/** Prints a section and, with `write`, puts it between its markers in README.md; the arithmetic of docs/scaling.md follows. */
 export function publish(name, section, write) {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   process.stdout.write(`\n${begin}\n${section}\n${end}\n`);
@@ -61,4 +62,5 @@ export function publish(name, section, write) {
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from === -1 || to === -1) throw new Error(`README.md has no section ${name}`);
   writeFileSync(README, `${text.slice(0, from)}${begin}\n\n${section}\n\n${text.slice(to)}`);
+  writeScaling();
 }

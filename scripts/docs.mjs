@@ -1,9 +1,11 @@
 // What the documents say of the code, kept true. `node scripts/docs.mjs` checks: the README's table of configuration is
-// the schema's, links lead somewhere, files that are named exist. `--write` renews the table.
+// the schema's, the arithmetic of docs/scaling.md is of the measurements, links lead somewhere, files that are named exist.
+// `--write` renews both tables.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { renewedScaling, writeScaling } from '../bench/capacity.mjs';
 import { buildIfStale } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -80,9 +82,16 @@ const text = readFileSync(readme, 'utf8');
 const renewed = withTable(text, await configurationTable());
 if (process.argv.includes('--write')) {
   writeFileSync(readme, renewed);
+  writeScaling();
 } else {
   const faults = documents().flatMap(faultsOf);
   if (renewed !== text) faults.unshift('README.md: the table of configuration is not the schema; npm run docs:config');
+  const scaling = renewedScaling();
+  if (scaling.renewed !== scaling.text) {
+    faults.unshift(
+      'docs/scaling.md: its arithmetic is not of the measurements in bench/README.md; npm run docs:config',
+    );
+  }
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) process.exit(1);
   console.log(`The documents agree with the code (${documents().length} read).`);
