@@ -16,9 +16,9 @@ import { ROOT } from './processes.mjs';
  * @property {number} residentMiB
  */
 
-/** Starts it. @returns {{ measure(job: Job): Promise<Result>, stop(): void }} */
-export function startGenerator() {
-  const child = fork(join(ROOT, 'bench/load.mjs'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+/** Starts it, or another program that understands jobs. @returns {{ measure(job: Job): Promise<Result>, stop(): void }} */
+export function startGenerator(program = 'bench/load.mjs') {
+  const child = fork(join(ROOT, program), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return {
     measure: (job) =>
       new Promise((resolve, reject) => {

@@ -77,9 +77,10 @@ export function choice<const T extends string>(options: {
   };
 }
 
-/** A duration (`200ms`, `15s`, `5m`, `2h`, `1d`) in milliseconds. */
+/** A duration (`200ms`, `15s`, `5m`, `2h`, `1d`, `0`) in milliseconds. */
 export function duration(options: { min: string; max: string; fallback: string; doc: string }): Defaulted<number> {
   const parse = (text: string): number => {
+    if (text === '0') return 0;
     const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
     return match ? Number(match[1]) * (DURATION_UNITS[match[2] as string] as number) : NaN;
   };

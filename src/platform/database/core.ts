@@ -8,9 +8,12 @@ import { Pipeline } from './pipeline';
 import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
 import { type RoleName, ROLES } from './roles';
 import { type Row, type Statement, toQuery } from './statement';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 const READ_LANES = 2;
 const WRITE_LANES = 6;
+/** Of how many transactions the mean time is known. */
+const HOLDS_REMEMBERED = 20;
 /** An allowance below this has no connection for {@link Core.readApart} alone. */
 const ROOM_FOR_APART = 8;
 
@@ -28,6 +31,8 @@ export class Core {
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
   private loggedInAs = '';
+  /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
+  private holdTime = 0;
 
   constructor(
     config: Config,
@@ -114,7 +119,7 @@ export class Core {
    */
   prologue(role: RoleName, settings: readonly Setting[], readOnly = false): Prologue {
     const all: Setting[] = [];
-    if (this.loggedInAs !== ROLES.service) all.push(['statement_timeout', String(this.statementTimeout)]);
+    if (this.loggedInAs !== ROLES.service) all.push(...patience(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);
@@ -175,17 +180,34 @@ export class Core {
         PoolClient,
         (error?: Error | boolean) => void,
       ];
-      this.onPoolWait((performance.now() - askedAt) / 1000);
+      const givenAt = performance.now();
+      this.onPoolWait((givenAt - askedAt) / 1000);
       // The pool listens only while the connection is its own; a loss that nobody listens to would end the process.
       client.on('error', this.onError);
       const giveBack = (error?: Error | boolean): void => {
         release(error);
+        this.holdTime += (performance.now() - givenAt - this.holdTime) / HOLDS_REMEMBERED;
         client.off('error', this.onError);
       };
       return [client, giveBack];
     } catch (error) {
       throw translateDatabaseError(error);
     }
+  }
+
+  /** How long a read that is sent now will stand behind others, milliseconds. */
+  expectedReadWait(): number {
+    return this.reads.expectedWait();
+  }
+
+  /** The same of a write, in one flight or on a connection of the pool: the longer of the two. */
+  expectedWriteWait(): number {
+    return Math.max(this.writes.expectedWait(), this.expectedPoolWait());
+  }
+
+  private expectedPoolWait(): number {
+    const { waiting, used } = this.poolState();
+    return waiting === 0 ? 0 : (waiting * this.holdTime) / Math.max(1, used);
   }
 
   private poolState(): PoolState {
@@ -198,4 +220,13 @@ export class Core {
   toQuery(statement: Statement): QueryConfig {
     return toQuery(statement, this.preparedStatements);
   }
+}
+
+/** What `migrate` sets for the service's own login, for one that it leaves alone. */
+function patience(statementTimeout: number): Setting[] {
+  return [
+    ['statement_timeout', String(statementTimeout)],
+    ['lock_timeout', String(lockTimeout(statementTimeout))],
+    ['idle_in_transaction_session_timeout', String(IDLE_IN_TRANSACTION_TIMEOUT_MS)],
+  ];
 }

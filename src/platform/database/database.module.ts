@@ -14,6 +14,7 @@ import { Metrics } from '../observability/metrics';
 import { BacklogDatabase } from './backlog';
 import { Core } from './core';
 import { DatabaseHealth } from './health';
+import { DatabaseLoad } from './load';
 import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './role-databases';
 import { TenantDatabase } from './tenant-database';
 
@@ -49,6 +50,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         DiscoveryDatabase,
         DatabaseHealth,
         BacklogDatabase,
+        DatabaseLoad,
       ],
       exports: [
         TenantDatabase,
@@ -58,6 +60,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         DiscoveryDatabase,
         DatabaseHealth,
         BacklogDatabase,
+        DatabaseLoad,
       ],
     };
   }

@@ -10,6 +10,8 @@ import { assertSound, type Row, type Statement } from './statement';
 const MAX_IN_FLIGHT = 512;
 /** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
 const CLOSES = /^(57P0.|25P0[34])$/;
+/** Of how many flights the mean time is known. */
+const FLIGHTS_REMEMBERED = 20;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
 
 /** How to connect, and what to send. */
@@ -85,6 +87,13 @@ export class Pipeline {
     return { used, idle, waiting };
   }
 
+  /** How long a flight that is sent now will stand behind others, milliseconds. */
+  expectedWait(): number {
+    let best: Lane | undefined;
+    for (const lane of this.lanes) if (lane.open && (!best || lane.inFlight < best.inFlight)) best = lane;
+    return best?.expectedWait() ?? 0;
+  }
+
   private leastBusy(): Lane | undefined {
     let best: Lane | undefined;
     for (let i = 0; i < this.lanes.length; i++) {
@@ -107,8 +116,10 @@ class Lane {
   private watchdog?: NodeJS.Timeout;
   /** Answers seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** When PostgreSQL was done with the last flight: only then does it begin with the next. */
-  private freeAt = 0;
+  /** When PostgreSQL began with the flight that it is at: when the one before was done, or there was none. */
+  private begunAt = 0;
+  /** A moving average of what a flight takes, milliseconds. */
+  private flightTime = 0;
   /** Statements that this connection was asked to prepare. */
   private prepared = new Map<string, Prepared>();
 
@@ -119,12 +130,15 @@ class Lane {
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
     const sentAt = performance.now();
+    if (this.inFlight === 0) this.begunAt = sentAt;
     return new Promise((resolve, reject) => {
       const onEnd = (error: Error | null, rows: Row[][]): void => {
         this.inFlight--;
         this.answered++;
-        this.options.onWait(Math.max(0, this.freeAt - sentAt) / 1000);
-        this.freeAt = performance.now();
+        const now = performance.now();
+        this.options.onWait(Math.max(0, this.begunAt - sentAt) / 1000);
+        this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
+        this.begunAt = now;
         if (error) {
           if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
           if (isStaleStatement(error)) prepared.clear();
@@ -138,6 +152,13 @@ class Lane {
       this.inFlight++;
       client.query(flight);
     });
+  }
+
+  /** What is before it takes as long as others did, and the first may be late by now. */
+  expectedWait(): number {
+    if (this.inFlight === 0) return 0;
+    const late = Math.max(0, performance.now() - this.begunAt - this.flightTime);
+    return this.inFlight * this.flightTime + late;
   }
 
   /** Takes no more flights on a connection that is about to be closed by the server. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { ROLES } from './roles';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 /** Where BullMQ's own tables are. */
 export const QUEUE_SCHEMA = 'bullmq';
@@ -68,8 +69,8 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const others = Object.values(ROLES).filter((role) => role !== login);
   await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
-  await client.query(`alter role ${name} set lock_timeout = ${Math.min(options.statementTimeout, 5_000)}`);
-  await client.query(`alter role ${name} set idle_in_transaction_session_timeout = 30000`);
+  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
+  await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
   // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
   // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {

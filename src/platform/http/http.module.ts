@@ -4,6 +4,7 @@ import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { Readiness } from '../observability/readiness';
 import { HealthController } from './health.controller';
 import { Idempotency } from './idempotency';
+import { LoadShedding } from './load-shedding';
 import { Cursors } from './pagination';
 import { ProblemFilter } from './problem.filter';
 import { RateLimiter } from './rate-limit';
@@ -14,6 +15,7 @@ import { RequestValidationPipe } from './validation.pipe';
   providers: [
     Cursors,
     Idempotency,
+    LoadShedding,
     RateLimiter,
     Readiness,
     { provide: APP_FILTER, useClass: ProblemFilter },

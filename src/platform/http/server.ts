@@ -22,11 +22,13 @@ import { deprecationHeaders, type DeprecationNotice } from './deprecation';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
+import { LoadShedding } from './load-shedding';
+import { requestIdOf } from './request-id';
 import type { RequestRecords } from './request-records';
+import { SECURITY_HEADERS } from './security-headers';
 
 const MIB = 1024 * 1024;
 const IDLE_CLOSED_EVERY_MS = 50;
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** Headers of answers that a browser's script may read. */
 const EXPOSED_HEADERS = [
   'Deprecation',
@@ -43,16 +45,6 @@ const EXPOSED_HEADERS = [
   'Content-Disposition',
 ];
 export const API_PREFIX = '/api/v1';
-/** On every answer. What holds documents (`/docs`) sets a policy of its own. */
-const SECURITY_HEADERS = {
-  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'cross-origin',
-  'referrer-policy': 'no-referrer',
-  'strict-transport-security': 'max-age=31536000; includeSubDomains',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-};
 /** More than Node takes in a request's head, so that no id in a path is too long to be told from one of ours. */
 const MAX_PARAM_LENGTH = 65_536;
 
@@ -111,10 +103,7 @@ export function createAdapter(config: Config, logger: Logger, records: RequestRe
     // What still arrives on a connection that is being closed is served; it has the whole time of the shutdown.
     return503OnClosing: false,
     requestIdHeader: false,
-    genReqId: (raw: { headers: NodeJS.Dict<string | string[]> }) => {
-      const given = raw.headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    },
+    genReqId: requestIdOf,
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       records.begin(request, reply);
       void reply.headers(SECURITY_HEADERS);
@@ -176,6 +165,7 @@ export async function prepareServer(
   server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
     server.server.emit('request', request, response),
   );
+  app.get(LoadShedding, { strict: false }).guard(server.server);
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   server.setNotFoundHandler((request, reply) => sendProblem(noRoute(request, patterns), request, reply));
 }

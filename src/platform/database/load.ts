@@ -1,0 +1,16 @@
+import { Injectable } from '@nestjs/common';
+import { Core } from './core';
+
+/** How busy the way to PostgreSQL is, for who decides what is let in. */
+@Injectable()
+export class DatabaseLoad {
+  constructor(private readonly core: Core) {}
+
+  /**
+   * How long a statement that is sent now will stand behind others, milliseconds; where it might go either way (a write in
+   * one flight, or in a transaction that holds a connection), the longer.
+   */
+  expectedWait(reads: boolean): number {
+    return reads ? this.core.expectedReadWait() : this.core.expectedWriteWait();
+  }
+}

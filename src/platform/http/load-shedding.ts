@@ -1,0 +1,140 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Counter } from 'prom-client';
+import type { Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { DatabaseLoad } from '../database/load';
+import { Unavailable } from '../errors';
+import { LOGGER } from '../observability/logger.module';
+import { Metrics } from '../observability/metrics';
+import { PROBLEM_CONTENT_TYPE, toProblem } from './problem';
+import { requestIdOf } from './request-id';
+import { SECURITY_HEADERS } from './security-headers';
+import { ShareOf, shedShare, StandingDelay } from './shed-share';
+
+type Reason = 'event_loop' | 'pool';
+
+const SAMPLE_MS = 20;
+const LOG_MS = 1_000;
+/** Longest pause that is asked of a caller, seconds; each is told another, so that they do not come back together. */
+const LONGEST_PAUSE = 3;
+/** A body larger than this is not read to its end for the sake of the connection. */
+const MAX_DRAINED = 64 * 1024;
+const HEALTH = /^\/health(?:[/?]|$)/;
+const OVERLOADED = new Unavailable('turned away');
+
+/**
+ * Turns requests away while there is more to do than can be done, before anything is spent on them: neither the body nor
+ * the route is looked at. Two delays are watched. How late the event loop is, which is what all requests wait for; and how
+ * long a statement sent now would stand behind others on its way to PostgreSQL, for reads and for writes apart. Health
+ * routes are always let in.
+ */
+@Injectable()
+export class LoadShedding implements OnModuleDestroy {
+  private readonly eventLoopLag = new StandingDelay();
+  private readonly ofReads = new ShareOf();
+  private readonly ofWrites = new ShareOf();
+  private readonly shed: Counter<'reason'>;
+  private readonly sampler?: NodeJS.Timeout;
+  private turnedAway = 0;
+  private loggedAt = 0;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: DatabaseLoad,
+    { registry }: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.shed = new Counter({
+      name: 'http_requests_shed_total',
+      help: 'Requests that were turned away with 503 since there was too much to do; they are not in http_request_duration_seconds.',
+      labelNames: ['reason'],
+      registers: [registry],
+    });
+    for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
+    if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.sampler);
+  }
+
+  /** Stands before whatever the server does with a request. */
+  guard(server: Server): void {
+    if (this.config.SHED_EVENT_LOOP_LAG === 0 && this.config.SHED_POOL_WAIT === 0) return;
+    const listeners = server.listeners('request') as RequestListener[];
+    server.removeAllListeners('request');
+    server.on('request', (request, response) => {
+      const reason = this.reasonToShed(request);
+      if (reason) this.turnAway(reason, request, response);
+      else for (const listener of listeners) listener(request, response);
+    });
+  }
+
+  private reasonToShed({ method, url = '' }: IncomingMessage): Reason | undefined {
+    const { SHED_EVENT_LOOP_LAG, SHED_POOL_WAIT } = this.config;
+    const byLag = shedShare(this.eventLoopLag.value, SHED_EVENT_LOOP_LAG);
+    const reads = method === 'GET' || method === 'HEAD';
+    const byWait = SHED_POOL_WAIT > 0 ? shedShare(this.database.expectedWait(reads), SHED_POOL_WAIT) : 0;
+    if (HEALTH.test(url) || !(reads ? this.ofReads : this.ofWrites).pick(Math.max(byLag, byWait))) return undefined;
+    return byLag > byWait ? 'event_loop' : 'pool';
+  }
+
+  private turnAway(reason: Reason, request: IncomingMessage, response: ServerResponse): void {
+    this.shed.inc({ reason });
+    this.turnedAway++;
+    this.tell();
+    const requestId = requestIdOf(request);
+    const path = (request.url ?? '').split('?', 1)[0] as string;
+    const body = JSON.stringify(toProblem(OVERLOADED, path, requestId));
+    const { 'content-length': length, 'transfer-encoding': encoding, origin } = request.headers;
+    response.writeHead(OVERLOADED.status, {
+      ...SECURITY_HEADERS,
+      'content-type': PROBLEM_CONTENT_TYPE,
+      'content-length': Buffer.byteLength(body),
+      'retry-after': String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
+      'x-request-id': requestId,
+      ...(origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin) ? corsHeaders(origin) : {}),
+      ...(encoding !== undefined || Number(length) > MAX_DRAINED ? { connection: 'close' } : {}),
+    });
+    response.end(body);
+  }
+
+  /** Says that it happens, and how much, once in a while: a line for each would be work of its own. */
+  private tell(): void {
+    const now = performance.now();
+    if (now - this.loggedAt < LOG_MS) return;
+    this.loggedAt = now;
+    this.logger.warn(
+      {
+        requests: this.turnedAway,
+        event_loop_lag_ms: Math.round(this.eventLoopLag.value),
+        read_wait_ms: Math.round(this.database.expectedWait(true)),
+        write_wait_ms: Math.round(this.database.expectedWait(false)),
+      },
+      'too much to do: requests are turned away',
+    );
+    this.turnedAway = 0;
+  }
+
+  /** A timer is late by as much as the turn of the event loop took that it had to wait for. */
+  private sample(): NodeJS.Timeout {
+    let last = performance.now();
+    return setInterval(() => {
+      const now = performance.now();
+      this.eventLoopLag.add(Math.max(0, now - last - SAMPLE_MS));
+      last = now;
+    }, SAMPLE_MS).unref();
+  }
+}
+
+/** So that a browser's script may read the refusal. */
+function corsHeaders(origin: string): Record<string, string> {
+  return {
+    'access-control-allow-origin': origin,
+    'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': 'Retry-After, X-Request-Id',
+    vary: 'Origin',
+  };
+}
