@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * Readiness
-         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations.
+         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations, and whether the process was told to stop.
          */
         get: operations["getReadiness"];
         put?: never;
