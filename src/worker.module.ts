@@ -9,10 +9,11 @@ import { LoggerModule } from './platform/observability/logger.module';
 import { Readiness } from './platform/observability/readiness';
 import { Metrics } from './platform/observability/metrics';
 import { MetricsModule } from './platform/observability/metrics.module';
+import { QueueUi } from './platform/queue/queue-ui';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
 
-/** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`). */
+/** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the queue's UI. */
 @Module({})
 export class WorkerModule {
   static with(config: Config, logger: Logger, metrics: Metrics): DynamicModule {
@@ -26,7 +27,7 @@ export class WorkerModule {
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],
-      providers: [Readiness],
+      providers: [QueueUi, Readiness],
     };
   }
 }

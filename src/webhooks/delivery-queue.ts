@@ -7,7 +7,7 @@ import {
   deliveryJobId,
   type DeliveryJob,
   producerOptions,
-  QUEUE_PATIENCE_MS,
+  withPatience,
 } from '../platform/queue/queue';
 
 /** Adding in bulk costs PostgreSQL temporary tables: for fewer jobs than this, one by one costs less. */
@@ -60,18 +60,5 @@ export class DeliveryQueue implements OnApplicationShutdown {
   async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
     const states = await withPatience(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');
-  }
-}
-
-async function withPatience<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), QUEUE_PATIENCE_MS);
-  });
-  work.catch(() => undefined); // after the deadline nobody waits for it
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -61,6 +61,9 @@ function crossCheck(config: Config): string[] {
   if (config.WEBHOOK_RETENTION_DAYS * DAY_MS < retriesMs + DAY_MS) {
     faults.push('WEBHOOK_RETENTION_DAYS must be at least a day longer than WEBHOOK_RETRY_SCHEDULE');
   }
+  if (typeof config.QUEUE_UI_PORT === 'number' && config.QUEUE_UI_PASSWORD === undefined) {
+    faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
+  }
   return faults;
 }
 

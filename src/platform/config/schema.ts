@@ -209,6 +209,24 @@ export const schema = {
     doc: 'Port of `/metrics` for Prometheus, or `off` (default: 9464 for the roles `api` and `worker`, `off` under `npm start`); 0 takes a free one.',
   }),
   METRICS_HOST: text({ doc: 'Address on which the metrics are served (default: `HOST`).' }),
+  QUEUE_UI_PORT: portOrOff({
+    doc: "Port of the queue's UI (bull-board, read-only) in the worker; left out or `off`, there is none; 0 takes a free one.",
+  }),
+  QUEUE_UI_HOST: text({ doc: 'Address on which the queue UI is served (default: `HOST`).' }),
+  QUEUE_UI_USER: text({
+    fallback: 'operator',
+    check(value) {
+      if (value.includes(':')) throw new Error('must have no colon');
+    },
+    doc: 'Who may look at the queue UI.',
+  }),
+  QUEUE_UI_PASSWORD: text({
+    secret: true,
+    check(value) {
+      if (value.length < 12) throw new Error('must have at least 12 characters');
+    },
+    doc: 'Their password (HTTP Basic), at least 12 characters; required with `QUEUE_UI_PORT`.',
+  }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     fallback: 'info',

@@ -27,7 +27,7 @@ export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, remov
 export const BULLMQ_SCHEMA = 'bullmq';
 
 /** How long an add may take before the queue counts as away. */
-export const QUEUE_PATIENCE_MS = 3_000;
+const QUEUE_PATIENCE_MS = 3_000;
 
 /**
  * Chooses what is under BullMQ, once for the process and before any queue is made: Redis where `REDIS_URL` is set,
@@ -83,4 +83,18 @@ export function workerOptions(config: Config): WorkerOptions {
     maxStalledCount: 1_000,
     drainDelay: 5,
   };
+}
+
+/** Waits for what the queue does, within bounds. @throws when it takes longer */
+export async function withPatience<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), QUEUE_PATIENCE_MS);
+  });
+  work.catch(() => undefined); // after the deadline nobody waits for it
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

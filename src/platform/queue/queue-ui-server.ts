@@ -1,0 +1,90 @@
+/**
+ * The server of the queue's UI: bull-board on a Fastify of its own. This file is loaded where the UI is turned on, and
+ * nowhere else.
+ */
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { FastifyAdapter } from '@bull-board/fastify';
+import type { Queue } from 'bullmq';
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import { BasicAuth } from '../http/basic-auth';
+
+/**
+ * What the page may do: run its own files and call this server. The fonts that it would load from elsewhere stay away; it sets
+ * styles inside of itself, so those it may.
+ */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'self'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join(';');
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': POLICY,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+/** Operators are few; a browser opens half a dozen connections. */
+const MAX_CONNECTIONS = 64;
+const READING = ['GET', 'HEAD'];
+
+/** The server, not listening yet. It shows the queue and changes nothing in it. */
+export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logger): Promise<FastifyInstance> {
+  const server = fastify({
+    // Whoever waits for an answer when the process stops is an operator with a browser.
+    forceCloseConnections: true,
+    requestTimeout: 10_000,
+    bodyLimit: 1024,
+    routerOptions: { ignoreTrailingSlash: true },
+  });
+  server.server.maxConnections = MAX_CONNECTIONS;
+  server.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS);
+    const refusal = auth.refusal(request.headers.authorization, request.ip);
+    if (refusal) {
+      if (request.headers.authorization !== undefined) {
+        logger.warn({ status: refusal.status, address: request.ip }, 'the queue UI refused a credential');
+      }
+      return reply.code(refusal.status).headers(refusal.headers).send({ error: 'Unauthorized' });
+    }
+    // A job that is retried or removed here would go past the delivery's row, which is the truth.
+    if (!READING.includes(request.method)) {
+      return reply.code(405).header('allow', READING.join(', ')).send({ error: 'The queue UI changes nothing' });
+    }
+  });
+  server.addHook('onSend', async (_request, reply, payload) => {
+    // The plugin of static files has its own idea of caching.
+    reply.header('cache-control', HEADERS['cache-control']);
+    if (reply.statusCode < 500) return payload;
+    logger.warn({ answer: String(payload).slice(0, 500) }, 'the queue UI could not answer');
+    reply.header('content-type', 'application/json; charset=utf-8').removeHeader('content-length');
+    return '{"error":"The queue could not be read; the worker’s log says why"}';
+  });
+  const serverAdapter = new FastifyAdapter();
+  createBullBoard({
+    queues: [
+      new BullMQAdapter(queue, {
+        readOnlyMode: true,
+        allowRetries: false,
+        description: 'What is being sent now. What waits, and what became of it, is in PostgreSQL.',
+      }),
+    ],
+    // Its types may come from another patch release of the API than ours, and then differ in name only.
+    serverAdapter: serverAdapter as never,
+    options: { uiConfig: { boardTitle: 'Webhook deliveries', hideRedisDetails: false } },
+  });
+  serverAdapter.setBasePath('/');
+  await server.register(serverAdapter.registerPlugin());
+  await server.ready();
+  return server;
+}
