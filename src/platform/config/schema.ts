@@ -197,13 +197,13 @@ export const schema = {
     min: '0',
     max: '1m',
     fallback: '200ms',
-    doc: 'The API turns requests away (503) while its event loop is later than this; `0` never.',
+    doc: 'The API turns requests away (503) once its event loop has been later than this for a second; `0` never.',
   }),
   SHED_POOL_WAIT: duration({
     min: '0',
     max: '1m',
     fallback: '500ms',
-    doc: 'The same while a statement would wait longer than this for its turn at the database; `0` never.',
+    doc: 'The same once statements have waited longer than this for their turn at the database for a second; `0` never.',
   }),
   METRICS_PORT: portOrOff({
     doc: 'Port of `/metrics` for Prometheus, or `off` (default: 9464 for the roles `api` and `worker`, `off` under `npm start`); 0 takes a free one.',

@@ -11,11 +11,13 @@ import { Metrics } from '../observability/metrics';
 import { PROBLEM_CONTENT_TYPE, toProblem } from './problem';
 import { requestIdOf } from './request-id';
 import { SECURITY_HEADERS } from './security-headers';
-import { ShareOf, shedShare, StandingDelay } from './shed-share';
+import { ShareOf, StandingDelay } from './shed-share';
 
 type Reason = 'event_loop' | 'pool';
 
 const SAMPLE_MS = 20;
+/** A delay is put up with for so long: a tenant's burst, which it has a right to, is soon served. */
+const PATIENCE_MS = 1_000;
 const LOG_MS = 1_000;
 /** Longest pause that is asked of a caller, seconds; each is told another, so that they do not come back together. */
 const LONGEST_PAUSE = 3;
@@ -32,7 +34,9 @@ const OVERLOADED = new Unavailable('turned away');
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
-  private readonly eventLoopLag = new StandingDelay();
+  private readonly eventLoopLag: StandingDelay;
+  private readonly readWait: StandingDelay;
+  private readonly writeWait: StandingDelay;
   private readonly ofReads = new ShareOf();
   private readonly ofWrites = new ShareOf();
   private readonly shed: Counter<'reason'>;
@@ -53,7 +57,10 @@ export class LoadShedding implements OnModuleDestroy {
       registers: [registry],
     });
     for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
-    if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
+    this.eventLoopLag = new StandingDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
+    this.readWait = new StandingDelay(config.SHED_POOL_WAIT, PATIENCE_MS);
+    this.writeWait = new StandingDelay(config.SHED_POOL_WAIT, PATIENCE_MS);
+    if (this.isOn) this.sampler = this.sample();
   }
 
   onModuleDestroy(): void {
@@ -62,7 +69,7 @@ export class LoadShedding implements OnModuleDestroy {
 
   /** Stands before whatever the server does with a request. */
   guard(server: Server): void {
-    if (this.config.SHED_EVENT_LOOP_LAG === 0 && this.config.SHED_POOL_WAIT === 0) return;
+    if (!this.isOn) return;
     const listeners = server.listeners('request') as RequestListener[];
     server.removeAllListeners('request');
     server.on('request', (request, response) => {
@@ -72,11 +79,15 @@ export class LoadShedding implements OnModuleDestroy {
     });
   }
 
+  private get isOn(): boolean {
+    return this.config.SHED_EVENT_LOOP_LAG > 0 || this.config.SHED_POOL_WAIT > 0;
+  }
+
   private reasonToShed({ method, url = '' }: IncomingMessage): Reason | undefined {
-    const { SHED_EVENT_LOOP_LAG, SHED_POOL_WAIT } = this.config;
-    const byLag = shedShare(this.eventLoopLag.value, SHED_EVENT_LOOP_LAG);
+    const now = performance.now();
     const reads = method === 'GET' || method === 'HEAD';
-    const byWait = SHED_POOL_WAIT > 0 ? shedShare(this.database.expectedWait(reads), SHED_POOL_WAIT) : 0;
+    const byLag = this.eventLoopLag.share(now);
+    const byWait = (reads ? this.readWait : this.writeWait).share(now);
     if (HEALTH.test(url) || !(reads ? this.ofReads : this.ofWrites).pick(Math.max(byLag, byWait))) return undefined;
     return byLag > byWait ? 'event_loop' : 'pool';
   }
@@ -110,8 +121,8 @@ export class LoadShedding implements OnModuleDestroy {
       {
         requests: this.turnedAway,
         event_loop_lag_ms: Math.round(this.eventLoopLag.value),
-        read_wait_ms: Math.round(this.database.expectedWait(true)),
-        write_wait_ms: Math.round(this.database.expectedWait(false)),
+        read_wait_ms: Math.round(this.readWait.value),
+        write_wait_ms: Math.round(this.writeWait.value),
       },
       'too much to do: requests are turned away',
     );
@@ -123,7 +134,9 @@ export class LoadShedding implements OnModuleDestroy {
     let last = performance.now();
     return setInterval(() => {
       const now = performance.now();
-      this.eventLoopLag.add(Math.max(0, now - last - SAMPLE_MS));
+      this.eventLoopLag.add(Math.max(0, now - last - SAMPLE_MS), now);
+      this.readWait.add(this.database.expectedWait(true), now);
+      this.writeWait.add(this.database.expectedWait(false), now);
       last = now;
     }, SAMPLE_MS).unref();
   }

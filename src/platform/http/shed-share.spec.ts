@@ -12,13 +12,13 @@ describe('the share that is turned away', () => {
 
   it('settles in a few turns at as much load as was offered, and does not swing', () => {
     for (const load of [1.2, 2, 4]) {
-      const standing = new StandingDelay();
+      const standing = new StandingDelay(100, 0);
       let turn = 100;
       const shares: number[] = [];
       // Each turn of the event loop does what arrived in the one before, but for what is turned away.
       for (let i = 0; i < 40; i++) {
-        standing.add(turn);
-        const share = shedShare(standing.value, 100);
+        standing.add(turn, i);
+        const share = standing.share(i);
         shares.push(share);
         turn = Math.max(1, load * turn * (1 - share));
       }
@@ -46,12 +46,55 @@ describe('picking a share', () => {
 });
 
 describe('a standing delay', () => {
-  it('is none after a single pause', () => {
-    const delay = new StandingDelay();
-    const seen = [5, 300, 4, 200, 250, 3].map((sample) => {
-      delay.add(sample);
-      return delay.value;
+  const standing = (samples: [at: number, delay: number][], limit = 100): number[] => {
+    const delay = new StandingDelay(limit, 1_000);
+    return samples.map(([at, sample]) => {
+      delay.add(sample, at);
+      return delay.share(at);
     });
-    expect(seen).toEqual([0, 5, 4, 4, 200, 3]);
+  };
+
+  it('turns nobody away after a pause, however long, or in a burst that is served in time', () => {
+    expect(
+      standing([
+        [0, 5],
+        [900, 900],
+        [920, 3],
+      ]),
+    ).toEqual([0, 0, 0]);
+    expect(
+      standing([
+        [0, 5_000],
+        [500, 3_000],
+        [980, 200],
+        [1_000, 50],
+        [1_020, 200],
+      ]),
+    ).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('turns a share away once it has stood above its limit, and none once it is below', () => {
+    expect(
+      standing([
+        [0, 200],
+        [990, 200],
+        [1_000, 200],
+        [1_020, 400],
+        [1_040, 100],
+        [1_060, 400],
+      ]),
+    ).toEqual([0, 0, 0.5, 0.75, 0, 0]);
+  });
+
+  it('turns nobody away where there is no limit', () => {
+    expect(
+      standing(
+        [
+          [0, 200],
+          [5_000, 200],
+        ],
+        0,
+      ),
+    ).toEqual([0, 0]);
   });
 });

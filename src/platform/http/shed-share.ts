@@ -19,17 +19,35 @@ export class ShareOf {
   }
 }
 
-/** Samples of a delay, of which the smaller of the last two counts: a single pause is no queue that stands. */
+/**
+ * A delay that is looked at again and again. It counts once it has been above its limit for as long as the patience without
+ * a break: a pause turns nobody away, nor does a burst that is soon served, but a queue that stands does.
+ */
 export class StandingDelay {
+  private aboveSince?: number;
   private last = 0;
-  private before = 0;
 
-  add(delay: number): void {
-    this.before = this.last;
+  /** Both in milliseconds; a limit of 0 is none. */
+  constructor(
+    private readonly limit: number,
+    private readonly patience: number,
+  ) {}
+
+  /** The delay as it is now, and the time, both in milliseconds. */
+  add(delay: number, now: number): void {
     this.last = delay;
+    if (delay > this.limit) this.aboveSince ??= now;
+    else this.aboveSince = undefined;
   }
 
+  /** The delay that was seen last. */
   get value(): number {
-    return Math.min(this.last, this.before);
+    return this.last;
+  }
+
+  /** How much of what arrives now is to be turned away. */
+  share(now: number): number {
+    if (this.aboveSince === undefined || now - this.aboveSince < this.patience) return 0;
+    return shedShare(this.last, this.limit);
   }
 }
