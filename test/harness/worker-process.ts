@@ -10,7 +10,7 @@ export type WorkerProcess = ServiceProcess;
  * @param crashAt a step of `crash-points.cjs` at which the process kills itself, without warning
  */
 export function startWorkerProcess(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'serviceUrl'>,
   env: Record<string, string> = {},
   crashAt?: string,
 ): WorkerProcess {
