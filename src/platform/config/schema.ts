@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { parseCidr } from '../cidrs';
+import { parseRedisUrl } from '../redis-url';
 import { createSecretBox } from '../secret-box';
 import { choice, duration, durations, flag, integer, list, portOrOff, text, url } from './variables';
 
@@ -88,10 +89,10 @@ export const schema = {
     fallback: '15s',
     doc: 'Longest a statement may run before it is cancelled (503).',
   }),
-  REDIS_URL: url({
-    schemes: ['redis', 'rediss'],
+  REDIS_URL: text({
     secret: true,
-    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. Left out, each process counts for itself, and the queue is in PostgreSQL.',
+    check: parseRedisUrl,
+    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS. Left out, each process counts for itself, and the queue is in PostgreSQL.',
   }),
   JWT_SECRET: text({
     secret: true,

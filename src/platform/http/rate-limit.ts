@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { Redis } from 'ioredis';
 import { CONFIG } from '../config/config.module';
 import type { Config } from '../config/config';
+import { connectRedis, type RedisClient } from '../redis';
 
 /** A limit: so many at once, refilled at so many a second (a token bucket). */
 export interface Limit {
@@ -45,11 +45,11 @@ type Eval = (key: string, interval: number, burst: number) => Promise<[number, n
 @Injectable()
 export class RateLimiter implements OnModuleDestroy {
   private readonly fullAt = new Map<string, number>();
-  private readonly redis?: Redis;
+  private readonly redis?: RedisClient;
 
   constructor(@Inject(CONFIG) config: Config) {
     if (!config.REDIS_URL) return;
-    this.redis = new Redis(config.REDIS_URL, {
+    this.redis = connectRedis(config.REDIS_URL, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       enableAutoPipelining: true,
@@ -70,10 +70,10 @@ export class RateLimiter implements OnModuleDestroy {
     const id = `${limit.name}:${key}`;
     if (this.redis?.status !== 'ready') return this.takeHere(limit, id, interval);
     const gcra = (this.redis as unknown as { gcra: Eval }).gcra.bind(this.redis) as Eval;
-    return gcra(`limit:{${id}}`, interval, limit.burst).then(
-      ([allowed, untilFull]) => verdict(limit, interval, allowed === 1, untilFull),
-      () => this.takeHere(limit, id, interval),
+    const counted = gcra(`limit:{${id}}`, interval, limit.burst).then(([allowed, untilFull]) =>
+      verdict(limit, interval, allowed === 1, untilFull),
     );
+    return inTime(counted, () => this.takeHere(limit, id, interval));
   }
 
   private takeHere(limit: Limit, id: string, interval: number): Verdict {
@@ -93,6 +93,24 @@ export class RateLimiter implements OnModuleDestroy {
       this.fullAt.delete(id);
     }
   }
+}
+
+/** The answer, or the stand-in's where there is none in time: a cluster that fails over is asked again for longer than that. */
+function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    let waiting = true;
+    const settle = (value: () => T): void => {
+      if (!waiting) return;
+      waiting = false;
+      clearTimeout(timer);
+      resolve(value());
+    };
+    const timer = setTimeout(() => settle(standIn), REDIS_PATIENCE_MS);
+    answer.then(
+      (value) => settle(() => value),
+      () => settle(standIn),
+    );
+  });
 }
 
 function verdict(limit: Limit, interval: number, allowed: boolean, untilFull: number): Verdict {

@@ -1,8 +1,9 @@
 /** The queue: its name, what a job carries, how jobs are kept, and whether Redis or PostgreSQL is under BullMQ. */
-import { createPostgresBackend, setDefaultBackendFactory } from 'bullmq';
+import { createIORedisClient, createPostgresBackend, RedisConnection, setDefaultBackendFactory } from 'bullmq';
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
+import { connectRedis } from '../redis';
 
 /** Deliveries that a worker is to send now. */
 export const DELIVERY_QUEUE = 'webhook-deliveries';
@@ -23,6 +24,9 @@ export function deliveryJobId(job: DeliveryJob): string {
 /** A job leaves no trace: what became of it is in the delivery's row. */
 export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
+/** Before every key in Redis. What is in braces decides on the slot: one script touches many keys, which a cluster must have in one place. */
+const KEY_PREFIX = '{bull}';
+
 /** PostgreSQL schema of BullMQ's own tables, where there is no Redis. */
 export const BULLMQ_SCHEMA = 'bullmq';
 
@@ -34,21 +38,16 @@ const QUEUE_PATIENCE_MS = 3_000;
  * else PostgreSQL.
  */
 export function chooseQueueBackend(config: Config): void {
-  setDefaultBackendFactory(config.REDIS_URL ? undefined : (createPostgresBackend as never));
+  const url = config.REDIS_URL;
+  setDefaultBackendFactory(url ? undefined : (createPostgresBackend as never));
+  RedisConnection.clientFactory = url ? (options) => createIORedisClient(connectRedis(url, options)) : undefined;
 }
 
-/** The connection of queues (which only add) and of workers (which block), in BullMQ's terms. */
+/** The connection of queues (which only add) and of workers (which block), in BullMQ's terms; where Redis is, its factory knows. */
 export function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
   if (config.REDIS_URL) {
-    const url = new URL(config.REDIS_URL);
     return {
-      host: url.hostname,
-      port: Number(url.port || 6379),
-      username: decodeURIComponent(url.username) || undefined,
-      password: decodeURIComponent(url.password) || undefined,
-      db: Number(url.pathname.slice(1) || 0),
-      ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
-      ...(use === 'producer' ? { maxRetriesPerRequest: 1 } : { maxRetriesPerRequest: null }),
+      maxRetriesPerRequest: use === 'producer' ? 1 : null,
       // Commands of one turn of the event loop in one write: a busy worker's are many and small.
       enableAutoPipelining: true,
       retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
@@ -67,7 +66,11 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
 
 /** Options of the queue that the dispatcher adds to. */
 export function producerOptions(config: Config): QueueOptions {
-  return { connection: queueConnection(config, 'producer'), defaultJobOptions: DELIVERY_JOB_OPTIONS };
+  return {
+    connection: queueConnection(config, 'producer'),
+    prefix: KEY_PREFIX,
+    defaultJobOptions: DELIVERY_JOB_OPTIONS,
+  };
 }
 
 /**
@@ -77,6 +80,7 @@ export function producerOptions(config: Config): QueueOptions {
 export function workerOptions(config: Config): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
+    prefix: KEY_PREFIX,
     concurrency: config.WEBHOOK_CONCURRENCY,
     lockDuration: 15_000,
     stalledInterval: 4_000,

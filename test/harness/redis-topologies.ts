@@ -1,0 +1,191 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { freePort } from './redis';
+import { until } from './until';
+
+const PASSWORD = 'redis-password-of-the-tests';
+const SLOTS = 16_384;
+
+/** Several redis-server processes that make one Redis, of which one can be killed. */
+export interface RedisTopology {
+  url: string;
+  /** Ends the server that holds this key now, without warning; another takes over. Gives the port it had. */
+  killMasterOf(key: string): Promise<number>;
+  /** The port of the server that holds this key now. */
+  masterOf(key: string): Promise<number>;
+  /** Keys that match, on all servers that live. */
+  keys(pattern: string): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+interface Server {
+  port: number;
+  client: Redis;
+  child: ChildProcess;
+}
+
+class Servers {
+  readonly folder = mkdtempSync(join(tmpdir(), 'orders-redis-servers-'));
+  readonly all: Server[] = [];
+
+  /** Starts a server and waits until it answers. */
+  async start(port: number, args: string[], password: string | undefined = PASSWORD): Promise<Server> {
+    const dir = join(this.folder, String(port));
+    mkdirSync(dir, { recursive: true });
+    const child = spawn('redis-server', [...args, '--port', String(port), '--bind', '127.0.0.1', '--dir', dir], {
+      stdio: 'ignore',
+    });
+    const client = new Redis({ port, host: '127.0.0.1', password, retryStrategy: () => 50 });
+    client.on('error', () => undefined);
+    const server = { port, client, child };
+    this.all.push(server);
+    await until(`the Redis on ${port}`, () => client.ping().then((pong) => pong === 'PONG'), 20_000);
+    return server;
+  }
+
+  /** Ends one without warning. */
+  async kill({ child, client }: Server): Promise<void> {
+    client.disconnect();
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  get living(): Server[] {
+    return this.all.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+  }
+
+  at(port: number): Server {
+    return this.all.find((server) => server.port === port) as Server;
+  }
+
+  async keys(pattern: string): Promise<string[]> {
+    const found = await Promise.all(this.living.map(({ client }) => client.keys(pattern).catch(() => [])));
+    return [...new Set(found.flat())];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all.map((server) => this.kill(server)));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function dataOptions(password = PASSWORD): string[] {
+  return ['--save', '', '--appendonly', 'no', '--requirepass', password, '--masterauth', password];
+}
+
+/** A cluster of three masters, each with a part of the slots and a replica that takes over where its master dies. */
+export async function startRedisCluster(): Promise<RedisTopology> {
+  const servers = new Servers();
+  const buses = new Map<number, number>();
+  for (let i = 0; i < 6; i++) {
+    const [port, bus] = [await freePort(), await freePort()];
+    buses.set(port, bus);
+    await servers.start(port, [
+      ...dataOptions(),
+      ...['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1500'],
+    ]);
+  }
+  const [first, ...others] = servers.all as [Server, ...Server[]];
+  for (const { port } of others)
+    await first.client.call('CLUSTER', 'MEET', '127.0.0.1', port, buses.get(port) as number);
+  const masters = servers.all.slice(0, 3);
+  for (const [index, { client }] of masters.entries()) {
+    const from = Math.floor((index * SLOTS) / 3);
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', from, Math.floor(((index + 1) * SLOTS) / 3) - 1);
+  }
+  const known = async (): Promise<boolean> => {
+    const infos = await Promise.all(servers.all.map(({ client }) => client.call('CLUSTER', 'INFO') as Promise<string>));
+    return infos.every((info) => /cluster_state:ok/.test(info) && /cluster_known_nodes:6\b/.test(info));
+  };
+  await until('the nodes to know each other', known, 30_000);
+  for (const [index, { client }] of masters.entries()) {
+    const id = (await client.call('CLUSTER', 'MYID')) as string;
+    await (servers.all[index + 3] as Server).client.call('CLUSTER', 'REPLICATE', id);
+  }
+  await until(
+    'the replicas to follow',
+    async () => {
+      const infos = await Promise.all(servers.all.slice(3).map(({ client }) => client.info('replication')));
+      return infos.every((info) => info.includes('master_link_status:up'));
+    },
+    30_000,
+  );
+
+  async function masterOf(key: string): Promise<number> {
+    const [{ client }] = servers.living as [Server];
+    const slot = (await client.call('CLUSTER', 'KEYSLOT', key)) as number;
+    const ranges = (await client.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+    const range = ranges.find(([from, to]) => slot >= from && slot <= to);
+    return (range as (typeof ranges)[number])[2][1];
+  }
+
+  return {
+    url: `redis+cluster://:${PASSWORD}@${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    masterOf,
+    async killMasterOf(key) {
+      const port = await masterOf(key);
+      await servers.kill(servers.at(port));
+      return port;
+    },
+    keys: (pattern) => servers.keys(pattern),
+    stop: () => servers.stop(),
+  };
+}
+
+/** A master and its replica, watched by three sentinels, which make the replica the master when it dies. */
+export async function startRedisSentinels(): Promise<RedisTopology> {
+  const servers = new Servers();
+  const master = await servers.start(await freePort(), dataOptions());
+  const replica = await servers.start(await freePort(), [
+    ...dataOptions(),
+    ...['--replicaof', `127.0.0.1 ${master.port}`],
+  ]);
+  await until('the replica to follow', async () =>
+    (await replica.client.info('replication')).includes('master_link_status:up'),
+  );
+  const sentinels: Server[] = [];
+  for (let i = 0; i < 3; i++) {
+    const port = await freePort();
+    // A sentinel writes down what it learns: its configuration is a file of its own.
+    const file = join(servers.folder, `sentinel-${port}.conf`);
+    writeFileSync(
+      file,
+      [
+        `sentinel monitor orders 127.0.0.1 ${master.port} 2`,
+        `sentinel auth-pass orders ${PASSWORD}`,
+        'sentinel down-after-milliseconds orders 1000',
+        'sentinel failover-timeout orders 5000',
+      ].join('\n'),
+    );
+    sentinels.push(await servers.start(port, [file, '--sentinel'], ''));
+  }
+  await until('the sentinels to know each other', async () => {
+    const infos = await Promise.all(sentinels.map(({ client }) => client.info('sentinel')));
+    return infos.every((info) => info.includes('slaves=1,sentinels=3'));
+  });
+
+  async function masterOf(): Promise<number> {
+    const [, port] = (await (sentinels[0] as Server).client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'orders')) as [
+      string,
+      string,
+    ];
+    return Number(port);
+  }
+
+  return {
+    url: `redis+sentinel://:${PASSWORD}@${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/orders`,
+    masterOf,
+    async killMasterOf() {
+      const port = await masterOf();
+      await servers.kill(servers.at(port));
+      return port;
+    },
+    keys: (pattern) => servers.keys(pattern),
+    stop: () => servers.stop(),
+  };
+}
