@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { until } from './until';
 
 const NOBODY = 65534;
+const DEPLOYED = join(__dirname, '..', '..', 'deploy', 'pgbouncer', 'pgbouncer.ini');
 const PATHS = ['pgbouncer', '/usr/sbin/pgbouncer', '/usr/local/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer'];
 
 /** The program and its version, or undefined where it is not installed. */
@@ -39,25 +40,16 @@ export class PgBouncer {
     const users = join(folder, 'users.txt');
     const ini = join(folder, 'pgbouncer.ini');
     writeFileSync(users, `"${username}" "${decodeURIComponent(password)}"\n`);
-    // No ignore_startup_parameters: the service is to send none that a pooler refuses.
+    // That of deploy/, here and now. It has no ignore_startup_parameters: the service is to send none that a pooler refuses.
     writeFileSync(
       ini,
-      [
-        '[databases]',
-        `${pathname.slice(1)} = host=${hostname} port=${port}`,
-        '[pgbouncer]',
-        `listen_addr = 127.0.0.1`,
-        `listen_port = ${listenPort}`,
-        'unix_socket_dir =',
-        'auth_type = scram-sha-256',
-        `auth_file = ${users}`,
-        `admin_users = ${username}`,
-        'pool_mode = transaction',
-        `default_pool_size = ${serverConnections}`,
-        'max_client_conn = 200',
-        'server_lifetime = 3600',
-        `logfile = ${join(folder, 'pgbouncer.log')}`,
-      ].join('\n'),
+      configured(readFileSync(DEPLOYED, 'utf8'), pathname.slice(1), {
+        orders: `host=${hostname} port=${port}`,
+        listen_addr: '127.0.0.1',
+        listen_port: String(listenPort),
+        auth_file: users,
+        default_pool_size: String(serverConnections),
+      }) + `admin_users = ${username}\nlogfile = ${join(folder, 'pgbouncer.log')}\n`,
     );
     // It refuses to run as root.
     const asRoot = process.getuid?.() === 0;
@@ -122,6 +114,17 @@ export class PgBouncer {
     await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The configuration with other values for these settings, each of which it has, and another name for the database. */
+function configured(ini: string, database: string, settings: Record<string, string>): string {
+  let text = ini;
+  for (const [name, value] of Object.entries(settings)) {
+    const line = new RegExp(`^${name} = .*$`, 'm');
+    if (!line.test(text)) throw new Error(`deploy/pgbouncer/pgbouncer.ini does not set ${name}`);
+    text = text.replace(line, `${name === 'orders' ? database : name} = ${value}`);
+  }
+  return text;
 }
 
 async function freePort(): Promise<number> {
