@@ -13,14 +13,14 @@ const TESTS = '\\.(spec|e2e-spec)\\.ts$';
 const DUMPING_GROUNDS = ['/(common|utils|shared|helpers)/', '/index\\.ts$'];
 const DATABASE_INSIDES = '^src/platform/database/(core|pipeline|flight|query-runner)\\.ts$';
 
-/** Every feature (a folder of src beside platform) may import itself and those named above. */
+/** Every feature (a folder of src beside platform, and beside admin, which is a process) may import itself and those named above. */
 const featureRules = [
   {
     name: 'features-do-not-meet',
     comment: 'A feature does not import another; exceptions stand at the top of the rule file.',
     severity: 'error',
     from: {
-      path: '^src/(?!platform/)([^/]+)/',
+      path: '^src/(?!platform/|admin/)([^/]+)/',
       pathNot: [TESTS, ...FEATURES_THAT_MAY_MEET.map(([who]) => `^src/${who}/`)],
     },
     to: { path: '^src/(?!platform/)[^/]+/', pathNot: '^src/$1/' },
@@ -49,8 +49,29 @@ module.exports = {
       name: 'features-know-no-process',
       comment: 'A feature does not know which process it runs in.',
       severity: 'error',
-      from: { path: '^src/[^/]+/' },
+      from: { path: '^src/[^/]+/', pathNot: '^src/admin/' },
       to: { path: '^src/[^/]+\\.ts$' },
+    },
+    {
+      name: 'operators-commands-are-a-process-of-their-own',
+      comment: 'What serves or sends cannot reach what crosses tenants for the operator.',
+      severity: 'error',
+      from: { path: '^src/(api\\.module|worker\\.module|start)\\.ts$' },
+      to: { path: '^src/(admin\\.ts$|admin/|platform/database/operator-database\\.ts$)', reachable: true },
+    },
+    {
+      name: 'operators-commands-are-found-by-the-role',
+      comment: 'main.ts loads them when it is told to, and nothing else does.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/(main\\.ts$|admin\\.ts$|admin/)|${TESTS}` },
+      to: { path: '^src/(admin\\.ts$|admin/)' },
+    },
+    {
+      name: 'operators-commands-send-nothing',
+      comment: 'They make rows due; the dispatcher and the processors are the worker’s.',
+      severity: 'error',
+      from: { path: '^src/admin\\.ts$' },
+      to: { path: '(\\.processor|/dispatcher|^src/worker\\.module|^src/api\\.module)\\.ts$', reachable: true },
     },
     {
       name: 'api-reaches-no-processor',
@@ -71,13 +92,17 @@ module.exports = {
       comment: 'Only start.ts and demo.ts may hold the API and the worker at once; main.ts loads the role it is told.',
       severity: 'error',
       from: { path: '^src/main\\.ts$' },
-      to: { path: '^src/(.*\\.module|worker|start|demo)\\.ts$', dynamic: false },
+      to: { path: '^src/(.*\\.module|worker|start|demo|admin)\\.ts$', dynamic: false },
     },
     {
       name: 'start-and-demo-are-for-laptops',
-      comment: 'Nothing that is deployed reaches what only a laptop needs.',
+      comment:
+        'Nothing that is deployed reaches what only a laptop needs, but for the command that makes a tenant to try with.',
       severity: 'error',
-      from: { path: '^src/', pathNot: `^src/(start|demo)\\.ts$|^src/platform/database/embedded-postgres|${TESTS}` },
+      from: {
+        path: '^src/',
+        pathNot: `^src/(start|demo|admin/seed\\.command)\\.ts$|^src/platform/database/embedded-postgres|${TESTS}`,
+      },
       to: { path: '^src/(start|demo)\\.ts$|^src/platform/database/embedded-postgres' },
     },
     {

@@ -1,9 +1,9 @@
-/** One image, several roles: `node dist/src/main.js api | worker | migrate [plan | apply | verify]`. A role loads only what it runs. */
+/** One image, several roles: `node dist/src/main.js api | worker | migrate … | admin …`. A role loads only what it runs. */
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
-import { type Config, ConfigError, loadConfig, required } from './platform/config/config';
+import { type Config, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
-import { run, serveUntilStopped, workUntilStopped } from './serve';
+import { run, serveUntilStopped, UsageError, workUntilStopped } from './serve';
 
 const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
   async api(config) {
@@ -33,9 +33,14 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     const { runMigrate } = await import('./migrate.js');
     await runMigrate(config, args);
   },
+
+  async admin(config, args) {
+    const { runAdmin } = await import('./admin.js');
+    await runAdmin(config, args);
+  },
 };
 
-const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate']);
+const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate', 'admin']);
 
 /** Runs a role with its log, and with its metrics at their port for as long as it runs. */
 async function withObservability(
@@ -60,8 +65,8 @@ async function withObservability(
 
 async function main([name = 'api', ...args]: string[]): Promise<void> {
   const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;
-  if (!role) throw new ConfigError([`there is no role '${name}'; say ${Object.keys(ROLES).join(' or ')}`]);
-  if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new ConfigError([`the role ${name} takes no arguments`]);
+  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(ROLES).join(' or ')}`);
+  if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new UsageError(`the role ${name} takes no arguments`);
   await role(loadConfig(process.env), args);
 }
 

@@ -1,8 +1,8 @@
 /** The role `migrate`: brings the database to this build's schema, or says what that would do. */
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, required } from './platform/config/config';
+import { type Config, required } from './platform/config/config';
 import { migrate, migrationStatus, planMigrations } from './platform/database/migrations';
-import { Inoperable } from './serve';
+import { Inoperable, UsageError } from './serve';
 
 const USAGE = `usage: migrate [plan | apply | verify]
 
@@ -52,7 +52,7 @@ function ownerUrl(config: Config): string {
   return config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL');
 }
 
-/** Runs `migrate …`. @throws ConfigError for arguments that make no sense; Inoperable when `verify` finds something */
+/** Runs `migrate …`. @throws UsageError for arguments that make no sense; Inoperable when `verify` finds something */
 export async function runMigrate(config: Config, args: string[]): Promise<void> {
   const { values, positionals } = parseMigrateArgs(args);
   if (values.help) {
@@ -61,7 +61,7 @@ export async function runMigrate(config: Config, args: string[]): Promise<void> 
   }
   const [name = 'apply', ...others] = positionals;
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command || others.length > 0) throw new ConfigError([`migrate ${positionals.join(' ')}: see migrate --help`]);
+  if (!command || others.length > 0) throw new UsageError(`migrate ${positionals.join(' ')}: see migrate --help`);
   process.stdout.write(await command(config));
 }
 
@@ -69,6 +69,6 @@ function parseMigrateArgs(args: string[]) {
   try {
     return parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true });
   } catch (error) {
-    throw new ConfigError([`migrate: ${(error as Error).message}`]);
+    throw new UsageError(`migrate: ${(error as Error).message}`);
   }
 }

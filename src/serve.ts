@@ -142,19 +142,22 @@ export async function stopWithin(stop: () => Promise<unknown>, milliseconds: num
   return ended;
 }
 
-/** Runs a process's work to its end: exit code 0, or 1 with the reason on stderr. */
+/** Runs a process's work to its end: exit code 0 (or what the work has set), 1 with the reason on stderr, 2 for a command line that makes no sense. */
 export function run(work: Promise<void>): void {
   work.then(
     () => process.exit(),
     (error: unknown) => {
       process.stderr.write(`${explain(error)}\n`);
-      process.exit(1);
+      process.exit(error instanceof UsageError ? 2 : 1);
     },
   );
 }
 
 /** What the process needs is not to be had; the message alone says all that its operator can use. */
 export class Inoperable extends Error {}
+
+/** A command line that makes no sense. */
+export class UsageError extends Inoperable {}
 
 /** Why a process ended, for its operator: a line for what they can mend, a stack for what only we can. */
 export function explain(thrown: unknown): string {

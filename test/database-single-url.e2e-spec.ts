@@ -7,6 +7,7 @@ import type { Prologue } from '../src/platform/database/prologue';
 import type { Statement } from '../src/platform/database/statement';
 import { runTransaction, TenantDatabase } from '../src/platform/database/tenant-database';
 import { Transaction } from '../src/platform/database/transaction';
+import { adminJson } from './harness/admin';
 import { type ApiClient, orderInput } from './harness/client';
 import { TestCluster } from './harness/cluster';
 import { createTestDatabase, type TestDatabase, withLogin } from './harness/databases';
@@ -191,6 +192,13 @@ describe('with one URL, of an owner who is no superuser', () => {
       } finally {
         await owner.end();
       }
+    });
+
+    it('lets the owner become the operator, who lists tenants', async () => {
+      const made = await database.sql<{ id: string }>('select id from tenants order by id');
+      const listed = (await adminJson(database, ['tenants', 'list'])) as { data: { id: string }[] };
+      expect(listed.data.map(({ id }) => id)).toEqual(made.map(({ id }) => id));
+      expect(made.length).toBeGreaterThan(1);
     });
 
     it('does not start while the service’s role could look past its walls', async () => {

@@ -47,6 +47,20 @@ describe('docker-compose.yml', () => {
     expect(parseInt(service.stop_grace_period ?? '', 10) * 1000).toBeGreaterThan(SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT);
   });
 
+  it('has the operator’s commands for who asks for them, with the owner’s login beside the service’s', () => {
+    expect(services.admin).toMatchObject({
+      entrypoint: ['node', 'dist/src/main.js', 'admin'],
+      profiles: ['admin'],
+      restart: 'no',
+    });
+    const environment = resolved(services.admin?.environment);
+    expect(loadConfig(environment)).toMatchObject({
+      DATABASE_URL: expect.stringMatching(/^postgres:\/\/app_service:/),
+      MIGRATION_DATABASE_URL: expect.stringMatching(/^postgres:\/\/orders_owner:/),
+      JWT_SECRET: expect.any(String),
+    });
+  });
+
   it('starts each when what it needs is there', () => {
     for (const name of ['api', 'worker']) {
       expect(services[name]?.depends_on).toEqual({

@@ -78,13 +78,17 @@ describe('the role migrate', () => {
   });
 
   it.each([
-    [['migrate', 'aply'], 'configuration: migrate aply: see migrate --help\n'],
-    [['migrate', 'plan', 'apply'], 'configuration: migrate plan apply: see migrate --help\n'],
-    [['api', 'plan'], 'configuration: the role api takes no arguments\n'],
-    [['migrate', '--force'], expect.stringMatching(/^configuration: migrate: Unknown option '--force'.*\n$/)],
-    [['migrate', 'plan'], 'configuration: DATABASE_URL is required\n'],
+    [['migrate', 'aply'], 'migrate aply: see migrate --help\n'],
+    [['migrate', 'plan', 'apply'], 'migrate plan apply: see migrate --help\n'],
+    [['api', 'plan'], 'the role api takes no arguments\n'],
+    [['migrate', '--force'], expect.stringMatching(/^migrate: Unknown option '--force'.*\n$/)],
   ])('refuses %j in a line', async (args, stderr) => {
-    expect(await runRole(args)).toEqual({ code: 1, stdout: '', stderr });
+    expect(await runRole(args)).toEqual({ code: 2, stdout: '', stderr });
+  });
+
+  it('needs to know which database', async () => {
+    const stderr = 'configuration: DATABASE_URL is required\n';
+    expect(await runRole(['migrate', 'plan'])).toEqual({ code: 1, stdout: '', stderr });
   });
 
   it('explains itself without a database', async () => {
@@ -98,8 +102,9 @@ describe('the role migrate', () => {
 describe('a migration that needs a table in use', () => {
   it('lets go of its place in the queue, and gets the lock when it is free', async () => {
     const database = await createTestDatabase();
-    // The newest is applied anew: its foreign keys take a lock on tenants that writers are in the way of.
-    await revertLast(database.ownerUrl);
+    // What is applied anew begins with foreign keys to tenants, and writers of that table are in the way of their lock.
+    const again = migrationNames().slice(migrationNames().indexOf('Webhooks1764028920000'));
+    for (let undone = 0; undone < again.length; undone++) await revertLast(database.ownerUrl);
     const writer = new Client({ connectionString: database.ownerUrl });
     const other = new Client({ connectionString: database.ownerUrl });
     await Promise.all([writer.connect(), other.connect()]);
@@ -126,7 +131,7 @@ describe('a migration that needs a table in use', () => {
     await until('an attempt given up', () => attempts.length > 0);
     expect(settled).toBe(false);
     await writer.query('commit');
-    expect(await migrating).toEqual([NEWEST]);
+    expect(await migrating).toEqual(again);
     await Promise.all([writer.end(), other.end()]);
     await database.drop();
   });

@@ -149,6 +149,8 @@ describe('the catalogue', () => {
       expect.arrayContaining(['app_sign_in', 'app_janitor']),
     );
     expect(memberships.filter((membership) => membership.inherit || membership.admin)).toEqual([]);
+    // The operator's role is for the owner of the tables alone.
+    expect(memberships.map((membership) => membership.role)).not.toContain('app_operator');
     const foreign = await database.sql(
       `select roleid::regrole::text as role, member::regrole::text as member from pg_auth_members
         where member::regrole::text ~ '^app_' and member <> 'app_service'::regrole

@@ -32,6 +32,10 @@ export class SecretBoxError extends Error {
 export interface SecretBox {
   /** The id of the key that seals. */
   readonly currentKid: string;
+  /** The ids of all keys that open, that one first. */
+  readonly kids: readonly string[];
+  /** How every text begins that this key has sealed. */
+  readonly currentPrefix: string;
   seal(plain: string | Buffer, context: string): string;
   /** Opens to text. Throws a SecretBoxError. */
   open(sealed: string, context: string): string;
@@ -83,6 +87,8 @@ export function createSecretBox(keyList: string): SecretBox {
 
   return {
     currentKid,
+    kids: [...keys.keys()],
+    currentPrefix,
     seal(plain, context) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', currentKey, nonce, { authTagLength: TAG_BYTES });

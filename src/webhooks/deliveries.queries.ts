@@ -100,6 +100,23 @@ export function requestDelivery(tenantId: string, id: string, now: Date): Statem
   };
 }
 
+/** One of the deliveries that an event became. */
+export interface EventDelivery extends Row {
+  id: string;
+  endpoint_id: string;
+  status: DeliveryStatus;
+}
+
+/** What was, or should have been, sent of an event. */
+export function deliveriesOfEvent(tenantId: string, eventId: string, limit: number): Statement {
+  return {
+    name: 'deliveries_of_event',
+    text: `select id, endpoint_id, status from deliveries
+            where tenant_id = $1 and event_id = $2 and status <> 'filtered' order by id limit $3`,
+    values: [tenantId, eventId, limit],
+  };
+}
+
 /** Writes the delivery of a test at once; the relay, which comes after, finds it there. */
 export function insertRequestedDelivery(
   tenantId: string,
@@ -128,6 +145,16 @@ export function lockLost(
             where tenant_id = $1 and endpoint_id = $2 and id > $3 and id < $4 and status in ('failed', 'disabled')
             order by id limit $5 for update`,
     values: [tenantId, endpointId, range.after, range.before, limit],
+  };
+}
+
+/** How many there are of them, without locking any. */
+export function countLost(tenantId: string, endpointId: string, range: { after: string; before: string }): Statement {
+  return {
+    name: 'deliveries_count_lost',
+    text: `select count(*)::int as count from deliveries
+            where tenant_id = $1 and endpoint_id = $2 and id > $3 and id < $4 and status in ('failed', 'disabled')`,
+    values: [tenantId, endpointId, range.after, range.before],
   };
 }
 

@@ -1,14 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import { TenantDatabase } from '../platform/database/tenant-database';
+import { TenantDatabase, type TenantScope } from '../platform/database/tenant-database';
 import { Conflict, NotFound } from '../platform/errors';
-import type { Caller } from '../platform/http/caller';
 import { firstIdAt } from '../platform/ids';
-import { lockLost, recoverDeliveries } from './deliveries.queries';
+import { countLost, lockLost, recoverDeliveries } from './deliveries.queries';
 import { holdEndpoint } from './endpoints.queries';
-import type { RecoverDto } from './traffic.dto';
 import { DispatchSignal } from './wake';
 
 const ROWS_AT_ONCE = 5_000;
+
+/** Of which time; until now if it is left open. */
+interface Period {
+  since: Date;
+  until?: Date;
+}
 
 /** Sends again what an endpoint missed while it failed or was disabled. */
 @Injectable()
@@ -24,16 +28,15 @@ export class Recovery {
    * @returns how many
    * @throws NotFound; Conflict when the endpoint is disabled
    */
-  async recover(caller: Caller, endpointId: string, { since, until }: RecoverDto): Promise<number> {
-    const before = firstIdAt((until ?? new Date()).getTime());
+  async recover(scope: TenantScope, endpointId: string, period: Period): Promise<number> {
+    const { before, ...range } = idsOf(period);
     let count = 0;
-    let after: string | undefined = firstIdAt(since.getTime());
+    let after: string | undefined = range.after;
     while (after !== undefined) {
-      const batch = await this.recoverBatch(caller, endpointId, { after, before });
+      const batch = await this.recoverBatch(scope, endpointId, { after, before });
       if (typeof batch === 'string') {
         if (count > 0) break;
-        if (batch === 'gone') throw new NotFound('Endpoint', endpointId);
-        throw new Conflict(`The endpoint '${endpointId}' is disabled: enable it first.`);
+        throw refusal(batch, endpointId);
       }
       count += batch.length;
       after = batch.length < ROWS_AT_ONCE ? undefined : batch[batch.length - 1];
@@ -41,14 +44,25 @@ export class Recovery {
     return count;
   }
 
+  /** How many {@link recover} would make due now; changes nothing. @throws as that does */
+  async count(scope: TenantScope, endpointId: string, period: Period): Promise<number> {
+    const { tenantId } = scope;
+    return this.database.transaction(scope, async (tx) => {
+      const [endpoint] = await tx.query<{ enabled: boolean }>(holdEndpoint(tenantId, endpointId));
+      if (!endpoint?.enabled) throw refusal(endpoint ? 'disabled' : 'gone', endpointId);
+      const [row] = await tx.query<{ count: number }>(countLost(tenantId, endpointId, idsOf(period)));
+      return row?.count ?? 0;
+    });
+  }
+
   /** The ids of a batch, or why there is none. */
   private recoverBatch(
-    caller: Caller,
+    scope: TenantScope,
     endpointId: string,
     range: { after: string; before: string },
   ): Promise<string[] | 'gone' | 'disabled'> {
-    const { tenantId } = caller;
-    return this.database.transaction(caller, async (tx) => {
+    const { tenantId } = scope;
+    return this.database.transaction(scope, async (tx) => {
       const [endpoint] = await tx.query<{ enabled: boolean }>(holdEndpoint(tenantId, endpointId));
       if (!endpoint) return 'gone';
       if (!endpoint.enabled) return 'disabled';
@@ -61,4 +75,13 @@ export class Recovery {
       return ids;
     });
   }
+}
+
+function idsOf({ since, until = new Date() }: Period): { after: string; before: string } {
+  return { after: firstIdAt(since.getTime()), before: firstIdAt(until.getTime()) };
+}
+
+function refusal(reason: 'gone' | 'disabled', endpointId: string): NotFound | Conflict {
+  if (reason === 'gone') return new NotFound('Endpoint', endpointId);
+  return new Conflict(`The endpoint '${endpointId}' is disabled: enable it first.`);
 }

@@ -261,9 +261,12 @@ create table tenants (
 alter table tenants enable row level security;
 alter table tenants force row level security;
 create policy tenants_at_sign_in on tenants as permissive for all to app_sign_in using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenants_of_the_operator on tenants as permissive for all to app_operator using (true) with check (true);
 create policy tenants_of_the_tenant on tenants as permissive for select to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid));
+grant select on tenants to app_operator;
 grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
+grant update (suspended_at) on tenants to app_operator;
 
 create table users (
   id uuid not null,
@@ -316,6 +319,7 @@ grant delete, insert, select, update on webhook_endpoints to app_service;
 -- sequence outbox_position_seq
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_janitor usage
+-- usage of schema public: app_operator usage
 -- usage of schema public: app_relay usage
 -- usage of schema public: app_service usage
 -- usage of schema public: app_sign_in usage

@@ -44,7 +44,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** The text of a variable: its own, that of the file of a secret, or its default. @throws Error completing "NAME …" */
-function textOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<unknown>): string | undefined {
+export function textOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<unknown>): string | undefined {
   const file = variable.secret ? env[fileVariable(name)] : undefined;
   if (!file) return env[name] || variable.fallback;
   if (env[name]) throw new Error(`and ${fileVariable(name)} are both set: leave one out`);

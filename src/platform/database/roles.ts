@@ -16,4 +16,10 @@ export const ROLES = {
   dispatcher: 'app_dispatcher',
 } as const;
 
+/**
+ * Lists, suspends and resumes tenants, for the operator's commands. Not one of the above on purpose: no process that serves
+ * can take it on, since the service's login is no member of it.
+ */
+export const OPERATOR_ROLE = 'app_operator';
+
 export type RoleName = (typeof ROLES)[keyof typeof ROLES];

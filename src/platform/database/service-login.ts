@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { ROLES } from './roles';
+import { OPERATOR_ROLE, ROLES } from './roles';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 /** Where BullMQ's own tables are. */
@@ -42,11 +42,11 @@ function isRoleRace(error: unknown): boolean {
 
 async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> {
   const service = new URL(options.serviceUrl);
-  const { rows: me } = await client.query<{ name: string; superuser: boolean; version: number }>(
+  const { rows: me } = await client.query<Owner>(
     `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version
        from pg_roles where rolname = current_user`,
   );
-  const owner = me[0] as (typeof me)[number];
+  const owner = me[0] as Owner;
   const login = decodeURIComponent(service.username) || owner.name;
   await client.query(`grant select on migrations to ${ROLES.service}`);
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
@@ -55,6 +55,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const name = client.escapeIdentifier(login);
   // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
+  await letBecomeOperator(client, owner, withoutInheriting);
   if (login === owner.name) {
     // The service will log in as the owner and take on its own role in each transaction.
     const roles = Object.values(ROLES).join(', ');
@@ -76,4 +77,21 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
+}
+
+interface Owner {
+  name: string;
+  superuser: boolean;
+  version: number;
+}
+
+/** The operator's commands log in as the owner. Who made the role may give it away, to itself as well. */
+async function letBecomeOperator(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
+  if (owner.superuser) return;
+  const { rows } = await client.query<{ may: boolean }>('select pg_has_role($1, $2) as may', [
+    OPERATOR_ROLE,
+    owner.version >= 160_000 ? 'SET' : 'MEMBER',
+  ]);
+  if (rows[0]?.may) return;
+  await client.query(`grant ${OPERATOR_ROLE} to ${client.escapeIdentifier(owner.name)}${withoutInheriting}`);
 }

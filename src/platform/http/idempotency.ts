@@ -203,7 +203,12 @@ function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
 
 /** The key with whose it is. */
 function contextOf(caller: Caller, request: IdempotentRequest): string {
-  return JSON.stringify([caller.tenantId, nameOf(caller), request.key]);
+  return answerContext(caller.tenantId, nameOf(caller), request.key);
+}
+
+/** What a stored answer that is sealed is bound to, by the columns of its row. */
+export function answerContext(tenantId: string, caller: string, key: string): string {
+  return JSON.stringify([tenantId, caller, key]);
 }
 
 function nameOf(caller: Caller): string {
