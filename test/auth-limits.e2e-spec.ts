@@ -214,6 +214,13 @@ describe('failed sign-ins', () => {
     expect((await signIn(await account(), PASSWORD, newAddress())).status).toBe(200);
   });
 
+  it('count the addresses of one IPv6 network together', async () => {
+    for (const at of ['::1', ':a:b:c:d', ':ffff:ffff:ffff:ffff']) await guess(newEmail(), `2001:db8:7:8${at}`);
+    await guess(newEmail(), '2001:db8:7:9::1');
+    expect((await counter('address', '2001:db8:7:8::/64'))?.failures).toBe(3);
+    expect((await counter('address', '2001:db8:7:9::/64'))?.failures).toBe(1);
+  });
+
   it('leave neither an e-mail address nor a network address in the table', async () => {
     const [email, address] = [newEmail(), newAddress()];
     await guess(email, address);

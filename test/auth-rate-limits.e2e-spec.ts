@@ -166,6 +166,19 @@ describe('the limit of an address', () => {
     }
   });
 
+  it('holds for a network of IPv6 together, and for no other', async () => {
+    for (let at = 0; at < 6; at++) expect((await login(`2001:db8:0:1:${at}::${at + 1}`)).status).toBe(401);
+    expectLimited(await login('2001:db8:0:1:ffff:ffff:ffff:ffff'));
+    expect((await login('2001:db8:0:2::1')).status).toBe(401);
+  });
+
+  it('holds for an IPv4 address in either spelling', async () => {
+    const address = newAddress();
+    for (let at = 0; at < 6; at++) expect((await login(at % 2 ? address : `::ffff:${address}`)).status).toBe(401);
+    expectLimited(await login(address));
+    expectLimited(await login(`::ffff:${address}`));
+  });
+
   it('does not hold for health, which shows no limit', async () => {
     const address = newAddress();
     for (let at = 0; at < 10; at++) {

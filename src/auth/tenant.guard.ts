@@ -1,17 +1,22 @@
-import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import { type ExecutionContext, Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { AuthGuard } from '@nestjs/passport';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
 import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/caller';
+import { clientNetwork } from '../platform/http/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/rate-limit';
+import { leaveUnread } from '../platform/http/unread-body';
 import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
 import type { AccessClaims } from './access-tokens';
 import { SessionStates } from './session-states';
 
 const MAX_VERIFIED = 10_000;
+/** Requests whose body nobody reads: the guard is early enough for them. */
+const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 interface Route {
   public?: 'limited' | 'unlimited';
@@ -22,9 +27,11 @@ interface Route {
  * The global guard: denies by default. It makes the caller, and with it the tenant, from the credential alone; then come
  * the limits, then the route's permission. A token's signature is checked once (by passport-jwt) and remembered by
  * its text until it expires; whether its session still counts is looked at every time.
+ *
+ * Where there is a body, the credential is looked at before it: nobody's 8 MiB are read and parsed for nothing.
  */
 @Injectable()
-export class TenantGuard extends AuthGuard('jwt') {
+export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
   private readonly verified = new Map<string, AccessClaims>();
   private readonly routes = new WeakMap<object, Route>();
   private readonly tenantLimit: Limit;
@@ -37,6 +44,7 @@ export class TenantGuard extends AuthGuard('jwt') {
     private readonly reflector: Reflector,
     private readonly sessions: SessionStates,
     private readonly limiter: RateLimiter,
+    private readonly host: HttpAdapterHost,
   ) {
     super();
     this.tenantLimit = {
@@ -53,6 +61,11 @@ export class TenantGuard extends AuthGuard('jwt') {
     this.addressPolicy = policyHeader(this.addressLimit);
   }
 
+  onModuleInit(): void {
+    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
+    server.addHook('onRequest', (request, reply) => this.beforeBody(request, reply));
+  }
+
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
@@ -62,15 +75,7 @@ export class TenantGuard extends AuthGuard('jwt') {
       if (route.public === 'limited') await this.limitAddress(request, reply);
       return true;
     }
-    let caller: Caller;
-    try {
-      caller = await this.identify(context, request);
-    } catch (error) {
-      // Those who try tokens are nobody's tenant: they count against their address.
-      if (error instanceof Unauthorized) await this.limitAddress(request, reply);
-      throw error;
-    }
-    request.caller = caller;
+    const caller = request.caller ?? (await this.admit(request, reply));
     if (this.config.RATE_LIMIT_ENABLED) {
       const taken = this.limiter.take(this.tenantLimit, caller.tenantId);
       this.enforce(this.tenantLimit, this.tenantPolicy, taken instanceof Promise ? await taken : taken, reply);
@@ -82,6 +87,27 @@ export class TenantGuard extends AuthGuard('jwt') {
     return true;
   }
 
+  private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (WITHOUT_BODY.has(request.method) || request.routeOptions.config.public) return;
+    try {
+      await this.admit(request, reply);
+    } catch (error) {
+      leaveUnread(request, reply);
+      throw error;
+    }
+  }
+
+  /** Makes the caller of a request. @throws Unauthorized; RateLimited where an address tried too often */
+  private async admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    try {
+      return (request.caller = await this.identify(request, reply));
+    } catch (error) {
+      // Those who try tokens are nobody's tenant: they count against their address.
+      if (error instanceof Unauthorized) await this.limitAddress(request, reply);
+      throw error;
+    }
+  }
+
   /** Passport's outcome in our terms. */
   override handleRequest<T>(error: unknown, claims: T | false, info: unknown): T {
     if (error) throw error;
@@ -89,8 +115,8 @@ export class TenantGuard extends AuthGuard('jwt') {
     return claims;
   }
 
-  private async identify(context: ExecutionContext, request: FastifyRequest): Promise<Caller> {
-    const claims = await this.claimsOf(context, request);
+  private async identify(request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    const claims = await this.claimsOf(request, reply);
     const known = this.sessions.get(claims.tenant_id, claims.sid);
     const state = known instanceof Promise ? await known : known;
     if (!state || state.userId !== claims.sub) {
@@ -105,7 +131,7 @@ export class TenantGuard extends AuthGuard('jwt') {
     };
   }
 
-  private async claimsOf(context: ExecutionContext, request: FastifyRequest): Promise<AccessClaims> {
+  private async claimsOf(request: FastifyRequest, reply: FastifyReply): Promise<AccessClaims> {
     const token = bearerToken(request);
     const cached = this.verified.get(token);
     if (cached) {
@@ -114,7 +140,7 @@ export class TenantGuard extends AuthGuard('jwt') {
       throw new Unauthorized('The access token has expired.', { invalidToken: true });
     }
     try {
-      await super.canActivate(context);
+      await super.canActivate(new ExecutionContextHost([request, reply]));
     } catch (error) {
       // Whatever the verifier stumbled over was in the token: it reads nothing else.
       throw error instanceof Unauthorized ? error : invalidToken(error);
@@ -127,7 +153,12 @@ export class TenantGuard extends AuthGuard('jwt') {
 
   private async limitAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    this.enforce(this.addressLimit, this.addressPolicy, await this.limiter.take(this.addressLimit, request.ip), reply);
+    this.enforce(
+      this.addressLimit,
+      this.addressPolicy,
+      await this.limiter.take(this.addressLimit, clientNetwork(request.ip)),
+      reply,
+    );
   }
 
   private enforce(limit: Limit, policy: string, verdict: Verdict, reply: FastifyReply): void {

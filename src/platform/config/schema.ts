@@ -143,7 +143,7 @@ export const schema = {
     min: 1,
     max: 10_000_000,
     fallback: 600,
-    doc: 'Requests a minute of one address on routes without a credential.',
+    doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
   }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
@@ -155,7 +155,7 @@ export const schema = {
     min: 1,
     max: 100_000,
     fallback: 60,
-    doc: 'Failed sign-ins of one address in 15 minutes.',
+    doc: 'Failed sign-ins of one address (IPv6: of one /64) in 15 minutes.',
   }),
   ENCRYPTION_KEYS: text({
     secret: true,

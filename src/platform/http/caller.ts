@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { TenantScope } from '../database/tenant-database';
+import { addRouteConfig } from './route-config';
 
 /** What a credential may be allowed to do. */
 export const PERMISSIONS = ['orders:read', 'orders:write', 'webhooks:read', 'webhooks:write'] as const;
@@ -25,6 +26,10 @@ declare module 'fastify' {
     /** Set by the tenant guard on every route that is not public. */
     caller?: Caller;
   }
+  interface FastifyContextConfig {
+    /** The route is open to callers without a credential. */
+    public?: true;
+  }
 }
 
 const PUBLIC = 'route:public';
@@ -37,7 +42,12 @@ export const ROUTE_METADATA = { PUBLIC, PERMISSION } as const;
  * Opens a route to callers without a credential; everything else is closed by default. Such a route is limited per
  * address, unless it is `unlimited` (health).
  */
-export const Public = (limited: 'limited' | 'unlimited' = 'limited') => SetMetadata(PUBLIC, limited);
+export const Public =
+  (limited: 'limited' | 'unlimited' = 'limited'): MethodDecorator =>
+  (target, name, descriptor) => {
+    SetMetadata(PUBLIC, limited)(target, name, descriptor);
+    addRouteConfig(descriptor.value as object, { public: true });
+  };
 
 /** The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused. */
 export const Requires = (permission: Permission | 'signed-in') => SetMetadata(PERMISSION, permission);

@@ -1,6 +1,5 @@
-import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constants.js';
-import type { FastifyContextConfig } from 'fastify';
 import type { Header } from './openapi-declarations';
+import { addRouteConfig } from './route-config';
 
 /** When a route became deprecated, and when it ends: days in UTC, as `2026-11-30`. */
 export interface DeprecationNotice {
@@ -29,11 +28,7 @@ export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
   if (timeOf(notice.sunset) - timeOf(notice.since) < LEAST_NOTICE_DAYS * DAY_MS) {
     throw new Error(`a route is deprecated at least ${LEAST_NOTICE_DAYS} days before it ends`);
   }
-  return (_target, _name, descriptor) => {
-    const handler = descriptor.value as object;
-    const config = (Reflect.getMetadata(FASTIFY_ROUTE_CONFIG_METADATA, handler) ?? {}) as FastifyContextConfig;
-    Reflect.defineMetadata(FASTIFY_ROUTE_CONFIG_METADATA, { ...config, deprecation: notice }, handler);
-  };
+  return (_target, _name, descriptor) => addRouteConfig(descriptor.value as object, { deprecation: notice });
 };
 
 /** The headers of every answer of a deprecated route. */

@@ -22,6 +22,7 @@ import { deprecationHeaders, type DeprecationNotice } from './deprecation';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
 import { sendProblem } from './problem.filter';
+import { leaveUnread } from './unread-body';
 import { LoadShedding } from './load-shedding';
 import { requestIdOf } from './request-id';
 import type { RequestRecords } from './request-records';
@@ -160,7 +161,11 @@ export async function prepareServer(
     maxAge: 600,
   });
   // After the plugins, so that its refusals have their headers.
-  server.addHook('onRequest', (request, _reply, done) => done(headFault(request)));
+  server.addHook('onRequest', (request, reply, done) => {
+    const fault = headFault(request) ?? (request.is404 ? noRoute(request, patterns) : undefined);
+    if (fault) leaveUnread(request, reply);
+    done(fault);
+  });
   // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
   server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
     server.server.emit('request', request, response),
