@@ -9,6 +9,7 @@ import { LoggerModule } from './platform/observability/logger.module';
 import { Readiness } from './platform/observability/readiness';
 import { Metrics } from './platform/observability/metrics';
 import { MetricsModule } from './platform/observability/metrics.module';
+import { QueueHealth } from './platform/queue/queue-health';
 import { QueueUi } from './platform/queue/queue-ui';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
@@ -27,7 +28,7 @@ export class WorkerModule {
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],
-      providers: [QueueUi, Readiness],
+      providers: [QueueHealth, QueueUi, Readiness],
     };
   }
 }

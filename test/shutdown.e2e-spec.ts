@@ -75,7 +75,7 @@ describe('an API process that is told to stop', () => {
     });
     expect(unready.body).toEqual({
       status: 'unavailable',
-      checks: { database: 'ok', migrations: 'ok', process: 'stopping' },
+      checks: { database: 'ok', migrations: 'ok', queue: 'ok', process: 'stopping' },
     });
     for (const path of ['/health/live', '/orders']) {
       const answer = await tenant.get(path);

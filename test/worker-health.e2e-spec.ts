@@ -42,7 +42,10 @@ describe('the health of a worker', () => {
   it('is ready with its database and migrations', async () => {
     const answer = await fetch(`${url}/health/ready`);
     expect(answer.status).toBe(200);
-    expect(await answer.json()).toMatchObject({ status: 'ok', checks: { database: 'ok', migrations: 'ok' } });
+    expect(await answer.json()).toEqual({ status: 'ok', checks: { database: 'ok', migrations: 'ok', queue: 'ok' } });
+    const without = await fetch(`${url}/health/ready?exclude=queue`);
+    expect(await without.json()).toEqual({ status: 'ok', checks: { database: 'ok', migrations: 'ok' } });
+    expect((await fetch(`${url}/health/ready?exclude=database`)).status).toBe(422);
   });
 
   it('is not ready while a migration is pending, and says which', async () => {

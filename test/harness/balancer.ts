@@ -13,7 +13,7 @@ interface Upstream {
 
 /**
  * A balancer as small as they come: requests go round robin, over kept connections, to the processes whose
- * `/health/ready` answered 200 a moment ago. It retries nothing, so what a process drops is seen.
+ * `/health/ready?exclude=queue` answered 200 a moment ago. It retries nothing, so what a process drops is seen.
  */
 export class Balancer {
   private readonly upstreams: Upstream[] = [];
@@ -59,7 +59,7 @@ export class Balancer {
   private async poll(): Promise<void> {
     await Promise.all(
       this.upstreams.map(async (upstream) => {
-        upstream.ready = await fetch(`${upstream.url}/health/ready`, { signal: AbortSignal.timeout(POLL_PATIENCE_MS) })
+        upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, { signal: AbortSignal.timeout(POLL_PATIENCE_MS) })
           .then(async (answer) => {
             await answer.arrayBuffer();
             return answer.status === 200;

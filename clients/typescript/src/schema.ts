@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * Readiness
-         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations, and whether the process was told to stop.
+         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -3066,7 +3066,10 @@ export interface operations {
     };
     getReadiness: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A check that is left out: without the queue requests are served, and webhooks are sent later. */
+                exclude?: "queue";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3139,6 +3142,7 @@ export interface operations {
                     };
                 };
             };
+            422: components["responses"]["ValidationError"];
             500: components["responses"]["InternalError"];
             /** @description Requests cannot be served now; `checks` says why. */
             503: {

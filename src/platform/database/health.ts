@@ -23,6 +23,15 @@ export class DatabaseHealth {
     return this.expected.filter((name) => !applied.has(name));
   }
 
+  /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
+  async assertQueueTables(): Promise<void> {
+    await this.core.read(this.core.prologue(ROLES.service, [], true), {
+      name: 'queue_tables',
+      text: 'select 1 from bullmq.job limit 1',
+      values: [],
+    });
+  }
+
   /**
    * Refuses a database that lacks what this build's statements rely on. One that has more is that of a newer release,
    * which this one goes on serving while it is replaced.

@@ -1,4 +1,4 @@
-import { Controller, Get, Res } from '@nestjs/common';
+import { Controller, Get, Query, Res } from '@nestjs/common';
 import {
   ApiOkResponse,
   ApiOperation,
@@ -8,8 +8,9 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { Readiness } from '../observability/readiness';
+import { EXCLUDABLE, Readiness } from '../observability/readiness';
 import { Public } from './caller';
+import { ChoiceField } from './fields';
 import { ApiSection } from './openapi-declarations';
 
 @ApiSchema({ description: 'The process answers.' })
@@ -31,6 +32,16 @@ class ReadinessAnswer {
     example: { database: 'ok', migrations: 'ok' },
   })
   checks: Record<string, string>;
+}
+
+class ReadinessQuery {
+  @ChoiceField({
+    description: 'A check that is left out: without the queue requests are served, and webhooks are sent later.',
+    values: EXCLUDABLE,
+    optional: true,
+    example: 'queue',
+  })
+  exclude?: (typeof EXCLUDABLE)[number];
 }
 
 @ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')
@@ -64,7 +75,7 @@ export class HealthController {
     operationId: 'getReadiness',
     summary: 'Readiness',
     description:
-      'For a balancer: send requests only while this is 200. Looks at the database and its migrations, and whether the process was told to stop.',
+      'For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.',
   })
   @ApiOkResponse({ type: ReadinessAnswer, description: 'Requests can be served.' })
   @ApiServiceUnavailableResponse({
@@ -76,8 +87,8 @@ export class HealthController {
       },
     },
   })
-  async ready(@Res() reply: FastifyReply): Promise<void> {
-    const report = await this.readiness.report();
+  async ready(@Query() { exclude }: ReadinessQuery, @Res() reply: FastifyReply): Promise<void> {
+    const report = await this.readiness.report(exclude);
     const ready = report.status === 'ok';
     void reply
       .status(ready ? 200 : 503)

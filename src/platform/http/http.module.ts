@@ -2,6 +2,7 @@
 import { Module } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { Readiness } from '../observability/readiness';
+import { QueueHealth } from '../queue/queue-health';
 import { HealthController } from './health.controller';
 import { Idempotency } from './idempotency';
 import { LoadShedding } from './load-shedding';
@@ -17,6 +18,7 @@ import { RequestValidationPipe } from './validation.pipe';
     Idempotency,
     LoadShedding,
     RateLimiter,
+    QueueHealth,
     Readiness,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },

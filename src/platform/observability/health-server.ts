@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { Readiness } from './readiness';
+import { EXCLUDABLE, type Readiness } from './readiness';
 
 /**
  * The health routes for a process that serves nothing else: `/health`, `/health/live`, `/health/ready`, with the API's
@@ -11,13 +11,17 @@ export function createHealthServer(readiness: Readiness): Server {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
       response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
     };
-    const path = request.url?.split('?', 1)[0];
+    const [path, query] = (request.url ?? '').split('?', 2);
+    const asked = new URLSearchParams(query).get('exclude');
+    const exclude = EXCLUDABLE.find((name) => name === asked);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       answer(405, { status: 'method not allowed' }, { allow: 'GET, HEAD' });
     } else if (path === '/health' || path === '/health/live') {
       answer(200, { status: 'ok' });
+    } else if (path === '/health/ready' && asked !== null && exclude === undefined) {
+      answer(422, { status: `exclude must be one of ${EXCLUDABLE.join(', ')}` });
     } else if (path === '/health/ready') {
-      void readiness.report().then(
+      void readiness.report(exclude).then(
         (report) => (report.status === 'ok' ? answer(200, report) : answer(503, report, { 'retry-after': '1' })),
         () => answer(503, { status: 'unavailable', checks: {} }, { 'retry-after': '1' }),
       );

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { DatabaseHealth } from '../database/health';
 import { Unavailable } from '../errors';
+import { QueueHealth } from '../queue/queue-health';
 import { LOGGER } from './logger.module';
 
 /** Whether a process can do its work, and what stands in the way. */
@@ -11,7 +12,10 @@ export interface ReadinessReport {
   checks: Record<string, string>;
 }
 
-const DATABASE_PATIENCE_MS = 2_000;
+const PATIENCE_MS = 2_000;
+
+/** What may be left out of the answer: without the queue requests are served, and what they tell of is sent later. */
+export const EXCLUDABLE = ['queue'] as const;
 
 /** Looks at what a process needs: the same for one that serves requests and one that sends webhooks. */
 @Injectable()
@@ -20,6 +24,7 @@ export class Readiness {
 
   constructor(
     private readonly database: DatabaseHealth,
+    private readonly queue: QueueHealth,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -36,19 +41,27 @@ export class Readiness {
     this.stopping = true;
   }
 
-  async report(): Promise<ReadinessReport> {
-    const checks: Record<string, string> = {};
-    try {
-      const pending = await withDeadline(this.database.pendingMigrations(), DATABASE_PATIENCE_MS);
-      checks.database = 'ok';
-      checks.migrations = pending.length === 0 ? 'ok' : `pending: ${pending.join(', ')}`;
-    } catch (error) {
-      this.logger.warn({ err: error }, 'not ready');
-      checks.database = 'unavailable';
-    }
+  /** @param exclude a check that does not count, and is not made */
+  async report(exclude?: (typeof EXCLUDABLE)[number]): Promise<ReadinessReport> {
+    const [schema, queue] = await Promise.all([
+      this.look('database', this.database.pendingMigrations()),
+      exclude === 'queue' ? undefined : this.look('queue', this.queue.assertThere()),
+    ]);
+    const checks: Record<string, string> = { database: schema.state };
+    if (schema.found) checks.migrations = schema.found.length === 0 ? 'ok' : `pending: ${schema.found.join(', ')}`;
+    if (queue) checks.queue = queue.state;
     if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');
     return { status: ready ? 'ok' : 'unavailable', checks };
+  }
+
+  private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {
+    try {
+      return { state: 'ok', found: await withDeadline(work, PATIENCE_MS) };
+    } catch (error) {
+      this.logger.warn({ err: error, check: what }, 'not ready');
+      return { state: 'unavailable' };
+    }
   }
 }
 
