@@ -45,7 +45,11 @@ describe('every operation of the OpenAPI document', () => {
 
   /** Calls an operation well, but for who calls and whose id is in the path. */
   const call = (client: ApiClient, { method, path, body }: DocumentedOperation, id = ABSENT_ID) =>
-    client.request(method, path.replace('/api/v1', '').replace('{id}', id).replace('{file}', 'page.css'), { body });
+    client.request(
+      method,
+      path.replace('/api/v1', '').replace('{id}', id).replace('{name}', 'a.b').replace('{file}', 'page.css'),
+      { body },
+    );
 
   const idFor = ({ path, name }: DocumentedOperation): string => {
     const found = Object.entries(ids).find(([start]) => path === start || path.startsWith(`${start}/`))?.[1];

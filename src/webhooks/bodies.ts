@@ -1,17 +1,17 @@
 /**
- * Reads the bodies whose rules depend on the configuration or on what features emit. Each stands at its parameter in
+ * Reads the bodies and names whose rules depend on the configuration or on what features emit. Each stands at its parameter in
  * place of the global pipe, so that all faults are told at once; the parameter's type is therefore imported as a type.
  */
 import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
 import { parseCidr } from '../platform/cidrs';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
-import { type FieldFault, MalformedRequest } from '../platform/errors';
+import { type FieldFault, MalformedRequest, NotFound, ValidationFailed } from '../platform/errors';
 import { readDto } from '../platform/http/validation.pipe';
 import { EventTypes } from '../platform/outbox/event-types';
 import { checkUrl, type DestinationPolicy } from './destination';
 import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
-import { unknownTypesFaults } from './event-type-names';
+import { MAX_TYPE_NAME, ownTypeFaults, TYPE_NAME, unknownTypesFaults } from './event-type-names';
 import { EmitEventDto } from './events.dto';
 
 /** What no DTO can see of an endpoint: where it may point to, and which of our events there are. */
@@ -62,10 +62,29 @@ export class EmitEventBody implements PipeTransform {
 
   transform(value: unknown): EmitEventDto {
     return readDto(EmitEventDto, given(value), ({ type }) =>
-      typeof type === 'string' && this.types.isReserved(type)
-        ? [{ field: 'type', message: 'begins like our own event types', code: 'reserved_event_type' }]
-        : [],
+      typeof type === 'string' ? ownTypeFaults('type', type, this.types) : [],
     );
+  }
+}
+
+/** Reads the name of a type in a path. What cannot be one names nothing: 404, as for one that there is not. */
+@Injectable()
+export class EventTypeName implements PipeTransform<string, string> {
+  transform(name: string): string {
+    if (TYPE_NAME.test(name) && name.length <= MAX_TYPE_NAME) return name;
+    throw new NotFound('Event type', name.replace(/[^\x20-\x7e]/g, '?'));
+  }
+}
+
+/** Reads the name of a type that is to be registered. */
+@Injectable()
+export class OwnEventTypeName implements PipeTransform<string, string> {
+  constructor(private readonly types: EventTypes) {}
+
+  transform(name: string): string {
+    const faults = ownTypeFaults('name', name, this.types);
+    if (faults.length > 0) throw new ValidationFailed(faults);
+    return name;
   }
 }
 

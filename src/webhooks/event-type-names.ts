@@ -8,6 +8,16 @@ export const MAX_TYPE_NAME = 255;
 /** A name: at least two words with dots between them. */
 export const TYPE_NAME = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 
+/** What is wrong with the name of a type of a tenant's own. */
+export function ownTypeFaults(field: string, name: string, types: EventTypes): FieldFault[] {
+  if (types.isReserved(name)) {
+    return [{ field, message: 'begins like our own event types', code: 'reserved_event_type' }];
+  }
+  if (TYPE_NAME.test(name) && name.length <= MAX_TYPE_NAME) return [];
+  const message = `must be a dotted name such as invoice.paid, of at most ${MAX_TYPE_NAME} characters`;
+  return [{ field, message, code: 'event_type' }];
+}
+
 /** A name, the beginning of one and `.*`, or `*`. */
 export const PATTERN = /^(\*|[a-z0-9_]+(\.[a-z0-9_]+)*\.(\*|[a-z0-9_]+))$/;
 

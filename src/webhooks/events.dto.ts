@@ -23,6 +23,19 @@ function TypeNameField(options: { description: string; example: string }): Prope
   );
 }
 
+/** What is wrong with the numbers and the length of an object that is kept as it was sent; makes its numbers plain. */
+export function jsonFaults(field: string, value: unknown, maxKib: number): FieldFault[] {
+  if (!isJsonObject(value)) return [];
+  try {
+    toPlainNumbers(value);
+  } catch (error) {
+    if (!(error instanceof InvalidText)) throw error;
+    return error.faults.map((fault) => ({ ...fault, field: `${field}.${fault.field}` }));
+  }
+  if (Buffer.byteLength(JSON.stringify(value)) <= maxKib * 1024) return [];
+  return [{ field, message: `must be at most ${maxKib} KiB of JSON`, code: 'max_bytes' }];
+}
+
 @ApiSchema({ description: 'An event of your own.' })
 export class EmitEventDto implements CrossChecked {
   @TypeNameField({
@@ -32,7 +45,7 @@ export class EmitEventDto implements CrossChecked {
   type: string;
 
   @ValueField({
-    description: `What happened; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are what a double makes of them.`,
+    description: `What happened; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are what a double makes of them. Checked against the schema of its type, if one is registered.`,
     example: DATA,
     code: 'is_object',
     check: (value) => (isJsonObject(value) ? undefined : 'must be an object'),
@@ -50,18 +63,8 @@ export class EmitEventDto implements CrossChecked {
   })
   event_id?: string;
 
-  /** Makes numbers plain and measures what is sent. */
   crossCheck(): FieldFault[] {
-    if (!isJsonObject(this.data)) return [];
-    try {
-      toPlainNumbers(this.data);
-    } catch (error) {
-      if (!(error instanceof InvalidText)) throw error;
-      return error.faults.map((fault) => ({ ...fault, field: `data.${fault.field}` }));
-    }
-    const bytes = Buffer.byteLength(JSON.stringify(this.data));
-    if (bytes <= MAX_DATA_KIB * 1024) return [];
-    return [{ field: 'data', message: `must be at most ${MAX_DATA_KIB} KiB of JSON`, code: 'max_bytes' }];
+    return jsonFaults('data', this.data, MAX_DATA_KIB);
   }
 }
 

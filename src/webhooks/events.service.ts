@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { isUniqueViolation } from '../platform/database/errors';
+import { isUniqueViolation, sqlState } from '../platform/database/errors';
 import { TenantDatabase } from '../platform/database/tenant-database';
-import { NotFound, Unavailable } from '../platform/errors';
+import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../platform/errors';
 import type { Caller } from '../platform/http/caller';
 import { etagOfContent } from '../platform/http/etag';
 import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/idempotency';
@@ -10,6 +10,11 @@ import { Cursors } from '../platform/http/pagination';
 import { Outbox } from '../platform/outbox/outbox';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
+import { RegisteredSchemas, type Registration } from './registered-schemas';
+
+/** How often an event is checked anew because its type was registered in another way meanwhile. */
+const MAX_CHECKS = 5;
+const DIVISION_BY_ZERO = '22012';
 
 /** What happened, and a tenant's own events. */
 @Injectable()
@@ -19,16 +24,44 @@ export class EventsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
+    private readonly schemas: RegisteredSchemas,
   ) {}
 
   /**
-   * Emits an event of the tenant's own. Of two with one `event_id` the first is emitted and is the answer to both, also
-   * where they come at the same time: the second is stopped by the unique index, and then finds the first.
+   * Emits an event of the tenant's own, whose data fits the schema of its type, if one is registered. Of two with one
+   * `event_id` the first is emitted and is the answer to both, also where they come at the same time.
+   *
+   * The schema that is kept in this process may be out of date. It costs no question all the same: that it is not is
+   * asserted in the flight that writes the event, and a fault counts only by what was just read.
+   * @throws ValidationFailed
    */
   async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<Answer> {
+    let known = this.schemas.known(caller, input.type);
+    for (let checks = 0; checks < MAX_CHECKS; checks++) {
+      const registration = known ?? (await this.schemas.read(caller, input.type));
+      const faults = registration.faults(input.data);
+      if (faults.length === 0) {
+        const answer = await this.write(caller, input, registration, request);
+        if (answer) return answer;
+      } else if (!known) {
+        return this.answerFirst(caller, input, request, faults);
+      }
+      known = undefined;
+    }
+    throw new Unavailable('an event type was changed each time that an event of it was checked');
+  }
+
+  /** Writes the event; gives nothing where its type was registered in another way meanwhile. */
+  private async write(
+    caller: Caller,
+    input: EmitEventDto,
+    registration: Registration,
+    request?: IdempotentRequest,
+  ): Promise<Answer | undefined> {
     try {
       return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
+        registration.assertIn(tx);
         const [event] = this.outbox.publish(tx, [{ type, data: JSON.stringify(input.data), eventId }]);
         if (!event) throw new Error('one event was published');
         const view: EventView = {
@@ -45,13 +78,30 @@ export class EventsService {
         return { status: 202, headers: {}, body: JSON.stringify(view) };
       });
     } catch (error) {
+      // Of the two that fail so, the key's lock is answered for by the idempotency itself.
+      if (sqlState(error) === DIVISION_BY_ZERO) return undefined;
       if (input.event_id === undefined || !isUniqueViolation(error, 'events_event_id_key')) throw error;
     }
-    const eventId = input.event_id;
+    return this.answerFirst(caller, input, request);
+  }
+
+  /**
+   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also where
+   * the schema has changed since.
+   * @throws ValidationFailed with the faults, where there is none
+   */
+  private answerFirst(
+    caller: Caller,
+    { event_id: eventId }: EmitEventDto,
+    request: IdempotentRequest | undefined,
+    faults?: FieldFault[],
+  ): Promise<Answer> {
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [first] = await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
-      if (!first) throw new Unavailable('the first event of this id expired between two transactions');
-      return { status: 202, headers: {}, body: first.json };
+      const [first] =
+        eventId === undefined ? [] : await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
+      if (first) return { status: 202, headers: {}, body: first.json };
+      if (faults) throw new ValidationFailed(faults);
+      throw new Unavailable('the first event of this id expired between two transactions');
     });
   }
 

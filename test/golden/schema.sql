@@ -312,6 +312,24 @@ alter table webhook_endpoints force row level security;
 create policy webhook_endpoints_of_the_tenant on webhook_endpoints as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select, update on webhook_endpoints to app_service;
 
+create table webhook_event_types (
+  tenant_id uuid not null,
+  name text not null,
+  id uuid not null,
+  description text,
+  schema json not null,
+  example json,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint webhook_event_types_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint webhook_event_types_pkey PRIMARY KEY (tenant_id, name)
+);
+alter table webhook_event_types enable row level security;
+alter table webhook_event_types force row level security;
+create policy webhook_event_types_of_the_tenant on webhook_event_types as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on webhook_event_types to app_service;
+
 -- extension plpgsql
 -- schema bullmq
 -- schema public

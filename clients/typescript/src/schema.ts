@@ -508,7 +508,7 @@ export interface paths {
         };
         /**
          * List event types
-         * @description All that the service emits, with a schema and an example of the body of their messages.
+         * @description All that the service emits, and those of your own that you have registered.
          *
          *     Asks for the permission `webhooks:read`.
          */
@@ -516,6 +516,40 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/event-types/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an event type
+         * @description One of the service's, or of your own.
+         *
+         *     Asks for the permission `webhooks:read`.
+         */
+        get: operations["getEventType"];
+        /**
+         * Register an event type
+         * @description Registers a type of your own, or changes it to what is given; what is left out is gone. From then on events of this type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        put: operations["registerEventType"];
+        post?: never;
+        /**
+         * Remove an event type
+         * @description Events of this type may still be emitted, and are not checked any more.
+         *
+         *     Asks for the permission `webhooks:write`.
+         */
+        delete: operations["deleteEventType"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1189,7 +1223,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description What happened; at most 256 KiB of JSON. Numbers are what a double makes of them.
+             * @description What happened; at most 256 KiB of JSON. Numbers are what a double makes of them. Checked against the schema of its type, if one is registered.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -1462,45 +1496,77 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description A type of event that the service emits. */
+        /** @description A type of event: one that the service emits, or one of your own. */
         EventType: {
             /**
              * @description Its name, for `event_types` of an endpoint.
-             * @example order.created
+             * @example invoice.paid
              */
             name: string;
             /**
              * @description When it is emitted.
-             * @example An order was made.
+             * @example An invoice was paid in full.
              */
-            description: string;
+            description: string | null;
             /**
-             * @description JSON Schema (2020-12) of a message's body.
+             * @description What `schema` and `example` describe: the whole body of a message, for the service's own types, or its `data`, for yours, as you registered them.
+             * @example data
+             * @enum {string}
+             */
+            schema_of: "message" | "data";
+            /**
+             * @description JSON Schema (2020-12).
              * @example {
-             *       "$schema": "https://json-schema.org/draft/2020-12/schema",
-             *       "title": "order.created",
-             *       "type": "object"
+             *       "type": "object",
+             *       "required": [
+             *         "invoice",
+             *         "amount"
+             *       ],
+             *       "properties": {
+             *         "invoice": {
+             *           "type": "string"
+             *         },
+             *         "amount": {
+             *           "type": "string",
+             *           "maxLength": 20
+             *         }
+             *       }
              *     }
              */
             schema: {
                 [key: string]: unknown;
             };
             /**
-             * @description A body that a message of this type may have.
+             * @description What fits the schema.
              * @example {
-             *       "id": "0198c0de-7a11-7000-8000-000000000041",
-             *       "type": "order.created",
-             *       "timestamp": "2026-01-31T12:00:00.000Z",
-             *       "data": {}
+             *       "invoice": "INV-2041",
+             *       "amount": "120.00"
              *     }
              */
             example: {
                 [key: string]: unknown;
-            };
+            } | null;
+            /**
+             * @description Grows with each change of a type of your own; null for the service's.
+             * @example 1
+             */
+            version: number | null;
+            /**
+             * Format: date-time
+             * @description When it was registered; null for the service's own.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last changed; null for the service's own.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            updated_at: string | null;
         };
-        /** @description Every type of event that the service emits. */
+        /** @description Every type of event that there is for you. */
         EventTypeList: {
-            /** @description The types. */
+            /** @description The service's types, then yours by their names. */
             data: components["schemas"]["EventType"][];
             /**
              * @description There is one page.
@@ -1914,6 +1980,46 @@ export interface components {
              * @example Analytical Engines Ltd
              */
             tenant_name: string;
+        };
+        /** @description What events of a type of your own look like. */
+        RegisterEventType: {
+            /**
+             * @description When it is emitted.
+             * @example An invoice was paid in full.
+             */
+            description?: string | null;
+            /**
+             * @description JSON Schema (2020-12) of `data`, at most 16 KiB. Every keyword of the draft but `pattern`, `patternProperties`, `unevaluated…`, `contentSchema`, `$id`, `$anchor` and `$dynamic…`; `$ref` to `#` and `#/$defs/…`; the formats `date`, `time`, `date-time`, `email`, `hostname`, `ipv4`, `ipv6`, `uri` and `uuid`, which are checked. A keyword that is not known is refused, unless it begins with `x-`.
+             * @example {
+             *       "type": "object",
+             *       "required": [
+             *         "invoice",
+             *         "amount"
+             *       ],
+             *       "properties": {
+             *         "invoice": {
+             *           "type": "string"
+             *         },
+             *         "amount": {
+             *           "type": "string",
+             *           "maxLength": 20
+             *         }
+             *       }
+             *     }
+             */
+            schema: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description `data` that fits the schema, at most 16 KiB.
+             * @example {
+             *       "invoice": "INV-2041",
+             *       "amount": "120.00"
+             *     }
+             */
+            example?: {
+                [key: string]: unknown;
+            } | null;
         };
         /** @description How a secret is rotated. */
         RotateSecret: {
@@ -6160,19 +6266,32 @@ export interface operations {
                      * @example {
                      *       "data": [
                      *         {
-                     *           "name": "order.created",
-                     *           "description": "An order was made.",
+                     *           "name": "invoice.paid",
+                     *           "description": "An invoice was paid in full.",
+                     *           "schema_of": "data",
                      *           "schema": {
-                     *             "$schema": "https://json-schema.org/draft/2020-12/schema",
-                     *             "title": "order.created",
-                     *             "type": "object"
+                     *             "type": "object",
+                     *             "required": [
+                     *               "invoice",
+                     *               "amount"
+                     *             ],
+                     *             "properties": {
+                     *               "invoice": {
+                     *                 "type": "string"
+                     *               },
+                     *               "amount": {
+                     *                 "type": "string",
+                     *                 "maxLength": 20
+                     *               }
+                     *             }
                      *           },
                      *           "example": {
-                     *             "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *             "type": "order.created",
-                     *             "timestamp": "2026-01-31T12:00:00.000Z",
-                     *             "data": {}
-                     *           }
+                     *             "invoice": "INV-2041",
+                     *             "amount": "120.00"
+                     *           },
+                     *           "version": 1,
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
+                     *           "updated_at": "2026-01-31T12:00:00.000Z"
                      *         }
                      *       ],
                      *       "next_cursor": null,
@@ -6232,6 +6351,568 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getEventType: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The type's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The type. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "invoice.paid",
+                     *       "description": "An invoice was paid in full.",
+                     *       "schema_of": "data",
+                     *       "schema": {
+                     *         "type": "object",
+                     *         "required": [
+                     *           "invoice",
+                     *           "amount"
+                     *         ],
+                     *         "properties": {
+                     *           "invoice": {
+                     *             "type": "string"
+                     *           },
+                     *           "amount": {
+                     *             "type": "string",
+                     *             "maxLength": 20
+                     *           }
+                     *         }
+                     *       },
+                     *       "example": {
+                     *         "invoice": "INV-2041",
+                     *         "amount": "120.00"
+                     *       },
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventType"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "not_found";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Not Found";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 404;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/event-types/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    registerEventType: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The type's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "An invoice was paid in full.",
+                 *       "schema": {
+                 *         "type": "object",
+                 *         "required": [
+                 *           "invoice",
+                 *           "amount"
+                 *         ],
+                 *         "properties": {
+                 *           "invoice": {
+                 *             "type": "string"
+                 *           },
+                 *           "amount": {
+                 *             "type": "string",
+                 *             "maxLength": 20
+                 *           }
+                 *         }
+                 *       },
+                 *       "example": {
+                 *         "invoice": "INV-2041",
+                 *         "amount": "120.00"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["RegisterEventType"];
+            };
+        };
+        responses: {
+            /** @description The type as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "invoice.paid",
+                     *       "description": "An invoice was paid in full.",
+                     *       "schema_of": "data",
+                     *       "schema": {
+                     *         "type": "object",
+                     *         "required": [
+                     *           "invoice",
+                     *           "amount"
+                     *         ],
+                     *         "properties": {
+                     *           "invoice": {
+                     *             "type": "string"
+                     *           },
+                     *           "amount": {
+                     *             "type": "string",
+                     *             "maxLength": 20
+                     *           }
+                     *         }
+                     *       },
+                     *       "example": {
+                     *         "invoice": "INV-2041",
+                     *         "amount": "120.00"
+                     *       },
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventType"];
+                };
+            };
+            /** @description The type, which is new. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "invoice.paid",
+                     *       "description": "An invoice was paid in full.",
+                     *       "schema_of": "data",
+                     *       "schema": {
+                     *         "type": "object",
+                     *         "required": [
+                     *           "invoice",
+                     *           "amount"
+                     *         ],
+                     *         "properties": {
+                     *           "invoice": {
+                     *             "type": "string"
+                     *           },
+                     *           "amount": {
+                     *             "type": "string",
+                     *             "maxLength": 20
+                     *           }
+                     *         }
+                     *       },
+                     *       "example": {
+                     *         "invoice": "INV-2041",
+                     *         "amount": "120.00"
+                     *       },
+                     *       "version": 1,
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "updated_at": "2026-01-31T12:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventType"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/event-types/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /**
+             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+             *
+             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+             */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "validation_error" | "business_rule_violation";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Validation Error" | "Business Rule Violation";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 422;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                        /** @description With `validation_error`: every fault. */
+                        errors?: {
+                            /**
+                             * @description Where, as a dotted path.
+                             * @example items.0.quantity
+                             */
+                            field: string;
+                            /** @description What is wrong, for a person. */
+                            message: string;
+                            /** @description The rule that is broken: what a program looks at. */
+                            code: string;
+                        }[];
+                    };
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    deleteEventType: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description The type's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The type is gone. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "not_found";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Not Found";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 404;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/webhooks/event-types/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["VersionConflict"];
+            /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "business_rule_violation";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Business Rule Violation";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 422;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

@@ -162,10 +162,13 @@ const EMAIL =
 export function EmailField(options: FieldOptions): PropertyDecorator {
   return field(options, { type: 'string', format: 'email', maxLength: 254 }, [
     ...Length(0, 254),
-    rule('email', (value) =>
-      EMAIL.test(String(value)) && !/\.\.|^\.|\.@/.test(String(value)) ? undefined : 'must be an e-mail address',
-    ),
+    rule('email', (value) => (isEmail(String(value)) ? undefined : 'must be an e-mail address')),
   ]);
+}
+
+/** Whether the text, of 254 characters at most, is an e-mail address. */
+export function isEmail(text: string): boolean {
+  return EMAIL.test(text) && !/\.\.|^\.|\.@/.test(text);
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

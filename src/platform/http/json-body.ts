@@ -257,8 +257,12 @@ function mapNodes(value: unknown, path: (string | number)[], map: (node: unknown
 }
 
 function report(faults: BodyFault[], path: Path, message: string, code: string): void {
-  if (faults.length < MAX_FAULTS)
-    faults.push({ field: path.map((key) => shown(String(key))).join('.'), message, code });
+  if (faults.length < MAX_FAULTS) faults.push({ field: fieldAt(path), message, code });
+}
+
+/** How a place in a body is named in faults: `items.0.quantity`. */
+export function fieldAt(path: Path): string {
+  return path.map((key) => shown(String(key))).join('.');
 }
 
 /** A client's name made fit to be printed and stored: the fault about it must not carry it on. */

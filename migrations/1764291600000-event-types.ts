@@ -1,0 +1,37 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Types of a tenant's own events, with the schema that their data is checked against. The id tells a type from one that
+ * had its name before and was removed: a version alone would not.
+ */
+export class EventTypes1764291600000 implements MigrationInterface {
+  name = 'EventTypes1764291600000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create table webhook_event_types (
+        tenant_id uuid not null,
+        name text not null,
+        id uuid not null,
+        description text,
+        schema json not null,
+        example json,
+        version integer not null,
+        created_at timestamptz not null,
+        updated_at timestamptz not null,
+        constraint webhook_event_types_pkey primary key (tenant_id, name),
+        constraint webhook_event_types_tenant_id_fkey foreign key (tenant_id) references tenants (id)
+      );
+      alter table webhook_event_types enable row level security;
+      alter table webhook_event_types force row level security;
+      grant select, insert, update, delete on webhook_event_types to app_service;
+      create policy webhook_event_types_of_the_tenant on webhook_event_types to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop table webhook_event_types');
+  }
+}
