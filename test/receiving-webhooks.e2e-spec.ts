@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symli
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseCidr } from '../src/platform/cidrs';
-import { DEFAULT_RETRY_SCHEDULE } from '../src/webhooks/retry-schedule';
+import { schema } from '../src/platform/config/schema';
 import { createSender, type Sender, type SendRequest } from '../src/webhooks/sender';
 import { newSecret, newSigningKeyPair, sign } from '../src/webhooks/signature';
 import { until } from './harness/until';
@@ -93,7 +93,8 @@ describe('docs/receiving-webhooks.md', () => {
     expect(DOCUMENT).toContain(`(examples/receivers/${file})`);
   });
 
-  it('tells the schedule of retries that is in force', () => expect(DOCUMENT).toContain(DEFAULT_RETRY_SCHEDULE));
+  it('tells the schedule of retries that is in force', () =>
+    expect(DOCUMENT).toContain(schema.WEBHOOK_RETRY_SCHEDULE.fallback));
 });
 
 for (const language of LANGUAGES) {

@@ -4,57 +4,11 @@
  * together; a receiver that says `Retry-After` is never asked sooner than it wished, up to a day.
  */
 
-const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-const DAY = UNITS.d;
-const MAX_RETRIES = 50;
-const MAX_DELAY = 7 * DAY;
+const DAY = 86_400_000;
 const JITTER = 0.2;
 
-export const DEFAULT_RETRY_SCHEDULE = '5s,5m,30m,2h,5h,10h,14h,20h,24h';
-
-/** The waits before each retry, in milliseconds. */
+/** The waits before each retry, in milliseconds: `WEBHOOK_RETRY_SCHEDULE`, as the configuration has read it. */
 export type RetrySchedule = readonly number[];
-
-export interface DurationBounds {
-  min?: number;
-  max?: number;
-}
-
-/** `200ms`, `5s`, `5m`, `2h`, `1d` in milliseconds. Throws a RangeError that says what is wrong, for the configuration's report. */
-export function parseDuration(text: string, { min = 0, max = Number.MAX_SAFE_INTEGER }: DurationBounds = {}): number {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text.trim());
-  if (!match)
-    throw new RangeError(
-      `${JSON.stringify(text)} is not a duration: write a whole number and ms, s, m, h or d, such as 200ms or 5m`,
-    );
-  const milliseconds = Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
-  if (milliseconds < min) throw new RangeError(`${JSON.stringify(text)} is too short: at least ${formatDuration(min)}`);
-  if (milliseconds > max) throw new RangeError(`${JSON.stringify(text)} is too long: at most ${formatDuration(max)}`);
-  return milliseconds;
-}
-
-/** The shortest exact spelling that `parseDuration` reads back: 300000 is `5m`. */
-export function formatDuration(milliseconds: number): string {
-  for (const unit of ['d', 'h', 'm', 's'] as const) {
-    if (milliseconds >= UNITS[unit] && milliseconds % UNITS[unit] === 0) return `${milliseconds / UNITS[unit]}${unit}`;
-  }
-  return `${milliseconds}ms`;
-}
-
-/** Reads `WEBHOOK_RETRY_SCHEDULE`. Empty text is a schedule without retries. Throws a RangeError that names the entry. */
-export function parseRetrySchedule(text: string = DEFAULT_RETRY_SCHEDULE): RetrySchedule {
-  if (text.trim() === '') return [];
-  const entries = text.split(',');
-  if (entries.length > MAX_RETRIES)
-    throw new RangeError(`a retry schedule has at most ${MAX_RETRIES} entries, this one has ${entries.length}`);
-  return entries.map((entry, index) => {
-    try {
-      return parseDuration(entry, { min: 1, max: MAX_DELAY });
-    } catch (error) {
-      throw new RangeError(`retry ${index + 1}: ${(error as Error).message}`, { cause: error });
-    }
-  });
-}
 
 export interface RetryQuestion {
   /** How many attempts were made, the one that just failed included: 1 after the first try. */

@@ -97,7 +97,7 @@ export function duration(options: { min: string; max: string; fallback: string; 
   };
 }
 
-/** A comma-separated list of durations, in milliseconds; the empty text is the empty list. */
+/** A comma-separated list of durations, in milliseconds: one at least. */
 export function durations(options: {
   min: string;
   max: string;
@@ -105,14 +105,20 @@ export function durations(options: {
   fallback: string;
   doc: string;
 }): Defaulted<readonly number[]> {
-  const one = duration({ ...options, fallback: options.min });
+  const one = duration(options);
   return {
     doc: options.doc,
     fallback: options.fallback,
     read(value) {
-      const items = value.split(',').map((item) => one.read(item.trim()));
+      const items = value.split(',');
       if (items.length > options.atMost) throw new Error(`must have at most ${options.atMost} entries`);
-      return items;
+      return items.map((item, index) => {
+        try {
+          return one.read(item.trim());
+        } catch {
+          throw new Error(`must list durations from ${options.min} to ${options.max}, and entry ${index + 1} is none`);
+        }
+      });
     },
   };
 }
