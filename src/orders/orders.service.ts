@@ -68,7 +68,7 @@ export class OrdersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'orders', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.read<JsonRow>(
+    const rows = await this.database.readMany<JsonRow>(
       caller,
       queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
     );

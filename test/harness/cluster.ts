@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -9,17 +9,41 @@ export class TestCluster {
   private readonly dataDir = mkdtempSync(join(tmpdir(), 'orders-test-cluster-'));
   private server?: EmbeddedPostgres;
 
-  static async start(): Promise<TestCluster> {
-    const cluster = new TestCluster();
+  private constructor(private readonly settings: Record<string, string>) {}
+
+  /** @param settings of the server, over those of tests: data that nobody needs after a power cut */
+  static async start(settings: Record<string, string> = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(settings);
     await cluster.start();
     return cluster;
+  }
+
+  /** Restarts this server and gives a streaming replica: a copy of its files that goes on with its log. */
+  async replica(): Promise<TestCluster> {
+    await this.stop();
+    const conninfo = (): string => {
+      const { port, username, password } = new URL(this.url('postgres'));
+      return `host=127.0.0.1 port=${port} user=${username} password=${password}`;
+    };
+    const replica = new TestCluster({ ...this.settings });
+    for (const name of ['postgres', 'postgres-password']) {
+      cpSync(join(this.dataDir, name), join(replica.dataDir, name), { recursive: true });
+    }
+    writeFileSync(join(replica.dataDir, 'postgres', 'standby.signal'), '');
+    await this.start();
+    replica.settings.primary_conninfo = conninfo();
+    await replica.start();
+    return replica;
   }
 
   /** Starts it, on another port than before. */
   async start(): Promise<void> {
     this.server = await startEmbeddedPostgres({
       dataDir: this.dataDir,
-      settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '60' },
+      settings: {
+        ...{ fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '60' },
+        ...this.settings,
+      },
     });
   }
 

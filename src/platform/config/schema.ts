@@ -73,6 +73,17 @@ export const schema = {
     secret: true,
     doc: 'Bypasses a transaction pooler for what needs a session of its own (default: `DATABASE_URL`).',
   }),
+  DATABASE_REPLICA_URL: url({
+    schemes: ['postgres', 'postgresql'],
+    secret: true,
+    doc: 'One streaming replica, which answers lists and exports of orders where it has all that the primary had when they were asked for; two connections of each process.',
+  }),
+  DATABASE_REPLICA_PATIENCE: duration({
+    min: '0ms',
+    max: '2s',
+    fallback: '50ms',
+    doc: 'How long the replica may take to have that, before the primary answers.',
+  }),
   DB_POOL_SIZE: integer({
     min: 4,
     max: 500,

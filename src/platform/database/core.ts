@@ -1,16 +1,20 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { ClientConfig, Pool, PoolClient, QueryConfig } from 'pg';
+import { Counter } from 'prom-client';
 import { type Config, required } from '../config/config';
 import type { Metrics, PoolState } from '../observability/metrics';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
 import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
+import { Replica } from './replica';
 import { type RoleName, ROLES } from './roles';
 import { type Row, type Statement, toQuery } from './statement';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 const READ_LANES = 2;
+/** To the replica, where there is one; they do not count against `DB_POOL_SIZE`, which is the primary's. */
+const REPLICA_LANES = 2;
 const WRITE_LANES = 6;
 /** Of how many transactions the mean time is known. */
 const HOLDS_REMEMBERED = 20;
@@ -27,6 +31,7 @@ export class Core {
   private readonly reads: Pipeline;
   private readonly writes: Pipeline;
   private readonly apart?: Pipeline;
+  private readonly replica?: Replica;
   private readonly onPoolWait: (seconds: number) => void;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
@@ -54,14 +59,28 @@ export class Core {
     const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
-    const pipeline = (name: string, lanes: number): Pipeline => {
+    const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
-      const created = new Pipeline({ ...shared, lanes, onWait });
+      const created = new Pipeline({ ...shared, connection: to, lanes, onWait });
       return created;
     };
     this.reads = pipeline('read', readLanes);
     this.writes = pipeline('write', writeLanes);
     if (apartLanes > 0) this.apart = pipeline('export', apartLanes);
+    if (config.DATABASE_REPLICA_URL) {
+      this.replica = new Replica({
+        pipeline: pipeline('replica', REPLICA_LANES, { ...connection, connectionString: config.DATABASE_REPLICA_URL }),
+        primaryPosition: () => this.position(),
+        patience: config.DATABASE_REPLICA_PATIENCE,
+        reads: new Counter({
+          name: 'db_replica_reads_total',
+          help: 'Reads that the replica may answer, by who did.',
+          labelNames: ['answered_by'],
+          registers: [metrics.registry],
+        }),
+        onError,
+      });
+    }
     this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
       type: 'postgres',
@@ -101,7 +120,7 @@ export class Core {
       );
       if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
-      await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect()]);
+      await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
@@ -109,7 +128,7 @@ export class Core {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.reads.close(), this.writes.close(), this.apart?.close()]);
+    await Promise.all([this.reads.close(), this.writes.close(), this.apart?.close(), this.replica?.close()]);
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
@@ -142,11 +161,36 @@ export class Core {
     return rows as R[];
   }
 
-  /** As {@link read}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  /** As {@link read}, of many rows: the replica answers where there is one that has all that the primary had at this moment. */
+  async readMany<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+    return (await this.fromReplica<R>(prologue, statement)) ?? this.read(prologue, statement);
+  }
+
+  /** As {@link readMany}, else on a connection for this alone: what takes long must not hold up the short reads behind it. */
   async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+    const replicas = await this.fromReplica<R>(prologue, statement);
+    if (replicas) return replicas;
     if (!this.apart || !this.failsClosed) return this.read(prologue, statement);
     const [rows] = await this.apart.flight(prologue, [statement]);
     return rows as R[];
+  }
+
+  /** Whoever logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary. */
+  private async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+    if (!this.replica) return undefined;
+    const settings: Setting[] = [...patience(this.statementTimeout), ['role', ROLES.service], ...prologue.settings];
+    return this.replica.read<R>({ settings }, statement);
+  }
+
+  /** Up to where everything is written that anybody was told of: what is flushed, unless commits are told of before that. */
+  private async position(): Promise<string> {
+    const [row] = await this.read<{ position: string }>(this.prologue(ROLES.service, [], true), {
+      name: 'primary_position',
+      text: `select (case current_setting('synchronous_commit') when 'off' then pg_current_wal_insert_lsn()
+                                                                else pg_current_wal_flush_lsn() end)::text as position`,
+      values: [],
+    });
+    return row?.position ?? '';
   }
 
   /** Statements that write, in one transaction and one round trip. */

@@ -47,7 +47,12 @@ export class TenantDatabase implements TransactionRunner {
     return this.core.read<R>(this.prologue(scope, true), statement);
   }
 
-  /** One statement that reads, in one round trip, on the connection for what reads many rows, in turn with others. */
+  /** One statement that reads a page of many rows, on a replica where there is one; nothing acknowledged before is missing. */
+  readMany<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    return this.core.readMany<R>(this.prologue(scope, true), statement);
+  }
+
+  /** The same for what reads one page after another: else on a connection for that alone, in turn with others. */
   readApart<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     return this.core.readApart<R>(this.prologue(scope, true), statement);
   }
