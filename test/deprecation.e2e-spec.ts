@@ -1,12 +1,14 @@
-import { Controller, Get, HttpCode, Module, Post } from '@nestjs/common';
+import { Controller, Get, HttpCode, Module, Post, Req, Res } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import pino from 'pino';
 import { ApiModule } from '../src/api.module';
 import { loadConfig } from '../src/platform/config/config';
 import { Public, Requires } from '../src/platform/http/caller';
 import { Deprecated } from '../src/platform/http/deprecation';
+import { sendPage } from '../src/platform/http/json-answers';
 import { serveDocs } from '../src/platform/http/openapi';
 import { ApiSection } from '../src/platform/http/openapi-declarations';
 import { RequestRecords } from '../src/platform/http/request-records';
@@ -23,7 +25,7 @@ import { JWT_SECRET } from './harness/service';
 class OldController {
   @Get('totals')
   @Public()
-  @Deprecated({ since: '2026-11-01', sunset: '2027-06-30' })
+  @Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/docs#/Orders' })
   @ApiOperation({ operationId: 'getOldTotals', summary: 'Totals, as they were' })
   @ApiOkResponse({ description: 'They are.' })
   totals(): object {
@@ -39,9 +41,18 @@ class OldController {
     return {};
   }
 
+  @Get('pages')
+  @Public()
+  @Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/docs#/Orders' })
+  @ApiOperation({ operationId: 'getOldPages', summary: 'A page, as they were' })
+  @ApiOkResponse({ description: 'It is.' })
+  pages(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    sendPage(request, reply, { json: '{"data":[]}', nextCursor: 'next' });
+  }
+
   @Get('secrets')
   @Requires('orders:read')
-  @Deprecated({ since: '2026-11-01', sunset: '2027-06-30' })
+  @Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/docs#/Orders' })
   @ApiOperation({ operationId: 'getOldSecrets', summary: 'For who may' })
   @ApiOkResponse({ description: 'They are.' })
   secrets(): object {
@@ -49,7 +60,11 @@ class OldController {
   }
 }
 
-const NOTICE = { deprecation: '@1793491200', sunset: 'Wed, 30 Jun 2027 00:00:00 GMT' };
+const NOTICE = {
+  deprecation: '@1793491200',
+  sunset: 'Wed, 30 Jun 2027 00:00:00 GMT',
+  link: '</docs#/Orders>; rel="deprecation"; type="text/html"',
+};
 
 describe('a deprecated route', () => {
   let database: TestDatabase;
@@ -86,6 +101,7 @@ describe('a deprecated route', () => {
   const notice = (headers: Headers): object => ({
     deprecation: headers.get('deprecation'),
     sunset: headers.get('sunset'),
+    link: headers.get('link'),
   });
 
   it('says since when it is deprecated and when it ends, on success and on refusal', async () => {
@@ -100,13 +116,18 @@ describe('a deprecated route', () => {
     expect(notice(refused.headers)).toEqual(NOTICE);
   });
 
+  it('keeps the link to the next page beside the one to what takes its place', async () => {
+    const { headers } = await client.get('/old/pages');
+    expect(headers.get('link')).toBe(`${NOTICE.link}, </api/v1/old/pages?cursor=next>; rel="next"`);
+  });
+
   it('leaves the others alone', async () => {
     for (const answer of [
       await client.post('/old/totals', {}),
       await client.get('/health'),
       await client.get('/orders'),
     ]) {
-      expect(notice(answer.headers)).toEqual({ deprecation: null, sunset: null });
+      expect(notice(answer.headers)).toEqual({ deprecation: null, sunset: null, link: null });
     }
   });
 
@@ -117,13 +138,16 @@ describe('a deprecated route', () => {
     expect(get.responses['200'].headers).toMatchObject({
       Deprecation: { example: NOTICE.deprecation },
       Sunset: { example: NOTICE.sunset },
+      Link: { example: NOTICE.link },
     });
     expect(post).not.toHaveProperty('deprecated');
     expect(Object.keys(post.responses['200'].headers)).not.toContain('Sunset');
   });
 
   it('cannot be declared with less notice than clients are promised, or with a day that is none', () => {
-    expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-01-01' })).toThrow('180 days');
-    expect(() => Deprecated({ since: '2026-11-01', sunset: 'next year' })).toThrow("'next year' is no day");
+    const link = '/docs';
+    expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-01-01', link })).toThrow('180 days');
+    expect(() => Deprecated({ since: '2026-11-01', sunset: 'next year', link })).toThrow("'next year' is no day");
+    expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/a>, <b' })).toThrow('leads nowhere');
   });
 });

@@ -48,6 +48,12 @@ export function sendJson(reply: FastifyReply, json: string, status = 200): void 
 
 /** Answers with a page, and says where the next is. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
-  if (page.nextCursor !== null) void reply.header('link', nextLink(request.url, page.nextCursor));
+  if (page.nextCursor !== null) addLink(reply, nextLink(request.url, page.nextCursor));
   void reply.header('content-type', JSON_TYPE).send(page.json);
+}
+
+/** Beside the link that an answer may have already, of a deprecated route. */
+function addLink(reply: FastifyReply, link: string): void {
+  const earlier = reply.getHeader('link');
+  void reply.header('link', earlier === undefined ? link : `${String(earlier)}, ${link}`);
 }
