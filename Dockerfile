@@ -1,4 +1,4 @@
-# One image for every role: docker run … orders-saas-api api | worker | migrate
+# One image for every role: docker run … orders-saas-api api | worker | migrate … | admin …
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /app

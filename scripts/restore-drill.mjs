@@ -45,7 +45,7 @@ async function step(name, work) {
   }
 }
 
-/** Runs a program of PostgreSQL. The URL goes by the environment: arguments are visible to everybody on the machine. */
+/** Runs a program of PostgreSQL and gives what it prints. The URL goes by the environment: arguments are visible to everybody on the machine. */
 function postgres(program, args, url) {
   const { username, password, hostname, port, pathname, searchParams } = new URL(url);
   const env = {
@@ -58,13 +58,11 @@ function postgres(program, args, url) {
     ...(searchParams.has('sslmode') ? { PGSSLMODE: searchParams.get('sslmode') } : {}),
   };
   const path = process.env.PG_BIN ? join(process.env.PG_BIN, program) : program;
-  const { status, stderr, error } = spawnSync(path, args, {
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
+  const options = { env, encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 };
+  const { status, stdout, stderr, error } = spawnSync(path, args, options);
   if (error) throw new Error(`${program} cannot be run (${error.code}); install PostgreSQL's client, or set PG_BIN`);
   if (status !== 0) throw new Error(stderr.trim() || `${program} ended with ${status}`);
+  return stdout;
 }
 
 async function withClient(url, work) {
@@ -83,9 +81,16 @@ function withDatabase(url, name) {
   return changed.href;
 }
 
-/** The roles that the policies in a dump name: they belong to a server, so that a dump has none. */
-async function makeRoles(server) {
-  const names = Object.values(require(join(root, 'dist/src/platform/database/roles.js')).ROLES);
+/** The roles that the policies and grants in a dump name: they belong to a server, so that a dump has none. */
+async function makeRoles(server, file) {
+  const schema = postgres('pg_restore', ['--schema-only', '--no-owner', '--file=-', file], server);
+  const grantees = [
+    ...[...schema.matchAll(/^GRANT .* TO (\w+);$/gm)].map(([, role]) => role),
+    ...[...schema.matchAll(/^CREATE POLICY .*? TO ([\w, ]+?)(?: USING| WITH|;)/gm)].flatMap(([, roles]) =>
+      roles.split(', '),
+    ),
+  ];
+  const names = [...new Set(grantees)].filter((role) => role !== 'PUBLIC').sort();
   await withClient(server, async (client) => {
     for (const role of names) {
       await client.query(
@@ -178,7 +183,7 @@ async function drill({ dump, from, server, keep }) {
       made = true;
       return { text: name };
     });
-    await step('roles', () => makeRoles(server));
+    await step('roles', () => makeRoles(server, file));
     const restore = ['--no-owner', '--exit-on-error', `--jobs=${cpus().length}`];
     await step('restore', () => {
       postgres('pg_restore', [...restore, `--dbname=${name}`, file], url);

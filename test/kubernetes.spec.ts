@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment } from 'kubernetes-types/apps/v1';
 import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2';
-import type { Job } from 'kubernetes-types/batch/v1';
+import type { CronJob, Job } from 'kubernetes-types/batch/v1';
 import type { ConfigMap, Container, PodSpec, PodTemplateSpec, Service } from 'kubernetes-types/core/v1';
 import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1';
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1';
@@ -83,7 +83,8 @@ describe.each(sets)('%s', (folder, manifests) => {
   const named = <T extends { metadata?: { name?: string } }>(kind: string, name: string): T =>
     all<T>(kind).find(({ metadata }) => metadata?.name === name) as T;
   const deployments = all<Deployment>('Deployment');
-  const templates = [...deployments, ...all<Job>('Job')].map(({ metadata, spec }) => {
+  const jobs = all<CronJob>('CronJob').map(({ metadata, spec }) => ({ metadata, spec: spec?.jobTemplate.spec }));
+  const templates = [...deployments, ...all<Job>('Job'), ...jobs].map(({ metadata, spec }) => {
     const template = spec?.template as PodTemplateSpec;
     return { name: metadata?.name as string, template, pod: template.spec as PodSpec };
   });
@@ -116,10 +117,10 @@ describe.each(sets)('%s', (folder, manifests) => {
     );
 
   it('has the roles of the image and nothing that Kubernetes does not know', () => {
-    expect(templates.map(({ pod }) => pod.containers[0]?.args)).toEqual(
-      expect.arrayContaining([['api'], ['worker'], ['migrate']]),
-    );
-    expect(templates).toHaveLength(3);
+    const roles = templates.map(({ pod }) => pod.containers[0]?.args?.[0]);
+    expect(roles.sort()).toEqual(['admin', 'api', 'migrate', 'worker']);
+    // What an operator asks for is not asked for by a clock.
+    expect(named<CronJob>('CronJob', 'admin').spec?.suspend).toBe(true);
     expect(typeFaults(manifests)).toEqual([]);
   });
 
@@ -150,7 +151,7 @@ describe.each(sets)('%s', (folder, manifests) => {
 
   it('probes the start, the life and the readiness of what goes on running, on a port that it has', () => {
     expect(deployments).toHaveLength(2);
-    for (const { pod, container } of containers.filter(({ name }) => name !== 'migrate')) {
+    for (const { pod, container } of containers.filter(({ name }) => ['api', 'worker'].includes(name))) {
       const ports = container.ports?.map(({ name }) => name);
       for (const [probe, path] of [
         [container.startupProbe, '/health/live'],
@@ -170,7 +171,7 @@ describe.each(sets)('%s', (folder, manifests) => {
   });
 
   it('gives a process longer to end than it takes to drain', () => {
-    for (const { pod, container } of containers.filter(({ name }) => name !== 'migrate')) {
+    for (const { pod, container } of containers.filter(({ name }) => ['api', 'worker'].includes(name))) {
       const { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT, WEBHOOK_TIMEOUT } = loadConfig(resolved(container));
       expect((pod.terminationGracePeriodSeconds ?? 30) * 1000).toBeGreaterThanOrEqual(
         SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT + ROOM_TO_END_MS,
@@ -203,7 +204,7 @@ describe.each(sets)('%s', (folder, manifests) => {
       expect(container.env?.filter(({ valueFrom }) => valueFrom) ?? []).toEqual([]);
       const config = loadConfig(resolved(container));
       expect(config.DATABASE_URL).toBeDefined();
-      expect([name, config.MIGRATION_DATABASE_URL !== undefined]).toEqual([name, name === 'migrate']);
+      expect([name, config.MIGRATION_DATABASE_URL !== undefined]).toEqual([name, ['migrate', 'admin'].includes(name)]);
       expect([name, config.JWT_SECRET !== undefined]).toEqual([name, name !== 'migrate']);
     }
   });
