@@ -83,7 +83,7 @@ describe('the role admin', () => {
 
     it('prints the configuration with secrets masked, and where each value comes from', async () => {
       const file = join(folder, 'redis-url');
-      writeFileSync(file, 'rediss://:s3cret-of-redis@cache:6379/0?tls=s3cret-too\n');
+      writeFileSync(file, 'rediss+sentinel://:s3cret-of-redis@cache:26379/main?sentinel_password=s3cret-too\n');
       const env = {
         DATABASE_URL: 'postgres://app_service:s3cret-password@db:5432/orders?sslpassword=s3cret-key',
         JWT_SECRET: 's3cret that signs every access token',
@@ -95,7 +95,7 @@ describe('the role admin', () => {
       expect(stdout.split('\n')).toEqual(
         expect.arrayContaining([
           'DATABASE_URL=postgres://app_service:***@db:5432/orders?***  (environment)',
-          'REDIS_URL=rediss://:***@cache:6379/0?***  (file)',
+          'REDIS_URL=rediss+sentinel://:***@cache:26379/main?***  (file)',
           'JWT_SECRET=***  (environment)',
           'ENCRYPTION_KEYS=  (not set)',
           'PORT=8080  (environment)',

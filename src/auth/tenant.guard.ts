@@ -62,8 +62,10 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
-    server.addHook('onRequest', (request, reply) => this.beforeBody(request, reply));
+    // The operator's commands load the features without a server.
+    const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | null;
+    const server = adapter?.getInstance<FastifyInstance>();
+    server?.addHook('onRequest', (request, reply) => this.beforeBody(request, reply));
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
