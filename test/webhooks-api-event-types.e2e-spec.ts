@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { RegisteredSchemas } from '../src/webhooks/registered-schemas';
 import { type Answer, ApiClient } from './harness/client';
 import { expectProblem, faultsOf } from './harness/problems';
 import { startService, type TestService } from './harness/service';
@@ -368,6 +369,31 @@ describe('event types', () => {
       expect(taken.length).toBeGreaterThan(0);
     });
 
+    it('keeps no more schemas in the process than there is room for, and checks by those it does not keep', async () => {
+      const kept = service.app.get(RegisteredSchemas) as unknown as {
+        entries: Map<string, unknown>;
+        characters: number;
+      };
+      const large = JSON.stringify({ required: ['a'], title: 'a'.repeat(16_000) });
+      const tenants = await Promise.all([1, 2, 3].map(() => service.tenant()));
+      for (const { tenantId } of tenants) {
+        await service.database.sql(
+          `insert into webhook_event_types
+             select $1, 'large.n' || n, gen_random_uuid(), null, $2::json, null, 1, now(), now() from generate_series(1, 60) n`,
+          [tenantId, large],
+        );
+      }
+      for (const client of [...tenants, tenants[0] as ApiClient]) {
+        for (let n = 1; n <= 60; n++) {
+          const answer = await client.post('/webhooks/events', { type: `large.n${n}`, data: {} });
+          expect(faultsOf(answer)).toEqual(['data.a: required']);
+        }
+      }
+      expect(kept.characters).toBeLessThanOrEqual(2 * 1024 * 1024);
+      expect(kept.characters).toBeGreaterThan(1.9 * 1024 * 1024);
+      expect(kept.entries.size).toBeLessThan(140);
+    });
+
     it('repeats the first answer for a key or an event_id, though the schema has changed since', async () => {
       const name = fresh();
       const key = { 'idempotency-key': randomUUID() };
@@ -390,12 +416,9 @@ describe('event types', () => {
     });
   });
 
-  /** 32,768 ways to the same question. */
+  /** A million ways to the same question. */
   function costly(): Record<string, unknown> {
     const level = (next: number) => ({ anyOf: Array(32).fill({ $ref: `#/$defs/l${next}` }) });
-    return {
-      ...level(1),
-      $defs: { l1: level(2), l2: level(3), l3: { required: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] } },
-    };
+    return { ...level(1), $defs: { l1: level(2), l2: level(3), l3: level(4), l4: { required: ['a'] } } };
   }
 });

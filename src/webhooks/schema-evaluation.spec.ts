@@ -225,6 +225,7 @@ describe('a schema that is meant to cost much', () => {
     ['characters that have to be counted', at({ allOf: times(900, { minLength: 200_000 }) }), { x: long }],
     ['objects among many', at({ items: { enum: times(700, { a: { b: 1 } }) } }), { x: times(10_000, { a: { b: 2 } }) }],
     ['decimals of 600 digits', at({ items: { anyOf: times(100, { multipleOf: 5e-324 * 3 }) } }), { x: times(10_000, 1.7e308) }],
+    ['names that are looked for in vain', at({ items: { properties: Object.fromEntries(Array.from({ length: 990 }, (_, n) => [`v${n}`, true])) } }), { x: times(50_000, {}) }],
     ['the longest texts of a format', at({ items: { anyOf: times(100, { format: 'email' }) } }), { x: times(1000, `${'a'.repeat(64)}@${'a.'.repeat(90)}-`) }],
   ])('is given up: %s', (_, schema, data) => {
     expect(schemaFaults(schema)).toEqual([]);

@@ -176,7 +176,7 @@ add<string[], SchemaObject>('object', {
 add<Record<string, string[]>, SchemaObject>('object', {
   dependentRequired: (map, object, on) =>
     on.every(
-      keysOf(map, on),
+      namesIn(map, on),
       (given) =>
         !Object.hasOwn(object, given) ||
         hasAll(map[given] as string[], object, on, () => `is required beside ${fieldAt([given])}`),
@@ -185,11 +185,11 @@ add<Record<string, string[]>, SchemaObject>('object', {
 add<Record<string, Schema>, SchemaObject>('object', {
   properties: (schemas, object, on) =>
     on.every(
-      keysOf(schemas, on),
+      namesIn(schemas, on),
       (name) => !Object.hasOwn(object, name) || on.applyAt(name, schemas[name] as Schema, object[name]),
     ),
   dependentSchemas: (schemas, object, on) =>
-    on.every(keysOf(schemas, on), (name) => !Object.hasOwn(object, name) || on.apply(schemas[name] as Schema, object)),
+    on.every(namesIn(schemas, on), (name) => !Object.hasOwn(object, name) || on.apply(schemas[name] as Schema, object)),
 });
 add<Schema, SchemaObject>('object', {
   additionalProperties: (schema, object, on, { properties = {} }) =>
@@ -238,8 +238,19 @@ function isAmong(allowed: readonly unknown[], value: unknown, on: Evaluation): b
 }
 
 function hasAll(names: readonly string[], object: SchemaObject, on: Evaluation, message: () => string): boolean {
-  on.spend(names.length);
+  spendOnNames(names, on);
   return on.every(names, (name) => Object.hasOwn(object, name) || on.failAt(name, 'required', message));
+}
+
+/** Names that a schema lists are few, and looked up quickly. */
+function spendOnNames(names: readonly string[], on: Evaluation): void {
+  on.spend(Math.ceil(names.length / 4));
+}
+
+function namesIn(map: SchemaObject, on: Evaluation): string[] {
+  const names = Object.keys(map);
+  spendOnNames(names, on);
+  return names;
 }
 
 function keysOf(object: SchemaObject, on: Evaluation): string[] {
