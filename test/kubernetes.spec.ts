@@ -109,7 +109,7 @@ describe.each(sets)('%s', (folder, manifests) => {
       Object.entries(environment(container)).map(([name, value]) => {
         if (!name.endsWith('_FILE')) return [name, value];
         const secret = name.slice(0, -'_FILE'.length);
-        if (secret.endsWith('DATABASE_URL')) return [secret, 'postgres://app_service:secret@postgres/orders'];
+        if (/DATABASE_(REPLICA_)?URL$/.test(secret)) return [secret, 'postgres://app_service:secret@postgres/orders'];
         if (secret === 'REDIS_URL') return [secret, 'redis://redis'];
         if (secret === 'ENCRYPTION_KEYS') return [secret, `k1:${Buffer.alloc(32, 7).toString('base64')}`];
         return [secret, 'secret'.repeat(8)];
