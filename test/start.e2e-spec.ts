@@ -12,6 +12,13 @@ const ROOT = join(__dirname, '..');
 const PATIENCE_MS = 60_000;
 const run = promisify(execFile);
 
+/** The environment of a person's shell, without what npm and jest put into it. */
+function inherited(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(npm_|PORT|HOST|DATABASE_URL|NODE_ENV|JEST)/.test(name)),
+  );
+}
+
 /** A process that was started as a person would start it, with all that it has printed. */
 class Started {
   output = '';
@@ -19,12 +26,9 @@ class Started {
   readonly exit: Promise<number | string>;
 
   constructor(command: string, args: string[], env: Record<string, string>) {
-    const inherited = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !/^(npm_|PORT|HOST|DATABASE_URL|NODE_ENV|JEST)/.test(name)),
-    );
     this.child = spawn(command, args, {
       cwd: ROOT,
-      env: { ...inherited, PORT: '0', ...env },
+      env: { ...inherited(), PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // a process group of its own, as a terminal gives it one
     });
@@ -97,6 +101,14 @@ describe('npm start', () => {
     const token = (JSON.parse(stdout) as { access_token: string }).access_token;
     const orders = await fetch(`${url}/api/v1/orders?limit=100`, { headers: { authorization: `Bearer ${token}` } });
     expect(((await orders.json()) as { data: unknown[] }).data).toHaveLength(36);
+
+    // The operator's commands and migrate find what runs here.
+    const admin = ['run', '-s', 'admin', '--', 'tenants', 'list', '--json'];
+    const env = { ...inherited(), DATA_DIR: dataDir };
+    const listed = await run('npm', admin, { cwd: ROOT, env });
+    expect(JSON.parse(listed.stdout)).toMatchObject({ data: [{ name: 'Demo Ltd' }] });
+    const verified = await run('npm', ['run', '-s', 'migrate', '--', 'verify'], { cwd: ROOT, env });
+    expect(verified.stdout).toBe('the database is at the schema of this build\n');
 
     for (const secret of ['jwt-secret', 'service-password', 'demo-password', 'postgres-password']) {
       expect([secret, statSync(join(dataDir, secret)).mode & 0o777]).toEqual([secret, 0o600]);
