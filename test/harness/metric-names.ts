@@ -1,5 +1,14 @@
+import type { schema } from '../../src/platform/config/schema';
+
+/** A metric of the service, and where it is not always there: what it needs. */
+export interface KnownMetric {
+  type: 'counter' | 'gauge' | 'histogram';
+  labels: string[];
+  needs?: keyof typeof schema;
+}
+
 /** Every metric that rules and dashboards may name, with its own labels; a test holds the list against a real scrape. */
-export const METRICS: Readonly<Record<string, { type: 'counter' | 'gauge' | 'histogram'; labels: string[] }>> = {
+export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status'] },
   http_requests_in_flight: { type: 'gauge', labels: [] },
@@ -7,6 +16,7 @@ export const METRICS: Readonly<Record<string, { type: 'counter' | 'gauge' | 'his
   db_pool_connections: { type: 'gauge', labels: ['pool', 'state'] },
   db_pool_waiting: { type: 'gauge', labels: ['pool'] },
   db_pool_wait_seconds: { type: 'histogram', labels: ['pool'] },
+  db_replica_reads_total: { type: 'counter', labels: ['answered_by'], needs: 'DATABASE_REPLICA_URL' },
   outbox_lag_seconds: { type: 'gauge', labels: [] },
   webhook_due_deliveries: { type: 'gauge', labels: [] },
   webhook_oldest_due_seconds: { type: 'gauge', labels: [] },
