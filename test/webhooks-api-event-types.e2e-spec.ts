@@ -320,15 +320,17 @@ describe('event types', () => {
     it('checks by the schema that is registered now, whichever process registered it', async () => {
       const name = fresh();
       const there = elsewhere(tenant);
-      const emitThere = (data: unknown) => there.post('/webhooks/events', { type: name, data });
+      const emitThere = (data: unknown, headers?: Record<string, string>) =>
+        there.post('/webhooks/events', { type: name, data }, headers);
+      const key = { 'idempotency-key': randomUUID() };
       // The other process learns that there is none, then each version, then a type with a number that it knows.
       expect((await emitThere({})).status).toBe(202);
       await put(name, { schema: { required: ['a'] } });
       expect(faultsOf(await emitThere({}))).toEqual(['data.a: required']);
       expect((await emitThere({ a: 1 })).status).toBe(202);
       await put(name, { schema: { required: ['b'] } });
-      expect(faultsOf(await emitThere({ a: 1 }))).toEqual(['data.b: required']);
-      expect((await emitThere({ b: 1 })).status).toBe(202);
+      expect(faultsOf(await emitThere({ a: 1 }, key))).toEqual(['data.b: required']);
+      expect((await emitThere({ b: 1 }, key)).status).toBe(202);
       await remove(name);
       await put(name, { schema: { required: ['c'] } });
       await put(name, { schema: { required: ['d'] } });
