@@ -116,6 +116,7 @@ describe('a secret in a file', () => {
     DATABASE_URL: 'postgres://one@db/orders',
     MIGRATION_DATABASE_URL: 'postgres://two@db/orders',
     DIRECT_DATABASE_URL: 'postgres://three@db/orders',
+    DATABASE_REPLICA_URL: 'postgres://five@replica/orders',
     REDIS_URL: 'redis://:four@cache:6379/0',
     ENCRYPTION_KEYS: newKey('k1'),
   };
