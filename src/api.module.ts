@@ -18,6 +18,8 @@ import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
 import { Metrics } from './platform/observability/metrics';
 import { MetricsModule } from './platform/observability/metrics.module';
+import { NO_TRACING, type Tracing } from './platform/observability/tracing';
+import { TracingModule } from './platform/observability/tracing.module';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { EventTypes } from './platform/outbox/event-types';
 import { Membership } from './tenants/membership.entity';
@@ -29,13 +31,14 @@ import { WebhooksModule } from './webhooks/webhooks.module';
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
 export class ApiModule {
-  static with(config: Config, logger: Logger, metrics: Metrics): DynamicModule {
+  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
     return {
       module: ApiModule,
       imports: [
         ConfigModule.with(config),
         LoggerModule.with(logger),
         MetricsModule.with(metrics),
+        TracingModule.with(tracing),
         SecretBoxModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
@@ -54,10 +57,11 @@ export async function createApi(
   config: Config,
   logger: Logger,
   metrics = new Metrics('api'),
+  tracing = NO_TRACING,
 ): Promise<NestFastifyApplication> {
-  const records = new RequestRecords(logger, metrics);
+  const records = new RequestRecords(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.with(config, logger, metrics),
+    ApiModule.with(config, logger, metrics, tracing),
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { type Config, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
+import type { Tracing } from './platform/observability/tracing';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './serve';
 
 const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
@@ -10,8 +11,8 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createApi } = await import('./api.module.js');
-    await withObservability('api', config, async (logger, metrics) => {
-      await serveUntilStopped(await createApi(config, logger, metrics), config, logger);
+    await withObservability('api', config, async (logger, metrics, tracing) => {
+      await serveUntilStopped(await createApi(config, logger, metrics, tracing), config, logger);
     });
   },
 
@@ -23,8 +24,8 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./worker.module.js');
     const { Readiness } = await import('./platform/observability/readiness.js');
-    await withObservability('worker', config, async (logger, metrics) => {
-      const worker = await createWorker(config, logger, metrics);
+    await withObservability('worker', config, async (logger, metrics, tracing) => {
+      const worker = await createWorker(config, logger, metrics, tracing);
       await workUntilStopped(worker, worker.get(Readiness), config, logger);
     });
   },
@@ -42,23 +43,26 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
 
 const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate', 'admin']);
 
-/** Runs a role with its log, and with its metrics at their port for as long as it runs. */
+/** Runs a role with its log and traces, and with its metrics at their port for as long as it runs. */
 async function withObservability(
   role: string,
   config: Config,
-  work: (logger: Logger, metrics: Metrics) => Promise<void>,
+  work: (logger: Logger, metrics: Metrics, tracing: Tracing) => Promise<void>,
 ): Promise<void> {
-  const [{ createLogger }, { Metrics }, { serveMetrics }] = await Promise.all([
+  const [{ createLogger }, { Metrics }, { serveMetrics }, { createTracing }] = await Promise.all([
     import('./platform/observability/logger.js'),
     import('./platform/observability/metrics.js'),
     import('./platform/observability/metrics-server.js'),
+    import('./platform/observability/create-tracing.js'),
   ]);
   const logger = createLogger(config);
   const metrics = new Metrics(role);
   const server = await serveMetrics(metrics, config, logger, true);
+  const tracing = await createTracing(config, logger, role);
   try {
-    await work(logger, metrics);
+    await work(logger, metrics, tracing);
   } finally {
+    await tracing.stop();
     server?.close();
   }
 }

@@ -18,6 +18,7 @@ import { ROLES } from './platform/database/roles';
 import { createLogger } from './platform/observability/logger';
 import { Metrics } from './platform/observability/metrics';
 import { serveMetrics } from './platform/observability/metrics-server';
+import { createTracing } from './platform/observability/create-tracing';
 import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from './serve';
 
 const DATABASE = 'orders';
@@ -61,9 +62,11 @@ async function main(): Promise<void> {
     const metrics = new Metrics('start');
     const metricsServer = await serveMetrics(metrics, config, logger, false);
     stops.push(async () => metricsServer?.close());
-    const app = await createApi(config, logger, metrics);
+    const tracing = await createTracing(config, logger, 'start');
+    stops.push(() => tracing.stop());
+    const app = await createApi(config, logger, metrics, tracing);
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
-    const worker = await createWorker(config, logger, metrics);
+    const worker = await createWorker(config, logger, metrics, tracing);
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, keptSecret(given.DATA_DIR, 'demo-password'), say));
     if (stop.asked) return;

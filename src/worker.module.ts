@@ -11,19 +11,22 @@ import { Metrics } from './platform/observability/metrics';
 import { MetricsModule } from './platform/observability/metrics.module';
 import { QueueHealth } from './platform/queue/queue-health';
 import { QueueUi } from './platform/queue/queue-ui';
+import { NO_TRACING, type Tracing } from './platform/observability/tracing';
+import { TracingModule } from './platform/observability/tracing.module';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { WebhooksWorkerModule } from './webhooks/webhooks-worker.module';
 
 /** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the queue's UI. */
 @Module({})
 export class WorkerModule {
-  static with(config: Config, logger: Logger, metrics: Metrics): DynamicModule {
+  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,
       imports: [
         ConfigModule.with(config),
         LoggerModule.with(logger),
         MetricsModule.with(metrics),
+        TracingModule.with(tracing),
         SecretBoxModule,
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
@@ -38,8 +41,9 @@ export async function createWorker(
   config: Config,
   logger: Logger,
   metrics = new Metrics('worker'),
+  tracing = NO_TRACING,
 ): Promise<INestApplicationContext> {
-  return NestFactory.createApplicationContext(WorkerModule.with(config, logger, metrics), {
+  return NestFactory.createApplicationContext(WorkerModule.with(config, logger, metrics, tracing), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });

@@ -56,6 +56,13 @@ describe('the configuration', () => {
     ['REDIS_URL', 'postgres://localhost'],
     ['ALLOWED_ORIGINS', '*'],
     ['ALLOWED_ORIGINS', 'https://app.example.com/'],
+    ['METRICS_PORT', 'none'],
+    ['METRICS_PORT', '65536'],
+    ['SHED_POOL_WAIT', '1'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'localhost:4318'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'no value'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a=%'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.1'],
     ['SHUTDOWN_TIMEOUT', '20'],
     ['SHUTDOWN_TIMEOUT', '0s'],
     ['WEBHOOK_RETRY_SCHEDULE', '5s,soon'],
@@ -119,6 +126,7 @@ describe('a secret in a file', () => {
     DATABASE_REPLICA_URL: 'postgres://five@replica/orders',
     REDIS_URL: 'redis://:four@cache:6379/0',
     ENCRYPTION_KEYS: newKey('k1'),
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20five',
   };
 
   it('is taken for every secret variable, the URLs included', () => {

@@ -5,9 +5,12 @@ import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { LOGGER } from '../platform/observability/logger.module';
+import { parseTraceparent } from '../platform/observability/trace-context';
+import { TRACING, type Tracing } from '../platform/observability/tracing';
 import type { DeliveryJob } from '../platform/queue/queue';
 import { SECRET_BOX, type SecretBox } from '../platform/secret-box.module';
 import { Batcher } from './batcher';
+import { beginDeliverySpans } from './delivery-spans';
 import { secretContext } from './endpoint-secrets';
 import type { SendOutcome } from './exchange';
 import { Outcomes } from './outcomes';
@@ -40,6 +43,7 @@ export class DeliverySender {
     private readonly outcomes: Outcomes,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TRACING) private readonly tracing: Tracing,
   ) {
     this.sender = createSender({
       policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
@@ -49,13 +53,22 @@ export class DeliverySender {
   }
 
   async deliver(job: DeliveryJob): Promise<void> {
+    const takenAt = Date.now();
     const row = await this.loads.submit(job.tenantId, job.deliveryId);
     if (!row || !isDue(row, job.attempt)) {
       if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
       return;
     }
-    const sent = await this.send(job.tenantId, row);
-    await this.outcomes.record(job.tenantId, row, sent);
+    const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, job, row, takenAt) : undefined;
+    try {
+      const sent = await this.send(job.tenantId, row, spans?.traceparent);
+      spans?.sent(sent);
+      await this.outcomes.record(job.tenantId, row, sent);
+      spans?.end();
+    } catch (error) {
+      spans?.end((error as Error).name);
+      throw error;
+    }
   }
 
   /** Waits for what is being sent, then closes all connections. */
@@ -63,7 +76,7 @@ export class DeliverySender {
     await this.sender.close();
   }
 
-  private async send(tenantId: string, row: SendingRow): Promise<SendOutcome> {
+  private async send(tenantId: string, row: SendingRow, traceparent: string | undefined): Promise<SendOutcome> {
     const body = Buffer.from(
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
@@ -75,10 +88,20 @@ export class DeliverySender {
       timestamp,
       signature,
       body,
+      traceparent,
       headers: row.headers,
     });
     if (outcome.internal) {
-      this.logger.info({ delivery_id: row.id, error: outcome.error, internal: outcome.internal }, 'a delivery failed');
+      const trace = parseTraceparent(row.traceparent);
+      this.logger.info(
+        {
+          delivery_id: row.id,
+          ...(trace ? { trace_id: trace.traceId } : {}),
+          error: outcome.error,
+          internal: outcome.internal,
+        },
+        'a delivery failed',
+      );
     }
     return outcome;
   }

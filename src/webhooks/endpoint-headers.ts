@@ -30,6 +30,9 @@ const RESERVED = new Set([
   'content-type',
   'content-encoding',
   'user-agent',
+  // which trace it belongs to
+  'traceparent',
+  'tracestate',
   // no header, but poison as a key of a plain object
   '__proto__',
 ]);

@@ -53,7 +53,7 @@ const HEADERS_API = {
 const HEADERS_FIELD = {
   description:
     'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
-    'begin with `webhook-` are refused. Whoever may read webhooks sees the values.',
+    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.',
   example: { Authorization: 'Bearer of-your-own' },
   optional: true,
   api: HEADERS_API,

@@ -22,6 +22,8 @@ export interface SendRequest {
   timestamp: number;
   /** What `sign` returned. */
   signature: string;
+  /** The trace that the receiver may go on with. */
+  traceparent?: string | undefined;
   /** The endpoint's own, as `validateEndpointHeaders` let them through. */
   headers?: EndpointHeaders | undefined;
 }
@@ -107,9 +109,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #headers(): string[] {
-    const { id, timestamp, signature, headers } = this.request;
+    const { id, timestamp, signature, traceparent, headers } = this.request;
     const list = ['webhook-id', id, 'webhook-timestamp', String(timestamp), 'webhook-signature', signature];
     list.push('content-type', 'application/json', 'user-agent', this.all.userAgent);
+    if (traceparent !== undefined) list.push('traceparent', traceparent);
     for (const name in headers) {
       // Refused when they were set; should one have got into a row otherwise, it still does not get out.
       if (!isReservedHeader(name)) list.push(name, headers[name]!);

@@ -14,6 +14,8 @@ export interface SendingRow extends Row {
   requested_at: Date | null;
   data: string;
   event_created_at: Date;
+  /** The trace that the event belongs to, where there is one. */
+  traceparent: string | null;
   url: string | null;
   headers: Record<string, string>;
   secret: string;
@@ -27,7 +29,7 @@ export function findToSend(tenantId: string, ids: readonly string[]): Statement 
   return {
     name: 'deliveries_to_send',
     text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.status, d.attempt_count, d.tries, d.next_attempt_at,
-                  d.requested_at, e.data::text as data, e.created_at as event_created_at, p.url, p.headers, p.secret,
+                  d.requested_at, e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
                   p.previous_secret, p.previous_secret_expires_at, p.enabled, p.failing_since
              from deliveries d
              join events e on e.tenant_id = d.tenant_id and e.id = d.event_id

@@ -59,6 +59,7 @@ create table events (
   event_id text,
   data json not null,
   created_at timestamp with time zone not null,
+  traceparent text,
   constraint events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
   constraint events_pkey PRIMARY KEY (tenant_id, id)
 );

@@ -4,6 +4,8 @@ import pino, { type Logger } from 'pino';
 import { createApi } from '../../src/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
+import { createTracing } from '../../src/platform/observability/create-tracing';
+import type { Tracing } from '../../src/platform/observability/tracing';
 import { listen } from '../../src/serve';
 import { ApiClient } from './client';
 import { createTestDatabase, type TestDatabase } from './databases';
@@ -16,6 +18,8 @@ export interface TestService {
   database: TestDatabase;
   app: NestFastifyApplication;
   metrics: Metrics;
+  /** Where `env` names a collector. */
+  tracing: Tracing;
   /** Every line the service has logged. */
   logLines: string[];
   /** A client without a credential. */
@@ -53,7 +57,8 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
   const logLines: string[] = [];
   const logger = options.logger ?? pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const metrics = new Metrics('api');
-  const app = await createApi(config, logger, metrics);
+  const tracing = await createTracing(config, logger, 'api');
+  const app = await createApi(config, logger, metrics, tracing);
   const url = await listen(app, config);
   const client = new ApiClient(url);
   return {
@@ -61,11 +66,13 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     database,
     app,
     metrics,
+    tracing,
     logLines,
     client,
     tenant: (name) => client.register(name),
     async stop() {
       await app.close();
+      await tracing.stop();
       if (!options.database) await database.drop();
     },
   };

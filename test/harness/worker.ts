@@ -2,6 +2,8 @@ import type { INestApplicationContext } from '@nestjs/common';
 import pino, { type Logger } from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
+import { createTracing } from '../../src/platform/observability/create-tracing';
+import type { Tracing } from '../../src/platform/observability/tracing';
 import { createWorker } from '../../src/worker.module';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
@@ -10,6 +12,7 @@ import { JWT_SECRET } from './service';
 export interface TestWorker {
   app: INestApplicationContext;
   metrics: Metrics;
+  tracing: Tracing;
   logLines: string[];
   stop(): Promise<void>;
 }
@@ -31,6 +34,16 @@ export async function startWorker(
   const logLines: string[] = [];
   const logger = ownLogger ?? pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const metrics = new Metrics('worker');
-  const app = await createWorker(config, logger, metrics);
-  return { app, metrics, logLines, stop: () => app.close() };
+  const tracing = await createTracing(config, logger, 'worker');
+  const app = await createWorker(config, logger, metrics, tracing);
+  return {
+    app,
+    metrics,
+    tracing,
+    logLines,
+    async stop() {
+      await app.close();
+      await tracing.stop();
+    },
+  };
 }

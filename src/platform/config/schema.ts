@@ -2,7 +2,8 @@ import { isIP } from 'node:net';
 import { parseCidr } from '../cidrs';
 import { parseRedisUrl } from '../redis-url';
 import { createSecretBox } from '../secret-box';
-import { choice, duration, durations, flag, integer, list, portOrOff, text, url } from './variables';
+import { readPairs } from './pairs';
+import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
 
 function origin(value: string): void {
   if (!URL.canParse(value) || new URL(value).origin !== value) {
@@ -238,6 +239,22 @@ export const schema = {
       if (value.length < 12) throw new Error('must have at least 12 characters');
     },
     doc: 'Their password (HTTP Basic), at least 12 characters; required with `QUEUE_UI_PORT`.',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url({
+    schemes: ['http', 'https'],
+    doc: 'Where traces are sent (OTLP over HTTP, `/v1/traces` is added); left out, there are none.',
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: text({
+    secret: true,
+    check: (value) => void readPairs(value),
+    doc: 'Headers for it, such as a key: `name=value`, comma-separated, values percent-encoded.',
+  }),
+  OTEL_SERVICE_NAME: text({
+    doc: 'Name of the service in traces (default: `orders-saas-` and the role).',
+  }),
+  OTEL_TRACES_SAMPLER_ARG: share({
+    fallback: 1,
+    doc: 'Share of the traces that are kept, 0 to 1, of those that no caller has begun; one that a caller began is kept as they say.',
   }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

@@ -35,6 +35,19 @@ export function integer(options: { min: number; max: number; fallback: number; d
   };
 }
 
+/** A number from 0 to 1. */
+export function share(options: { fallback: number; doc: string }): Defaulted<number> {
+  return {
+    doc: options.doc,
+    fallback: String(options.fallback),
+    read(text) {
+      const value = /^\d(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
+      if (!(value <= 1)) throw new Error('must be a number from 0 to 1, such as 0.1');
+      return value;
+    },
+  };
+}
+
 /** The number of a port, or `off`. */
 export function portOrOff(options: { doc: string }): Variable<number | 'off'> {
   return {

@@ -4,12 +4,14 @@ import type { ClientConfig, Pool, PoolClient, QueryConfig } from 'pg';
 import { Counter } from 'prom-client';
 import { type Config, required } from '../config/config';
 import type { Metrics, PoolState } from '../observability/metrics';
+import type { Tracing } from '../observability/tracing';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
 import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
 import { Replica } from './replica';
 import { type RoleName, ROLES } from './roles';
 import { type Row, type Statement, toQuery } from './statement';
+import { StatementSpans } from './statement-spans';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 const READ_LANES = 2;
@@ -33,6 +35,8 @@ export class Core {
   private readonly apart?: Pipeline;
   private readonly replica?: Replica;
   private readonly onPoolWait: (seconds: number) => void;
+  /** Of what is asked by a request that is traced. */
+  readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
   private loggedInAs = '';
@@ -43,6 +47,7 @@ export class Core {
     config: Config,
     entities: EntityTarget<ObjectLiteral>[],
     metrics: Metrics,
+    tracing: Tracing,
     private readonly onError: (error: Error) => void,
   ) {
     const connectionString = required(config, 'DATABASE_URL');
@@ -57,6 +62,7 @@ export class Core {
     const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
     const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
     const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
+    this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
     const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
@@ -155,9 +161,9 @@ export class Core {
 
   /** One read-only statement in one round trip. */
   async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
-    const [rows] = this.failsClosed
-      ? await this.reads.flight(prologue, [statement])
-      : await this.stepwise(prologue, [statement]);
+    const [rows] = await this.spans.around([statement], () =>
+      this.failsClosed ? this.reads.flight(prologue, [statement]) : this.stepwise(prologue, [statement]),
+    );
     return rows as R[];
   }
 
@@ -170,8 +176,9 @@ export class Core {
   async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
     const replicas = await this.fromReplica<R>(prologue, statement);
     if (replicas) return replicas;
-    if (!this.apart || !this.failsClosed) return this.read(prologue, statement);
-    const [rows] = await this.apart.flight(prologue, [statement]);
+    const { apart } = this;
+    if (!apart || !this.failsClosed) return this.read(prologue, statement);
+    const [rows] = await this.spans.around([statement], () => apart.flight(prologue, [statement]));
     return rows as R[];
   }
 
@@ -179,7 +186,8 @@ export class Core {
   private async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica) return undefined;
     const settings: Setting[] = [...patience(this.statementTimeout), ['role', ROLES.service], ...prologue.settings];
-    return this.replica.read<R>({ settings }, statement);
+    const { replica } = this;
+    return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
   }
 
   /** Up to where everything is written that anybody was told of: what is flushed, unless commits are told of before that. */
@@ -195,7 +203,9 @@ export class Core {
 
   /** Statements that write, in one transaction and one round trip. */
   async write(prologue: Prologue, statements: readonly Statement[]): Promise<void> {
-    await (this.failsClosed ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements));
+    await this.spans.around(statements, () =>
+      this.failsClosed ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements),
+    );
   }
 
   private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {

@@ -11,6 +11,7 @@ import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
+import { TRACING, type Tracing } from '../observability/tracing';
 import { BacklogDatabase } from './backlog';
 import { Core } from './core';
 import { DatabaseHealth } from './health';
@@ -30,9 +31,9 @@ export class DatabaseModule implements OnApplicationShutdown {
       providers: [
         {
           provide: Core,
-          inject: [CONFIG, LOGGER, Metrics],
-          useFactory: async (config: Config, logger: Logger, metrics: Metrics) => {
-            const core = new Core(config, entities, metrics, (error) =>
+          inject: [CONFIG, LOGGER, Metrics, TRACING],
+          useFactory: async (config: Config, logger: Logger, metrics: Metrics, tracing: Tracing) => {
+            const core = new Core(config, entities, metrics, tracing, (error) =>
               logger.warn({ reason: error.message }, 'database connection lost'),
             );
             await core.connect();

@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner';
+import type { StatementSpans } from './statement-spans';
 
 /**
  * TypeORM's query runner on a connection whose transaction is ours: TypeORM neither begins nor ends it, nor gives the
@@ -10,6 +11,7 @@ export class BoundQueryRunner extends PostgresQueryRunner {
   constructor(
     driver: PostgresDriver,
     private readonly open: () => Promise<PoolClient>,
+    private readonly spans: StatementSpans,
   ) {
     super(driver, 'master');
     this.isTransactionActive = true;
@@ -18,6 +20,15 @@ export class BoundQueryRunner extends PostgresQueryRunner {
 
   override connect(): Promise<PoolClient> {
     return this.open();
+  }
+
+  // Its overloads are narrower than what it is given and gives.
+  override query(text: string, values?: unknown[], structured?: boolean): Promise<never> {
+    const name = /^\s*(?:SELECT\b[^]*?\bFROM|INSERT INTO|UPDATE|DELETE FROM)\s+"(\w+)"/.exec(text)?.[1];
+    const verb = /^\s*(\w+)/.exec(text)?.[1] ?? 'query';
+    return this.spans.around([{ name: name === undefined ? verb : `${verb} ${name}` }], () =>
+      super.query(text, values, structured as true),
+    ) as Promise<never>;
   }
 
   override release(): Promise<void> {

@@ -11,6 +11,8 @@ export interface Statement {
   readonly name: string;
   readonly text: string;
   readonly values: readonly SqlValue[];
+  /** What it is called in a trace, where that says more than the name. */
+  readonly summary?: string;
 }
 
 /** A row as `pg` gives it: text columns as strings, `timestamptz` as Date, `numeric` and `bigint` as strings. */
@@ -35,7 +37,7 @@ export function assertSound({ name, text, values }: Statement): void {
 }
 
 /** A statement made of several, by the names of those; as many as there are sets of writes in the code. */
-const joined = new Map<string, { name: string; text: string }>();
+const joined = new Map<string, { name: string; text: string; summary: string }>();
 
 /**
  * Several writes as one statement, which costs PostgreSQL a third less than each on its own. All of them see the
@@ -52,10 +54,10 @@ export function joinWrites(writes: readonly Statement[]): Statement {
   }
   let statement = joined.get(key);
   if (!statement) {
-    statement = { name: `joined_${joined.size}`, text: joinTexts(writes) };
+    statement = { name: `joined_${joined.size}`, text: joinTexts(writes), summary: key.trimEnd() };
     joined.set(key, statement);
   }
-  return { name: statement.name, text: statement.text, values };
+  return { ...statement, values };
 }
 
 function joinTexts(writes: readonly Statement[]): string {

@@ -7,6 +7,9 @@ import { beginText, type Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './statement';
 
+/** As it is called in a trace. */
+const COMMIT = { name: 'commit' };
+
 /**
  * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
  *
@@ -38,8 +41,9 @@ export class Transaction {
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
     try {
-      const client = this.client ?? (await this.open());
-      const result = await client.query<R>(this.core.toQuery(statement));
+      const result = await this.core.spans.around([statement], async () =>
+        (this.client ?? (await this.open())).query<R>(this.core.toQuery(statement)),
+      );
       return result.rows;
     } catch (error) {
       this.stale ||= isStaleStatement(error);
@@ -70,7 +74,7 @@ export class Transaction {
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
     this.manager ??= this.core.dataSource.createEntityManager(
-      new BoundQueryRunner(this.core.driver, () => this.open()),
+      new BoundQueryRunner(this.core.driver, () => this.open(), this.core.spans),
     );
     return this.manager.getRepository(entity);
   }
@@ -97,10 +101,12 @@ export class Transaction {
       this.release?.(true);
       throw this.causeOf(error);
     });
-    const answers = await Promise.allSettled([
-      ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
-      client.query('COMMIT') as Promise<QueryResult>,
-    ]);
+    const answers = await this.core.spans.around([...this.deferred, COMMIT], () =>
+      Promise.allSettled([
+        ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
+        client.query('COMMIT') as Promise<QueryResult>,
+      ]),
+    );
     const failed = answers.find((answer) => answer.status === 'rejected');
     const last = answers[answers.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;

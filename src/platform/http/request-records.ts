@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../observability/metrics';
 import { parseTraceparent, type TraceContext } from '../observability/trace-context';
+import { NO_TRACING, type TraceSpan, type Tracing } from '../observability/tracing';
+import { beginRequestSpan, endRequestSpan } from './request-spans';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,8 +21,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
- * What is kept of each request once it has ended, however it ended: a line in the log and an observation. Both name the
- * route by its template, so that neither holds what a caller wrote.
+ * What is kept of each request once it has ended, however it ended: a line in the log, an observation and, where
+ * traces are kept, a span. They name the route by its template, so that neither holds what a caller wrote.
  */
 export class RequestRecords {
   private inFlight = 0;
@@ -29,7 +31,11 @@ export class RequestRecords {
   /** What observes, by method, route and status: as many as there are of those. */
   private readonly observers = new Map<string, (seconds: number) => void>();
 
-  constructor(logger: Logger, metrics: Metrics) {
+  constructor(
+    logger: Logger,
+    metrics: Metrics,
+    private readonly tracing: Tracing = NO_TRACING,
+  ) {
     // The request's line holds nothing that a caller wrote: it need not be searched for secrets.
     this.logger = logger.child({}, { redact: [] });
     const registers = [metrics.registry];
@@ -57,14 +63,26 @@ export class RequestRecords {
     const began = performance.now();
     const { traceparent } = request.headers;
     if (traceparent !== undefined) request.trace = parseTraceparent(traceparent);
+    let span: TraceSpan | undefined;
+    if (this.tracing.isOn) {
+      span = beginRequestSpan(this.tracing, request, request.trace);
+      if (span) request.trace = span.context;
+    }
     // An answer's `close` comes last and always, also where the caller left and there is no `finish`.
-    reply.raw.once('close', () => this.end(request, reply, performance.now() - began));
+    reply.raw.once('close', () => this.end(request, reply, performance.now() - began, span));
   }
 
-  private end(request: FastifyRequest, reply: FastifyReply, milliseconds: number): void {
+  /** Goes on with the request, so that what it does belongs to its trace. */
+  within(request: FastifyRequest, work: () => void): void {
+    if (this.tracing.isOn) this.tracing.within(request.trace, work);
+    else work();
+  }
+
+  private end(request: FastifyRequest, reply: FastifyReply, milliseconds: number, span?: TraceSpan): void {
     this.inFlight--;
     const { method, caller } = request;
     const route = routeOf(request);
+    if (span) endRequestSpan(span, request, route, reply);
     const status = reply.raw.writableFinished ? reply.raw.statusCode : CALLER_LEFT;
     this.observer(METHODS.has(method) ? method : '_OTHER', route, status)(milliseconds / 1000);
     this.logger.info(

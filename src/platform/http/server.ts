@@ -133,7 +133,7 @@ export async function prepareServer(
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     if (readiness.isStopping) reply.header('connection', 'close');
-    done();
+    records.within(request, done);
   });
   // What is in flight when the door is shut keeps its connection, and a kept one would hold up the end.
   server.addHook('preClose', (done) => {

@@ -1,7 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { newTimedId } from '../ids';
 import type { Statement } from '../database/statement';
 import type { TenantTransaction } from '../database/tenant-database';
+import { formatTraceparent } from '../observability/trace-context';
+import { TRACING, type Tracing } from '../observability/tracing';
 import { Wakeups } from './wakeups';
 
 /** The channel on which the relay is told that there may be something in the outbox. */
@@ -34,12 +36,16 @@ export interface PublishedEvent {
  */
 @Injectable()
 export class Outbox {
-  constructor(private readonly wakeups: Wakeups) {}
+  constructor(
+    private readonly wakeups: Wakeups,
+    @Inject(TRACING) private readonly tracing: Tracing,
+  ) {}
 
   /** Writes events in the transaction given; they leave when it commits. */
   publish(tx: TenantTransaction, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
-    tx.insert(...insertEvents(tx.tenantId, events, published));
+    const trace = this.tracing.active();
+    tx.insert(...insertEvents(tx.tenantId, events, published, trace ? formatTraceparent(trace) : null));
     tx.afterCommit(() => this.wakeups.wake(OUTBOX_CHANNEL));
     return published;
   }
@@ -49,15 +55,16 @@ function insertEvents(
   tenantId: string,
   events: readonly NewEvent[],
   published: readonly PublishedEvent[],
+  traceparent: string | null,
 ): Statement[] {
   const [event, id] = [events[0], published[0]];
-  if (event && id && events.length === 1) return insertEvent(tenantId, event, id);
+  if (event && id && events.length === 1) return insertEvent(tenantId, event, id, traceparent);
   const ids = published.map(({ id }) => id);
   return [
     {
       name: 'events_insert',
-      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at)
-             select $1::uuid, e.id, e.type, e.aggregate_id, e.sequence, e.event_id, e.data, e.created_at
+      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at, traceparent)
+             select $1::uuid, e.id, e.type, e.aggregate_id, e.sequence, e.event_id, e.data, e.created_at, $9::text
                from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int[], $6::text[], $7::json[], $8::timestamptz[])
                  as e (id, type, aggregate_id, sequence, event_id, data, created_at)`,
       values: [
@@ -69,6 +76,7 @@ function insertEvents(
         events.map((event) => event.eventId ?? null),
         events.map((event) => event.data),
         published.map((event) => event.createdAt.toISOString()),
+        traceparent,
       ],
     },
     {
@@ -81,12 +89,17 @@ function insertEvents(
 }
 
 // The common case, which costs half as much without arrays.
-function insertEvent(tenantId: string, event: NewEvent, { id, createdAt }: PublishedEvent): Statement[] {
+function insertEvent(
+  tenantId: string,
+  event: NewEvent,
+  { id, createdAt }: PublishedEvent,
+  traceparent: string | null,
+): Statement[] {
   return [
     {
       name: 'event_insert',
-      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      text: `insert into events (tenant_id, id, type, aggregate_id, sequence, event_id, data, created_at, traceparent)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       values: [
         tenantId,
         id,
@@ -96,6 +109,7 @@ function insertEvent(tenantId: string, event: NewEvent, { id, createdAt }: Publi
         event.eventId ?? null,
         event.data,
         createdAt,
+        traceparent,
       ],
     },
     {

@@ -4,6 +4,8 @@ import { DiscoveryDatabase } from '../database/role-databases';
 import type { Row } from '../database/statement';
 import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
+import { parseTraceparent } from '../observability/trace-context';
+import { TRACING, type TraceSpan, type Tracing } from '../observability/tracing';
 
 const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
@@ -16,6 +18,8 @@ export interface RelayedEvent extends Row {
   aggregate_id: string | null;
   sequence: number | null;
   created_at: Date;
+  /** The trace that it belongs to, where there is one. */
+  traceparent: string | null;
   /** The one endpoint it is for, if it is for one alone. */
   endpoint_id: string | null;
 }
@@ -44,6 +48,7 @@ export class Relay {
     private readonly database: TenantDatabase,
     @Inject(EVENT_SINK) private readonly sink: EventSink,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
   /** Says that there may be something; returns at once. Calls that come while it works are one more round. */
@@ -109,13 +114,26 @@ export class Relay {
                    select position from outbox where tenant_id = $1 order by position limit $2 for update skip locked)
                  returning position, event_id, endpoint_id
                )
-               select e.id, e.type, e.aggregate_id, e.sequence, e.created_at, t.endpoint_id
+               select e.id, e.type, e.aggregate_id, e.sequence, e.created_at, e.traceparent, t.endpoint_id
                  from taken t join events e on e.tenant_id = $1 and e.id = t.event_id
                 order by t.position`,
         values: [tenantId, EVENTS_AT_ONCE],
       });
-      if (events.length > 0) tx.afterCommit(await this.sink.accept(tx, events));
+      if (events.length > 0) {
+        const spans = this.tracing.isOn ? this.spansOf(tenantId, events) : [];
+        tx.afterCommit(() => spans.forEach((span) => span.end()));
+        tx.afterCommit(await this.sink.accept(tx, events));
+      }
       return events.length;
+    });
+  }
+
+  /** One for each event that is traced: a batch is no one's alone. One that is not committed never ends, and is not sent. */
+  private spansOf(tenantId: string, events: readonly RelayedEvent[]): TraceSpan[] {
+    return events.flatMap(({ id, type, traceparent }) => {
+      const parent = parseTraceparent(traceparent);
+      const attributes = { 'app.tenant_id': tenantId, 'app.event_id': id, 'app.event_type': type };
+      return (parent && this.tracing.start('outbox relay', { kind: 'consumer', parent, attributes })) ?? [];
     });
   }
 }

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { NotificationDatabase } from '../database/role-databases';
 import { LOGGER } from '../observability/logger.module';
+import { TRACING, type Tracing } from '../observability/tracing';
 
 /** The least time between two wake-ups of one channel, milliseconds: a busy system has no use for more. */
 const MIN_INTERVAL_MS = 5;
@@ -19,13 +20,15 @@ export class Wakeups {
   constructor(
     private readonly database: NotificationDatabase,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
   /** Tells whoever listens on the channel that there is work; returns at once, never throws. */
   wake(channel: string): void {
     const current = this.sending.get(channel);
     if (current) current.again = true;
-    else void this.send(channel);
+    // It wakes for all who come meanwhile: no one's trace.
+    else this.tracing.within(undefined, () => void this.send(channel));
   }
 
   /** The same with a message, of at most 7,000 bytes. */

@@ -1,0 +1,11 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { TRACING, type Tracing } from './tracing';
+
+/** Provides the process's tracing to everything. */
+@Global()
+@Module({})
+export class TracingModule {
+  static with(tracing: Tracing): DynamicModule {
+    return { module: TracingModule, providers: [{ provide: TRACING, useValue: tracing }], exports: [TRACING] };
+  }
+}
