@@ -996,7 +996,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -2127,7 +2127,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
