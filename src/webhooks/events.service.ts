@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isUniqueViolation, sqlState } from '../platform/database/errors';
+import { isUniqueViolation } from '../platform/database/errors';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../platform/errors';
 import type { Caller } from '../platform/http/caller';
@@ -10,11 +10,10 @@ import { Cursors } from '../platform/http/pagination';
 import { Outbox } from '../platform/outbox/outbox';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
-import { RegisteredSchemas, type Registration } from './registered-schemas';
+import { isOutdated, RegisteredSchemas, type Registration } from './registered-schemas';
 
 /** How often an event is checked anew because its type was registered in another way meanwhile. */
 const MAX_CHECKS = 5;
-const DIVISION_BY_ZERO = '22012';
 
 /** What happened, and a tenant's own events. */
 @Injectable()
@@ -78,8 +77,7 @@ export class EventsService {
         return { status: 202, headers: {}, body: JSON.stringify(view) };
       });
     } catch (error) {
-      // Of the two that fail so, the key's lock is answered for by the idempotency itself.
-      if (sqlState(error) === DIVISION_BY_ZERO) return undefined;
+      if (isOutdated(error)) return undefined;
       if (input.event_id === undefined || !isUniqueViolation(error, 'events_event_id_key')) throw error;
     }
     return this.answerFirst(caller, input, request);

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { sqlState } from '../platform/database/errors';
 import type { Row } from '../platform/database/statement';
 import { TenantDatabase, type TenantScope, type TenantTransaction } from '../platform/database/tenant-database';
 import type { FieldFault } from '../platform/errors';
@@ -9,6 +10,13 @@ import type { SchemaObject } from './schema-grammar';
 const MAX_ENTRIES = 10_000;
 /** Characters of schemas that are kept; ADR 0032 says what they are in memory. */
 const MAX_CHARACTERS = 2 * 1024 * 1024;
+
+const DIVISION_BY_ZERO = '22012';
+
+/** Whether a transaction failed by {@link Registration.assertIn}; the lock of a key, which fails so too, is never told. */
+export function isOutdated(error: unknown): boolean {
+  return sqlState(error) === DIVISION_BY_ZERO;
+}
 
 /** A type of a tenant's events, as far as it is registered. */
 export class Registration {
@@ -24,7 +32,7 @@ export class Registration {
     return this.schema ? dataFaults(this.schema, data) : [];
   }
 
-  /** Lets the transaction fail if the type is registered in another way by then: see {@link isOutdated}. */
+  /** Lets the transaction fail, with what {@link isOutdated} knows, if the type is registered in another way by then. */
   assertIn(tx: TenantTransaction): void {
     tx.defer(assertRegistered(tx.tenantId, this.name, this.id, this.version));
   }
