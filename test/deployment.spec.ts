@@ -119,6 +119,16 @@ describe('the profiles of docker-compose.yml', () => {
     }
   });
 
+  it('take traces where they are sent', () => {
+    const endpoint = /^#OTEL_EXPORTER_OTLP_ENDPOINT=(.+)$/m.exec(read('.env.example'))?.[1] ?? '';
+    expect(of('observability')).toContain(new URL(endpoint).hostname);
+    for (const name of ['api', 'worker']) {
+      const environment = services[name]?.environment;
+      expect(environment).toMatchObject({ OTEL_EXPORTER_OTLP_ENDPOINT: '${OTEL_EXPORTER_OTLP_ENDPOINT:-}' });
+      expect(loadConfig(resolved(environment)).OTEL_EXPORTER_OTLP_ENDPOINT).toBeUndefined();
+    }
+  });
+
   it('show the queue to who has a password, which has no default', () => {
     const queue = services['queue-ui'] as Service;
     expect(queue.command).toEqual(['worker']);
