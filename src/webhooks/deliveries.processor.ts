@@ -4,13 +4,14 @@ import type { Logger } from 'pino';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { LOGGER } from '../platform/observability/logger.module';
-import { DELIVERY_QUEUE, type DeliveryJob, workerOptions } from '../platform/queue/queue';
+import { DELIVERY_QUEUE, type DeliveryJob, withPatience, workerOptions } from '../platform/queue/queue';
 import { DeliverySender } from './delivery-sender';
 
 /** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
 @Injectable()
 export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private worker?: Worker<DeliveryJob>;
+  private readonly underWay = new Set<Promise<void>>();
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -19,13 +20,27 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   ) {}
 
   onApplicationBootstrap(): void {
-    this.worker = new Worker<DeliveryJob>(DELIVERY_QUEUE, (job) => this.process(job), workerOptions(this.config));
+    this.worker = new Worker<DeliveryJob>(
+      DELIVERY_QUEUE,
+      (job) => this.note(this.process(job)),
+      workerOptions(this.config),
+    );
     this.worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.worker?.close();
+    const closed = this.worker?.close();
+    // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that waits
+    // for a connection which it has given up itself, and never ends.
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
+    if (closed) await withPatience(closed).catch(() => this.logger.warn('the queue did not let go in time'));
     await this.deliveries.close();
+  }
+
+  private note(work: Promise<void>): Promise<void> {
+    const noted = work.finally(() => this.underWay.delete(noted));
+    this.underWay.add(noted);
+    return noted;
   }
 
   private async process(job: Job<DeliveryJob>): Promise<void> {
