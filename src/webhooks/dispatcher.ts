@@ -12,7 +12,7 @@ import { DeliveryQueue } from './delivery-queue';
 import type { LaneName, SubscriberRow } from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
 import { LaneReader } from './lane-reader';
-import { type BusyTenant, Places } from './places';
+import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
 import type { DispatchRequest } from './wake';
 
@@ -46,6 +46,13 @@ export interface AttemptEnd {
   nextAttemptAt?: number;
 }
 
+/** A tenant of which something is known. */
+interface KnownTenant extends TenantPlaces {
+  endpoints: Map<string, EndpointQueue>;
+  /** Of these, those with something to send or to read. */
+  turns: Turns<EndpointQueue>;
+}
+
 /**
  * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
  * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
@@ -54,7 +61,9 @@ export interface AttemptEnd {
  */
 @Injectable()
 export class Dispatcher {
-  private readonly tenants = new Turns<BusyTenant>();
+  private readonly tenants = new Map<string, KnownTenant>();
+  /** Those with something to send or to read: what is decided costs no more for all others that are known. */
+  private readonly turns = new Turns<KnownTenant>();
   private readonly places: Places;
   private readonly lanes: LaneReader;
   private running = false;
@@ -83,7 +92,7 @@ export class Dispatcher {
   start(): void {
     this.running = true;
     this.timers = [
-      setInterval(() => this.pump(), TICK_MS),
+      setInterval(() => this.tick(), TICK_MS),
       setInterval(() => void this.sweep(), SWEEP_MS),
       setInterval(() => void this.audit(), AUDIT_MS),
     ];
@@ -114,6 +123,7 @@ export class Dispatcher {
     this.running = false;
     for (const timer of this.timers) clearInterval(timer);
     this.tenants.clear();
+    this.turns.clear();
     this.places.clear();
   }
 
@@ -124,6 +134,7 @@ export class Dispatcher {
       const endpoint = this.endpoint(tenantId, settings.id);
       endpoint.applySettings(settings);
       endpoint.offer(deliveryId);
+      this.activate(endpoint);
     }
     this.pump();
   }
@@ -138,7 +149,7 @@ export class Dispatcher {
       lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
     }
     // In an ordered endpoint the end of one delivery may be another's turn.
-    if (endpoint.ordered || end.ok === undefined) endpoint.lookAgain();
+    if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
     this.schedulePump();
   }
 
@@ -147,7 +158,7 @@ export class Dispatcher {
     if (!this.running) return;
     const endpoint = this.endpoint(request.tenantId, request.endpointId);
     if (request.deliveryId !== undefined) void this.admitRequested(endpoint, request.deliveryId);
-    else endpoint.lookAgain(true);
+    else this.lookAgain(endpoint, true);
     this.pump();
   }
 
@@ -157,11 +168,35 @@ export class Dispatcher {
       const attempt = await this.lanes.attemptOf(endpoint.tenantId, deliveryId);
       if (attempt === undefined || !this.running) return;
       endpoint.request({ deliveryId, attempt });
+      this.activate(endpoint);
       this.pump();
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
-      endpoint.lookAgain();
+      this.lookAgain(endpoint);
     }
+  }
+
+  private lookAgain(endpoint: EndpointQueue, anew = false): void {
+    endpoint.lookAgain(anew);
+    this.activate(endpoint);
+  }
+
+  /** Lets an endpoint have its turn. */
+  private activate({ tenantId, endpointId }: EndpointQueue): void {
+    const tenant = this.tenants.get(tenantId);
+    const endpoint = tenant?.endpoints.get(endpointId);
+    if (!tenant || !endpoint) return;
+    if (!tenant.turns.get(endpointId)) tenant.turns.set(endpointId, endpoint);
+    if (!this.turns.get(tenantId)) this.turns.set(tenantId, tenant);
+  }
+
+  /** Of what was quiet, something may have become due. */
+  private tick(): void {
+    const now = Date.now();
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) if (!endpoint.isQuiet(now)) this.activate(endpoint);
+    }
+    this.pump();
   }
 
   private schedulePump(): void {
@@ -178,22 +213,26 @@ export class Dispatcher {
     if (!this.running) return;
     const now = Date.now();
     if (now < this.pausedUntil) return;
-    this.places.takeStock(this.tenants.values(), now);
+    this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
     const refilling = now >= this.refillAt;
     let progress = true;
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
-      for (const [tenantId, tenant] of this.tenants.round()) {
-        for (const [endpointId, endpoint] of tenant.endpoints.round()) {
+      for (const [tenantId, tenant] of this.turns.round()) {
+        for (const [endpointId, endpoint] of tenant.turns.round()) {
           this.fillIfNeeded(endpoint, now);
           if (!refilling && endpoint.underWay.size > 0) continue;
           const ready = jobs.length < JOBS_AT_ONCE ? this.places.take(tenant, endpoint, now) : undefined;
-          if (!ready) continue;
-          jobs.push({ tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
-          tenant.endpoints.served(endpointId);
-          this.tenants.served(tenantId);
-          progress = true;
+          if (ready) {
+            jobs.push({ tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
+            tenant.turns.served(endpointId);
+            this.turns.served(tenantId);
+            progress = true;
+          } else if (endpoint.isQuiet(now)) {
+            tenant.turns.delete(endpointId);
+            if (tenant.turns.size === 0) this.turns.delete(tenantId);
+          }
         }
       }
     }
@@ -242,10 +281,12 @@ export class Dispatcher {
       const waiting = await this.discovery.waitingEndpoints(MAX_ENDPOINTS);
       if (!this.running) return;
       for (const row of waiting) {
-        const lane = this.endpoint(row.tenant_id, row.endpoint_id).lanes[row.status];
+        const endpoint = this.endpoint(row.tenant_id, row.endpoint_id);
+        const lane = endpoint.lanes[row.status];
         const dueAt = row.next_attempt_at.getTime();
         if (dueAt <= Date.now()) lane.more = true;
         else lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
+        this.activate(endpoint);
       }
       this.dropIdle();
       this.pump();
@@ -282,7 +323,7 @@ export class Dispatcher {
     for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
       if (!endpoint.underWay.has(deliveryId)) continue;
       this.release(endpoint, deliveryId);
-      endpoint.lookAgain();
+      this.lookAgain(endpoint);
     }
   }
 
@@ -290,12 +331,15 @@ export class Dispatcher {
     const now = Date.now();
     const since = endpoint.ended(deliveryId, ok, durationMs, now);
     if (since === undefined) return;
-    this.places.giveBack(this.tenants.get(endpoint.tenantId), ok ? now - since : undefined);
+    this.places.giveBack(endpoint, ok ? now - since : undefined);
   }
 
   private endpoint(tenantId: string, endpointId: string): EndpointQueue {
     let tenant = this.tenants.get(tenantId);
-    if (!tenant) this.tenants.set(tenantId, (tenant = { underWay: 0, unproven: 0, endpoints: new Turns() }));
+    if (!tenant) {
+      tenant = { underWay: 0, unproven: 0, endpoints: new Map(), turns: new Turns() };
+      this.tenants.set(tenantId, tenant);
+    }
     let endpoint = tenant.endpoints.get(endpointId);
     if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
     return endpoint;
@@ -303,11 +347,15 @@ export class Dispatcher {
 
   private dropIdle(): void {
     const now = Date.now();
-    for (const [tenantId, tenant] of this.tenants.round()) {
-      for (const [endpointId, endpoint] of tenant.endpoints.round()) {
-        if (endpoint.isIdle(now)) tenant.endpoints.delete(endpointId);
+    for (const [tenantId, tenant] of this.tenants) {
+      for (const [endpointId, endpoint] of tenant.endpoints) {
+        if (!endpoint.isIdle(now)) continue;
+        tenant.endpoints.delete(endpointId);
+        tenant.turns.delete(endpointId);
       }
-      if (tenant.endpoints.size === 0) this.tenants.delete(tenantId);
+      if (tenant.endpoints.size > 0) continue;
+      this.tenants.delete(tenantId);
+      this.turns.delete(tenantId);
     }
   }
 }

@@ -56,6 +56,10 @@ export class Lane {
     return !this.filling && this.ready.length === 0 && (this.more || this.nextDueAt <= now);
   }
 
+  wantsAttention(now: number): boolean {
+    return this.filling || this.more || this.ready.length > 0 || this.nextDueAt <= now;
+  }
+
   get isEmpty(): boolean {
     return this.ready.length === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
   }
@@ -200,6 +204,12 @@ export class EndpointQueue {
       else if (this.enabled) lane.ready.push(ready);
     }
     if (rows.length >= limit) lane.more = true;
+  }
+
+  /** Whether there is nothing to send or to read for now: until something is offered, ends or becomes due. */
+  isQuiet(now: number): boolean {
+    const { pending, retrying } = this.lanes;
+    return this.requested.length === 0 && !pending.wantsAttention(now) && !retrying.wantsAttention(now);
   }
 
   /** Whether nothing is lost by forgetting it: how it has answered is worth keeping for a while, too. */

@@ -1,5 +1,4 @@
 import type { EndpointQueue, Ready } from './endpoint-queue';
-import type { Turns } from './turns';
 
 /** Deliveries of one tenant that are under way at once. */
 const TENANT_SLOTS = 128;
@@ -10,12 +9,11 @@ const TENANT_UNPROVEN_SHARE = 0.125;
 const HANGS_AFTER_MS = 2_000;
 const STOCK_INTERVAL_MS = 10;
 
-/** A tenant with something waiting or under way. */
-export interface BusyTenant {
+/** What a tenant has under way. */
+export interface TenantPlaces {
   underWay: number;
   /** Of these, to endpoints that are not seen to answer. */
   unproven: number;
-  endpoints: Turns<EndpointQueue>;
 }
 
 /**
@@ -26,6 +24,8 @@ export class Places {
   private underWay = 0;
   private unproven = 0;
   private slow = 0;
+  /** The endpoints that have places, and whose they are. */
+  private readonly taken = new Map<EndpointQueue, TenantPlaces>();
   /** A moving average of what a success takes from admission to outcome, milliseconds. */
   private roundTrip = 0;
   private countedAt = 0;
@@ -43,10 +43,11 @@ export class Places {
     this.underWay = 0;
     this.unproven = 0;
     this.slow = 0;
+    this.taken.clear();
   }
 
   /** Gives a place to the next delivery of an endpoint; undefined where there is none, or nothing that may have it. */
-  take(tenant: BusyTenant, endpoint: EndpointQueue, now: number): Ready | undefined {
+  take(tenant: TenantPlaces, endpoint: EndpointQueue, now: number): Ready | undefined {
     if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity) return undefined;
     const standing = endpoint.standing(now, this.hangsAfter);
     if (standing !== 'proven') {
@@ -58,6 +59,7 @@ export class Places {
     if (!ready) return undefined;
     tenant.underWay++;
     this.underWay++;
+    this.taken.set(endpoint, tenant);
     if (standing !== 'proven') {
       tenant.unproven++;
       this.unproven++;
@@ -66,28 +68,30 @@ export class Places {
     return ready;
   }
 
-  /** Takes a place back. @param took since when it was taken, milliseconds; left out where nothing was delivered */
-  giveBack(tenant: BusyTenant | undefined, took?: number): void {
+  /** Takes a place of the endpoint's back. @param took how long it was taken, milliseconds; left out where nothing was delivered */
+  giveBack(endpoint: EndpointQueue, took?: number): void {
+    const tenant = this.taken.get(endpoint);
+    if (!tenant) return;
     if (took !== undefined) this.roundTrip += (took - this.roundTrip) / 50;
     this.underWay--;
-    if (tenant) tenant.underWay--;
+    tenant.underWay--;
+    if (endpoint.underWay.size === 0) this.taken.delete(endpoint);
   }
 
   /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */
-  takeStock(tenants: Iterable<BusyTenant>, now: number): void {
+  takeStock(now: number): void {
     if (now - this.countedAt < STOCK_INTERVAL_MS) return;
     this.countedAt = now;
     this.unproven = 0;
     this.slow = 0;
-    for (const tenant of tenants) {
-      tenant.unproven = 0;
-      for (const endpoint of tenant.endpoints.values()) {
-        const { size } = endpoint.underWay;
-        const standing = size > 0 ? endpoint.standing(now, this.hangsAfter) : 'proven';
-        if (standing !== 'proven') tenant.unproven += size;
-        if (standing === 'slow') this.slow += size;
-      }
-      this.unproven += tenant.unproven;
+    for (const tenant of this.taken.values()) tenant.unproven = 0;
+    for (const [endpoint, tenant] of this.taken) {
+      const { size } = endpoint.underWay;
+      const standing = endpoint.standing(now, this.hangsAfter);
+      if (standing === 'slow') this.slow += size;
+      if (standing === 'proven') continue;
+      tenant.unproven += size;
+      this.unproven += size;
     }
   }
 

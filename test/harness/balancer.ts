@@ -59,7 +59,9 @@ export class Balancer {
   private async poll(): Promise<void> {
     await Promise.all(
       this.upstreams.map(async (upstream) => {
-        upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, { signal: AbortSignal.timeout(POLL_PATIENCE_MS) })
+        upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
+          signal: AbortSignal.timeout(POLL_PATIENCE_MS),
+        })
           .then(async (answer) => {
             await answer.arrayBuffer();
             return answer.status === 200;
