@@ -1,6 +1,7 @@
 /**
  * What the measurements in README.md say of 1,000,000 tenants and 100,000 requests a second: the arithmetic of
- * docs/scaling.md. `node bench/capacity.mjs --write` puts it there; whatever writes a measurement renews it.
+ * docs/scaling.md. `node bench/capacity.mjs --write` puts it there, which whatever writes a measurement does too; without it
+ * prints it, with a FILE in place of README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -57,9 +58,9 @@ function measurements(text) {
   };
 }
 
-/** The table, from the measurements as they are now. */
-export function capacity() {
-  const measured = measurements(readFileSync(MEASUREMENTS, 'utf8'));
+/** The table, from the measurements in a file like README.md. */
+export function capacity(file = MEASUREMENTS) {
+  const measured = measurements(readFileSync(file, 'utf8'));
   const { requests, mix, meanOfPeak, processBusy, databaseBusy, poolSize } = ASSUMED;
   const kinds = Object.keys(mix);
   const each = (value) => kinds.map((kind) => whole(value(measured[kind]))).join(', ');
@@ -141,6 +142,6 @@ export function writeScaling() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes('--write')) writeScaling();
-  else process.stdout.write(`${capacity()}\n`);
+  if (process.argv[2] === '--write') writeScaling();
+  else process.stdout.write(`${capacity(process.argv[2])}\n`);
 }
