@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -239,6 +240,21 @@ describe('metrics', () => {
     }
   });
 
+  it('is described metric by metric in docs/observability.md', async () => {
+    const document = readFileSync(join(__dirname, '..', 'docs', 'observability.md'), 'utf8');
+    const described = new Set(
+      [...document.matchAll(/^\| `([a-z_]+)` \| (?:gauge|counter|histogram)/gm)].map(([, name]) => name),
+    );
+    const served = [await scrape(ofApi), await scrape(ofWorker)].flatMap(({ text }) =>
+      [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name as string),
+    );
+    const ours = new Set(served.filter((name) => !/^(nodejs|process)_/.test(name)));
+    expect([...ours].filter((name) => !described.has(name))).toEqual([]);
+    // Served only where there is a replica.
+    described.delete('db_replica_reads_total');
+    expect([...described].filter((name) => !ours.has(name as string))).toEqual([]);
+  });
+
   it('has no label that a caller could fill', async () => {
     const names = new Set(
       [...(await scrape(ofApi)).samples, ...(await scrape(ofWorker)).samples].flatMap(({ labels }) =>
@@ -309,12 +325,12 @@ describe('metrics', () => {
       let output = '';
       child.stdout.on('data', (data: Buffer) => (output += data.toString()));
       const exit = new Promise((resolve) => child.once('exit', resolve));
-      await until('it listens', () => output.includes('"listening"'), 30_000);
+      await until('it listens', () => output.includes('"listening"'), 60_000);
       const port = /"port":(\d+),"host":"127.0.0.1","msg":"metrics"/.exec(output)?.[1];
       const { samples } = await scrape({ port: Number(port), close: () => undefined });
       expect(valueOf(samples, 'app_build_info', { role: 'api' })).toBe(1);
       child.kill('SIGTERM');
       expect(await exit).toBe(0);
-    });
+    }, 120_000);
   });
 });

@@ -19,6 +19,8 @@ import { NestLogger } from '../platform/observability/logger';
 import { LoggerModule } from '../platform/observability/logger.module';
 import { Metrics } from '../platform/observability/metrics';
 import { MetricsModule } from '../platform/observability/metrics.module';
+import { NO_TRACING } from '../platform/observability/tracing';
+import { TracingModule } from '../platform/observability/tracing.module';
 import { Resealing } from '../platform/resealing';
 import { SecretBoxModule } from '../platform/secret-box.module';
 import { Membership } from '../tenants/membership.entity';
@@ -40,6 +42,7 @@ export class AdminModule {
         ConfigModule.with({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
         LoggerModule.with(logger),
         MetricsModule.with(new Metrics('admin')),
+        TracingModule.with(NO_TRACING),
         SecretBoxModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,

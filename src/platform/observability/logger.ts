@@ -3,7 +3,17 @@ import pino, { type DestinationStream, type Logger } from 'pino';
 import type { Config } from '../config/config';
 
 /** Names whose values never reach the log, wherever they stand. */
-const SECRETS = ['password', 'token', 'access_token', 'refresh_token', 'secret', 'authorization', 'cookie'];
+const SECRETS = [
+  'password',
+  'token',
+  'access_token',
+  'refresh_token',
+  'api_key',
+  'secret',
+  'signature',
+  'authorization',
+  'cookie',
+];
 
 /**
  * The process's logger: one JSON object a line on stdout, readable text where that is a terminal. Requests are logged
