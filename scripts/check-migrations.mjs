@@ -120,7 +120,11 @@ const linted = squawk(migrations);
 if (linted === undefined) {
   console.error('NOT LINTED: squawk-cli has no program for this platform (its optional package is not installed).');
 }
-const faults = [...migrations.flatMap(faultsOf), ...(linted ?? [])];
+const timeOf = ({ file }) => file.split('-', 1)[0];
+const doubled = migrations
+  .filter((migration, index) => migrations.some((other, at) => at < index && timeOf(other) === timeOf(migration)))
+  .map(({ file }) => `${file}: another migration has the same time, and their order is nobody's decision`);
+const faults = [...migrations.flatMap(faultsOf), ...doubled, ...(linted ?? [])];
 for (const fault of faults) console.error(fault);
 if (faults.length > 0) {
   console.error('What is meant all the same: see the head of scripts/check-migrations.mjs.');

@@ -120,6 +120,19 @@ describe('npm run check:migrations', () => {
     expect(check(OWN, env)).toMatchObject({ status: 1, stderr: expect.stringMatching(/^NOT LINTED: /) });
   });
 
+  it('refuses two migrations of one time', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'migrations-'));
+    folders.push(folder);
+    for (const name of ['a', 'b']) {
+      writeFileSync(
+        join(folder, `100-${name}.js`),
+        `exports.Sample = class { async up(runner) { await runner.query('select 1'); } };`,
+      );
+    }
+    const { status, stderr } = spawnSync(process.execPath, [SCRIPT, folder], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([1, expect.stringContaining('100-b: another migration has the same time')]);
+  });
+
   it('refuses a migration that asks questions of the database, whose SQL cannot be known before', () => {
     const folder = mkdtempSync(join(tmpdir(), 'migrations-'));
     folders.push(folder);
