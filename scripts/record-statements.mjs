@@ -11,6 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const golden = join(root, 'test', 'golden');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const SUITES = [
+  'admin',
   'auth',
   'orders',
   'export',
@@ -23,6 +24,14 @@ const SUITES = [
   'webhooks-sending',
   'webhooks-fairness',
 ];
+/** Why some are not there. */
+const NOT_RECORDED = {
+  tenants_list: 'an operator’s command logs in as the owner, and is over before the next release is there',
+  tenant_find: 'the same',
+  tenant_mark_suspended: 'the same',
+  primary_position: 'it asks the server and no table',
+  replica_has_replayed: 'the same',
+};
 /** A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into. */
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
 
@@ -42,6 +51,7 @@ for (const source of readdirSync(join(root, 'src'), { recursive: true })) {
   if (!source.endsWith('.ts') || source.endsWith('.spec.ts')) continue;
   for (const [, name, prefix, table] of readFileSync(join(root, 'src', source), 'utf8').matchAll(NAME)) {
     const found =
+      name in NOT_RECORDED ||
       recorded.some((statement) => (name ? statement.name === name : statement.name.startsWith(prefix))) ||
       (table && joined.some((text) => text.includes(`insert into ${table} `)));
     if (!found) missing.push(`${source}: ${name ?? prefix}`);
