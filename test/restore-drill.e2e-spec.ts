@@ -78,7 +78,7 @@ async function leftovers(): Promise<string[]> {
       },
     );
     expect(made).toMatchObject({ status: 0, stderr: '' });
-  }, 90_000);
+  }, 180_000);
 
   afterAll(async () => {
     await server.stop();
@@ -93,7 +93,7 @@ async function leftovers(): Promise<string[]> {
     expect(output).toContain('secrets: the keys open those of 1 endpoints');
     expect(output).toContain(`serve: read order ${order.id} of ${order.total_amount} USD`);
     expect(await leftovers()).toEqual([]);
-  }, 90_000);
+  }, 180_000);
 
   it('makes the dump itself, restores it into a server that knows no role of ours, and says what it did not try', async () => {
     const spare = await DebianPostgres.start(bin as string);
@@ -107,7 +107,7 @@ async function leftovers(): Promise<string[]> {
     } finally {
       await spare.stop();
     }
-  }, 90_000);
+  }, 180_000);
 
   it('is what a real restore does, but for the owner, who is kept', async () => {
     await server.sql('postgres', 'create database restored owner orders_owner template template0');
@@ -128,7 +128,7 @@ async function leftovers(): Promise<string[]> {
     } finally {
       await service.stop();
     }
-  }, 60_000);
+  }, 180_000);
 
   it('fails with a dump that is cut off, with keys of something else, and with a login that does not see all rows', async () => {
     const wrong = await drill(['--dump', dump, '--server', adminUrl()], { JWT_SECRET: 'another secret '.repeat(4) });
@@ -141,7 +141,7 @@ async function leftovers(): Promise<string[]> {
     const cut = await drill(['--dump', dump, '--server', adminUrl()]);
     expect([cut.code, cut.output]).toEqual([1, expect.stringMatching(/FAILED: (roles|restore): pg_restore: error/)]);
     expect(await leftovers()).toEqual([]);
-  }, 120_000);
+  }, 180_000);
 });
 
 describe('the restore drill’s arguments', () => {
@@ -152,5 +152,5 @@ describe('the restore drill’s arguments', () => {
     }
     const missing = await drill(['--dump', '/nowhere/x.dump', '--server', adminUrl()]);
     expect(missing).toEqual({ code: 1, output: 'FAILED: there is no file /nowhere/x.dump\n' });
-  }, 60_000);
+  }, 180_000);
 });

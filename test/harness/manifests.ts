@@ -67,6 +67,9 @@ interface Kustomization {
 type Partially<T> = T extends object ? { [K in keyof T]?: Partially<T[K]> } : T;
 `;
 
+/** Declarations that were read before: the same for every check. */
+const parsed = new Map<string, ts.SourceFile | undefined>();
+
 /**
  * What TypeScript finds wrong with manifests against `kubernetes-types`: a field that is unknown, missing or of another type.
  * @param patches whether these are patches, which may leave anything out
@@ -89,6 +92,7 @@ export function typeFaults(manifests: readonly Manifest[], patches = false): str
     strict: true,
     noEmit: true,
     target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es5.d.ts'],
     module: ts.ModuleKind.NodeNext,
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
     skipLibCheck: true,
@@ -96,8 +100,11 @@ export function typeFaults(manifests: readonly Manifest[], patches = false): str
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, readFile } = host;
-  host.getSourceFile = (name, ...rest) =>
-    name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2023, true) : getSourceFile(name, ...rest);
+  host.getSourceFile = (name, ...rest) => {
+    if (name === file) return ts.createSourceFile(name, source, ts.ScriptTarget.ES2023, true);
+    if (!parsed.has(name)) parsed.set(name, getSourceFile(name, ...rest));
+    return parsed.get(name);
+  };
   host.fileExists = (name) => name === file || fileExists(name);
   host.readFile = (name) => (name === file ? source : readFile(name));
   const program = ts.createProgram([file], options, host);
