@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { transformFileSync } from '@swc/core';
 import { ConfigError, loadConfig, required } from '../src/platform/config/config';
+import { describeConfig } from '../src/platform/config/describe';
 import { schema } from '../src/platform/config/schema';
 import { newKey } from '../src/platform/secret-box';
 
@@ -180,6 +181,33 @@ describe('a secret in a file', () => {
     const faults = faultsOf({ JWT_SECRET_FILE: put('too-short'), DATABASE_URL_FILE: put('mysql://user:pa55@db') });
     expect(faults.map((fault) => fault.split(' ')[0])).toEqual(['DATABASE_URL', 'JWT_SECRET']);
     expect(faults.join()).not.toMatch(/too-short|pa55/);
+  });
+});
+
+describe('the configuration as an operator may see it', () => {
+  it.each([
+    ['DATABASE_URL', 'postgres://me:pa55@db:5432/orders', 'postgres://me:***@db:5432/orders'],
+    ['DATABASE_URL', 'postgres://me@db/orders?sslpassword=pa55', 'postgres://me:***@db/orders?***'],
+    ['DATABASE_URL', 'postgres://me:pa55@pa55@db/orders', 'postgres://me:***@db/orders'],
+    ['REDIS_URL', 'redis+cluster://:pa55@one:6379,two:6379', 'redis+cluster://:***@one:6379,two:6379'],
+    ['REDIS_URL', 'redis+sentinel://me:pa55@one,me:pa55@two/master', 'redis+sentinel://me:***@two/master'],
+    ['REDIS_URL', 'redis://cache/0#pa55', '***'],
+    ['JWT_SECRET', 'https://pa55.pa55.pa55.pa55.pa55.pa55', '***'],
+    ['ENCRYPTION_KEYS', 'k1:pa55', '***'],
+  ])('has no secret of %s=%s', (name, text, shown) => {
+    const found = describeConfig({ [name]: text }).find((variable) => variable.name === name);
+    expect(found).toEqual({ name, value: shown, source: 'environment' });
+  });
+
+  it('masks whatever is secret, and nothing else', () => {
+    const variables = Object.entries(schema) as [string, { secret?: boolean }][];
+    const described = describeConfig(Object.fromEntries(variables.map(([name]) => [name, 'pa55'])));
+    expect(described.map(({ name, value }) => [name, value])).toEqual(
+      variables.map(([name, { secret }]) => [name, secret ? '***' : 'pa55']),
+    );
+    for (const [name, { secret }] of variables) {
+      if (/PASSWORD|SECRET|KEYS?$|_URL$|HEADERS$/.test(name)) expect([name, secret]).toEqual([name, true]);
+    }
   });
 });
 

@@ -19,7 +19,7 @@ export function describeConfig(env: NodeJS.ProcessEnv): DescribedVariable[] {
     const value = textOf(env, name, variable);
     return {
       name,
-      value: value !== undefined && variable.secret ? masked(value) : value,
+      value: value !== undefined && variable.secret ? masked(name, value) : value,
       source: sourceOf(env, name, variable),
     };
   });
@@ -31,12 +31,10 @@ function sourceOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<unkno
   return variable.fallback === undefined ? 'not set' : 'default';
 }
 
-/** Of a URL, who connects where is left; of anything else, that there is something. */
-function masked(text: string): string {
-  if (!URL.canParse(text) || !text.includes('://')) return MASK;
-  const url = new URL(text);
-  if (url.password !== '') url.password = MASK;
-  if (url.search !== '') url.search = MASK;
-  url.hash = '';
-  return url.href;
+/** Of a URL, who connects where is left; of anything else, whatever it looks like, that there is something. */
+function masked(name: string, text: string): string {
+  const [, scheme, credentials, place, query] = /^([a-z+]+:\/\/)(?:([^/?#]*)@)?([^?#@]*)(\?.*)?$/.exec(text) ?? [];
+  if (!name.endsWith('_URL') || scheme === undefined) return MASK;
+  const user = credentials === undefined ? '' : `${credentials.split(':')[0]}:${MASK}@`;
+  return `${scheme}${user}${place}${query === undefined ? '' : `?${MASK}`}`;
 }
