@@ -27,6 +27,14 @@ export class BacklogDatabase {
 
   /** The id of the oldest event that has not left the outbox: a UUIDv7, whose time is the event's. */
   async oldestEvent(): Promise<string | undefined> {
+    if (this.core.isSpread) {
+      const [first] = await this.core.readApart<{ event_id: string }>(this.prologue(ROLES.relay), {
+        name: 'backlog_outbox_spread',
+        text: 'select event_id from outbox order by event_id limit 1',
+        values: [],
+      });
+      return first?.event_id;
+    }
     const [oldest] = await this.core.readApart<{ event_id: string }>(this.prologue(ROLES.relay), {
       name: 'backlog_outbox',
       text: `with recursive head as (
@@ -43,7 +51,24 @@ export class BacklogDatabase {
 
   /** The deliveries that are due at this time. */
   async dueDeliveries(now: Date): Promise<DueDeliveries> {
-    const [row] = await this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
+    const [row] = this.core.isSpread ? await this.dueOnAllServers(now) : await this.dueHere(now);
+    return { count: row?.count ?? 0, since: row?.since ?? undefined };
+  }
+
+  /** Citus takes no recursion over several servers: each looks for its own. */
+  private dueOnAllServers(now: Date): Promise<DueRow[]> {
+    return this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
+      name: 'backlog_deliveries_spread',
+      text: `select count(*)::int as count, min(next_attempt_at) as since from (
+               select next_attempt_at from deliveries
+                where status in ('pending', 'retrying') and next_attempt_at <= $1
+                order by next_attempt_at limit $2) as due`,
+      values: [now, MOST],
+    });
+  }
+
+  private dueHere(now: Date): Promise<DueRow[]> {
+    return this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
       name: 'backlog_deliveries',
       text: `with recursive lane as (
                (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
@@ -66,7 +91,6 @@ export class BacklogDatabase {
              ) select (select count(*) from due)::int as count, (select min(next_attempt_at) from due_lane) as since`,
       values: [now, MOST],
     });
-    return { count: row?.count ?? 0, since: row?.since ?? undefined };
   }
 
   private prologue(role: RoleName): Prologue {

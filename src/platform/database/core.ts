@@ -1,10 +1,11 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import type { ClientConfig, Pool, PoolClient, QueryConfig } from 'pg';
+import type { ClientConfig, Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { Counter } from 'prom-client';
 import { type Config, required } from '../config/config';
 import type { Metrics, PoolState } from '../observability/metrics';
 import type { Tracing } from '../observability/tracing';
+import { forCitus, HAS_CITUS } from './citus';
 import { translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
 import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
@@ -40,6 +41,7 @@ export class Core {
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
   private loggedInAs = '';
+  private citus = false;
   /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
   private holdTime = 0;
 
@@ -119,13 +121,14 @@ export class Core {
   async connect(): Promise<void> {
     try {
       await this.dataSource.initialize();
-      const rows = await this.dataSource.query<{ name: string; unwalled: boolean }[]>(
-        `select session_user as name,
+      const rows = await this.dataSource.query<{ name: string; unwalled: boolean; citus: boolean }[]>(
+        `select session_user as name, ${HAS_CITUS} as citus,
                 coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as unwalled`,
         [ROLES.service],
       );
       if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
+      this.citus = rows[0]?.citus ?? false;
       await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
     } catch (error) {
       await this.close();
@@ -144,6 +147,8 @@ export class Core {
    */
   prologue(role: RoleName, settings: readonly Setting[], readOnly = false): Prologue {
     const all: Setting[] = [];
+    // What follows has to reach the servers that have the rows.
+    if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
     if (this.loggedInAs !== ROLES.service) all.push(...patience(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
@@ -159,32 +164,38 @@ export class Core {
     return this.loggedInAs === ROLES.service;
   }
 
+  /** Whether the tables are spread over several servers by Citus. */
+  get isSpread(): boolean {
+    return this.citus;
+  }
+
+  /** Whether a transaction may be a flight: Citus passes on what SET LOCAL sets after a BEGIN, and nothing else. */
+  private get flies(): boolean {
+    return this.failsClosed && !this.citus;
+  }
+
   /** One read-only statement in one round trip. */
   async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
     const [rows] = await this.spans.around([statement], () =>
-      this.failsClosed ? this.reads.flight(prologue, [statement]) : this.stepwise(prologue, [statement]),
+      this.flies ? this.reads.flight(prologue, [statement]) : this.stepwise(prologue, [statement]),
     );
     return rows as R[];
   }
 
-  /** As {@link read}, of many rows: the replica answers where there is one that has all that the primary had at this moment. */
-  async readMany<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
-    return (await this.fromReplica<R>(prologue, statement)) ?? this.read(prologue, statement);
-  }
-
-  /** As {@link readMany}, else on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  /** As {@link read}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
   async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
-    const replicas = await this.fromReplica<R>(prologue, statement);
-    if (replicas) return replicas;
     const { apart } = this;
-    if (!apart || !this.failsClosed) return this.read(prologue, statement);
+    if (!apart || !this.flies) return this.read(prologue, statement);
     const [rows] = await this.spans.around([statement], () => apart.flight(prologue, [statement]));
     return rows as R[];
   }
 
-  /** Whoever logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary. */
-  private async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
-    if (!this.replica) return undefined;
+  /**
+   * As {@link read}, by the replica; `undefined` where there is none that has all that the primary had at this moment. Whoever
+   * logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary.
+   */
+  async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+    if (!this.replica || this.citus) return undefined;
     const settings: Setting[] = [...patience(this.statementTimeout), ['role', ROLES.service], ...prologue.settings];
     const { replica } = this;
     return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
@@ -204,19 +215,28 @@ export class Core {
   /** Statements that write, in one transaction and one round trip. */
   async write(prologue: Prologue, statements: readonly Statement[]): Promise<void> {
     await this.spans.around(statements, () =>
-      this.failsClosed ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements),
+      this.flies ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements),
     );
   }
 
+  /** The same between a BEGIN and a COMMIT; where a prologue that failed does no harm, nothing waits for the answer before. */
   private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
-      await client.query(beginText(prologue));
-      const results: Row[][] = [];
-      for (const statement of statements) results.push((await client.query<Row>(this.toQuery(statement))).rows);
-      await client.query('COMMIT');
+      const answers: Promise<QueryResult<Row>>[] = [];
+      const queries = [...this.beginTexts(prologue), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
+      for (const query of queries) {
+        const answer = client.query<Row>(query as QueryConfig);
+        answers.push(answer);
+        if (!this.failsClosed) await answer;
+      }
+      const settled = await Promise.allSettled(answers);
+      const failed = settled.find((one) => one.status === 'rejected');
+      if (failed) throw failed.reason;
       release();
-      return results;
+      return settled
+        .slice(-1 - statements.length, -1)
+        .map((one) => (one as PromiseFulfilledResult<QueryResult<Row>>).value.rows);
     } catch (error) {
       await client.query('ROLLBACK').then(
         () => release(),
@@ -270,9 +290,15 @@ export class Core {
     return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
   }
 
+  /** What begins a transaction: one query, but for Citus, which passes the whole text of a query on for each SET LOCAL in it. */
+  beginTexts(prologue: Prologue): string[] {
+    const text = beginText(prologue);
+    return this.citus ? text.split(';') : [text];
+  }
+
   /** As {@link toQuery}, by name where prepared statements are on. */
   toQuery(statement: Statement): QueryConfig {
-    return toQuery(statement, this.preparedStatements);
+    return toQuery(this.citus ? forCitus(statement) : statement, this.preparedStatements);
   }
 }
 

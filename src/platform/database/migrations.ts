@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { distributeTables } from './citus';
 import { sqlState } from './errors';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
@@ -88,6 +89,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
+    await distributeTables(client);
     return pending;
   });
 }

@@ -60,7 +60,17 @@ export class DiscoveryDatabase {
 
   /** The tenants with events in the outbox, by a loose index scan: the cost grows with tenants, not with events. */
   async tenantsWithEvents(limit: number): Promise<string[]> {
-    const rows = await this.core.read<{ tenant_id: string }>(this.core.prologue(ROLES.relay, [], true), {
+    const prologue = this.core.prologue(ROLES.relay, [], true);
+    if (this.core.isSpread) {
+      // Citus takes no recursion over several servers; each looks through its own outbox, which is short.
+      const rows = await this.core.read<{ tenant_id: string }>(prologue, {
+        name: 'outbox_tenants_spread',
+        text: 'select tenant_id from outbox group by tenant_id limit $1',
+        values: [limit],
+      });
+      return rows.map((row) => row.tenant_id);
+    }
+    const rows = await this.core.read<{ tenant_id: string }>(prologue, {
       name: 'outbox_tenants',
       text: `with recursive tenant as (
                (select tenant_id from outbox order by tenant_id limit 1)
@@ -75,7 +85,16 @@ export class DiscoveryDatabase {
 
   /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
   waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
-    return this.core.read<WaitingEndpoint>(this.core.prologue(ROLES.dispatcher, [], true), {
+    const prologue = this.core.prologue(ROLES.dispatcher, [], true);
+    if (this.core.isSpread) {
+      return this.core.read<WaitingEndpoint>(prologue, {
+        name: 'deliveries_waiting_spread',
+        text: `select tenant_id, endpoint_id, status, min(next_attempt_at) as next_attempt_at from deliveries
+                where status in ('pending', 'retrying') group by tenant_id, endpoint_id, status limit $1`,
+        values: [limit],
+      });
+    }
+    return this.core.read<WaitingEndpoint>(prologue, {
       name: 'deliveries_waiting',
       text: `with recursive queue as (
                (select tenant_id, endpoint_id, status, next_attempt_at from deliveries

@@ -48,13 +48,15 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /** One statement that reads a page of many rows, on a replica where there is one; nothing acknowledged before is missing. */
-  readMany<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    return this.core.readMany<R>(this.prologue(scope, true), statement);
+  async readMany<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const prologue = this.prologue(scope, true);
+    return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.read<R>(prologue, statement);
   }
 
   /** The same for what reads one page after another: else on a connection for that alone, in turn with others. */
-  readApart<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    return this.core.readApart<R>(this.prologue(scope, true), statement);
+  async readApart<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const prologue = this.prologue(scope, true);
+    return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.readApart<R>(prologue, statement);
   }
 
   /**

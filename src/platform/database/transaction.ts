@@ -3,7 +3,7 @@ import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
 import { isStaleStatement, translateDatabaseError } from './errors';
 import type { Core } from './core';
-import { beginText, type Prologue } from './prologue';
+import type { Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './statement';
 
@@ -92,7 +92,7 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
-    if (this.writes.length > 0) this.deferred.push(joinWrites(this.writes));
+    if (this.writes.length > 0) this.deferred.push(...(this.core.isSpread ? this.writes : [joinWrites(this.writes)]));
     if (!this.opening) {
       if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
       return;
@@ -143,7 +143,7 @@ export class Transaction {
 
   private async begin(): Promise<PoolClient> {
     const [client, release] = await this.core.acquire();
-    const begun = client.query(beginText(this.prologue));
+    const begun = Promise.all(this.core.beginTexts(this.prologue).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.
     begun.catch((error: unknown) => {

@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { migrate } from '../../src/platform/database/migrations';
+import { TestCluster } from './cluster';
+import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
+
+/** A database that is, or takes itself for, one that Citus spreads. */
+export interface SpreadDatabase extends TestDatabase {
+  /** Migrates again; gives what was applied. */
+  migrate(): Promise<string[]>;
+}
+
+/** URLs of a superuser, of the coordinator and of the servers beside it, comma-separated; `trust` between them. */
+export function citusUrls(): string[] {
+  const urls = (process.env.TEST_CITUS_URLS ?? '').split(',').filter((url) => url !== '');
+  if (urls.length === 0) {
+    process.stderr.write('\n*** TEST_CITUS_URLS is not set: the tests on a real Citus are SKIPPED ***\n\n');
+  }
+  return urls;
+}
+
+/** A migrated database on a real Citus, spread over its servers. */
+export async function createSpreadDatabase(urls: readonly string[]): Promise<SpreadDatabase> {
+  const name = `orders_test_${randomBytes(6).toString('hex')}`;
+  const onEach = async (database: string, statement: string): Promise<void> => {
+    for (const url of urls) await run(withDatabase(url, database), statement);
+  };
+  await onEach('postgres', `create database ${name}`);
+  await onEach(name, 'create extension citus');
+  const [coordinator, ...others] = urls.map((url) => new URL(withDatabase(url, name))) as [URL, ...URL[]];
+  await run(coordinator.href, `select citus_set_coordinator_host('${coordinator.hostname}', ${coordinator.port})`);
+  for (const { hostname, port } of others) {
+    await run(coordinator.href, `select citus_add_node('${hostname}', ${port})`);
+  }
+  return migrated(name, coordinator.href, () => onEach('postgres', `drop database if exists ${name} with (force)`));
+}
+
+/**
+ * A migrated database on plain PostgreSQL that says it has Citus: its functions write down what they were asked. It shows
+ * what the service and `migrate` do where there is Citus, not what Citus makes of it.
+ */
+export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
+  const cluster = await TestCluster.start();
+  const url = cluster.url('orders');
+  await cluster.sql('postgres', 'create database orders');
+  await run(
+    url,
+    `insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+       values (99999, 'citus', 10, 'pg_catalog'::regnamespace, false, 'fake');
+     create schema fake_citus;
+     create table fake_citus.calls (id serial primary key, function text, logicalrelid regclass, column_name text,
+                                    colocate_with text, mode text);
+     create view public.pg_dist_partition as select logicalrelid from fake_citus.calls;
+     create function create_reference_table(name text) returns void language sql as $$
+       insert into fake_citus.calls (function, logicalrelid) values ('create_reference_table', name::regclass) $$;
+     create function create_distributed_table(name text, column_name text, colocate_with text default 'default')
+       returns void language sql as $$
+       insert into fake_citus.calls (function, logicalrelid, column_name, colocate_with, mode)
+       values ('create_distributed_table', name::regclass, column_name, colocate_with,
+               current_setting('citus.multi_shard_modify_mode', true)) $$;`,
+  );
+  return migrated('orders', url, () => cluster.remove());
+}
+
+async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<SpreadDatabase> {
+  const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
+  const runMigrate = (): Promise<string[]> => migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000 });
+  await runMigrate();
+  const owner = new Client({ connectionString: ownerUrl });
+  owner.on('error', () => undefined);
+  await owner.connect();
+  return {
+    name,
+    serviceUrl,
+    ownerUrl,
+    migrate: runMigrate,
+    async sql<R extends Record<string, unknown>>(text: string, values: unknown[] = []) {
+      return (await owner.query<R>(text, values)).rows;
+    },
+    async drop() {
+      await owner.end();
+      await remove();
+    },
+  };
+}
+
+async function run(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
