@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { newKey, createSecretBox } from '../src/platform/secret-box';
 import { newTimedId } from '../src/platform/ids';
 import { secretContext } from '../src/webhooks/endpoint-secrets';
@@ -114,6 +116,18 @@ describe('rotating the encryption key', () => {
     const listed = await admin(database, ['keys', 'list'], ROTATING);
     expect(listed.lines[3]).toBe(`lost  sealed ${lost.length}  is not configured: what it sealed cannot be opened`);
     expect(listed.failed).toBe(true);
+  });
+
+  it('knows of everything that is sealed: what is new in this list needs a line in src/admin/keys.command.ts', () => {
+    const src = join(__dirname, '..', 'src');
+    const sealing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.seal\(/.test(readFileSync(join(src, file), 'utf8')),
+    );
+    expect(sealing.sort()).toEqual([
+      join('platform', 'http', 'idempotency.ts'),
+      join('platform', 'resealing.ts'),
+      join('webhooks', 'endpoint-secrets.ts'),
+    ]);
   });
 
   it('begins with a new key, which works as it is printed', async () => {
