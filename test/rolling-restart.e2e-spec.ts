@@ -44,7 +44,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
     const shared = () => ({ WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', ...(redis ? { REDIS_URL: redis.url } : {}) });
 
     async function startApi(): Promise<ApiProcess> {
-      const api = await startApiProcess(database, { ...shared(), SHUTDOWN_DELAY: '1s' });
+      const api = await startApiProcess(database, { ...shared(), SHUTDOWN_DELAY: '3s' });
       processes.push(api);
       balancer.add(api.url);
       await until('the balancer to see it ready', () => balancer.isReady(api.url), 20_000);

@@ -1,8 +1,9 @@
 import { Agent, createServer, request as send, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 100;
-const POLL_PATIENCE_MS = 2_000;
+const POLL_PATIENCE_MS = 1_000;
 
 /** A process behind the balancer. */
 interface Upstream {
@@ -18,7 +19,7 @@ interface Upstream {
 export class Balancer {
   private readonly upstreams: Upstream[] = [];
   private readonly server = createServer((request, response) => this.pass(request, response));
-  private timer?: NodeJS.Timeout;
+  private stopped = false;
   private next = 0;
 
   private constructor() {}
@@ -35,8 +36,9 @@ export class Balancer {
 
   /** Takes a process in; it is asked for its readiness until {@link remove}. */
   add(url: string): void {
-    this.upstreams.push({ url, agent: new Agent({ keepAlive: true }), ready: false });
-    this.timer ??= setInterval(() => void this.poll(), POLL_MS);
+    const upstream = { url, agent: new Agent({ keepAlive: true }), ready: false };
+    this.upstreams.push(upstream);
+    void this.watch(upstream);
   }
 
   remove(url: string): void {
@@ -50,25 +52,25 @@ export class Balancer {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
+    this.stopped = true;
     for (const { agent } of this.upstreams) agent.destroy();
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private async poll(): Promise<void> {
-    await Promise.all(
-      this.upstreams.map(async (upstream) => {
-        upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
-          signal: AbortSignal.timeout(POLL_PATIENCE_MS),
+  /** One question at a time: a late answer to an old one must not undo what a newer one said. */
+  private async watch(upstream: Upstream): Promise<void> {
+    while (!this.stopped && this.upstreams.includes(upstream)) {
+      upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
+        signal: AbortSignal.timeout(POLL_PATIENCE_MS),
+      })
+        .then(async (answer) => {
+          await answer.arrayBuffer();
+          return answer.status === 200;
         })
-          .then(async (answer) => {
-            await answer.arrayBuffer();
-            return answer.status === 200;
-          })
-          .catch(() => false);
-      }),
-    );
+        .catch(() => false);
+      await delay(POLL_MS);
+    }
   }
 
   private pass(request: IncomingMessage, response: ServerResponse): void {
