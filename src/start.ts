@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
     const worker = await createWorker(config, logger, metrics, tracing);
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
-    const demo = embedded && (await seedDemo(app, keptSecret(given.DATA_DIR, 'demo-password'), say));
+    const demo = embedded && (await seedDemo(app, given.DATA_DIR, say));
     if (stop.asked) return;
     say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS));
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seedDemo } from '../src/demo';
@@ -69,10 +68,7 @@ describe('the tour of the README', () => {
   beforeAll(async () => {
     service = await startService();
     home = mkdtempSync(join(tmpdir(), 'readme-tour-'));
-    const password = randomBytes(32).toString('base64url');
-    await seedDemo(service.app, password, () => undefined);
-    mkdirSync(join(home, '.data'));
-    writeFileSync(join(home, '.data', 'demo-password'), password);
+    await seedDemo(service.app, join(home, '.data'), () => undefined);
   });
   afterAll(async () => {
     await service.stop();
