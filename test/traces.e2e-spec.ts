@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type ApiClient, orderInput } from './harness/client';
 import { type Collector, type SentSpan, startCollector } from './harness/collector';
@@ -187,6 +188,30 @@ describe.each([
     await service.client.get('/orders', headers);
     const spans = await spansOf(trace, ['GET /api/v1/orders']);
     expect(spans.map(({ name }) => name)).toEqual(['GET /api/v1/orders']);
+  });
+
+  it('tell of requests that no route was made for, and of heads that are half there', async () => {
+    const { trace, caller } = newTrace();
+    const head = `traceparent: 00-${trace}-${caller}-01\r\nconnection: close\r\n\r\n`;
+    const { port } = new URL(service.url);
+    for (const request of ['GET /api/v1/orders HTTP/1.1', 'GET /%zz HTTP/1.1\r\nhost: x', 'GET /nowhere HTTP/1.0']) {
+      const answer = await new Promise<string>((resolve, reject) => {
+        let text = '';
+        const socket = connect(Number(port), '127.0.0.1', () => socket.write(`${request}\r\n${head}`));
+        socket.on('data', (data) => (text += data.toString()));
+        socket.on('end', () => resolve(text)).on('error', reject);
+      });
+      expect(answer).toMatch(/^HTTP\/1.1 40[04] /);
+    }
+    const spans = await until('three spans', async () => {
+      const all = await spansOf(trace, ['GET unmatched']);
+      return all.length === 3 && all;
+    });
+    expect(spans.map(({ name, attributes }) => [name, attributes['http.response.status_code']]).sort()).toEqual([
+      ['GET /api/v1/orders', 400],
+      ['GET unmatched', 400],
+      ['GET unmatched', 404],
+    ]);
   });
 
   it('cannot be set by an endpoint’s own headers', async () => {
