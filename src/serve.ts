@@ -72,7 +72,8 @@ export async function serveUntilStopped(app: NestFastifyApplication, config: Con
 
 /**
  * Lets a worker work until the process was told to stop, and resolves when what it was sending is done. Its health is
- * answered on the address where an API process would serve. @throws ConfigError when the address cannot be had
+ * answered on the address where an API process would serve. Where that serves there already (both on one machine), the
+ * worker works all the same, and says that nobody can ask for its health. @throws ConfigError when the address is none
  */
 export async function workUntilStopped(
   app: INestApplicationContext,
@@ -84,10 +85,11 @@ export async function workUntilStopped(
   const health = createHealthServer(readiness);
   try {
     health.listen(config.PORT, config.HOST);
-    await once(health, 'listening').catch((error: unknown) => {
-      throw addressFault(error, config);
+    await once(health, 'listening').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw addressFault(error, config);
+      logger.warn(`PORT ${config.PORT} is in use: nobody can ask for this worker’s health; give it another PORT`);
     });
-    logger.info({ port: (health.address() as AddressInfo).port }, 'working');
+    logger.info({ port: (health.address() as AddressInfo | null)?.port }, 'working');
     logger.info({ signal: await stop.received }, 'stopping');
     readiness.fall();
   } finally {
