@@ -169,11 +169,19 @@ describe.each([
     await service.database.sql('alter table orders rename to elsewhere');
     expect((await tenant.get(`/orders/${order.id}`, headers)).status).toBe(500);
     await service.database.sql('alter table elsewhere rename to orders');
+    await service.database.sql(
+      `alter table events add constraint no_updates check (type <> 'order.updated') not valid`,
+    );
+    const unwritten = await tenant.request('PATCH', `/orders/${order.id}`, { body: { notes: 'newer' }, headers });
+    expect(unwritten.status).toBe(500);
+    await service.database.sql('alter table events drop constraint no_updates');
     const spans = await spansOf(trace, ['PATCH /api/v1/orders/:id', 'GET /api/v1/auth/me']);
     const failed = spans.filter((span) => span.failed).map(({ name, attributes }) => [name, attributes['error.type']]);
     expect(failed).toEqual([
       [expect.any(String), '42P01'],
       ['GET /api/v1/orders/:id', '500'],
+      [expect.stringMatching(/event_insert.* commit$/), '23514'],
+      ['PATCH /api/v1/orders/:id', '500'],
     ]);
     for (const request of spans.filter(({ kind }) => kind === SERVER)) {
       const asked = spans.filter(({ parentSpanId }) => parentSpanId === request.spanId);

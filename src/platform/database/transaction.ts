@@ -101,12 +101,14 @@ export class Transaction {
       this.release?.(true);
       throw this.causeOf(error);
     });
-    const answers = await this.core.spans.around([...this.deferred, COMMIT], () =>
-      Promise.allSettled([
-        ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
-        client.query('COMMIT') as Promise<QueryResult>,
-      ]),
-    );
+    await this.core.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
+  }
+
+  private async commitOn(client: PoolClient): Promise<void> {
+    const answers = await Promise.allSettled([
+      ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
+      client.query('COMMIT') as Promise<QueryResult>,
+    ]);
     const failed = answers.find((answer) => answer.status === 'rejected');
     const last = answers[answers.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
