@@ -181,7 +181,7 @@ describe('npm start', () => {
       METRICS_PORT: '0',
     });
     const url = await given.ready();
-    const port = /"port":(\d+),[^\n]*"msg":"metrics"/.exec(given.output)?.[1];
+    const port = await until('the metrics’ port', () => /"port":(\d+),[^\n]*"msg":"metrics"/.exec(given.output)?.[1]);
     const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     for (const name of ['http_requests_in_flight', 'outbox_lag_seconds']) expect(metrics).toContain(`# TYPE ${name} `);
     expect(given.output).not.toMatch(/demo|Making/);
