@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { keepSecret, keepSecretsOf } from './suite-log';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever came
 export interface Answer<T = any> {
@@ -38,6 +39,8 @@ export class ApiClient {
     options: { body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<Answer> {
     const { body } = options;
+    keepSecretsOf(body);
+    if (this.token !== undefined) keepSecret(this.token);
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     const response = await fetch(
       `${this.url}${path.startsWith('/health') || path.startsWith('/docs') || path.startsWith('/openapi') ? '' : '/api/v1'}${path}`,
@@ -59,6 +62,7 @@ export class ApiClient {
     } catch {
       parsed = undefined;
     }
+    keepSecretsOf(parsed);
     return { status: response.status, headers: response.headers, text, body: parsed };
   }
 

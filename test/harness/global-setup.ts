@@ -17,6 +17,7 @@ declare global {
  * is migrated once; every test file clones it.
  */
 export default async function setup(): Promise<void> {
+  process.env.TEST_LOG_DIR = mkdtempSync(join(tmpdir(), 'orders-test-log-'));
   let adminUrl = process.env.TEST_DATABASE_URL;
   if (!adminUrl) {
     const dataDir = mkdtempSync(join(tmpdir(), 'orders-test-'));

@@ -2,11 +2,23 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
 import { prepareOnly } from './statements';
+import { searchSuiteLog } from './suite-log';
 
 export default async function teardown(): Promise<void> {
   if (process.env.RECORD_STATEMENTS) await writeStatements(process.env.RECORD_STATEMENTS);
   await globalThis.testPostgres?.stop();
   if (process.env.TEST_DATA_DIR) rmSync(process.env.TEST_DATA_DIR, { recursive: true, force: true });
+  searchLog(process.env.TEST_LOG_DIR as string);
+}
+
+/** @throws when a service has logged what was confided to it: the run has failed then, whatever its tests say */
+function searchLog(dir: string): void {
+  const { lines, secrets, found } = searchSuiteLog(dir);
+  rmSync(dir, { recursive: true });
+  process.stderr.write(
+    `${lines} lines of the services' logs were searched for ${secrets} secrets: ${found.length} found\n`,
+  );
+  if (found.length > 0) throw new Error(`secrets in the log: ${found.slice(0, 20).join(', ')}`);
 }
 
 /** What the service asked during the run, with the types that the schema of today gives it. */

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
+import { keepLog } from './suite-log';
 import { until } from './until';
 
 const ROOT = join(__dirname, '..', '..');
@@ -52,7 +53,10 @@ export function startProcess(
   child.stderr?.on('data', (data: Buffer) => (output += data.toString()));
   // Not 'exit': its last lines may still be on their way then.
   const ended = new Promise<NodeJS.Signals | number | null>((resolve) =>
-    child.once('close', (code, signal) => resolve(signal ?? code)),
+    child.once('close', (code, signal) => {
+      keepLog(output);
+      resolve(signal ?? code);
+    }),
   );
   return {
     ended,

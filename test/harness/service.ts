@@ -9,6 +9,7 @@ import type { Tracing } from '../../src/platform/observability/tracing';
 import { listen } from '../../src/serve';
 import { ApiClient } from './client';
 import { createTestDatabase, type TestDatabase } from './databases';
+import { keepLog, keepSecret } from './suite-log';
 
 export const JWT_SECRET = 'a secret for tests that is long enough: 0123456789';
 
@@ -54,6 +55,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     RATE_LIMIT_SIGN_IN_ADDRESS: '100000',
     ...options.env,
   });
+  keepSecret(JWT_SECRET);
   const logLines: string[] = [];
   const logger = options.logger ?? pino({ level: 'info' }, { write: (line: string) => void logLines.push(line) });
   const metrics = new Metrics('api');
@@ -73,6 +75,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     async stop() {
       await app.close();
       await tracing.stop();
+      keepLog(logLines.join(''));
       if (!options.database) await database.drop();
     },
   };

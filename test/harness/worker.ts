@@ -7,6 +7,7 @@ import type { Tracing } from '../../src/platform/observability/tracing';
 import { createWorker } from '../../src/worker.module';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
+import { keepLog } from './suite-log';
 
 /** A real worker in this process. */
 export interface TestWorker {
@@ -44,6 +45,7 @@ export async function startWorker(
     async stop() {
       await app.close();
       await tracing.stop();
+      keepLog(logLines.join(''));
     },
   };
 }

@@ -1,0 +1,74 @@
+/**
+ * What the services of a whole run have logged, and what was confided to them: kept in files by whoever starts a service
+ * or asks one, and compared when the run ends (`global-teardown.ts`).
+ */
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Fields of bodies whose values nobody but the caller is to read. */
+const SECRET_FIELDS = new Set(['password', 'access_token', 'refresh_token', 'secret', 'signature']);
+/** What is shorter is a word of a test about bad input, and may stand anywhere. */
+const LEAST_LENGTH = 16;
+const RUNS = /[A-Za-z0-9_-]+/g;
+
+const seen = new Set<string>();
+
+/** Keeps lines of a service's log. */
+export function keepLog(lines: string): void {
+  append('log', lines);
+}
+
+/** Keeps what a request or an answer confides. */
+export function keepSecretsOf(body: unknown): void {
+  if (typeof body !== 'object' || body === null) return;
+  for (const [name, value] of Object.entries(body)) {
+    if (typeof value === 'string' && SECRET_FIELDS.has(name)) keepSecret(value);
+    else if (typeof value === 'object') keepSecretsOf(value);
+  }
+}
+
+/** Keeps a secret, once. */
+export function keepSecret(secret: string): void {
+  if (secret.length < LEAST_LENGTH || seen.has(secret)) return;
+  seen.add(secret);
+  append('secrets', JSON.stringify(secret));
+}
+
+/** Where the run's files are, and how much was looked at. */
+export interface SuiteLog {
+  lines: number;
+  secrets: number;
+  /** Secrets of which a telling part stands in the log. */
+  found: string[];
+}
+
+/**
+ * Searches everything that was logged for everything that was secret: for its longest run of letters and digits, which is
+ * what is left of it in whatever text it stands; for one that has none of some length, for all of it.
+ */
+export function searchSuiteLog(dir: string): SuiteLog {
+  const read = (kind: string): string =>
+    readdirSync(dir)
+      .filter((name) => name.startsWith(kind))
+      .map((name) => readFileSync(join(dir, name), 'utf8'))
+      .join('');
+  const log = read('log');
+  const logged = new Set(log.match(RUNS)?.filter((run) => run.length >= LEAST_LENGTH));
+  const secrets = new Set(
+    read('secrets')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as string),
+  );
+  const found = [...secrets].filter((secret) => {
+    const runs = (secret.match(RUNS) ?? []).sort((a, b) => b.length - a.length);
+    const [longest = ''] = runs;
+    return longest.length >= LEAST_LENGTH ? logged.has(longest) : log.includes(secret);
+  });
+  return { lines: log.split('\n').length - 1, secrets: secrets.size, found };
+}
+
+function append(kind: string, text: string): void {
+  const dir = process.env.TEST_LOG_DIR;
+  if (dir && text !== '') appendFileSync(join(dir, `${kind}-${process.pid}`), text.endsWith('\n') ? text : `${text}\n`);
+}
