@@ -20,7 +20,7 @@ export function keepLog(lines: string): void {
 
 /** Keeps what a request or an answer confides. */
 export function keepSecretsOf(body: unknown): void {
-  if (typeof body !== 'object' || body === null) return;
+  if (typeof body !== 'object' || body === null || ArrayBuffer.isView(body)) return;
   for (const [name, value] of Object.entries(body)) {
     if (typeof value === 'string' && SECRET_FIELDS.has(name)) keepSecret(value);
     else if (typeof value === 'object') keepSecretsOf(value);
