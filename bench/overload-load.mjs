@@ -6,12 +6,15 @@
  * Messages in: `{ port, scenario, fixtures, connections, rate, warmup, duration }`; out: `{ result }` or `{ failure }`.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeRequests } from './scenarios.mjs';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+/** As many as a server's backlog takes. */
+const OPENED_AT_ONCE = 200;
 /** Requests that are due and have no connection, at most: beyond it they count as not served. */
 const MOST_WAITING = 50_000;
 
@@ -63,7 +66,9 @@ class Run {
   served = [];
   refused = [];
   idle = [];
+  /** When those were due that have no connection yet, the next one at `first`: moving up 50,000 for each would be the load. */
   waiting = [];
+  first = 0;
 
   constructor({ rate, next, status }) {
     Object.assign(this, { rate, next, status });
@@ -76,14 +81,14 @@ class Run {
     if (this.counting) (status === this.status ? this.served : this.refused).push(took);
     if (this.rate === undefined) {
       if (!this.over) connection.send(this.next(), performance.now());
-    } else if (this.waiting.length > 0) connection.send(this.next(), this.waiting.shift());
+    } else if (this.first < this.waiting.length) connection.send(this.next(), this.waiting[this.first++]);
     else this.idle.push(connection);
   }
 
   due(at) {
     const connection = this.idle.pop();
     if (connection) connection.send(this.next(), at);
-    else if (this.waiting.length < MOST_WAITING) this.waiting.push(at);
+    else if (this.waiting.length - this.first < MOST_WAITING) this.waiting.push(at);
   }
 
   fail(message) {
@@ -116,7 +121,15 @@ async function measure({ port, scenario, fixtures, connections, rate, warmup, du
   const random = { bytes: randomBytes, uuid: randomUUID };
   const requests = makeRequests(scenario, 'service', JSON.parse(readFileSync(fixtures, 'utf8')), random);
   const run = new Run({ rate, ...requests });
-  const open = Array.from({ length: connections }, () => new Connection(port, run));
+  const open = [];
+  while (open.length < connections) {
+    const some = Array.from(
+      { length: Math.min(OPENED_AT_ONCE, connections - open.length) },
+      () => new Connection(port, run),
+    );
+    await Promise.all(some.map(({ socket }) => once(socket, 'connect')));
+    open.push(...some);
+  }
   if (rate === undefined) for (const connection of open) connection.send(run.next(), performance.now());
   else run.idle.push(...open);
   await run.go(warmup);
@@ -128,7 +141,7 @@ async function measure({ port, scenario, fixtures, connections, rate, warmup, du
   return {
     served: run.served.length / seconds,
     refused: run.refused.length / seconds,
-    waiting: run.waiting.length,
+    waiting: run.waiting.length - run.first,
     ofServed: quantiles(run.served),
     ofRefused: quantiles(run.refused),
   };

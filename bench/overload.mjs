@@ -3,7 +3,7 @@
  * connections as bear most; then requests at twice that rate, whether they are answered or not, with load shedding as it
  * is by default and with none; meanwhile the health route is asked. See README.md.
  *
- *   --quick, --only create,get, --rounds, --seconds, --factor (2), --connections (1,000), --keep DIR, --write
+ *   --quick, --only create,get, --rounds, --seconds, --factor (2), --connections (4,000), --keep DIR, --write
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -118,7 +118,7 @@ async function main() {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       factor: { type: 'string', default: '2' },
-      connections: { type: 'string', default: '1000' },
+      connections: { type: 'string', default: '4000' },
       keep: { type: 'string' },
       write: { type: 'boolean', default: false },
     },
