@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Core } from './core';
 import type { Prologue } from './prologue';
+import { WAITING_LANES } from './role-databases';
 import { ROLES, type RoleName } from './roles';
 import type { Row } from './statement';
 
@@ -70,17 +71,7 @@ export class BacklogDatabase {
   private dueHere(now: Date): Promise<DueRow[]> {
     return this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
       name: 'backlog_deliveries',
-      text: `with recursive lane as (
-               (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
-                 where status in ('pending', 'retrying')
-                 order by tenant_id, endpoint_id, status, next_attempt_at limit 1)
-               union all
-               select next.* from lane, lateral (
-                 select d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at from deliveries d
-                  where d.status in ('pending', 'retrying')
-                    and (d.tenant_id, d.endpoint_id, d.status) > (lane.tenant_id, lane.endpoint_id, lane.status)
-                  order by d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
-             ), due_lane as materialized (
+      text: `with ${WAITING_LANES}, due_lane as materialized (
                select * from (select * from lane limit $2) as lanes where next_attempt_at <= $1
              ), due as (
                select 1 from due_lane l, lateral (

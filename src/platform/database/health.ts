@@ -4,6 +4,7 @@ import { Core } from './core';
 import { sqlState } from './errors';
 import { migrationNames } from './migrations';
 import { ROLES } from './roles';
+import { QUEUE_SCHEMA } from './service-login';
 
 /** Looks whether the database answers and is at this build's schema. */
 @Injectable()
@@ -27,7 +28,7 @@ export class DatabaseHealth {
   async assertQueueTables(): Promise<void> {
     await this.core.read(this.core.prologue(ROLES.service, [], true), {
       name: 'queue_tables',
-      text: 'select 1 from bullmq.job limit 1',
+      text: `select 1 from ${QUEUE_SCHEMA}.job limit 1`,
       values: [],
     });
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
+import { withDeadline } from '../deadline';
 import type { Pipeline } from './pipeline';
 import type { Prologue } from './prologue';
 import type { Row, Statement } from './statement';
@@ -93,15 +94,6 @@ function hasReplayed(position: string): Statement {
   };
 }
 
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the replica did not answer in time')), ANSWER_MS);
-  });
-  answer.catch(() => undefined); // after the deadline nobody waits for it
-  try {
-    return await Promise.race([answer, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return withDeadline(answer, ANSWER_MS, () => new Error('the replica did not answer in time'));
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { DatabaseHealth } from '../database/health';
+import { withDeadline } from '../deadline';
 import { Unavailable } from '../errors';
 import { QueueHealth } from '../queue/queue-health';
 import { LOGGER } from './logger.module';
@@ -16,6 +17,8 @@ const PATIENCE_MS = 2_000;
 
 /** What may be left out of the answer: without the queue requests are served, and what they tell of is sent later. */
 export const EXCLUDABLE = ['queue'] as const;
+
+const noAnswer = (): Error => new Unavailable('no answer within the deadline');
 
 /** Looks at what a process needs: the same for one that serves requests and one that sends webhooks. */
 @Injectable()
@@ -57,22 +60,10 @@ export class Readiness {
 
   private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {
     try {
-      return { state: 'ok', found: await withDeadline(work, PATIENCE_MS) };
+      return { state: 'ok', found: await withDeadline(work, PATIENCE_MS, noAnswer) };
     } catch (error) {
       this.logger.warn({ err: error, check: what }, 'not ready');
       return { state: 'unavailable' };
     }
-  }
-}
-
-async function withDeadline<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Unavailable('no answer within the deadline')), milliseconds);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

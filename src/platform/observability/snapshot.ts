@@ -1,3 +1,5 @@
+import { withDeadline } from '../deadline';
+
 /**
  * Something that costs a query to know, for gauges: read when it is asked for, by all who ask at once in one go, and not
  * again for a while, so that however many scrape, the load they make is bounded. What is not known in time is `undefined`.
@@ -19,18 +21,11 @@ export class Snapshot<T> {
 
   private async readInTime(): Promise<T | undefined> {
     const { deadlineMs, onError } = this.options;
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not known within ${deadlineMs} ms`)), deadlineMs);
-      timer.unref();
-    });
     try {
-      return await Promise.race([this.read(), deadline]);
+      return await withDeadline(this.read(), deadlineMs, () => new Error(`not known within ${deadlineMs} ms`));
     } catch (error) {
       onError(error as Error);
       return undefined;
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

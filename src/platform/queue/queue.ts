@@ -3,6 +3,8 @@ import { createIORedisClient, createPostgresBackend, RedisConnection, setDefault
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
+import { QUEUE_SCHEMA } from '../database/service-login';
+import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis';
 
 /** Deliveries that a worker is to send now. */
@@ -26,9 +28,6 @@ export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, remov
 
 /** Before every key in Redis. What is in braces decides on the slot: one script touches many keys, which a cluster must have in one place. */
 const KEY_PREFIX = '{bull}';
-
-/** PostgreSQL schema of BullMQ's own tables, where there is no Redis. */
-export const BULLMQ_SCHEMA = 'bullmq';
 
 /** How long an add may take before the queue counts as away. */
 const QUEUE_PATIENCE_MS = 3_000;
@@ -55,7 +54,7 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
   }
   return {
     connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
-    schema: BULLMQ_SCHEMA,
+    schema: QUEUE_SCHEMA,
     max: use === 'producer' ? 2 : 4,
     // What a crash may take from the queue is found again in the deliveries; waiting for the disk would protect nothing.
     options: '-c synchronous_commit=off',
@@ -90,15 +89,6 @@ export function workerOptions(config: Config): WorkerOptions {
 }
 
 /** Waits for what the queue does, within bounds. @throws when it takes longer */
-export async function withPatience<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), QUEUE_PATIENCE_MS);
-  });
-  work.catch(() => undefined); // after the deadline nobody waits for it
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function withPatience<T>(work: Promise<T>): Promise<T> {
+  return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not answer in time'));
 }
