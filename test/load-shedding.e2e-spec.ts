@@ -1,10 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { TenantDatabase } from '../src/platform/database/tenant-database';
 import { type Answer, type ApiClient, orderInput } from './harness/client';
+import { createTestDatabase, type TestDatabase } from './harness/databases';
 import { parseMetrics } from './harness/prometheus';
 import { expectProblem } from './harness/problems';
 import { startService, type TestService } from './harness/service';
+import { TcpProxy } from './harness/tcp-proxy';
 import { until } from './harness/until';
+
+/** Of two connections, 512 each. */
+const ROOM_FOR_READS = 1_024;
 
 async function shedOf(service: TestService, reason: string): Promise<number> {
   const samples = parseMetrics(await service.metrics.registry.metrics());
@@ -217,6 +223,51 @@ describe('load shedding', () => {
         void Promise.allSettled(early);
       });
       await until('writes are let in', async () => (await tenant.post('/orders', orderInput())).status === 201);
+    });
+  });
+
+  describe('by the room on the connections', () => {
+    let database: TestDatabase;
+    let proxy: TcpProxy;
+    let service: TestService;
+
+    beforeAll(async () => {
+      database = await createTestDatabase();
+      proxy = await TcpProxy.start(Number(new URL(database.serviceUrl).port));
+      // However long statements wait: nothing is turned away for that.
+      const env = { SHED_POOL_WAIT: '1m', DB_STATEMENT_TIMEOUT: '30s' };
+      service = await startService({ env, database: { ...database, serviceUrl: proxy.through(database.serviceUrl) } });
+    });
+    afterAll(async () => {
+      await service.stop();
+      await proxy.refuse();
+      await database.drop();
+    });
+
+    it('turns away at once what finds the connections full, and lets in what needs the others', async () => {
+      const tenant = await service.tenant();
+      const reads = service.app.get(TenantDatabase);
+      const statement = { name: 'one', text: 'select 1 as one', values: [] };
+      proxy.hang();
+      const waiting = Array.from({ length: ROOM_FOR_READS }, () =>
+        reads.read({ tenantId: tenant.tenantId }, statement),
+      );
+      const refused = await tenant.get('/orders');
+      expectProblem(refused, 'unavailable');
+      // By what stands before the routes: they ask for a second.
+      const pauses = new Set([refused.headers.get('retry-after')]);
+      await until('others are asked for longer', async () => {
+        pauses.add((await tenant.get('/orders')).headers.get('retry-after'));
+        return pauses.size === 3;
+      });
+      expect(service.logLines.filter((line) => line.includes('request failed'))).toEqual([]);
+      // A write whose session has to be read first: there is still room for that.
+      const write = tenant.post('/orders', orderInput());
+      expect(await Promise.race([write, delay(200)])).toBeUndefined();
+      await proxy.pass();
+      expect((await write).status).toBe(201);
+      expect(new Set((await Promise.all(waiting)).map(([row]) => row?.one))).toEqual(new Set([1]));
+      expect((await tenant.get('/orders')).status).toBe(200);
     });
   });
 

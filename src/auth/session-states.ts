@@ -5,6 +5,8 @@ import { findSession, type SessionRow } from './sessions.queries';
 
 /** How long an answer may be believed: with the time of one look-up it keeps the contract's two seconds. */
 const FRESH_MS = 1_000;
+/** From when on the next one is fetched ahead: where reads stand in line, nobody waits for the state of a session as well. */
+const AHEAD_MS = 500;
 const MAX_SESSIONS = 50_000;
 
 /** What the guard needs to know of a live session. */
@@ -20,8 +22,8 @@ interface Entry {
 }
 
 /**
- * Whether sessions still count. A session is read at most once a second and process; within that second the answer is
- * kept, so that a revocation, a role change or a suspended tenant is seen within two, and a request costs no query.
+ * Whether sessions still count. An answer is kept for a second, and one that is asked for again and again is renewed while it
+ * still counts; so a revocation, a role change or a suspended tenant is seen within two, and a request costs no query.
  */
 @Injectable()
 export class SessionStates {
@@ -34,32 +36,51 @@ export class SessionStates {
   get(tenantId: string, sessionId: string): SessionState | undefined | Promise<SessionState | undefined> {
     const key = `${tenantId}/${sessionId}`;
     const entry = this.entries.get(key);
-    if (entry && performance.now() - entry.readAt < FRESH_MS) return entry.state;
-    let reading = this.reading.get(key);
-    if (!reading) {
-      reading = this.read(key, tenantId, sessionId).finally(() => this.reading.delete(key));
-      this.reading.set(key, reading);
-    }
-    return reading;
+    const age = entry ? performance.now() - entry.readAt : Infinity;
+    if (!entry || age >= FRESH_MS) return this.read(key, tenantId, sessionId);
+    // Who asks once it does not count any more is told of what failed.
+    if (age >= AHEAD_MS) this.read(key, tenantId, sessionId).catch(() => undefined);
+    return entry.state;
   }
 
   /** Forgets what is known, so that this process sees a change at once. */
   forget(tenantId: string, sessionId: string): void {
-    this.entries.delete(`${tenantId}/${sessionId}`);
+    const key = `${tenantId}/${sessionId}`;
+    this.entries.delete(key);
+    // What is being read may be from before the change.
+    this.reading.delete(key);
   }
 
-  private async read(key: string, tenantId: string, sessionId: string): Promise<SessionState | undefined> {
+  /** Reads it, once for all who ask meanwhile. */
+  private read(key: string, tenantId: string, sessionId: string): Promise<SessionState | undefined> {
+    const known = this.reading.get(key);
+    if (known) return known;
     // The age counts from before the question: what changes while it is asked is at most this old.
     const readAt = performance.now();
+    const reading = this.find(tenantId, sessionId)
+      .then((state) => {
+        if (this.reading.get(key) === reading) this.keep(key, { readAt, state });
+        return state;
+      })
+      .finally(() => {
+        if (this.reading.get(key) === reading) this.reading.delete(key);
+      });
+    this.reading.set(key, reading);
+    return reading;
+  }
+
+  private async find(tenantId: string, sessionId: string): Promise<SessionState | undefined> {
     const [row] = await this.database.read<SessionRow>({ tenantId }, findSession(tenantId, sessionId));
     const live = row && !row.revoked_at && !row.suspended_at && row.expires_at > new Date();
-    const state = live ? { userId: row.user_id, role: row.role as Role } : undefined;
+    return live ? { userId: row.user_id, role: row.role as Role } : undefined;
+  }
+
+  private keep(key: string, entry: Entry): void {
     this.entries.delete(key);
-    this.entries.set(key, { readAt, state });
+    this.entries.set(key, entry);
     for (const oldest of this.entries.keys()) {
       if (this.entries.size <= MAX_SESSIONS) break;
       this.entries.delete(oldest);
     }
-    return state;
   }
 }

@@ -269,6 +269,11 @@ export class Core {
     }
   }
 
+  /** Whether there is no room for what another request would read, or write. */
+  isFull(reads: boolean): boolean {
+    return (reads ? this.reads : this.writes).isFull;
+  }
+
   /** How long a read that is sent now will stand behind others, milliseconds. */
   expectedReadWait(): number {
     return this.reads.expectedWait();

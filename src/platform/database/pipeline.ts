@@ -6,8 +6,13 @@ import { Flight, type Prepared } from './flight';
 import type { Prologue } from './prologue';
 import { assertSound, type Row, type Statement } from './statement';
 
-/** Statements on their way on one lane beyond which a flight is refused: a bound on memory and on waiting. */
-const MAX_IN_FLIGHT = 512;
+/** Flights on their way on one lane beyond which another is refused: a bound on memory and on waiting. */
+const MAX_IN_FLIGHT = 1_024;
+/**
+ * From how many on a lane is full for requests that come: they are turned away before they cost anything. The rest is for
+ * what those that were let in ask for beside: a session that is read again, a tenant's limits.
+ */
+const FULL = MAX_IN_FLIGHT / 2;
 /** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
 const CLOSES = /^(57P0.|25P0[34])$/;
 /** Of how many flights the mean time is known. */
@@ -60,6 +65,7 @@ export class Pipeline {
       lane = this.leastBusy();
       if (!lane) throw new Unavailable('no pipelined connection to the database');
     }
+    this.next = (this.next + 1) % this.lanes.length;
     if (lane.inFlight >= MAX_IN_FLIGHT) throw new Unavailable('all pipelined connections are full');
     return lane.flight(prologue, statements, wantRows);
   }
@@ -87,11 +93,15 @@ export class Pipeline {
     return { used, idle, waiting };
   }
 
+  /** Whether the lanes have as much to do as they take from requests that come. */
+  get isFull(): boolean {
+    const best = this.leastBusy();
+    return best !== undefined && best.inFlight >= FULL;
+  }
+
   /** How long a flight that is sent now will stand behind others, milliseconds. */
   expectedWait(): number {
-    let best: Lane | undefined;
-    for (const lane of this.lanes) if (lane.open && (!best || lane.inFlight < best.inFlight)) best = lane;
-    return best?.expectedWait() ?? 0;
+    return this.leastBusy()?.expectedWait() ?? 0;
   }
 
   private leastBusy(): Lane | undefined {
@@ -100,7 +110,6 @@ export class Pipeline {
       const lane = this.lanes[(this.next + i) % this.lanes.length] as Lane;
       if (lane.open && (!best || lane.inFlight < best.inFlight)) best = lane;
     }
-    this.next = (this.next + 1) % this.lanes.length;
     return best;
   }
 }

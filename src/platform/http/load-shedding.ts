@@ -24,13 +24,15 @@ const LONGEST_PAUSE = 3;
 /** A body larger than this is not read to its end for the sake of the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
+/** As Node writes them with the least work: names and values by turns. */
+const REFUSAL_HEADERS = Object.entries({ ...SECURITY_HEADERS, 'content-type': PROBLEM_CONTENT_TYPE }).flat();
 const OVERLOADED = new Unavailable('turned away');
 
 /**
  * Turns requests away while there is more to do than can be done, before anything is spent on them: neither the body nor
  * the route is looked at. Two delays are watched. How late the event loop is, which is what all requests wait for; and how
- * long a statement sent now would stand behind others on its way to PostgreSQL, for reads and for writes apart. Health
- * routes are always let in.
+ * long a statement sent now would stand behind others on its way to PostgreSQL, for reads and for writes apart. And
+ * nothing is let in that finds the connections to PostgreSQL full. Health routes are always let in.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -84,11 +86,13 @@ export class LoadShedding implements OnModuleDestroy {
   }
 
   private reasonToShed({ method, url = '' }: IncomingMessage): Reason | undefined {
-    const now = performance.now();
+    if (HEALTH.test(url)) return undefined;
     const reads = method === 'GET' || method === 'HEAD';
+    if (this.config.SHED_POOL_WAIT > 0 && this.database.isFull(reads)) return 'pool';
+    const now = performance.now();
     const byLag = this.eventLoopLag.share(now);
     const byWait = (reads ? this.readWait : this.writeWait).share(now);
-    if (HEALTH.test(url) || !(reads ? this.ofReads : this.ofWrites).pick(Math.max(byLag, byWait))) return undefined;
+    if (!(reads ? this.ofReads : this.ofWrites).pick(Math.max(byLag, byWait))) return undefined;
     return byLag > byWait ? 'event_loop' : 'pool';
   }
 
@@ -100,15 +104,15 @@ export class LoadShedding implements OnModuleDestroy {
     const path = (request.url ?? '').split('?', 1)[0] as string;
     const body = JSON.stringify(toProblem(OVERLOADED, path, requestId));
     const { 'content-length': length, 'transfer-encoding': encoding, origin } = request.headers;
-    response.writeHead(OVERLOADED.status, {
-      ...SECURITY_HEADERS,
-      'content-type': PROBLEM_CONTENT_TYPE,
-      'content-length': Buffer.byteLength(body),
-      'retry-after': String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
-      'x-request-id': requestId,
-      ...(origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin) ? corsHeaders(origin) : {}),
-      ...(encoding !== undefined || Number(length) > MAX_DRAINED ? { connection: 'close' } : {}),
-    });
+    const headers = [
+      ...REFUSAL_HEADERS,
+      'content-length', String(Buffer.byteLength(body)),
+      'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
+      'x-request-id', requestId,
+    ]; // prettier-ignore
+    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin)) headers.push(...corsHeaders(origin));
+    if (encoding !== undefined || Number(length) > MAX_DRAINED) headers.push('connection', 'close');
+    response.writeHead(OVERLOADED.status, headers);
     response.end(body);
   }
 
@@ -143,11 +147,11 @@ export class LoadShedding implements OnModuleDestroy {
 }
 
 /** So that a browser's script may read the refusal. */
-function corsHeaders(origin: string): Record<string, string> {
-  return {
-    'access-control-allow-origin': origin,
-    'access-control-allow-credentials': 'true',
-    'access-control-expose-headers': 'Retry-After, X-Request-Id',
-    vary: 'Origin',
-  };
+function corsHeaders(origin: string): string[] {
+  return [
+    'access-control-allow-origin', origin,
+    'access-control-allow-credentials', 'true',
+    'access-control-expose-headers', 'Retry-After, X-Request-Id',
+    'vary', 'Origin',
+  ]; // prettier-ignore
 }
