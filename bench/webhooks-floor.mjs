@@ -7,8 +7,8 @@
  *
  * Both send what the service sends for the same events: the same body, headers and signature.
  *
- * Messages in, each with an `id` that the answer repeats: `{ ask: 'loop', count, url }`, `{ ask: 'add', count }` and then
- * `{ ask: 'work', url }`, which goes on until `{ ask: 'stop' }`.
+ * Messages in, each with an `id` that the answer repeats: `{ ask: 'loop', count, url }`, `{ ask: 'add', count }` and
+ * `{ ask: 'work', url }`, which goes on with what is and what will be added until `{ ask: 'stop' }`.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { createPostgresBackend, Queue, setDefaultBackendFactory, Worker } from 'bullmq';

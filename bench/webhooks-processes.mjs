@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort, JWT_SECRET, ROOT } from './processes.mjs';
+import { freePort, JWT_SECRET, nodeFlags, ROOT } from './processes.mjs';
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -84,7 +84,7 @@ export const startFloors = (env) => startAnswering('webhooks-floor.mjs', env);
 export async function startWorker(env, log) {
   rmSync(log, { force: true });
   const out = openSync(log, 'a');
-  const child = spawn(process.execPath, [join(ROOT, 'dist/src/main.js'), 'worker'], {
+  const child = spawn(process.execPath, [...nodeFlags(), join(ROOT, 'dist/src/main.js'), 'worker'], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,

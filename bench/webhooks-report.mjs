@@ -9,6 +9,7 @@ function rows(results, { shapes, million }) {
   const list = [
     ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
     ['floor: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
+    ['the same, all jobs added before the clock starts', '', ({ throughput: t }) => t && `${whole(t.added)}/s`],
     ...shapes.map(({ tenants, endpoints }, i) => [
       `${whole(endpoints)} endpoint${endpoints > 1 ? 's' : ''} of ${tenants} tenant${tenants > 1 ? 's' : ''}`,
       '≥ 0.5 of BullMQ alone',

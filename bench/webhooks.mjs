@@ -113,6 +113,7 @@ async function throughput(backend, { rounds, count, shapes }) {
     const floors = await scenarios.floors(backend, count);
     sayRate(`${backend.name}  floor: loop`, floors.loop);
     sayRate(`${backend.name}  floor: BullMQ alone`, floors.bullmq);
+    sayRate(`${backend.name}  floor: BullMQ alone, added before`, floors.added);
     const ours = [];
     for (const shape of shapes) {
       const result = await scenarios.throughput(backend, { ...shape, count });
@@ -125,6 +126,7 @@ async function throughput(backend, { rounds, count, shapes }) {
   return {
     loop: median(results.map(({ loop }) => loop.perSecond)),
     bullmq: median(results.map(({ bullmq }) => bullmq.perSecond)),
+    added: median(results.map(({ added }) => added.perSecond)),
     ours: shapes.map((shape, i) => ({
       ...shape,
       perSecond: median(results.map(({ ours }) => ours[i].perSecond)),

@@ -9,14 +9,20 @@ import { startService, type TestService } from './harness/service';
 import { TcpProxy } from './harness/tcp-proxy';
 import { until } from './harness/until';
 
-/** Of two connections, 512 each. */
-const ROOM_FOR_READS = 1_024;
+/** Of two connections, 128 each. */
+const ROOM_FOR_READS = 256;
 
-async function shedOf(service: TestService, reason: string): Promise<number> {
+async function metric(service: TestService, name: string, labels: Record<string, string> = {}): Promise<number> {
   const samples = parseMetrics(await service.metrics.registry.metrics());
-  const found = samples.find(({ name, labels }) => name === 'http_requests_shed_total' && labels.reason === reason);
+  const wanted = Object.entries(labels);
+  const found = samples.find(
+    (one) => one.name === name && wanted.every(([label, value]) => one.labels[label] === value),
+  );
   return found?.value ?? NaN;
 }
+
+const shedOf = (service: TestService, reason: string) => metric(service, 'http_requests_shed_total', { reason });
+const heldBy = (service: TestService) => metric(service, 'http_requests_held');
 
 /** Keeps the event loop from everything else, for so long at a time. */
 function occupy(milliseconds: number): () => void {
@@ -159,15 +165,21 @@ describe('load shedding', () => {
       }
     }
 
+    /** Asks again and again, and gives the first refusal. */
+    async function firstRefused(ask: () => Promise<Answer>): Promise<Answer> {
+      let refused: Answer | undefined;
+      return until('one is turned away', async () => {
+        if (!refused) void ask().then((answer) => (refused ??= answer.status === 503 ? answer : undefined));
+        await delay(50);
+        return refused;
+      });
+    }
+
     it('turns reads away while reads stand in line, and lets writes elsewhere and health in', async () => {
       let early: Promise<Answer>[] = [];
       await whileHeld('access exclusive', async () => {
         early = Array.from({ length: 4 }, () => tenant.get(`/orders/${order.id}`));
-        const refused = await until('one is turned away', async () => {
-          const answer = await Promise.race([tenant.get(`/orders/${order.id}`), delay(100)]);
-          return answer?.status === 503 && answer;
-        });
-        expectProblem(refused, 'unavailable');
+        expectProblem(await firstRefused(() => tenant.get(`/orders/${order.id}`)), 'unavailable');
         expect(await shedOf(service, 'pool')).toBeGreaterThan(0);
         expect((await service.client.get('/health')).status).toBe(200);
         const signIn = { email: 'nobody@example.com', password: 'no password of anybody' };
@@ -214,11 +226,7 @@ describe('load shedding', () => {
       await whileHeld('exclusive', async () => {
         // One for each of the six connections that writes share, and some behind them.
         const early = Array.from({ length: 12 }, () => tenant.post('/orders', orderInput()));
-        const refused = await until('one is turned away', async () => {
-          const answer = await Promise.race([tenant.post('/orders', orderInput()), delay(100)]);
-          return answer?.status === 503 && answer;
-        });
-        expectProblem(refused, 'unavailable');
+        expectProblem(await firstRefused(() => tenant.post('/orders', orderInput())), 'unavailable');
         expect((await tenant.get(`/orders/${order.id}`)).status).toBe(200);
         void Promise.allSettled(early);
       });
@@ -239,35 +247,92 @@ describe('load shedding', () => {
       service = await startService({ env, database: { ...database, serviceUrl: proxy.through(database.serviceUrl) } });
     });
     afterAll(async () => {
-      await service.stop();
       await proxy.refuse();
       await database.drop();
     });
 
-    it('turns away at once what finds the connections full, and lets in what needs the others', async () => {
-      const tenant = await service.tenant();
-      const reads = service.app.get(TenantDatabase);
+    /** Does the work while there is no room for another read. */
+    async function whileFull(tenant: ApiClient, work: () => Promise<void>): Promise<void> {
+      const database = service.app.get(TenantDatabase);
       const statement = { name: 'one', text: 'select 1 as one', values: [] };
       proxy.hang();
-      const waiting = Array.from({ length: ROOM_FOR_READS }, () =>
-        reads.read({ tenantId: tenant.tenantId }, statement),
+      const reads = Array.from({ length: ROOM_FOR_READS }, () =>
+        database.read({ tenantId: tenant.tenantId }, statement),
       );
-      const refused = await tenant.get('/orders');
-      expectProblem(refused, 'unavailable');
-      // By what stands before the routes: they ask for a second.
-      const pauses = new Set([refused.headers.get('retry-after')]);
-      await until('others are asked for longer', async () => {
-        pauses.add((await tenant.get('/orders')).headers.get('retry-after'));
-        return pauses.size === 3;
+      try {
+        await work();
+      } finally {
+        await proxy.pass();
+      }
+      expect(new Set((await Promise.all(reads)).map(([row]) => row?.one))).toEqual(new Set([1]));
+    }
+
+    it('lets what finds no room wait for a second, and turns it away before a route has it', async () => {
+      const tenant = await service.tenant();
+      await whileFull(tenant, async () => {
+        const asked = Array.from({ length: 20 }, () => tenant.get('/orders'));
+        await until('they are held', async () => (await heldBy(service)) === 20);
+        const refused = await Promise.all(asked);
+        for (const answer of refused) expectProblem(answer, 'unavailable');
+        expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1', '2', '3']));
+        expect(await heldBy(service)).toBe(0);
+        expect(await shedOf(service, 'pool')).toBe(20);
       });
       expect(service.logLines.filter((line) => line.includes('request failed'))).toEqual([]);
-      // A write whose session has to be read first: there is still room for that.
-      const write = tenant.post('/orders', orderInput());
-      expect(await Promise.race([write, delay(200)])).toBeUndefined();
-      await proxy.pass();
-      expect((await write).status).toBe(201);
-      expect(new Set((await Promise.all(waiting)).map(([row]) => row?.one))).toEqual(new Set([1]));
       expect((await tenant.get('/orders')).status).toBe(200);
+    });
+
+    it('lets it in as soon as there is room, and counts the time', async () => {
+      const tenant = await service.tenant();
+      const held: Promise<Answer>[] = [];
+      await whileFull(tenant, async () => {
+        held.push(tenant.get('/orders', { 'x-request-id': 'was-held' }));
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        await delay(200);
+      });
+      expect((await held[0])?.status).toBe(200);
+      const line = await until('its line', () => service.logLines.find((text) => text.includes('was-held')));
+      expect((JSON.parse(line) as { duration_ms: number }).duration_ms).toBeGreaterThanOrEqual(200);
+    });
+
+    it('has room for what a request needs beside: a session that must be read', async () => {
+      const tenant = await service.tenant();
+      const written: Promise<Answer>[] = [];
+      await whileFull(tenant, async () => {
+        written.push(tenant.post('/orders', orderInput()));
+        expect(await Promise.race([written[0], delay(100)])).toBeUndefined();
+        expect(await heldBy(service)).toBe(0);
+      });
+      expect((await written[0])?.status).toBe(201);
+    });
+
+    it('forgets whose caller left', async () => {
+      const tenant = await service.tenant();
+      const begun = await shedOf(service, 'pool');
+      await whileFull(tenant, async () => {
+        const caller = new AbortController();
+        const headers = { authorization: `Bearer ${tenant.session?.access_token}` };
+        const left = fetch(`${service.url}/api/v1/orders`, { headers, signal: caller.signal }).catch(() => undefined);
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        caller.abort();
+        await left;
+        await until('it is forgotten', async () => (await heldBy(service)) === 0);
+      });
+      expect(await shedOf(service, 'pool')).toBe(begun);
+    });
+
+    it('answers what is held when it stops', async () => {
+      const tenant = await service.tenant();
+      const held: Promise<Answer>[] = [];
+      let stopped: Promise<void> | undefined;
+      await whileFull(tenant, async () => {
+        held.push(tenant.get('/orders'));
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        stopped = service.stop();
+        await delay(100);
+      });
+      expect((await held[0])?.status).toBe(200);
+      await stopped;
     });
   });
 

@@ -12,6 +12,7 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status'] },
   http_requests_in_flight: { type: 'gauge', labels: [] },
+  http_requests_held: { type: 'gauge', labels: [] },
   http_requests_shed_total: { type: 'counter', labels: ['reason'] },
   db_pool_connections: { type: 'gauge', labels: ['pool', 'state'] },
   db_pool_waiting: { type: 'gauge', labels: ['pool'] },

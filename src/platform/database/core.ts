@@ -269,19 +269,14 @@ export class Core {
     }
   }
 
-  /** Whether there is no room for what another request would read, or write. */
-  isFull(reads: boolean): boolean {
-    return (reads ? this.reads : this.writes).isFull;
+  /** For how many more reads there is room, none of which would stand behind others for longer than this, milliseconds. */
+  roomForReads(longestWait: number): number {
+    return this.reads.room(longestWait);
   }
 
-  /** How long a read that is sent now will stand behind others, milliseconds. */
-  expectedReadWait(): number {
-    return this.reads.expectedWait();
-  }
-
-  /** The same of a write, in one flight or on a connection of the pool: the longer of the two. */
-  expectedWriteWait(): number {
-    return Math.max(this.writes.expectedWait(), this.expectedPoolWait());
+  /** The same of writes, which may go in one flight or on a connection of the pool: none where one of the two has no room. */
+  roomForWrites(longestWait: number): number {
+    return this.expectedPoolWait() > longestWait ? 0 : this.writes.room(longestWait);
   }
 
   private expectedPoolWait(): number {

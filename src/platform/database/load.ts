@@ -6,16 +6,11 @@ import { Core } from './core';
 export class DatabaseLoad {
   constructor(private readonly core: Core) {}
 
-  /** Whether there is no room for what another request would read, or write. */
-  isFull(reads: boolean): boolean {
-    return this.core.isFull(reads);
-  }
-
   /**
-   * How long a statement that is sent now will stand behind others, milliseconds; where it might go either way (a write in
-   * one flight, or in a transaction that holds a connection), the longer.
+   * For how many more requests that read, or that write, there is room: a statement of theirs would stand behind others for
+   * no longer than `longestWait`, milliseconds.
    */
-  expectedWait(reads: boolean): number {
-    return reads ? this.core.expectedReadWait() : this.core.expectedWriteWait();
+  room(reads: boolean, longestWait: number): number {
+    return reads ? this.core.roomForReads(longestWait) : this.core.roomForWrites(longestWait);
   }
 }

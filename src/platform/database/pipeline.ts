@@ -9,10 +9,10 @@ import { assertSound, type Row, type Statement } from './statement';
 /** Flights on their way on one lane beyond which another is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 1_024;
 /**
- * From how many on a lane is full for requests that come: they are turned away before they cost anything. The rest is for
- * what those that were let in ask for beside: a session that is read again, a tenant's limits.
+ * How many of them requests are let in for: enough to keep PostgreSQL busy. The rest is for what those ask for beside: a
+ * session that is read again, a tenant's limits.
  */
-const FULL = MAX_IN_FLIGHT / 2;
+const LET_IN = 128;
 /** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
 const CLOSES = /^(57P0.|25P0[34])$/;
 /** Of how many flights the mean time is known. */
@@ -93,15 +93,12 @@ export class Pipeline {
     return { used, idle, waiting };
   }
 
-  /** Whether the lanes have as much to do as they take from requests that come. */
-  get isFull(): boolean {
-    const best = this.leastBusy();
-    return best !== undefined && best.inFlight >= FULL;
-  }
-
-  /** How long a flight that is sent now will stand behind others, milliseconds. */
-  expectedWait(): number {
-    return this.leastBusy()?.expectedWait() ?? 0;
+  /** For how many more requests there is room, a flight of which stands behind others for no longer than this, milliseconds. */
+  room(longestWait: number): number {
+    const open = this.lanes.filter((lane) => lane.open);
+    // Where there is none, who asks has to learn of it.
+    if (open.length === 0) return LET_IN;
+    return open.reduce((room, lane) => room + lane.room(longestWait), 0);
   }
 
   private leastBusy(): Lane | undefined {
@@ -164,10 +161,14 @@ class Lane {
   }
 
   /** What is before it takes as long as others did, and the first may be late by now. */
-  expectedWait(): number {
-    if (this.inFlight === 0) return 0;
+  room(longestWait: number): number {
+    if (this.inFlight === 0) return Math.max(1, this.fitting(longestWait));
     const late = Math.max(0, performance.now() - this.begunAt - this.flightTime);
-    return this.inFlight * this.flightTime + late;
+    return Math.max(0, this.fitting(longestWait - late) - this.inFlight);
+  }
+
+  private fitting(milliseconds: number): number {
+    return Math.min(LET_IN, Math.floor(milliseconds / Math.max(this.flightTime, 0.001)));
   }
 
   /** Takes no more flights on a connection that is about to be closed by the server. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { Counter } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { DatabaseLoad } from '../database/load';
@@ -12,12 +12,19 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from './problem';
 import { requestIdOf } from './request-id';
 import { SECURITY_HEADERS } from './security-headers';
 import { ShareOf, StandingDelay } from './shed-share';
+import { WaitingRoom } from './waiting-room';
 
 type Reason = 'event_loop' | 'pool';
 
 const SAMPLE_MS = 20;
-/** A delay is put up with for so long: a tenant's burst, which it has a right to, is soon served. */
+/**
+ * For so long the event loop may be late, and a request may wait to be let in: a tenant's burst, which it has a right to, is
+ * served by then; and whoever asks again as soon as he is refused costs something once a second.
+ */
 const PATIENCE_MS = 1_000;
+/** Of reads, and of writes. */
+const MOST_HELD = 4_096;
+const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
 /** Longest pause that is asked of a caller, seconds; each is told another, so that they do not come back together. */
 const LONGEST_PAUSE = 3;
@@ -28,21 +35,28 @@ const HEALTH = /^\/health(?:[/?]|$)/;
 const REFUSAL_HEADERS = Object.entries({ ...SECURITY_HEADERS, 'content-type': PROBLEM_CONTENT_TYPE }).flat();
 const OVERLOADED = new Unavailable('turned away');
 
+/** Requests of one kind, those that read or those that write, which share a way to PostgreSQL. */
+interface Kind {
+  reads: boolean;
+  held: WaitingRoom;
+  shedding: ShareOf;
+}
+
 /**
- * Turns requests away while there is more to do than can be done, before anything is spent on them: neither the body nor
- * the route is looked at. Two delays are watched. How late the event loop is, which is what all requests wait for; and how
- * long a statement sent now would stand behind others on its way to PostgreSQL, for reads and for writes apart. And
- * nothing is let in that finds the connections to PostgreSQL full. Health routes are always let in.
+ * Lets in what can be done, before anything is spent on a request: neither its body nor its route is looked at. While as many
+ * statements are on their way to PostgreSQL as it answers in time, what comes waits here, reads and writes apart; what has
+ * waited for too long is turned away. And while the event loop is late, which is what all requests wait for, a share is
+ * turned away at once. Health routes are always let in.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
+  private readonly reads = newKind(true);
+  private readonly writes = newKind(false);
   private readonly eventLoopLag: StandingDelay;
-  private readonly readWait: StandingDelay;
-  private readonly writeWait: StandingDelay;
-  private readonly ofReads = new ShareOf();
-  private readonly ofWrites = new ShareOf();
   private readonly shed: Counter<'reason'>;
   private readonly sampler?: NodeJS.Timeout;
+  private letting?: NodeJS.Timeout;
+  private next: RequestListener = () => undefined;
   private turnedAway = 0;
   private loggedAt = 0;
 
@@ -59,10 +73,17 @@ export class LoadShedding implements OnModuleDestroy {
       registers: [registry],
     });
     for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
+    const held = (): number => this.held;
+    new Gauge({
+      name: 'http_requests_held',
+      help: 'Requests that wait to be let in.',
+      registers: [registry],
+      collect() {
+        this.set(held());
+      },
+    });
     this.eventLoopLag = new StandingDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
-    this.readWait = new StandingDelay(config.SHED_POOL_WAIT, PATIENCE_MS);
-    this.writeWait = new StandingDelay(config.SHED_POOL_WAIT, PATIENCE_MS);
-    if (this.isOn) this.sampler = this.sample();
+    if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
   }
 
   onModuleDestroy(): void {
@@ -71,29 +92,53 @@ export class LoadShedding implements OnModuleDestroy {
 
   /** Stands before whatever the server does with a request. */
   guard(server: Server): void {
-    if (!this.isOn) return;
+    if (this.config.SHED_EVENT_LOOP_LAG === 0 && this.config.SHED_POOL_WAIT === 0) return;
     const listeners = server.listeners('request') as RequestListener[];
     server.removeAllListeners('request');
-    server.on('request', (request, response) => {
-      const reason = this.reasonToShed(request);
-      if (reason) this.turnAway(reason, request, response);
-      else for (const listener of listeners) listener(request, response);
-    });
+    this.next = (request, response) => {
+      for (const listener of listeners) listener(request, response);
+    };
+    server.on('request', (request, response) => this.arrived(request, response));
   }
 
-  private get isOn(): boolean {
-    return this.config.SHED_EVENT_LOOP_LAG > 0 || this.config.SHED_POOL_WAIT > 0;
+  private get held(): number {
+    return this.reads.held.size + this.writes.held.size;
   }
 
-  private reasonToShed({ method, url = '' }: IncomingMessage): Reason | undefined {
-    if (HEALTH.test(url)) return undefined;
-    const reads = method === 'GET' || method === 'HEAD';
-    if (this.config.SHED_POOL_WAIT > 0 && this.database.isFull(reads)) return 'pool';
+  private arrived(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '' } = request;
+    if (HEALTH.test(url)) return void this.next(request, response);
+    const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
     const now = performance.now();
-    const byLag = this.eventLoopLag.share(now);
-    const byWait = (reads ? this.readWait : this.writeWait).share(now);
-    if (!(reads ? this.ofReads : this.ofWrites).pick(Math.max(byLag, byWait))) return undefined;
-    return byLag > byWait ? 'event_loop' : 'pool';
+    if (kind.shedding.pick(this.eventLoopLag.share(now))) this.turnAway('event_loop', request, response);
+    else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
+    else if (kind.held.enter(request, response, now)) this.letting ??= this.letIn();
+    else this.turnAway('pool', request, response);
+  }
+
+  private roomFor({ reads }: Kind): number {
+    const limit = this.config.SHED_POOL_WAIT;
+    return limit === 0 ? Infinity : this.database.room(reads, limit);
+  }
+
+  /** Lets in what there is room for, and turns away what has waited for too long, until nobody waits. */
+  private letIn(): NodeJS.Timeout {
+    return setInterval(() => {
+      for (const kind of [this.reads, this.writes]) {
+        for (let room = kind.held.size > 0 ? this.roomFor(kind) : 0; room > 0; room--) {
+          const entry = kind.held.leave();
+          if (!entry) break;
+          this.next(entry.request, entry.response);
+        }
+        const late = performance.now() - PATIENCE_MS;
+        for (let entry = kind.held.leave(late); entry; entry = kind.held.leave(late)) {
+          this.turnAway('pool', entry.request, entry.response);
+        }
+      }
+      if (this.held > 0) return;
+      clearInterval(this.letting);
+      this.letting = undefined;
+    }, LET_IN_EVERY_MS);
   }
 
   private turnAway(reason: Reason, request: IncomingMessage, response: ServerResponse): void {
@@ -125,8 +170,8 @@ export class LoadShedding implements OnModuleDestroy {
       {
         requests: this.turnedAway,
         event_loop_lag_ms: Math.round(this.eventLoopLag.value),
-        read_wait_ms: Math.round(this.readWait.value),
-        write_wait_ms: Math.round(this.writeWait.value),
+        reads_held: this.reads.held.size,
+        writes_held: this.writes.held.size,
       },
       'too much to do: requests are turned away',
     );
@@ -139,11 +184,13 @@ export class LoadShedding implements OnModuleDestroy {
     return setInterval(() => {
       const now = performance.now();
       this.eventLoopLag.add(Math.max(0, now - last - SAMPLE_MS), now);
-      this.readWait.add(this.database.expectedWait(true), now);
-      this.writeWait.add(this.database.expectedWait(false), now);
       last = now;
     }, SAMPLE_MS).unref();
   }
+}
+
+function newKind(reads: boolean): Kind {
+  return { reads, held: new WaitingRoom(MOST_HELD), shedding: new ShareOf() };
 }
 
 /** So that a browser's script may read the refusal. */

@@ -4,6 +4,7 @@ import { Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../observability/metrics';
 import { parseTraceparent, type TraceContext } from '../observability/trace-context';
 import { NO_TRACING, type TraceSpan, type Tracing } from '../observability/tracing';
+import { arrivalOf } from './waiting-room';
 import { beginRequestSpan, endRequestSpan } from './request-spans';
 
 declare module 'fastify' {
@@ -60,7 +61,7 @@ export class RequestRecords {
   /** A request has come; its end is seen to here. */
   begin(request: FastifyRequest, reply: FastifyReply): void {
     this.inFlight++;
-    const began = performance.now();
+    const began = arrivalOf(request.raw);
     const { traceparent } = request.headers;
     if (traceparent !== undefined) request.trace = parseTraceparent(traceparent);
     let span: TraceSpan | undefined;
