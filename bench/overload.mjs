@@ -65,11 +65,14 @@ async function round(generator, job, servers, { factor, connections }) {
   return { peak, sides };
 }
 
+/** Where nothing was served there is no latency: NaN, which is null once it has come from another process. */
+const ms = (value) => (value > 0 ? whole(value) : '–');
+
 function describe({ peak, sides }) {
   const texts = Object.entries(sides).map(
     ([side, { served, share, refused, ofServed, health }]) =>
       `${side}: ${served.toFixed(0)}/s = ${share.toFixed(2)}, ${refused.toFixed(0)}/s refused, ` +
-      `p50 ${ofServed.p50.toFixed(0)} p99 ${ofServed.p99.toFixed(0)} ms, health p99 ${health.toFixed(0)} ms`,
+      `p50 ${ms(ofServed.p50)} p99 ${ms(ofServed.p99)} ms, health p99 ${ms(health)} ms`,
   );
   return `peak ${peak.toFixed(0)}/s; ${texts.join('; ')}`;
 }
@@ -100,8 +103,8 @@ function report(measured) {
           whole(of(({ served }) => served)),
           first ? `**${share}**` : share,
           whole(of(({ refused }) => refused)),
-          whole(of(({ ofServed }) => ofServed.p50)),
-          whole(of(({ ofServed }) => ofServed.p99)),
+          ms(of(({ ofServed }) => ofServed.p50)),
+          ms(of(({ ofServed }) => ofServed.p99)),
           whole(of(({ health }) => health)),
         ]),
       );
