@@ -3,29 +3,38 @@ import { Batcher } from './batcher';
 describe('Batcher', () => {
   it('runs what is asked for in one turn together, in order', async () => {
     const batches: number[][] = [];
-    const batcher = new Batcher<number, number>(async (_key, items) => {
-      batches.push(items);
-      return items.map((item) => item * 2);
-    }, 10);
+    const batcher = new Batcher<number, number>(
+      async (_key, items) => {
+        batches.push(items);
+        return items.map((item) => item * 2);
+      },
+      { limit: 10 },
+    );
     expect(await Promise.all([1, 2, 3].map((item) => batcher.submit('a', item)))).toEqual([2, 4, 6]);
     expect(batches).toEqual([[1, 2, 3]]);
   });
 
   it('keeps keys apart and bounds a batch', async () => {
     const batches: string[] = [];
-    const batcher = new Batcher<number, number>(async (key, items) => {
-      batches.push(`${key}:${items.join(',')}`);
-      return items;
-    }, 2);
+    const batcher = new Batcher<number, number>(
+      async (key, items) => {
+        batches.push(`${key}:${items.join(',')}`);
+        return items;
+      },
+      { limit: 2 },
+    );
     await Promise.all([1, 2, 3].map((item) => batcher.submit('a', item)).concat(batcher.submit('b', 9)));
     expect(batches.sort()).toEqual(['a:1,2', 'a:3', 'b:9']);
   });
 
   it('fails only the batch that failed, and goes on', async () => {
-    const batcher = new Batcher<number, number>(async (_key, items) => {
-      if (items.includes(1)) throw new Error('no');
-      return items;
-    }, 1);
+    const batcher = new Batcher<number, number>(
+      async (_key, items) => {
+        if (items.includes(1)) throw new Error('no');
+        return items;
+      },
+      { limit: 1 },
+    );
     const results = await Promise.allSettled([batcher.submit('a', 1), batcher.submit('a', 2)]);
     expect(results.map((result) => result.status)).toEqual(['rejected', 'fulfilled']);
     expect(await batcher.submit('a', 3)).toBe(3);
@@ -38,13 +47,29 @@ describe('Batcher', () => {
         batches.push(items);
         return items;
       },
-      10,
-      100,
+      { limit: 10, interval: 100 },
     );
     await batcher.submit('a', 1);
     const second = batcher.submit('a', 2);
     await new Promise((resolve) => setImmediate(resolve));
     await Promise.all([second, batcher.submit('a', 3)]);
     expect(batches).toEqual([[1], [2, 3]]);
+  });
+
+  it('waits no longer once enough are there', async () => {
+    const batches: number[][] = [];
+    const batcher = new Batcher<number, number>(
+      async (_key, items) => {
+        batches.push(items);
+        return items;
+      },
+      { limit: 10, interval: 5_000, enough: 3 },
+    );
+    await batcher.submit('a', 0);
+    const first = [1, 2].map((item) => batcher.submit('a', item));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches).toEqual([[0]]);
+    await Promise.all([...first, batcher.submit('a', 3), batcher.submit('a', 4)]);
+    expect(batches).toEqual([[0], [1, 2, 3, 4]]);
   });
 });

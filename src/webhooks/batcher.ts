@@ -1,21 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+/** When a batch goes: see {@link Batcher}. */
+export interface BatchOptions {
+  /** Items of a batch at most. */
+  limit: number;
+  /** The least time between the beginnings of two batches of one key, milliseconds. */
+  interval?: number;
+  /** So many do not wait for the interval's end; the limit where it is left out. */
+  enough?: number;
+}
 
 /**
  * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its
  * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once.
  */
 export class Batcher<I, O> {
-  private readonly queues = new Map<string, { waiting: Waiting<I, O>[] }>();
+  private readonly queues = new Map<string, Pending<I, O>>();
 
-  /**
-   * @param run gives one result for each item, in order; its failure is that of all of its items
-   * @param limit items of a batch at most
-   * @param interval the least time between the beginnings of two batches of one key, milliseconds
-   */
+  /** @param run gives one result for each item, in order; its failure is that of all of its items */
   constructor(
     private readonly run: (key: string, items: I[]) => Promise<O[]>,
-    private readonly limit: number,
-    private readonly interval = 0,
+    private readonly options: BatchOptions,
   ) {}
 
   submit(key: string, item: I): Promise<O> {
@@ -24,6 +27,7 @@ export class Batcher<I, O> {
       const queue = this.queues.get(key);
       if (queue) {
         queue.waiting.push(entry);
+        if (queue.waiting.length >= this.enough) queue.wake?.();
         return;
       }
       this.queues.set(key, { waiting: [entry] });
@@ -32,11 +36,15 @@ export class Batcher<I, O> {
     });
   }
 
+  private get enough(): number {
+    return this.options.enough ?? this.options.limit;
+  }
+
   private async drain(key: string): Promise<void> {
-    const queue = this.queues.get(key) as { waiting: Waiting<I, O>[] };
+    const queue = this.queues.get(key) as Pending<I, O>;
     while (queue.waiting.length > 0) {
-      const again = performance.now() + this.interval;
-      const batch = queue.waiting.splice(0, this.limit);
+      const again = performance.now() + (this.options.interval ?? 0);
+      const batch = queue.waiting.splice(0, this.options.limit);
       try {
         const results = await this.run(
           key,
@@ -46,11 +54,30 @@ export class Batcher<I, O> {
       } catch (error) {
         for (const entry of batch) entry.reject(error);
       }
-      const pause = again - performance.now();
-      if (pause > 0 && queue.waiting.length < this.limit) await sleep(pause);
+      await this.gather(queue, again - performance.now());
     }
     this.queues.delete(key);
   }
+
+  /** Waits for as long, or until enough are there. */
+  private async gather(queue: Pending<I, O>, milliseconds: number): Promise<void> {
+    if (milliseconds <= 0 || queue.waiting.length >= this.enough) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      queue.wake = () => {
+        clearTimeout(timer);
+        setImmediate(resolve);
+      };
+    });
+    queue.wake = undefined;
+  }
+}
+
+/** What is asked for of one key. */
+interface Pending<I, O> {
+  waiting: Waiting<I, O>[];
+  /** Ends the wait for more. */
+  wake?: (() => void) | undefined;
 }
 
 interface Waiting<I, O> {

@@ -18,9 +18,8 @@ import { createSender, type Sender } from './sender';
 import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from './signature';
 
-const ROWS_AT_ONCE = 100;
-/** A busy tenant's rows are read this often, milliseconds; an idle one's at once. */
-const READ_INTERVAL_MS = 5;
+/** A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at once. */
+const READS = { limit: 100, interval: 15, enough: 16 };
 const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5_000;
@@ -49,7 +48,7 @@ export class DeliverySender {
       policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
       timeout: config.WEBHOOK_TIMEOUT,
     });
-    this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), ROWS_AT_ONCE, READ_INTERVAL_MS);
+    this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), READS);
   }
 
   async deliver(job: DeliveryJob): Promise<void> {

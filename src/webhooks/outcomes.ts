@@ -17,10 +17,11 @@ import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow
 /** The channel on which the dispatcher hears of ended attempts. */
 export const OUTCOME_CHANNEL = 'webhook_outcomes';
 
-/** Keeps a message below NOTIFY's 8,000 bytes. */
-const OUTCOMES_AT_ONCE = 40;
-/** A busy tenant's outcomes are written this often, milliseconds, or as soon as there are enough of them. */
-const WRITE_INTERVAL_MS = 10;
+/**
+ * A busy tenant's outcomes are written this often, milliseconds, or as soon as there are enough of them. The limit keeps a message
+ * below NOTIFY's 8,000 bytes.
+ */
+const WRITES = { limit: 40, interval: 20, enough: 16 };
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
 /** How long a worker tries to write an outcome before it lets the job come back. */
@@ -50,7 +51,7 @@ export class Outcomes {
     private readonly metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), OUTCOMES_AT_ONCE, WRITE_INTERVAL_MS);
+    this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), WRITES);
   }
 
   /** Writes what became of an attempt; resolves when it is committed. */

@@ -76,6 +76,8 @@ export class Places {
     this.underWay--;
     tenant.underWay--;
     if (endpoint.underWay.size === 0) this.taken.delete(endpoint);
+    // Stock is taken of those that have places: what a tenant without one had would stand for ever.
+    if (tenant.underWay === 0) tenant.unproven = 0;
   }
 
   /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */

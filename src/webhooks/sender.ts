@@ -59,7 +59,7 @@ export function createSender(options: SenderOptions): Sender {
     policy: options.policy,
     resolve: options.resolve ?? createResolver(),
     openSocket: options.openSocket ?? socketOpener(),
-    maxIdlePerOrigin: options.maxIdlePerOrigin ?? 96,
+    maxIdlePerOrigin: options.maxIdlePerOrigin ?? 128,
     maxIdle: options.maxIdle ?? 1_024,
     idleTimeout: options.idleTimeout ?? 4_000,
     maxAge: options.maxAge ?? 60_000,
