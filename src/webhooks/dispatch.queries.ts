@@ -1,63 +1,15 @@
-/** Statements of the relay's sink and of the dispatcher. All are of one tenant, and each names it. */
+/** Statements of the dispatcher. All are of one tenant, and each names it. */
 import type { Row, Statement } from '../platform/database/statement';
 
 /** The lane a waiting delivery is in: never tried, or to be tried again. */
 export type LaneName = 'pending' | 'retrying';
 
-/** What fan-out needs of an endpoint. */
+/** What the dispatcher needs of an endpoint. */
 export interface SubscriberRow extends Row {
   id: string;
   enabled: boolean;
-  event_types: string[];
   rate_limit: number | null;
   ordering: 'none' | 'by_aggregate';
-}
-
-export function findSubscribers(tenantId: string): Statement {
-  return {
-    name: 'webhook_subscribers',
-    text: 'select id, enabled, event_types, rate_limit, ordering from webhook_endpoints where tenant_id = $1',
-    values: [tenantId],
-  };
-}
-
-/** A delivery as fan-out makes it. */
-export interface NewDelivery {
-  id: string;
-  endpointId: string;
-  eventId: string;
-  eventType: string;
-  aggregateId: string | null;
-  sequence: number | null;
-  status: 'pending' | 'filtered' | 'disabled';
-  createdAt: Date;
-}
-
-/** Writes deliveries; those that are there already stay as they are. */
-export function insertDeliveries(tenantId: string, rows: readonly NewDelivery[], now: Date): Statement {
-  return {
-    name: 'deliveries_insert',
-    text: `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, aggregate_id, sequence, status,
-                                   attempt_count, tries, next_attempt_at, created_at, completed_at)
-           select $1::uuid, d.id, d.endpoint_id, d.event_id, d.event_type, d.aggregate_id, d.sequence, d.status, 0, 0,
-                  case when d.status = 'pending' then $10::timestamptz end, d.created_at,
-                  case when d.status <> 'pending' then $10::timestamptz end
-             from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::int[], $8::text[], $9::timestamptz[])
-               as d (id, endpoint_id, event_id, event_type, aggregate_id, sequence, status, created_at)
-           on conflict (tenant_id, id) do nothing`,
-    values: [
-      tenantId,
-      rows.map((row) => row.id),
-      rows.map((row) => row.endpointId),
-      rows.map((row) => row.eventId),
-      rows.map((row) => row.eventType),
-      rows.map((row) => row.aggregateId),
-      rows.map((row) => row.sequence),
-      rows.map((row) => row.status),
-      rows.map((row) => row.createdAt.toISOString()),
-      now,
-    ],
-  };
 }
 
 /** An endpoint's settings, with one of its waiting deliveries, or with none. */

@@ -2,6 +2,9 @@
 import type { FieldFault } from '../platform/errors';
 import type { EventTypes } from '../platform/outbox/event-types';
 
+/** The event that only the endpoint under test is sent. */
+export const TEST_EVENT = 'webhook.test';
+
 export const MAX_EVENT_TYPES = 100;
 export const MAX_TYPE_NAME = 255;
 

@@ -1,7 +1,7 @@
 import type { EventType } from '../platform/outbox/event-types';
 import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
 import { EndpointView } from './endpoints.dto';
-import { TEST_EVENT } from './subscriptions';
+import { TEST_EVENT } from './event-type-names';
 
 /** What webhooks emit about themselves. In `data` the values of an endpoint's headers are `***`. */
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [

@@ -7,7 +7,7 @@ import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
 import { findEndpointEventJson } from './endpoints.queries';
-import { TEST_EVENT } from './subscriptions';
+import { TEST_EVENT } from './event-type-names';
 import { DispatchSignal } from './wake';
 
 /** Sends an endpoint a message that means nothing, whatever it subscribes to, enabled or not. */

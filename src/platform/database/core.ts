@@ -212,10 +212,10 @@ export class Core {
     return row?.position ?? '';
   }
 
-  /** Statements that write, in one transaction and one round trip. */
-  async write(prologue: Prologue, statements: readonly Statement[]): Promise<void> {
-    await this.spans.around(statements, () =>
-      this.flies ? this.writes.flight(prologue, statements, false) : this.stepwise(prologue, statements),
+  /** Statements that write, in one transaction and one round trip. @returns the rows of each, where they are wanted */
+  write(prologue: Prologue, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
+    return this.spans.around(statements, () =>
+      this.flies ? this.writes.flight(prologue, statements, wantRows) : this.stepwise(prologue, statements),
     );
   }
 

@@ -59,6 +59,12 @@ export class TenantDatabase implements TransactionRunner {
     return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.readApart<R>(prologue, statement);
   }
 
+  /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */
+  async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const [rows] = await this.core.write(this.prologue(scope, false), [statement], true);
+    return rows as R[];
+  }
+
   /**
    * Runs `work` in a transaction and commits when it resolves; everything is undone when it rejects.
    * @throws Unavailable when the database cannot be reached or refuses for now

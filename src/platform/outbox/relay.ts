@@ -1,33 +1,33 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { DiscoveryDatabase } from '../database/role-databases';
-import type { Row } from '../database/statement';
-import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
+import type { Row, Statement } from '../database/statement';
+import { TenantDatabase } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
-import { TRACING, type TraceSpan, type Tracing } from '../observability/tracing';
+import { TRACING, type Tracing } from '../observability/tracing';
 
 const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
 const MAX_TENANTS = 10_000;
 
-/** An event as the relay hands it on: without its data, which only the sending needs. */
+/** What every row of an {@link EventSink}'s statement says of its event. */
 export interface RelayedEvent extends Row {
-  id: string;
-  type: string;
-  aggregate_id: string | null;
-  sequence: number | null;
-  created_at: Date;
+  event_id: string;
+  event_type: string;
   /** The trace that it belongs to, where there is one. */
   traceparent: string | null;
-  /** The one endpoint it is for, if it is for one alone. */
-  endpoint_id: string | null;
 }
 
-/** What becomes of events: called in the transaction that takes them out of the outbox. */
-export interface EventSink {
-  /** Writes what the events become. What it returns is called once that has committed. */
-  accept(tx: TenantTransaction, events: readonly RelayedEvent[]): Promise<() => void>;
+/** What becomes of events. */
+export interface EventSink<R extends RelayedEvent = RelayedEvent> {
+  /**
+   * A statement that takes the first events of a tenant, so many at most, out of the outbox and writes what they become: both
+   * or neither. Its rows are in the order of the events, one at least for each.
+   */
+  takeEvents(tenantId: string, limit: number): Statement;
+  /** Hears of the rows once they are committed. */
+  taken(tenantId: string, rows: readonly R[]): void;
 }
 
 /** Injection token of the {@link EventSink}. */
@@ -106,34 +106,23 @@ export class Relay {
 
   /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
   private async drainTenant(tenantId: string): Promise<number> {
-    return this.database.transaction({ tenantId }, async (tx) => {
-      const events = await tx.query<RelayedEvent>({
-        name: 'outbox_take',
-        text: `with taken as (
-                 delete from outbox where tenant_id = $1 and position in (
-                   select position from outbox where tenant_id = $1 order by position limit $2 for update skip locked)
-                 returning position, event_id, endpoint_id
-               )
-               select e.id, e.type, e.aggregate_id, e.sequence, e.created_at, e.traceparent, t.endpoint_id
-                 from taken t join events e on e.tenant_id = $1 and e.id = t.event_id
-                order by t.position`,
-        values: [tenantId, EVENTS_AT_ONCE],
-      });
-      if (events.length > 0) {
-        const spans = this.tracing.isOn ? this.spansOf(tenantId, events) : [];
-        tx.afterCommit(() => spans.forEach((span) => span.end()));
-        tx.afterCommit(await this.sink.accept(tx, events));
-      }
-      return events.length;
-    });
+    const startTime = Date.now();
+    const rows = await this.database.write<RelayedEvent>({ tenantId }, this.sink.takeEvents(tenantId, EVENTS_AT_ONCE));
+    this.sink.taken(tenantId, rows);
+    const events = rows.filter((row, at) => row.event_id !== rows[at - 1]?.event_id);
+    if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
+    return events.length;
   }
 
-  /** One for each event that is traced: a batch is no one's alone. One that is not committed never ends, and is not sent. */
-  private spansOf(tenantId: string, events: readonly RelayedEvent[]): TraceSpan[] {
-    return events.flatMap(({ id, type, traceparent }) => {
-      const parent = parseTraceparent(traceparent);
-      const attributes = { 'app.tenant_id': tenantId, 'app.event_id': id, 'app.event_type': type };
-      return (parent && this.tracing.start('outbox relay', { kind: 'consumer', parent, attributes })) ?? [];
-    });
+  /** A span of its own for each event that is traced: a batch is no one's alone. */
+  private trace(tenantId: string, event: RelayedEvent, startTime: number): void {
+    const parent = parseTraceparent(event.traceparent);
+    if (!parent) return;
+    const attributes = {
+      'app.tenant_id': tenantId,
+      'app.event_id': event.event_id,
+      'app.event_type': event.event_type,
+    };
+    this.tracing.start('outbox relay', { kind: 'consumer', parent, startTime, attributes })?.end();
   }
 }
