@@ -7,7 +7,7 @@ import { startWorkerProcess, type WorkerProcess } from './harness/worker-process
 import { until } from './harness/until';
 
 const STEPS = [
-  'after the claim',
+  'during the claim',
   'after the row',
   'after the job',
   'before the request',

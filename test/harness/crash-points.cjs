@@ -27,8 +27,15 @@ const after = (original) =>
     return result;
   };
 
+// The claim and the rows are one statement: this is while it is on its way.
+const during = (original) =>
+  function (...args) {
+    setTimeout(crash, 1);
+    return original.apply(this, args);
+  };
+
 const STEPS = {
-  'after the claim': () => patch('fan-out.js', 'FanOut', 'accept', after),
+  'during the claim': () => patch('fan-out.js', 'FanOut', 'takeEvents', during),
   'after the row': () => patch('dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('delivery-queue.js', 'DeliveryQueue', 'add', after),
   'before the request': () => patch('delivery-sender.js', 'DeliverySender', 'send', before),
