@@ -160,15 +160,11 @@ class Lane {
     });
   }
 
-  /** What is before it takes as long as others did, and the first may be late by now. */
+  /** What is before one takes as long as others did, and the first may be late by now; the first of all stands behind none. */
   room(longestWait: number): number {
-    if (this.inFlight === 0) return Math.max(1, this.fitting(longestWait));
-    const late = Math.max(0, performance.now() - this.begunAt - this.flightTime);
-    return Math.max(0, this.fitting(longestWait - late) - this.inFlight);
-  }
-
-  private fitting(milliseconds: number): number {
-    return Math.min(LET_IN, Math.floor(milliseconds / Math.max(this.flightTime, 0.001)));
+    const late = this.inFlight === 0 ? 0 : Math.max(0, performance.now() - this.begunAt - this.flightTime);
+    const fitting = 1 + Math.floor((longestWait - late) / Math.max(this.flightTime, 0.001));
+    return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
   }
 
   /** Takes no more flights on a connection that is about to be closed by the server. */

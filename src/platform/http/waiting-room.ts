@@ -15,7 +15,7 @@ export function arrivalOf(request: Held['request']): number {
 
 /** Where requests wait to be let in, in the order in which they came. */
 export class WaitingRoom {
-  private held: (Held & { since: number })[] = [];
+  private held: Held[] = [];
   /** Where the oldest is: moving all others up for each that leaves would be work of its own. */
   private first = 0;
 
@@ -29,13 +29,14 @@ export class WaitingRoom {
   /** Takes a request in; false where there is no place. */
   enter(request: IncomingMessage, response: ServerResponse, now: number): boolean {
     if (this.size >= this.places) return false;
-    this.held.push({ request: Object.assign(request, { [ARRIVED]: now }), response, since: now });
+    this.held.push({ request: Object.assign(request, { [ARRIVED]: now }), response });
     return true;
   }
 
   /** The oldest whose caller is still there, of all or of those that came before then; undefined where there is none. */
   leave(before = Infinity): Held | undefined {
-    for (let oldest = this.held[this.first]; oldest && oldest.since < before; oldest = this.held[this.first]) {
+    for (let oldest = this.held[this.first]; oldest; oldest = this.held[this.first]) {
+      if (arrivalOf(oldest.request) >= before) return undefined;
       this.first++;
       if (this.first > this.places) {
         this.held = this.held.slice(this.first);
