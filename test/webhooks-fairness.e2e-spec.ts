@@ -98,6 +98,36 @@ describe('fairness', () => {
   });
 });
 
+describe('a worker', () => {
+  it('takes as many as it may where all of them hang, and still has room for who answers', async () => {
+    const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
+    const hanging = await startReceiver();
+    hanging.answer = () => undefined;
+    const healthy = await startReceiver();
+    const worker = await startWorker(service.database, { WEBHOOK_TIMEOUT: DEADLINE, WEBHOOK_CONCURRENCY: '400' });
+    try {
+      const known = await service.tenant();
+      await createEndpoint(known, healthy.url);
+      await known.createOrder();
+      await healthy.waitFor(1);
+      for (const tenant of await Promise.all(Array.from({ length: 10 }, () => service.tenant()))) {
+        for (let i = 0; i < 16; i++) await createEndpoint(tenant, `${hanging.url}/${i}`);
+        for (let i = 0; i < 2; i++) await tenant.createOrder();
+      }
+      // Three quarters of its places, and far more than it has at hand at once.
+      await hanging.waitFor(300, PATIENCE_MS);
+      await known.createOrder();
+      await healthy.waitFor(2, PATIENCE_MS);
+      expect(hanging.received).toHaveLength(300);
+    } finally {
+      await hanging.stop();
+      await healthy.stop();
+      await worker.stop();
+      await service.stop();
+    }
+  });
+});
+
 describe('several workers', () => {
   it('have as much under way as all of them can send, though one alone decides', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });

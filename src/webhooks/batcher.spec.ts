@@ -72,4 +72,31 @@ describe('Batcher', () => {
     await Promise.all([...first, batcher.submit('a', 3), batcher.submit('a', 4)]);
     expect(batches).toEqual([[0], [1, 2, 3, 4]]);
   });
+
+  it('waits the longer for company the more is under way, for an interval at most', async () => {
+    const batches: string[] = [];
+    const ends: (() => void)[] = [];
+    const batcher = new Batcher<number, number>(
+      async (key, items) => {
+        batches.push(`${key}:${items.join(',')}`);
+        if (key === 'busy') await new Promise<void>((resolve) => ends.push(resolve));
+        return items;
+      },
+      { limit: 1_000, interval: 50 },
+    );
+    const busy = Promise.all(Array.from({ length: 500 }, (_, i) => batcher.submit('busy', i)));
+    const first = batcher.submit('a', 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(batches).toHaveLength(1);
+    expect(await Promise.all([first, batcher.submit('a', 2)])).toEqual([1, 2]);
+    expect(batches.slice(1)).toEqual(['a:1,2']);
+
+    ends[0]?.();
+    await busy;
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    const alone = batcher.submit('a', 3);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches.slice(2)).toEqual(['a:3']);
+    await alone;
+  });
 });

@@ -8,76 +8,99 @@ export interface BatchOptions {
   enough?: number;
 }
 
+/** How long the first item of a batch waits for others, for each item of any key that is under way; milliseconds. */
+const PATIENCE_PER_ITEM_MS = 0.2;
+
 /**
  * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its
- * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once.
+ * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once; the more is under way, the
+ * longer does one wait for company, for an interval at most.
  */
 export class Batcher<I, O> {
   private readonly queues = new Map<string, Pending<I, O>>();
+  private underWay = 0;
+  private readonly options: Required<BatchOptions>;
 
   /** @param run gives one result for each item, in order; its failure is that of all of its items */
   constructor(
     private readonly run: (key: string, items: I[]) => Promise<O[]>,
-    private readonly options: BatchOptions,
-  ) {}
+    options: BatchOptions,
+  ) {
+    this.options = { interval: 0, enough: options.limit, ...options };
+  }
 
   submit(key: string, item: I): Promise<O> {
-    return new Promise((resolve, reject) => {
-      const entry = { item, resolve, reject };
-      const queue = this.queues.get(key);
-      if (queue) {
-        queue.waiting.push(entry);
-        if (queue.waiting.length >= this.enough) queue.wake?.();
-        return;
-      }
-      this.queues.set(key, { waiting: [entry] });
-      // What is asked for in the same turn of the event loop goes along.
-      setImmediate(() => void this.drain(key));
-    });
-  }
-
-  private get enough(): number {
-    return this.options.enough ?? this.options.limit;
-  }
-
-  private async drain(key: string): Promise<void> {
-    const queue = this.queues.get(key) as Pending<I, O>;
-    while (queue.waiting.length > 0) {
-      const again = performance.now() + (this.options.interval ?? 0);
-      const batch = queue.waiting.splice(0, this.options.limit);
-      try {
-        const results = await this.run(
-          key,
-          batch.map((entry) => entry.item),
-        );
-        batch.forEach((entry, index) => entry.resolve(results[index] as O));
-      } catch (error) {
-        for (const entry of batch) entry.reject(error);
-      }
-      await this.gather(queue, again - performance.now());
-    }
-    this.queues.delete(key);
-  }
-
-  /** Waits for as long, or until enough are there. */
-  private async gather(queue: Pending<I, O>, milliseconds: number): Promise<void> {
-    if (milliseconds <= 0 || queue.waiting.length >= this.enough) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      queue.wake = () => {
-        clearTimeout(timer);
-        setImmediate(resolve);
+    let queue = this.queues.get(key);
+    if (!queue) {
+      const patience = Math.min(this.options.interval, this.underWay * PATIENCE_PER_ITEM_MS);
+      queue = {
+        waiting: [],
+        isRunning: false,
+        notBefore: performance.now() + patience,
+        timer: undefined,
+        soon: undefined,
       };
+      this.queues.set(key, queue);
+    }
+    this.underWay++;
+    const { waiting } = queue;
+    const result = new Promise<O>((resolve, reject) => waiting.push({ item, resolve, reject }));
+    this.plan(key, queue);
+    return result;
+  }
+
+  /** Sees to it that the next batch begins when it may; the end of the one under way asks again. */
+  private plan(key: string, queue: Pending<I, O>): void {
+    if (queue.isRunning) return;
+    const milliseconds = queue.waiting.length >= this.options.enough ? 0 : queue.notBefore - performance.now();
+    if (milliseconds >= 1) {
+      queue.timer ??= setTimeout(() => this.begin(key, queue), milliseconds);
+      return;
+    }
+    // What is asked for in the same turn of the event loop goes along.
+    queue.soon ??= setImmediate(() => this.begin(key, queue));
+  }
+
+  private begin(key: string, queue: Pending<I, O>): void {
+    clearTimeout(queue.timer);
+    clearImmediate(queue.soon);
+    queue.timer = queue.soon = undefined;
+    if (queue.waiting.length === 0) {
+      this.queues.delete(key);
+      return;
+    }
+    queue.notBefore = performance.now() + this.options.interval;
+    const batch = queue.waiting.splice(0, this.options.limit);
+    queue.isRunning = true;
+    void this.settle(key, batch).then(() => {
+      queue.isRunning = false;
+      this.underWay -= batch.length;
+      this.plan(key, queue);
     });
-    queue.wake = undefined;
+  }
+
+  private async settle(key: string, batch: readonly Waiting<I, O>[]): Promise<void> {
+    try {
+      const results = await this.run(
+        key,
+        batch.map((entry) => entry.item),
+      );
+      batch.forEach((entry, index) => entry.resolve(results[index] as O));
+    } catch (error) {
+      for (const entry of batch) entry.reject(error);
+    }
   }
 }
 
 /** What is asked for of one key. */
 interface Pending<I, O> {
   waiting: Waiting<I, O>[];
-  /** Ends the wait for more. */
-  wake?: (() => void) | undefined;
+  /** Whether a batch is under way. */
+  isRunning: boolean;
+  /** When the next may begin, by `performance.now()`, unless enough wait before. */
+  notBefore: number;
+  timer: NodeJS.Timeout | undefined;
+  soon: NodeJS.Immediate | undefined;
 }
 
 interface Waiting<I, O> {

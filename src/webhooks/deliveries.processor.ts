@@ -6,11 +6,13 @@ import { CONFIG } from '../platform/config/config.module';
 import { LOGGER } from '../platform/observability/logger.module';
 import { DELIVERY_QUEUE, type DeliveryJob, withPatience, workerOptions } from '../platform/queue/queue';
 import { DeliverySender } from './delivery-sender';
+import { Intake } from './intake';
 
 /** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
 @Injectable()
 export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private worker?: Worker<DeliveryJob>;
+  private intake?: Intake;
   private readonly underWay = new Set<Promise<void>>();
 
   constructor(
@@ -20,15 +22,19 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   ) {}
 
   onApplicationBootstrap(): void {
-    this.worker = new Worker<DeliveryJob>(
+    const worker = new Worker<DeliveryJob>(
       DELIVERY_QUEUE,
       (job) => this.note(this.process(job)),
       workerOptions(this.config),
     );
-    this.worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
+    const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
+    this.intake = new Intake(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
+    this.worker = worker;
+    worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.intake?.stop();
     const closed = this.worker?.close();
     // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that waits
     // for a connection which it has given up itself, and never ends.
@@ -38,8 +44,12 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   }
 
   private note(work: Promise<void>): Promise<void> {
-    const noted = work.finally(() => this.underWay.delete(noted));
+    const noted = work.finally(() => {
+      this.underWay.delete(noted);
+      this.intake?.ended();
+    });
     this.underWay.add(noted);
+    this.intake?.began();
     return noted;
   }
 

@@ -19,7 +19,7 @@ import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from './signature';
 
 /** A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at once. */
-const READS = { limit: 100, interval: 15, enough: 16 };
+const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5_000;
@@ -68,6 +68,11 @@ export class DeliverySender {
       spans?.end((error as Error).name);
       throw error;
     }
+  }
+
+  /** How many wait for their receivers, and have for so long, milliseconds. */
+  outFor(milliseconds: number): number {
+    return this.sender.outFor(milliseconds);
   }
 
   /** Waits for what is being sent, then closes all connections. */

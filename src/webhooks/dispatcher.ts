@@ -17,6 +17,8 @@ import { Turns } from './turns';
 import type { DispatchRequest } from './wake';
 
 const JOBS_AT_ONCE = 200;
+/** Of one tenant, one after the other: what is read and written together is read and written for less. */
+const DELIVERIES_A_TURN = 32;
 const MAX_ENDPOINTS = 50_000;
 const TICK_MS = 25;
 const SWEEP_MS = 5_000;
@@ -208,7 +210,7 @@ export class Dispatcher {
     });
   }
 
-  /** Admits what may go, one of each endpoint in turn, until nothing more may. */
+  /** Admits what may go, one tenant after the other, until nothing more may. */
   private pump(): void {
     if (!this.running) return;
     const now = Date.now();
@@ -220,20 +222,12 @@ export class Dispatcher {
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
-        for (const [endpointId, endpoint] of tenant.turns.round()) {
-          this.fillIfNeeded(endpoint, now);
-          if (!refilling && endpoint.underWay.size > 0) continue;
-          const ready = jobs.length < JOBS_AT_ONCE ? this.places.take(tenant, endpoint, now) : undefined;
-          if (ready) {
-            jobs.push({ tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
-            tenant.turns.served(endpointId);
-            this.turns.served(tenantId);
-            progress = true;
-          } else if (endpoint.isQuiet(now)) {
-            tenant.turns.delete(endpointId);
-            if (tenant.turns.size === 0) this.turns.delete(tenantId);
-          }
-        }
+        const before = jobs.length;
+        this.takeTurn(tenant, jobs, now, refilling);
+        if (tenant.turns.size === 0) this.turns.delete(tenantId);
+        if (jobs.length === before) continue;
+        this.turns.served(tenantId);
+        progress = true;
       }
     }
     if (jobs.length > 0) {
@@ -241,6 +235,24 @@ export class Dispatcher {
       void this.add(jobs);
     }
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
+  }
+
+  /** Adds what a tenant may send in one turn to the jobs: its endpoints share it evenly, and have one each at least. */
+  private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
+    const share = Math.max(1, Math.floor(DELIVERIES_A_TURN / tenant.turns.size));
+    for (const [endpointId, endpoint] of tenant.turns.round()) {
+      this.fillIfNeeded(endpoint, now);
+      if (!refilling && endpoint.underWay.size > 0) continue;
+      const before = jobs.length;
+      const most = Math.min(JOBS_AT_ONCE, before + share);
+      while (jobs.length < most) {
+        const ready = this.places.take(tenant, endpoint, now);
+        if (!ready) break;
+        jobs.push({ tenantId: endpoint.tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
+      }
+      if (jobs.length > before) tenant.turns.served(endpointId);
+      else if (endpoint.isQuiet(now)) tenant.turns.delete(endpointId);
+    }
   }
 
   private async add(jobs: DeliveryJob[]): Promise<void> {

@@ -60,7 +60,8 @@ const MAX_RETRY_AFTER = 64;
 
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = new Date();
-  readonly #began = performance.now();
+  /** By `performance.now()`. */
+  readonly began = performance.now();
   #deadline: NodeJS.Timeout | undefined;
   #url: URL | undefined;
   #connection: Connection | undefined;
@@ -198,7 +199,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#ended = true;
     clearTimeout(this.#deadline);
     const outcome: SendOutcome = {
-      durationMs: Math.round(performance.now() - this.#began),
+      durationMs: Math.round(performance.now() - this.began),
       startedAt: this.#startedAt,
     };
     if (this.#status !== undefined) outcome.status = this.#status;

@@ -1,7 +1,7 @@
 import type { EndpointQueue, Ready } from './endpoint-queue';
 
 /** Deliveries of one tenant that are under way at once. */
-const TENANT_SLOTS = 128;
+const TENANT_SLOTS = 224;
 /** Shares of all places: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;

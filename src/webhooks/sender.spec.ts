@@ -297,6 +297,21 @@ describe('sending a webhook', () => {
     });
   });
 
+  it('says how many have been under way for how long', async () => {
+    const sender = createSender({ policy, resolve, timeout: 20_000 });
+    const hanging = await raw(() => undefined);
+    const sent = [1, 2].map(() => sender.send(message(`${hanging.origin}/hook`)));
+    expect(sender.outFor(0)).toBe(2);
+    expect(sender.outFor(10_000)).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    sent.push(sender.send(message(`${hanging.origin}/hook`)));
+    expect(sender.outFor(50)).toBe(2);
+    await hanging.close();
+    await Promise.all(sent);
+    expect(sender.outFor(0)).toBe(0);
+    await sender.close();
+  });
+
   describe('to a receiver that floods', () => {
     it('cuts off an endless body and counts it by its status', async () => {
       let sent = { bytes: () => 0 };

@@ -42,6 +42,8 @@ export interface SenderOptions {
 
 export interface Sender {
   send(request: SendRequest): Promise<SendOutcome>;
+  /** How many requests have been under way for at least so long, milliseconds. */
+  outFor(milliseconds: number): number;
   /** Lets what is running end, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;
 }
@@ -97,6 +99,15 @@ export function createSender(options: SenderOptions): Sender {
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),
+    outFor(milliseconds) {
+      const before = performance.now() - milliseconds;
+      let out = 0;
+      for (const exchange of running) {
+        if (exchange.began > before) break; // the oldest is first
+        out++;
+      }
+      return out;
+    },
     close() {
       closed ??= new Promise<void>((resolve) => {
         whenEmpty = resolve;

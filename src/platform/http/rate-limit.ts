@@ -52,7 +52,6 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis = connectRedis(config.REDIS_URL, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
-      enableAutoPipelining: true,
       commandTimeout: REDIS_PATIENCE_MS,
       retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
     });

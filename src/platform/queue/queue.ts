@@ -47,8 +47,6 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
   if (config.REDIS_URL) {
     return {
       maxRetriesPerRequest: use === 'producer' ? 1 : null,
-      // Commands of one turn of the event loop in one write: a busy worker's are many and small.
-      enableAutoPipelining: true,
       retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
     };
   }
