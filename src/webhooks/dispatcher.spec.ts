@@ -39,10 +39,15 @@ describe('the dispatcher', () => {
     // Endpoints that were not seen to answer would be given two each.
     dispatcher.offer([...offersOf('one', 1, 1, 'first'), ...offersOf('many', 10, 10, 'first')]);
     await turnsOfTheLoop();
-    for (const { tenantId, deliveryId } of added) {
-      dispatcher.ended({ tenantId, endpointId: endpointOf(deliveryId), deliveryId, ok: true, durationMs: 1 });
-    }
-    added = [];
+    dispatcher.ended(
+      added.splice(0).map(({ tenantId, deliveryId }) => ({
+        tenantId,
+        endpointId: endpointOf(deliveryId),
+        deliveryId,
+        ok: true,
+        durationMs: 1,
+      })),
+    );
 
     dispatcher.offer([...offersOf('one', 1, 100, ''), ...offersOf('many', 10, 100, '')]);
     await turnsOfTheLoop();

@@ -141,9 +141,15 @@ export class Dispatcher {
     this.pump();
   }
 
-  /** Takes the end of an attempt, and gives its place to the next. */
-  ended(end: AttemptEnd): void {
+  /** Takes ends of attempts, and gives their places to the next. */
+  ended(ends: readonly AttemptEnd[]): void {
     if (!this.running) return;
+    for (const end of ends) this.end(end);
+    // At once, so that the next are in the queue when the jobs that ended here ask it for more.
+    this.pump();
+  }
+
+  private end(end: AttemptEnd): void {
     const endpoint = this.endpoint(end.tenantId, end.endpointId);
     this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
     if (end.nextAttemptAt !== undefined) {
@@ -152,7 +158,6 @@ export class Dispatcher {
     }
     // In an ordered endpoint the end of one delivery may be another's turn.
     if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
-    this.schedulePump();
   }
 
   /** Looks at an endpoint anew: a person asked for a delivery, or changed the endpoint. */
@@ -222,6 +227,7 @@ export class Dispatcher {
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
+        if (this.places.areTaken) break;
         const before = jobs.length;
         this.takeTurn(tenant, jobs, now, refilling);
         if (tenant.turns.size === 0) this.turns.delete(tenantId);
@@ -241,6 +247,7 @@ export class Dispatcher {
   private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
     const share = Math.max(1, Math.floor(DELIVERIES_A_TURN / tenant.turns.size));
     for (const [endpointId, endpoint] of tenant.turns.round()) {
+      if (this.places.areTaken) return;
       this.fillIfNeeded(endpoint, now);
       if (!refilling && endpoint.underWay.size > 0) continue;
       const before = jobs.length;

@@ -2,7 +2,7 @@ import { Breaker, type BreakerState } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
 
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
-const SLOTS: Readonly<Record<SlotName, number>> = { pending: 224, retrying: 8, requested: 8 };
+const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
 /** Waiting deliveries that are known by id; all others wait in PostgreSQL. */
 const READY_LIMIT = 128;
 /** All that an endpoint may have under way while it is not seen to answer. */

@@ -79,7 +79,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
 
   private hear(channel: string, payload: string): void {
     if (channel === OUTBOX_CHANNEL) this.relay.wake();
-    else if (channel === OUTCOME_CHANNEL) for (const end of parseEnds(payload)) this.dispatcher.ended(end);
+    else if (channel === OUTCOME_CHANNEL) this.dispatcher.ended(parseEnds(payload));
     else this.dispatcher.requested(JSON.parse(payload) as DispatchRequest);
   }
 }

@@ -100,7 +100,7 @@ export class Outcomes {
   /** Tells the dispatcher of ends of one tenant. */
   private tell(ends: readonly AttemptEnd[]): void {
     if (this.dispatcher.isRunning) {
-      for (const end of ends) this.dispatcher.ended(end);
+      this.dispatcher.ended(ends);
       return;
     }
     for (let at = 0; at < ends.length; at += ENDS_AT_ONCE) {

@@ -1,7 +1,7 @@
 import type { EndpointQueue, Ready } from './endpoint-queue';
 
 /** Deliveries of one tenant that are under way at once. */
-const TENANT_SLOTS = 224;
+const TENANT_SLOTS = 320;
 /** Shares of all places: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
@@ -38,6 +38,11 @@ export class Places {
     this.capacity = capacity;
   }
 
+  /** Whether there is none left. */
+  get areTaken(): boolean {
+    return this.underWay >= this.capacity;
+  }
+
   /** Forgets what is under way. */
   clear(): void {
     this.underWay = 0;
@@ -48,7 +53,7 @@ export class Places {
 
   /** Gives a place to the next delivery of an endpoint; undefined where there is none, or nothing that may have it. */
   take(tenant: TenantPlaces, endpoint: EndpointQueue, now: number): Ready | undefined {
-    if (tenant.underWay >= TENANT_SLOTS || this.underWay >= this.capacity) return undefined;
+    if (tenant.underWay >= TENANT_SLOTS || this.areTaken) return undefined;
     const standing = endpoint.standing(now, this.hangsAfter);
     if (standing !== 'proven') {
       if (tenant.unproven >= this.capacity * TENANT_UNPROVEN_SHARE) return undefined;
