@@ -3,8 +3,11 @@ import type { LaneName, LaneRow } from './dispatch.queries';
 
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
-/** Waiting deliveries that are known by id; all others wait in PostgreSQL. */
-const READY_LIMIT = 128;
+/**
+ * Waiting deliveries of a lane that are known by id, besides two for each that is under way; all others wait in PostgreSQL. So a
+ * busy endpoint's are read in large portions, of which those under way are a small part, and others take little memory.
+ */
+const READY_AT_LEAST = 64;
 /** All that an endpoint may have under way while it is not seen to answer. */
 const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
 /** An endpoint that answered well within this time is proven. */
@@ -38,7 +41,8 @@ interface UnderWay {
 
 /** The waiting deliveries of one status: the head of them by id, and what is known of the rest. */
 export class Lane {
-  ready: Ready[] = [];
+  /** By the delivery's id, in the order in which they are sent. */
+  readonly ready = new Map<string, Ready>();
   /** There may be more in the database that are due. */
   more = false;
   /** When the first that is not due yet will be. */
@@ -53,15 +57,22 @@ export class Lane {
   }
 
   needsFilling(now: number): boolean {
-    return !this.filling && this.ready.length === 0 && (this.more || this.nextDueAt <= now);
+    return !this.filling && this.ready.size === 0 && (this.more || this.nextDueAt <= now);
   }
 
   wantsAttention(now: number): boolean {
-    return this.filling || this.more || this.ready.length > 0 || this.nextDueAt <= now;
+    return this.filling || this.more || this.ready.size > 0 || this.nextDueAt <= now;
+  }
+
+  /** Takes the first out. */
+  shift(): Ready | undefined {
+    const [first] = this.ready.values();
+    if (first) this.ready.delete(first.deliveryId);
+    return first;
   }
 
   get isEmpty(): boolean {
-    return this.ready.length === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
+    return this.ready.size === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
   }
 }
 
@@ -113,27 +124,24 @@ export class EndpointQueue {
   /** Adds a delivery that was just made, if it can be known by id; otherwise remembers that there is more to read. */
   offer(deliveryId: string): void {
     const lane = this.lanes.pending;
-    if (this.ordered || lane.more || lane.filling || lane.ready.length >= READY_LIMIT) lane.more = true;
-    else if (!this.knows(deliveryId)) lane.ready.push({ deliveryId, attempt: 1 });
+    if (this.ordered || lane.more || lane.filling || lane.ready.size >= this.readyLimit) lane.more = true;
+    else if (!this.knows(deliveryId)) lane.ready.set(deliveryId, { deliveryId, attempt: 1 });
   }
 
   /** Puts a delivery that a person asked for before all others, unless it is under way. */
   request(ready: Ready): void {
     if (this.underWay.has(ready.deliveryId)) return;
-    for (const lane of Object.values(this.lanes)) {
-      lane.ready = lane.ready.filter((waiting) => waiting.deliveryId !== ready.deliveryId);
-    }
+    for (const lane of Object.values(this.lanes)) lane.ready.delete(ready.deliveryId);
     if (!this.knows(ready.deliveryId)) this.requested.push(ready);
   }
 
   /** One delivery is held once, or its place would be given back once and taken twice. */
   private knows(deliveryId: string): boolean {
-    const isIt = (waiting: Ready): boolean => waiting.deliveryId === deliveryId;
     return (
       this.underWay.has(deliveryId) ||
-      this.requested.some(isIt) ||
-      this.lanes.pending.ready.some(isIt) ||
-      this.lanes.retrying.ready.some(isIt)
+      this.requested.some((waiting) => waiting.deliveryId === deliveryId) ||
+      this.lanes.pending.ready.has(deliveryId) ||
+      this.lanes.retrying.ready.has(deliveryId)
     );
   }
 
@@ -145,12 +153,12 @@ export class EndpointQueue {
     if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
     // In turn, so that under a rate limit neither lane waits for the other's backlog.
     const name = (this.lastLane === 'pending' ? LANES_RETRYING_FIRST : LANES_PENDING_FIRST).find(
-      (candidate) => this.lanes[candidate].ready.length > 0 && this.used[candidate] < SLOTS[candidate],
+      (candidate) => this.lanes[candidate].ready.size > 0 && this.used[candidate] < SLOTS[candidate],
     );
     if (!name || !this.breaker.admit(now)) return undefined;
     if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
     this.lastLane = name;
-    return this.begin(this.lanes[name].ready.shift() as Ready, name, now);
+    return this.begin(this.lanes[name].shift() as Ready, name, now);
   }
 
   /**
@@ -177,31 +185,34 @@ export class EndpointQueue {
   /** There may be more to read than is known. @param anew whether what is known is doubtful, too */
   lookAgain(anew = false): void {
     for (const lane of Object.values(this.lanes)) {
-      if (anew) lane.ready = [];
+      if (anew) lane.ready.clear();
       lane.more = true;
     }
   }
 
   /** How many rows to ask for: enough to see past what is known already. */
   get readLimit(): number {
-    return READY_LIMIT + this.underWay.size + this.requested.length;
+    return this.readyLimit + this.underWay.size + this.requested.length;
+  }
+
+  private get readyLimit(): number {
+    return READY_AT_LEAST + 2 * this.underWay.size;
   }
 
   /** Takes what was read of a lane. */
   fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
     const lane = this.lanes[name];
-    const known = new Set(lane.ready.map((ready) => ready.deliveryId));
-    for (const asked of this.requested) known.add(asked.deliveryId);
+    const asked = new Set(this.requested.map((ready) => ready.deliveryId));
     for (const row of rows) {
       if (row.id === null) return;
       if (row.next_attempt_at.getTime() > now) {
         lane.nextDueAt = Math.min(lane.nextDueAt, row.next_attempt_at.getTime());
         return;
       }
-      if (known.has(row.id) || this.underWay.has(row.id)) continue;
+      if (lane.ready.has(row.id) || asked.has(row.id) || this.underWay.has(row.id)) continue;
       const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
       if (row.requested_at) this.requested.push(ready);
-      else if (this.enabled) lane.ready.push(ready);
+      else if (this.enabled) lane.ready.set(row.id, ready);
     }
     if (rows.length >= limit) lane.more = true;
   }

@@ -19,7 +19,7 @@ const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
 /** As `deliveryId` has it. */
 const HASH = `encode(sha256(convert_to(e.id::text || '/' || p.id::text, 'UTF8')), 'hex')`;
 const DELIVERY_ID = `(left(d.event_id::text, 13) || '-7' || left(d.hash, 3)
-  || '-' || to_hex(('x' || substr(d.hash, 4, 1))::bit(4)::int & 3 | 8) || substr(d.hash, 5, 3)
+  || '-' || translate(substr(d.hash, 4, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr(d.hash, 5, 3)
   || '-' || substr(d.hash, 8, 12))::uuid`;
 
 /**

@@ -38,7 +38,7 @@ export class LaneReader {
       endpoint.fill(name, rows, readLimit, Date.now());
       // Read as if there were no order, though there is one: not to be used.
       if (endpoint.ordered && !ordered) {
-        lane.ready = [];
+        lane.ready.clear();
         lane.more = true;
       }
       if (!endpoint.enabled && rows[0]?.id) await this.endWaiting(endpoint, rows[0].enabled === null);
