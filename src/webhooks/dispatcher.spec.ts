@@ -57,10 +57,10 @@ describe('the dispatcher', () => {
       if (turns.at(-1)?.[0]?.tenantId === job.tenantId) turns.at(-1)?.push(job);
       else turns.push([job]);
     }
-    const [first, second] = turns.slice(0, 2).sort((a, b) => a.length - b.length);
-    expect(first?.map(({ tenantId }) => tenantId)).toEqual(Array.from({ length: 30 }, () => 'many'));
+    const [first, second] = turns.slice(0, 2).sort((a, b) => b.length - a.length);
+    expect(first?.map(({ tenantId }) => tenantId)).toEqual(Array.from({ length: 40 }, () => 'many'));
     expect(new Set(first?.map(({ deliveryId }) => endpointOf(deliveryId))).size).toBe(10);
     expect(second?.map(({ tenantId }) => tenantId)).toEqual(Array.from({ length: 32 }, () => 'one'));
-    expect(turns.map(({ length }) => length).sort()).toEqual([28, 30, 30, 32]);
+    expect(turns.map(({ length }) => length).sort()).toEqual([20, 28, 32, 40]);
   });
 });

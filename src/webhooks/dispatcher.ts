@@ -201,6 +201,7 @@ export class Dispatcher {
   private tick(): void {
     const now = Date.now();
     for (const tenant of this.tenants.values()) {
+      if (tenant.turns.size === tenant.endpoints.size) continue;
       for (const endpoint of tenant.endpoints.values()) if (!endpoint.isQuiet(now)) this.activate(endpoint);
     }
     this.pump();
@@ -245,7 +246,7 @@ export class Dispatcher {
 
   /** Adds what a tenant may send in one turn to the jobs: its endpoints share it evenly, and have one each at least. */
   private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
-    const share = Math.max(1, Math.floor(DELIVERIES_A_TURN / tenant.turns.size));
+    const share = Math.ceil(DELIVERIES_A_TURN / tenant.turns.size);
     for (const [endpointId, endpoint] of tenant.turns.round()) {
       if (this.places.areTaken) return;
       this.fillIfNeeded(endpoint, now);
