@@ -54,7 +54,7 @@ export class DeliverySender {
   async deliver(job: DeliveryJob): Promise<void> {
     const takenAt = Date.now();
     const row = await this.loads.submit(job.tenantId, job.deliveryId);
-    if (!row || !isDue(row, job.attempt)) {
+    if (!row?.is_due || row.attempt_count !== job.attempt - 1) {
       if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
       return;
     }
@@ -87,7 +87,7 @@ export class DeliverySender {
     const timestamp = Math.floor(Date.now() / 1000);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
-      url: row.url as string,
+      url: row.url,
       id: row.id,
       timestamp,
       signature,
@@ -114,9 +114,7 @@ export class DeliverySender {
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
     const secrets = [this.open(row.secret, context)];
-    if (row.previous_secret && row.previous_secret_expires_at && row.previous_secret_expires_at > new Date()) {
-      secrets.push(this.open(row.previous_secret, context));
-    }
+    if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
     return secrets;
   }
 
@@ -132,19 +130,10 @@ export class DeliverySender {
   }
 
   private async load(tenantId: string, ids: string[]): Promise<(SendingRow | undefined)[]> {
-    const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids));
+    const now = new Date();
+    const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
+    const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
     const byId = new Map(rows.map((row) => [row.id, row]));
     return ids.map((id) => byId.get(id));
   }
-}
-
-function isDue(row: SendingRow, attempt: number): boolean {
-  return (
-    (row.status === 'pending' || row.status === 'retrying') &&
-    row.attempt_count === attempt - 1 &&
-    row.next_attempt_at !== null &&
-    row.next_attempt_at.getTime() <= Date.now() + CLOCK_TOLERANCE_MS &&
-    row.url !== null &&
-    (row.enabled || row.requested_at !== null)
-  );
 }

@@ -7,35 +7,36 @@ export interface SendingRow extends Row {
   endpoint_id: string;
   event_id: string;
   event_type: string;
-  status: string;
   attempt_count: number;
   tries: number;
-  next_attempt_at: Date | null;
-  requested_at: Date | null;
+  /** It waits, its time has come, and there is an endpoint that is enabled, or a person asked for it. */
+  is_due: boolean;
   data: string;
   event_created_at: Date;
   /** The trace that the event belongs to, where there is one. */
   traceparent: string | null;
-  url: string | null;
+  url: string;
   headers: Record<string, string>;
   secret: string;
+  /** While it counts beside the current one. */
   previous_secret: string | null;
-  previous_secret_expires_at: Date | null;
-  enabled: boolean;
   failing_since: Date | null;
 }
 
-export function findToSend(tenantId: string, ids: readonly string[]): Statement {
+/** @param dueBy up to when a delivery may be due */
+export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
   return {
     name: 'deliveries_to_send',
-    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.status, d.attempt_count, d.tries, d.next_attempt_at,
-                  d.requested_at, e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
-                  p.previous_secret, p.previous_secret_expires_at, p.enabled, p.failing_since
+    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries,
+                  d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
+                    and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
+                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
+                  case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
              join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
              left join webhook_endpoints p on p.tenant_id = d.tenant_id and p.id = d.endpoint_id
             where d.tenant_id = $1 and d.id = any($2::uuid[])`,
-    values: [tenantId, ids],
+    values: [tenantId, ids, now, dueBy],
   };
 }
 
