@@ -9,7 +9,7 @@ export interface BatchOptions {
 }
 
 /** How long the first item of a batch waits for others, for each item of any key that is under way; milliseconds. */
-const PATIENCE_PER_ITEM_MS = 0.2;
+const PATIENCE_PER_ITEM_MS = 0.3;
 
 /**
  * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its

@@ -204,7 +204,7 @@ export class Dispatcher {
       if (tenant.turns.size === tenant.endpoints.size) continue;
       for (const endpoint of tenant.endpoints.values()) if (!endpoint.isQuiet(now)) this.activate(endpoint);
     }
-    this.pump();
+    this.pump(true);
   }
 
   private schedulePump(): void {
@@ -216,19 +216,22 @@ export class Dispatcher {
     });
   }
 
-  /** Admits what may go, one tenant after the other, until nothing more may. */
-  private pump(): void {
+  /**
+   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way wait until there
+   * is room for a whole turn, or for the next tick: what goes together stays together, and is not split up more and more.
+   */
+  private pump(isTick = false): void {
     if (!this.running) return;
     const now = Date.now();
     if (now < this.pausedUntil) return;
     this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
-    const refilling = now >= this.refillAt;
+    const refilling = now >= this.refillAt && (isTick || this.places.hasRoomFor(DELIVERIES_A_TURN));
     let progress = true;
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
-        if (this.places.areTaken) break;
+        if (this.places.free <= 0) break;
         const before = jobs.length;
         this.takeTurn(tenant, jobs, now, refilling);
         if (tenant.turns.size === 0) this.turns.delete(tenantId);
@@ -248,7 +251,7 @@ export class Dispatcher {
   private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
     const share = Math.ceil(DELIVERIES_A_TURN / tenant.turns.size);
     for (const [endpointId, endpoint] of tenant.turns.round()) {
-      if (this.places.areTaken) return;
+      if (this.places.free <= 0) return;
       this.fillIfNeeded(endpoint, now);
       if (!refilling && endpoint.underWay.size > 0) continue;
       const before = jobs.length;

@@ -53,4 +53,22 @@ describe('places', () => {
     places.giveBack(endpoints[0]!, 1);
     expect(take(4)).toBeDefined();
   });
+
+  it('has room for so many while as many are free, and for a turn of few where there are few', () => {
+    const places = new Places(48);
+    const tenant: TenantPlaces = { underWay: 0, unproven: 0 };
+    const endpoints = endpointsWithOneEach(6);
+    const taken = endpoints.filter((endpoint) => places.take(tenant, endpoint, 1_000_000));
+    expect(taken).toHaveLength(6);
+    expect(places.free).toBe(42);
+    places.resize(600);
+    expect(places.hasRoomFor(32)).toBe(true);
+    places.resize(6 + 31);
+    expect(places.hasRoomFor(32)).toBe(true);
+    places.resize(6);
+    expect(places.hasRoomFor(32)).toBe(false);
+    places.resize(0);
+    expect(places.free).toBeLessThan(0);
+    expect(places.hasRoomFor(32)).toBe(false);
+  });
 });

@@ -6,6 +6,7 @@ const TENANT_SLOTS = 320;
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
+const ROOM_SHARE = 0.0625;
 const HANGS_AFTER_MS = 2_000;
 const STOCK_INTERVAL_MS = 10;
 
@@ -38,9 +39,14 @@ export class Places {
     this.capacity = capacity;
   }
 
-  /** Whether there is none left. */
-  get areTaken(): boolean {
-    return this.underWay >= this.capacity;
+  /** How many are free; less than none where workers went. */
+  get free(): number {
+    return this.capacity - this.underWay;
+  }
+
+  /** Whether there is room for so many, or for a good part of all where there are few. */
+  hasRoomFor(deliveries: number): boolean {
+    return this.free >= Math.min(deliveries, this.capacity * ROOM_SHARE);
   }
 
   /** Forgets what is under way. */
@@ -53,7 +59,7 @@ export class Places {
 
   /** Gives a place to the next delivery of an endpoint; undefined where there is none, or nothing that may have it. */
   take(tenant: TenantPlaces, endpoint: EndpointQueue, now: number): Ready | undefined {
-    if (tenant.underWay >= TENANT_SLOTS || this.areTaken) return undefined;
+    if (tenant.underWay >= TENANT_SLOTS || this.free <= 0) return undefined;
     const standing = endpoint.standing(now, this.hangsAfter);
     if (standing !== 'proven') {
       if (tenant.unproven >= this.capacity * TENANT_UNPROVEN_SHARE) return undefined;
