@@ -1,6 +1,6 @@
 import { Intake, type Taker } from './intake';
 
-const AT_HAND = 160;
+const AT_HAND = 192;
 const MOST = 400;
 
 describe('intake', () => {

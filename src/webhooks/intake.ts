@@ -1,5 +1,5 @@
 /** Deliveries that a worker has in its own hands at once: being loaded, signed or recorded. */
-const AT_HAND = 160;
+const AT_HAND = 192;
 /** A request that has been under way for so long is in its receiver's hands, milliseconds. */
 const OUT_AFTER_MS = 25;
 const TICK_MS = 25;
