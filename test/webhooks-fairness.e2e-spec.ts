@@ -1,5 +1,6 @@
 import { createEndpoint } from './harness/endpoints';
 import { startReceiver, type Receiver } from './harness/receiver';
+import { hasRedis, startRedis } from './harness/redis';
 import { startService, type TestService } from './harness/service';
 import { until } from './harness/until';
 import { startWorker, type TestWorker } from './harness/worker';
@@ -98,13 +99,18 @@ describe('fairness', () => {
   });
 });
 
-describe('a worker', () => {
+describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker with its queue in %s', (backend) => {
   it('takes as many as it may where all of them hang, and still has room for who answers', async () => {
     const service = await startService({ env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     const hanging = await startReceiver();
     hanging.answer = () => undefined;
     const healthy = await startReceiver();
-    const worker = await startWorker(service.database, { WEBHOOK_TIMEOUT: DEADLINE, WEBHOOK_CONCURRENCY: '400' });
+    const redis = backend === 'Redis' ? await startRedis() : undefined;
+    const worker = await startWorker(service.database, {
+      WEBHOOK_TIMEOUT: DEADLINE,
+      WEBHOOK_CONCURRENCY: '400',
+      ...(redis ? { REDIS_URL: redis.url } : {}),
+    });
     try {
       const known = await service.tenant();
       await createEndpoint(known, healthy.url);
@@ -123,6 +129,7 @@ describe('a worker', () => {
       await hanging.stop();
       await healthy.stop();
       await worker.stop();
+      await redis?.stop();
       await service.stop();
     }
   });
