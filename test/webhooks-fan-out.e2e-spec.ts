@@ -38,9 +38,13 @@ describe('fan-out', () => {
       `insert into events (tenant_id, id, type, data, aggregate_id, sequence, created_at) values ($1, $2, $3, '{}', $4, $5, now())`,
       [tenant.tenantId, id, type, change.aggregateId, change.sequence],
     );
-    await sql('insert into outbox (tenant_id, event_id, endpoint_id) values ($1, $2, $3)', [tenant.tenantId, id, change.endpointId]);
+    await sql('insert into outbox (tenant_id, event_id, endpoint_id) values ($1, $2, $3)', [
+      tenant.tenantId,
+      id,
+      change.endpointId,
+    ]);
     return id;
-  } // prettier-ignore
+  }
 
   const take = (events = 200, deliveries = MANY, now = new Date()): Promise<FannedOutRow[]> =>
     service.app.get(TenantDatabase).write<FannedOutRow>(tenant, fanOut(tenant.tenantId, events, deliveries, now));
@@ -72,7 +76,11 @@ describe('fan-out', () => {
   });
 
   it('writes a delivery for each endpoint, under the id that stands for the pair, and empties the outbox', async () => {
-    const endpoints = [await addEndpoint(['*'], { ordering: 'by_aggregate' }), await addEndpoint(['*'], { enabled: false }), await addEndpoint(['none.*'])]; // prettier-ignore
+    const endpoints = [
+      await addEndpoint(['*'], { ordering: 'by_aggregate' }),
+      await addEndpoint(['*'], { enabled: false }),
+      await addEndpoint(['none.*']),
+    ];
     const aggregateId = newTimedId().id;
     const events: string[] = [];
     for (const sequence of [1, 2]) events.push(await addEvent('order.created', { aggregateId, sequence }));
@@ -125,7 +133,10 @@ describe('fan-out', () => {
   it('takes out of the outbox what nobody is there for', async () => {
     const event = await addEvent('order.created');
     const gone = await addEvent('webhook.test', { endpointId: newTimedId().id });
-    expect(await take()).toMatchObject([{ event_id: event, delivery_id: null, status: null }, { event_id: gone, delivery_id: null, status: null }]); // prettier-ignore
+    expect(await take()).toMatchObject([
+      { event_id: event, delivery_id: null, status: null },
+      { event_id: gone, delivery_id: null, status: null },
+    ]);
     expect(await waiting()).toEqual([]);
   });
 
@@ -133,22 +144,28 @@ describe('fan-out', () => {
     const endpointId = await addEndpoint(['*']);
     const event = await addEvent('order.created');
     await take();
-    await sql(`update deliveries set status = 'succeeded', next_attempt_at = null, completed_at = now() where event_id = $1`, [event]);
+    await sql(
+      `update deliveries set status = 'succeeded', next_attempt_at = null, completed_at = now() where event_id = $1`,
+      [event],
+    );
     await sql('insert into outbox (tenant_id, event_id) values ($1, $2)', [tenant.tenantId, event]);
     await take();
-    expect(await sql('select id, status from deliveries where event_id = $1', [event])).toEqual([{ id: deliveryId(event, endpointId), status: 'succeeded' }]);
-  }); // prettier-ignore
+    expect(await sql('select id, status from deliveries where event_id = $1', [event])).toEqual([
+      { id: deliveryId(event, endpointId), status: 'succeeded' },
+    ]);
+  });
 
   it('takes the first, and of a tenant of many endpoints fewer, but one at least', async () => {
     for (let i = 0; i < 4; i++) await addEndpoint(['*']);
     const events: string[] = [];
     for (let i = 0; i < 10; i++) events.push(await addEvent('order.created'));
-    const taken = async (most: number, deliveries: number) => new Set((await take(most, deliveries)).map((row) => row.event_id));
+    const taken = async (most: number, deliveries: number) =>
+      new Set((await take(most, deliveries)).map((row) => row.event_id));
     expect(await taken(3, MANY)).toEqual(new Set(events.slice(0, 3)));
     expect(await taken(200, 8)).toEqual(new Set(events.slice(3, 5)));
     expect(await taken(200, 1)).toEqual(new Set(events.slice(5, 6)));
     expect(await waiting()).toEqual(events.slice(6));
-  }); // prettier-ignore
+  });
 
   it('passes over what another relay holds, and sees nothing of another tenant', async () => {
     await addEndpoint(['*']);
@@ -156,7 +173,14 @@ describe('fan-out', () => {
     const others = await service.tenant();
     await others.createOrder();
     const relays = await Promise.all([take(1), take(1), take(1)]);
-    expect(relays.flat().map((row) => row.event_id).sort()).toEqual(events);
-    expect(await sql('select count(*)::int as waiting from outbox where tenant_id = $1', [others.tenantId])).toEqual([{ waiting: 1 }]);
-  }); // prettier-ignore
+    expect(
+      relays
+        .flat()
+        .map((row) => row.event_id)
+        .sort(),
+    ).toEqual(events);
+    expect(await sql('select count(*)::int as waiting from outbox where tenant_id = $1', [others.tenantId])).toEqual([
+      { waiting: 1 },
+    ]);
+  });
 });

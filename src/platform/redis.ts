@@ -1,4 +1,5 @@
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions } from 'ioredis';
+import { corkForThisTurn } from './cork';
 import { parseRedisUrl } from './redis-url';
 
 /** A client of one server, or of a cluster: both take the same commands, where all keys of one are in one slot. */
@@ -11,10 +12,7 @@ export type RedisClient = Redis | Cluster;
 class JoiningRedis extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     const socket = this.stream as Redis['stream'] | undefined;
-    if (socket?.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
+    if (socket) corkForThisTurn(socket);
     return super.sendCommand(command, stream);
   }
 }

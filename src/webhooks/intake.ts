@@ -25,6 +25,7 @@ export class Intake {
   private movesSeen = 0;
   private raised = false;
   private stopped = false;
+  private readonly atHand: number;
 
   /**
    * @param most deliveries at once in any case
@@ -35,7 +36,7 @@ export class Intake {
     private readonly most: number,
     private readonly outFor: (milliseconds: number) => number,
   ) {
-    taker.concurrency = Math.min(most, AT_HAND);
+    this.atHand = taker.concurrency = Math.min(most, AT_HAND);
   }
 
   began(): void {
@@ -62,7 +63,7 @@ export class Intake {
     if (this.taker.concurrency > before) this.raised = true;
     const isQuiet = this.moves === this.movesSeen;
     this.movesSeen = this.moves;
-    if (this.underWay < Math.min(this.most, AT_HAND)) {
+    if (this.underWay < this.atHand) {
       clearInterval(this.timer);
       this.timer = undefined;
     }

@@ -6,6 +6,7 @@ const TENANT_SLOTS = 320;
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
+/** Where there are few places, so much of them counts as room. */
 const ROOM_SHARE = 0.0625;
 const HANGS_AFTER_MS = 2_000;
 const STOCK_INTERVAL_MS = 10;

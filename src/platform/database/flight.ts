@@ -1,5 +1,6 @@
 import { type Connection, DatabaseError, Query, type QueryConfig, types } from 'pg';
 import { serialize } from 'pg-protocol';
+import { corkForThisTurn } from '../cork';
 import { type Prologue, settingsStatement } from './prologue';
 import type { Row, SqlValue, Statement } from './statement';
 
@@ -81,11 +82,7 @@ export class Flight extends PgQuery {
     this.statements.forEach((statement, index) => this.write(messages, statement, index));
     messages.push(SYNC);
     if (!stream.writable) return null;
-    // What is asked in one turn of the event loop goes out in one write: each wakes the server's process.
-    if (stream.writableCorked === 0) {
-      stream.cork();
-      setImmediate(() => stream.uncork());
-    }
+    corkForThisTurn(stream);
     stream.write(Buffer.concat(messages));
     return null;
   }
