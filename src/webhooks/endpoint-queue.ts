@@ -202,14 +202,13 @@ export class EndpointQueue {
   /** Takes what was read of a lane. */
   fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
     const lane = this.lanes[name];
-    const asked = new Set(this.requested.map((ready) => ready.deliveryId));
     for (const row of rows) {
       if (row.id === null) return;
       if (row.next_attempt_at.getTime() > now) {
         lane.nextDueAt = Math.min(lane.nextDueAt, row.next_attempt_at.getTime());
         return;
       }
-      if (lane.ready.has(row.id) || asked.has(row.id) || this.underWay.has(row.id)) continue;
+      if (this.knows(row.id)) continue;
       const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
       if (row.requested_at) this.requested.push(ready);
       else if (this.enabled) lane.ready.set(row.id, ready);
