@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type QueryResult } from 'pg';
+import { firstIdAt } from '../src/platform/ids';
 import { createTestDatabase, type TestDatabase } from './harness/databases';
 import { fillTenant, tablesOf } from './harness/tenant-rows';
 
@@ -391,6 +392,33 @@ describe('behind the application', () => {
       await begin({}, 'app_janitor');
       expect(await attempt('select data from events')).toBe(REFUSED);
       expect(await attempt('delete from events where id = $1', [event.id])).toMatchObject({ rowCount: 0 });
+    });
+
+    it('app_janitor sees no delivery and no attempt of the last day, and of older ones nothing but ids', async () => {
+      const sight = async (id: string) => {
+        const { tenantId } = await fillTenant(database);
+        await database.sql('update deliveries set id = $2 where tenant_id = $1', [tenantId, id]);
+        await database.sql('update delivery_attempts set delivery_id = $2 where tenant_id = $1', [tenantId, id]);
+        const seen: unknown[] = [];
+        for (const [table, key] of [
+          ['deliveries', 'id'],
+          ['delivery_attempts', 'delivery_id'],
+        ]) {
+          await begin({}, 'app_janitor');
+          seen.push((await service.query(`select ${key} from ${table} where tenant_id = $1`, [tenantId])).rowCount);
+          expect(await attempt(`delete from ${table} where tenant_id = $1`, [tenantId])).toMatchObject({
+            rowCount: seen.at(-1),
+          });
+          expect(await attempt(`update ${table} set tenant_id = tenant_id`)).toBe(REFUSED);
+          expect(await attempt(`select endpoint_id from ${table}`)).toBe(REFUSED);
+          await service.query('rollback');
+          await database.sql(`delete from ${table} where tenant_id = $1`, [tenantId]);
+        }
+        return seen;
+      };
+      const day = 24 * 60 * 60 * 1000;
+      expect(await sight(firstIdAt(Date.now() - day + 60_000))).toEqual([0, 0]);
+      expect(await sight(firstIdAt(Date.now() - day - 60_000))).toEqual([1, 1]);
     });
 
     it('app_relay and app_dispatcher discover tenants and read nothing of what they do', async () => {

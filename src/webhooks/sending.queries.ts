@@ -56,41 +56,36 @@ export interface Outcome {
   error: string | null;
 }
 
+/** Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than any join. */
+const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
+
 /**
  * Writes attempts and what they make of their deliveries. A delivery that was ended meanwhile (its endpoint disabled or
  * removed while the request was under way) stays ended unless it arrived, and the attempt counts all the same. One that
- * another worker has told of, or that is deleted, is left alone.
+ * another worker has told of, or that is deleted, is left alone: its row is locked by the update, so that no attempt is
+ * written beside it. Of two outcomes of one delivery the first counts.
  */
 export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): Statement {
+  const status = ofOutcome('$5::text[]');
   return {
     name: 'outcomes_record',
-    text: `with outcome as (
-             select delivery_id, endpoint_id, number, status, to_timestamp(next_attempt_at) as next_attempt_at,
-                    to_timestamp(started_at) as started_at, to_timestamp(ended_at) as ended_at, duration_ms,
-                    response_status, response_body, error
-               from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
-                           $9::int[], $10::smallint[], $11::text[], $12::text[])
-                 as o (delivery_id, endpoint_id, number, status, next_attempt_at, started_at, ended_at, duration_ms,
-                       response_status, response_body, error)
-           ), changed as (
+    text: `with changed as (
              update deliveries d
-                set status = case when d.next_attempt_at is not null or o.status = 'succeeded' then o.status else d.status end,
-                    attempt_count = o.number, tries = d.tries + 1, requested_at = null,
-                    next_attempt_at = case when d.next_attempt_at is not null then o.next_attempt_at end,
-                    completed_at = case when d.next_attempt_at is null or o.status <> 'retrying' then o.ended_at end
-               from outcome o
-              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.id = o.delivery_id and d.attempt_count = o.number - 1
+                set status = case when d.next_attempt_at is not null or ${status} = 'succeeded' then ${status} else d.status end,
+                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
+                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(${ofOutcome('$6::float8[]')}) end,
+                    completed_at = case when d.next_attempt_at is null or ${status} <> 'retrying'
+                                        then to_timestamp(${ofOutcome('$8::float8[]')}) end
+              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome('$4::int[]')} - 1
                 and d.status in ('pending', 'retrying', 'disabled', 'cancelled')
-             returning d.id
+             returning d.id, array_position($2::uuid[], d.id) as place
            ), logged as (
              insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
                                             response_status, response_body, error, succeeded)
-             select $1::uuid, o.delivery_id, o.number, o.endpoint_id, o.started_at, o.duration_ms, o.response_status,
-                    o.response_body, o.error, o.status = 'succeeded'
-               from deliveries d
-               join outcome o on o.delivery_id = d.id
-              where d.tenant_id = $1 and d.id = any($2::uuid[])
-             on conflict (tenant_id, delivery_id, number) do nothing
+             select $1::uuid, id, ($4::int[])[place], ($3::uuid[])[place], to_timestamp(($7::float8[])[place]),
+                    ($9::int[])[place], ($10::smallint[])[place], ($11::text[])[place], ($12::text[])[place],
+                    ($5::text[])[place] = 'succeeded'
+               from changed
              returning delivery_id
            )
            select id from changed`,

@@ -15,7 +15,6 @@ create table deliveries (
   completed_at timestamp with time zone,
   constraint deliveries_due_check CHECK (((status = ANY (ARRAY['pending'::text, 'retrying'::text])) = (next_attempt_at IS NOT NULL))),
   constraint deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'retrying'::text, 'failed'::text, 'cancelled'::text, 'filtered'::text, 'disabled'::text]))),
-  constraint deliveries_event_fkey FOREIGN KEY (tenant_id, event_id) REFERENCES events(tenant_id, id) ON DELETE CASCADE,
   constraint deliveries_pkey PRIMARY KEY (tenant_id, id)
 );
 alter table deliveries enable row level security;
@@ -25,10 +24,13 @@ CREATE INDEX deliveries_due_idx ON deliveries USING btree (tenant_id, endpoint_i
 CREATE INDEX deliveries_endpoint_idx ON deliveries USING btree (tenant_id, endpoint_id, id);
 CREATE INDEX deliveries_event_idx ON deliveries USING btree (tenant_id, event_id);
 CREATE INDEX deliveries_status_idx ON deliveries USING btree (tenant_id, status, id);
+create policy deliveries_expired on deliveries as permissive for all to app_janitor using ((id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '1 day'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid));
 create policy deliveries_of_the_tenant on deliveries as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy deliveries_waiting on deliveries as permissive for select to app_dispatcher using ((status = ANY (ARRAY['pending'::text, 'retrying'::text])));
+grant delete on deliveries to app_janitor;
 grant delete, insert, select, update on deliveries to app_service;
 grant select (tenant_id, id, endpoint_id, status, next_attempt_at) on deliveries to app_dispatcher;
+grant select (tenant_id, id) on deliveries to app_janitor;
 
 create table delivery_attempts (
   tenant_id uuid not null,
@@ -41,14 +43,16 @@ create table delivery_attempts (
   response_body text,
   error text,
   succeeded boolean not null,
-  constraint delivery_attempts_delivery_fkey FOREIGN KEY (tenant_id, delivery_id) REFERENCES deliveries(tenant_id, id) ON DELETE CASCADE,
   constraint delivery_attempts_pkey PRIMARY KEY (tenant_id, delivery_id, number)
 );
 alter table delivery_attempts enable row level security;
 alter table delivery_attempts force row level security;
 CREATE INDEX delivery_attempts_endpoint_idx ON delivery_attempts USING btree (tenant_id, endpoint_id, started_at);
+create policy delivery_attempts_expired on delivery_attempts as permissive for all to app_janitor using ((delivery_id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '1 day'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid));
 create policy delivery_attempts_of_the_tenant on delivery_attempts as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete on delivery_attempts to app_janitor;
 grant delete, insert, select, update on delivery_attempts to app_service;
+grant select (tenant_id, delivery_id, number) on delivery_attempts to app_janitor;
 
 create table events (
   tenant_id uuid not null,
