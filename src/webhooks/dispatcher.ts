@@ -16,9 +16,10 @@ import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
 import type { DispatchRequest } from './wake';
 
-const JOBS_AT_ONCE = 200;
 /** Of one tenant, one after the other: what is read and written together is read and written for less. */
 const DELIVERIES_A_TURN = 32;
+/** Whole turns in one add to the queue. */
+const JOBS_AT_ONCE = 6 * DELIVERIES_A_TURN;
 const MAX_ENDPOINTS = 50_000;
 const TICK_MS = 25;
 const SWEEP_MS = 5_000;
@@ -74,6 +75,8 @@ export class Dispatcher {
   private pausedUntil = 0;
   /** Until then only endpoints with nothing under way are given jobs. */
   private refillAt = 0;
+  /** Nothing was admitted since the last tick. */
+  private isQuiet = true;
   private pumping = false;
   private sweeping = false;
   private timers: NodeJS.Timeout[] = [];
@@ -217,8 +220,8 @@ export class Dispatcher {
   }
 
   /**
-   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way wait until there
-   * is room for a whole turn, or for the next tick: what goes together stays together, and is not split up more and more.
+   * Admits what may go, one tenant after the other, until nothing more may. It waits until there is room for a whole turn, or a
+   * quiet tick: what goes together stays together, in the queue and where it is read and written, and is not split up more and more.
    */
   private pump(isTick = false): void {
     if (!this.running) return;
@@ -226,12 +229,13 @@ export class Dispatcher {
     if (now < this.pausedUntil) return;
     this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
-    const refilling = now >= this.refillAt && (isTick || this.places.hasRoomFor(DELIVERIES_A_TURN));
+    const refilling = now >= this.refillAt;
+    const takesAny = isTick && this.isQuiet;
     let progress = true;
     while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
-        if (this.places.free <= 0) break;
+        if (takesAny ? this.places.free <= 0 : !this.places.hasRoomFor(DELIVERIES_A_TURN)) break;
         const before = jobs.length;
         this.takeTurn(tenant, jobs, now, refilling);
         if (tenant.turns.size === 0) this.turns.delete(tenantId);
@@ -240,22 +244,25 @@ export class Dispatcher {
         progress = true;
       }
     }
+    if (isTick) this.isQuiet = true;
     if (jobs.length > 0) {
+      this.isQuiet = false;
       if (refilling) this.refillAt = now + this.queue.pauseAfter(jobs.length);
       void this.add(jobs);
     }
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
   }
 
-  /** Adds what a tenant may send in one turn to the jobs: its endpoints share it evenly, and have one each at least. */
+  /** Adds what a tenant may send in one turn to the jobs; its endpoints share it evenly, who waits longest first. */
   private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
     const share = Math.ceil(DELIVERIES_A_TURN / tenant.turns.size);
+    const end = Math.min(JOBS_AT_ONCE, jobs.length + DELIVERIES_A_TURN);
     for (const [endpointId, endpoint] of tenant.turns.round()) {
-      if (this.places.free <= 0) return;
+      if (this.places.free <= 0 || jobs.length === end) return;
       this.fillIfNeeded(endpoint, now);
       if (!refilling && endpoint.underWay.size > 0) continue;
       const before = jobs.length;
-      const most = Math.min(JOBS_AT_ONCE, before + share);
+      const most = Math.min(end, before + share);
       while (jobs.length < most) {
         const ready = this.places.take(tenant, endpoint, now);
         if (!ready) break;
