@@ -1,4 +1,8 @@
+import { Queue } from 'bullmq';
 import { Webhook } from 'standardwebhooks';
+import type { Config } from '../src/platform/config/config';
+import { CONFIG } from '../src/platform/config/config.module';
+import { DELIVERY_QUEUE, type DeliveryJob, producerOptions } from '../src/platform/queue/queue';
 import type { ApiClient } from './harness/client';
 import { createEndpoint } from './harness/endpoints';
 import { hasRedis, startRedis, type TestRedis } from './harness/redis';
@@ -261,6 +265,23 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
       response_status: null,
       response_body: null,
     });
+  });
+
+  it('leaves nothing of a job in the queue, whether it was done or not', async () => {
+    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(worker.app.get<Config>(CONFIG)));
+    try {
+      const endpoint = await createEndpoint(tenant, receiver.url);
+      await tenant.createOrder();
+      await delivery(endpoint.id, 'succeeded');
+      await queue.add('deliver', { tenantId: 'of nobody', deliveryId: 'none', attempt: 1 });
+      await until('the job to fail', () => worker.logLines.some((line) => line.includes('could not be processed')));
+      await until('both to be gone', async () => {
+        const counts = await queue.getJobCounts('waiting', 'active', 'completed', 'failed', 'delayed', 'prioritized');
+        return Object.values(counts).every((count) => count === 0);
+      });
+    } finally {
+      await queue.close();
+    }
   });
 
   if (backend === 'Redis') {
