@@ -1,6 +1,9 @@
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions } from 'ioredis';
 import { corkForThisTurn } from './cork';
+import { encodeQuickly } from './redis-encoding';
 import { parseRedisUrl } from './redis-url';
+
+encodeQuickly();
 
 /** A client of one server, or of a cluster: both take the same commands, where all keys of one are in one slot. */
 export type RedisClient = Redis | Cluster;

@@ -231,11 +231,12 @@ export class Dispatcher {
     const jobs: DeliveryJob[] = [];
     const refilling = now >= this.refillAt;
     const takesAny = isTick && this.isQuiet;
+    const hasRoom = (): boolean => (takesAny ? this.places.free > 0 : this.places.hasRoomFor(DELIVERIES_A_TURN));
     let progress = true;
-    while (progress && !this.adding && jobs.length < JOBS_AT_ONCE) {
+    while (progress && hasRoom() && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
-        if (takesAny ? this.places.free <= 0 : !this.places.hasRoomFor(DELIVERIES_A_TURN)) break;
+        if (!hasRoom()) break;
         const before = jobs.length;
         this.takeTurn(tenant, jobs, now, refilling);
         if (tenant.turns.size === 0) this.turns.delete(tenantId);

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { Command } from 'ioredis';
+import { encodeAscii, encodeQuickly } from './redis-encoding';
+
+const plain = Object.getOwnPropertyDescriptor(Command.prototype, 'toWritable') as PropertyDescriptor;
+
+afterEach(() => Object.defineProperty(Command.prototype, 'toWritable', plain));
+
+/** What ioredis itself writes. */
+const written = (name: string, args: (string | number | Buffer)[]): Buffer =>
+  Buffer.from(new Command(name, [...args]).toWritable({}));
+
+const bytes = (length: number): Buffer => randomBytes(length);
+const COMMANDS: [string, (string | number | Buffer)[]][] = [
+  ['set', ['key', bytes(10)]],
+  ['set', [bytes(0), '']],
+  ['set', ['', Buffer.from('\r\n$3\r\nx')]],
+  ['evalsha', ['a'.repeat(40), 14, ...Array.from({ length: 14 }, (_, n) => `{bull}:queue:${n}`), '7', bytes(300), '']],
+  ['rpush', ['list', bytes(1), bytes(2), 'between', bytes(70_000), 'x'.repeat(70_000)]],
+  ['get', [bytes(5)]],
+];
+
+it.each(COMMANDS)('encodes %s as ioredis does', (name, args) => {
+  const text = args.map((arg) => (typeof arg === 'number' ? String(arg) : arg));
+  expect(encodeAscii(name, text)?.equals(written(name, args))).toBe(true);
+});
+
+it.each(['é', '€', '😀', '\u0080', '\ud800', 'a\u2028b'])('leaves %j to ioredis, before bytes and after', (text) => {
+  expect(encodeAscii('set', [text, bytes(3)])).toBeUndefined();
+  expect(encodeAscii('set', [bytes(3), text])).toBeUndefined();
+  expect(encodeAscii('set', [bytes(3), text, bytes(3)])).toBeUndefined();
+});
+
+it('is what commands with bytes are written by from then on, and changes nothing of what is written', () => {
+  const commands: [string, (string | number | Buffer)[]][] = [
+    ...COMMANDS,
+    ['set', ['ключ', bytes(3)]],
+    ['set', ['key', 'value']],
+  ];
+  const before = commands.map(([name, args]) => written(name, args));
+  encodeQuickly();
+  expect(Command.prototype.toWritable).not.toBe(plain.value);
+  expect(commands.map(([name, args]) => written(name, args))).toEqual(before);
+});

@@ -1,0 +1,51 @@
+import { Command } from 'ioredis';
+
+type Argument = string | Buffer;
+
+/** A command as it is when it is written: its arguments are text and bytes, and whether there are bytes is known. */
+interface WritableCommand {
+  readonly name: string;
+  readonly args: readonly Argument[];
+  readonly bufferMode?: boolean;
+  toWritable(socket: object): string | Buffer;
+}
+
+/**
+ * A command as Redis reads it (RESP, an array of bulk strings), where all its text is ASCII; undefined where it is not. The text
+ * between bytes is put together, looked at and written as one: a length in characters is one in bytes then.
+ */
+export function encodeAscii(name: string, args: readonly Argument[]): Buffer | undefined {
+  const pieces: Argument[] = [];
+  let size = 0;
+  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`;
+  for (const arg of args) {
+    text += `$${arg.length}\r\n`;
+    if (typeof arg === 'string') {
+      text += `${arg}\r\n`;
+      continue;
+    }
+    if (Buffer.byteLength(text) !== text.length) return undefined;
+    pieces.push(text, arg);
+    size += text.length + arg.length;
+    text = '\r\n';
+  }
+  if (Buffer.byteLength(text) !== text.length) return undefined;
+  const encoded = Buffer.allocUnsafe(size + text.length);
+  let at = 0;
+  for (const piece of pieces)
+    at += typeof piece === 'string' ? encoded.write(piece, at, 'latin1') : piece.copy(encoded, at);
+  encoded.write(text, at, 'latin1');
+  return encoded;
+}
+
+/**
+ * Has ioredis encode commands that have bytes among their arguments, as all of BullMQ's scripts have, by {@link encodeAscii}:
+ * its own way takes a buffer and two measurements for each argument, and thereby a tenth of a busy worker's time.
+ */
+export function encodeQuickly(): void {
+  const prototype = Command.prototype as unknown as WritableCommand;
+  const { toWritable } = prototype;
+  prototype.toWritable = function (socket) {
+    return (this.bufferMode ? encodeAscii(this.name, this.args) : undefined) ?? toWritable.call(this, socket);
+  };
+}
