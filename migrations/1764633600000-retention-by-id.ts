@@ -13,6 +13,8 @@ export class RetentionById1764633600000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
+      -- allow no-table-lock: both keys lock their parents as well; in the order in which the service comes by, nobody waits in a circle
+      lock table events, deliveries, delivery_attempts in access exclusive mode;
       alter table delivery_attempts drop constraint delivery_attempts_delivery_fkey;
       alter table deliveries drop constraint deliveries_event_fkey;
       grant delete, select (tenant_id, id) on deliveries to app_janitor;

@@ -59,13 +59,46 @@ describe('the janitor', () => {
     return id;
   }
 
-  async function clean(): Promise<string[]> {
+  /** One run, and what it warned of. @param before what is done before each of its transactions, by number */
+  async function clean(before: (transaction: number) => unknown = () => undefined): Promise<string[]> {
     const warnings: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
+    const janitors = service.app.get(JanitorDatabase, { strict: false });
+    let count = 0;
+    const transaction: JanitorDatabase['transaction'] = async (work) => {
+      await before(++count);
+      return janitors.transaction(work);
+    };
     const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-    await new Janitor(config, service.app.get(JanitorDatabase, { strict: false }), logger).run();
+    await new Janitor(config, { transaction } as JanitorDatabase, logger).run();
     return warnings;
   }
+
+  /** So many tenants with an event of long ago each, its delivery and an attempt; of each pair of rows one id. */
+  async function fillMany(tenants: number): Promise<void> {
+    const old = firstIdAt(Date.now() - 31 * DAY_MS).slice(0, 24);
+    const id = `('${old}' || lpad(to_hex(n), 12, '0'))::uuid`;
+    const from = `from generate_series(1, ${tenants}) n`;
+    await database.sql(`insert into tenants (id, name, created_at) select ${id}, 'many', now() ${from}`);
+    await database.sql(
+      `insert into events (tenant_id, id, type, data, created_at)
+         select ${id}, ${id}, 'x.y', '{}', now() - interval '31 days' ${from}`,
+    );
+    await database.sql(
+      `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries, created_at)
+         select ${id}, ${id}, ${id}, ${id}, 'x.y', 'succeeded', 1, 1, now() ${from}`,
+    );
+    await database.sql(
+      `insert into delivery_attempts select ${id}, ${id}, 1, ${id}, now(), 1, 204, null, null, true ${from}`,
+    );
+  }
+
+  const leftOfMany = () =>
+    database.sql<{ count: number }>(
+      `select count(*)::int as count from tenants t where t.name = 'many' and (
+         exists (select from events e where e.tenant_id = t.id) or exists (select from deliveries d where d.tenant_id = t.id)
+           or exists (select from delivery_attempts a where a.tenant_id = t.id))`,
+    );
 
   it('deletes of every tenant what has expired, with what belongs to it, and nothing else', async () => {
     await fill();
@@ -109,5 +142,32 @@ describe('the janitor', () => {
     expect(await database.sql('select id from deliveries where tenant_id = $1', [tenantId])).toEqual([{ id: young }]);
     expect(await database.sql('select 1 from delivery_attempts where tenant_id = $1', [tenantId])).toEqual([]);
     expect(await database.sql('select 1 from events where tenant_id = $1', [tenantId])).toEqual([]);
+  });
+
+  it('leaves nothing behind where another one cleans at the same time', async () => {
+    await fillMany(1_500);
+    // Three other tables, what is found, a thousand tenants' deliveries and attempts: the next is that of the events.
+    const last = 3 + 1 + 2 * 1_000 + 1;
+    let others: string[] = [];
+    const warnings = await clean(async (transaction) => {
+      if (transaction !== last) return;
+      others = await clean((other) => {
+        if (other > last) throw new Error('cut off after the same thousand');
+      });
+    });
+    expect([warnings, others.length]).toEqual([[], 1]);
+    expect(await leftOfMany()).toEqual([{ count: 0 }]);
+  });
+
+  it.each([4, 5, 6, 7, 50])('goes on where one was cut off at its transaction %i', async (last) => {
+    await database.sql(`delete from tenants where name = 'many'`);
+    await fillMany(40);
+    const warnings = await clean((transaction) => {
+      if (transaction >= last) throw new Error('cut off');
+    });
+    expect(warnings.map((line) => (JSON.parse(line) as { reason: string }).reason)).toEqual(['cut off']);
+    expect(await leftOfMany()).not.toEqual([{ count: 0 }]);
+    expect(await clean()).toEqual([]);
+    expect(await leftOfMany()).toEqual([{ count: 0 }]);
   });
 });

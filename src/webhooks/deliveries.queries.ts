@@ -79,10 +79,14 @@ export function holdEndpointOf(tenantId: string, deliveryId: string): Statement 
   };
 }
 
+/** What a delivery says is still there: without it, there is nothing to send. */
+const HAS_EVENT = 'exists (select from events e where e.tenant_id = d.tenant_id and e.id = d.event_id)';
+
 export function lockDelivery(tenantId: string, id: string): Statement {
   return {
     name: 'delivery_lock',
-    text: 'select status, endpoint_id from deliveries where tenant_id = $1 and id = $2 for update',
+    text: `select status, endpoint_id from deliveries d
+            where d.tenant_id = $1 and d.id = $2 and ${HAS_EVENT} for update of d`,
     values: [tenantId, id],
   };
 }
@@ -141,9 +145,10 @@ export function lockLost(
 ): Statement {
   return {
     name: 'deliveries_lock_lost',
-    text: `select id from deliveries
-            where tenant_id = $1 and endpoint_id = $2 and id > $3 and id < $4 and status in ('failed', 'disabled')
-            order by id limit $5 for update`,
+    text: `select id from deliveries d
+            where d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
+              and d.status in ('failed', 'disabled') and ${HAS_EVENT}
+            order by d.id limit $5 for update of d`,
     values: [tenantId, endpointId, range.after, range.before, limit],
   };
 }
@@ -152,8 +157,9 @@ export function lockLost(
 export function countLost(tenantId: string, endpointId: string, range: { after: string; before: string }): Statement {
   return {
     name: 'deliveries_count_lost',
-    text: `select count(*)::int as count from deliveries
-            where tenant_id = $1 and endpoint_id = $2 and id > $3 and id < $4 and status in ('failed', 'disabled')`,
+    text: `select count(*)::int as count from deliveries d
+            where d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
+              and d.status in ('failed', 'disabled') and ${HAS_EVENT}`,
     values: [tenantId, endpointId, range.after, range.before],
   };
 }

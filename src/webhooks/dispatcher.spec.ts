@@ -82,9 +82,26 @@ describe('the dispatcher', () => {
     end(underWay.splice(0, 12));
     expect(added.splice(0)).toHaveLength(32);
 
+    await turnsOfTheLoop();
     end(underWay.splice(0, 20));
     expect(added).toHaveLength(0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(added).toHaveLength(20);
+  });
+
+  it('lets one that has nothing under way in at once, while those that have wait for room', async () => {
+    await prove([
+      ...offersOf('one', 10, 10, 'first'),
+      ...offersOf('two', 10, 10, 'first'),
+      ...offersOf('idle', 1, 1, ''),
+    ]);
+    dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
+    await turnsOfTheLoop();
+    const underWay = added.splice(0);
+    end(underWay.splice(0, 5));
+    expect(added).toHaveLength(0);
+    dispatcher.offer(offersOf('idle', 1, 3, 'now'));
+    await turnsOfTheLoop();
+    expect(added.map(({ tenantId }) => tenantId)).toEqual(['idle', 'idle', 'idle']);
   });
 });

@@ -220,8 +220,9 @@ export class Dispatcher {
   }
 
   /**
-   * Admits what may go, one tenant after the other, until nothing more may. It waits until there is room for a whole turn, or a
-   * quiet tick: what goes together stays together, in the queue and where it is read and written, and is not split up more and more.
+   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way wait until there
+   * is room for a whole turn, or nothing moves: what goes together stays together, in the queue and where it is read and written,
+   * and is not split up more and more. Where places are scarce, one that has nothing under way takes what there is.
    */
   private pump(isTick = false): void {
     if (!this.running) return;
@@ -229,16 +230,15 @@ export class Dispatcher {
     if (now < this.pausedUntil) return;
     this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
-    const refilling = now >= this.refillAt;
-    const takesAny = isTick && this.isQuiet;
-    const hasRoom = (): boolean => (takesAny ? this.places.free > 0 : this.places.hasRoomFor(DELIVERIES_A_TURN));
+    const mayRefill = now >= this.refillAt;
+    const isStill = isTick && this.isQuiet;
     let progress = true;
-    while (progress && hasRoom() && !this.adding && jobs.length < JOBS_AT_ONCE) {
+    while (progress && this.places.free > 0 && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
       for (const [tenantId, tenant] of this.turns.round()) {
-        if (!hasRoom()) break;
+        if (this.places.free <= 0) break;
         const before = jobs.length;
-        this.takeTurn(tenant, jobs, now, refilling);
+        this.takeTurn(tenant, jobs, now, mayRefill && (isStill || this.places.hasRoomFor(DELIVERIES_A_TURN)));
         if (tenant.turns.size === 0) this.turns.delete(tenantId);
         if (jobs.length === before) continue;
         this.turns.served(tenantId);
@@ -248,7 +248,7 @@ export class Dispatcher {
     if (isTick) this.isQuiet = true;
     if (jobs.length > 0) {
       this.isQuiet = false;
-      if (refilling) this.refillAt = now + this.queue.pauseAfter(jobs.length);
+      if (mayRefill) this.refillAt = now + this.queue.pauseAfter(jobs.length);
       void this.add(jobs);
     }
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();

@@ -63,9 +63,11 @@ const ofOutcome = (parameter: string): string => `(${parameter})[array_position(
  * Writes attempts and what they make of their deliveries. A delivery that was ended meanwhile (its endpoint disabled or
  * removed while the request was under way) stays ended unless it arrived, and the attempt counts all the same. One that
  * another worker has told of, or that is deleted, is left alone: its row is locked by the update, so that no attempt is
- * written beside it. Of two outcomes of one delivery the first counts.
+ * written beside it. Of two outcomes of one delivery that of the later attempt counts.
  */
-export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): Statement {
+export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
+  // What is looked up is the first of a delivery.
+  const outcomes = recorded.toSorted((a, b) => b.number - a.number);
   const status = ofOutcome('$5::text[]');
   return {
     name: 'outcomes_record',
@@ -86,6 +88,7 @@ export function recordOutcomes(tenantId: string, outcomes: readonly Outcome[]): 
                     ($9::int[])[place], ($10::smallint[])[place], ($11::text[])[place], ($12::text[])[place],
                     ($5::text[])[place] = 'succeeded'
                from changed
+             on conflict (tenant_id, delivery_id, number) do nothing
              returning delivery_id
            )
            select id from changed`,
