@@ -16,25 +16,26 @@ interface WritableCommand {
  */
 export function encodeAscii(name: string, args: readonly Argument[]): Buffer | undefined {
   const pieces: Argument[] = [];
-  let size = 0;
   let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`;
   for (const arg of args) {
     text += `$${arg.length}\r\n`;
-    if (typeof arg === 'string') {
-      text += `${arg}\r\n`;
-      continue;
+    if (typeof arg === 'string') text += `${arg}\r\n`;
+    else {
+      pieces.push(text, arg);
+      text = '\r\n';
     }
-    if (Buffer.byteLength(text) !== text.length) return undefined;
-    pieces.push(text, arg);
-    size += text.length + arg.length;
-    text = '\r\n';
   }
-  if (Buffer.byteLength(text) !== text.length) return undefined;
-  const encoded = Buffer.allocUnsafe(size + text.length);
+  pieces.push(text);
+  let size = 0;
+  for (const piece of pieces) {
+    if (Buffer.byteLength(piece) !== piece.length) return undefined;
+    size += piece.length;
+  }
+  const encoded = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const piece of pieces)
+  for (const piece of pieces) {
     at += typeof piece === 'string' ? encoded.write(piece, at, 'latin1') : piece.copy(encoded, at);
-  encoded.write(text, at, 'latin1');
+  }
   return encoded;
 }
 

@@ -136,6 +136,10 @@ export function insertRequestedDelivery(
   };
 }
 
+/** Of a tenant, an endpoint and a range of ids: what came to nothing. */
+const IS_LOST = `d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
+              and d.status in ('failed', 'disabled') and ${HAS_EVENT}`;
+
 /** Up to `limit` deliveries of an endpoint and a range of ids that came to nothing, by id. */
 export function lockLost(
   tenantId: string,
@@ -146,8 +150,7 @@ export function lockLost(
   return {
     name: 'deliveries_lock_lost',
     text: `select id from deliveries d
-            where d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
-              and d.status in ('failed', 'disabled') and ${HAS_EVENT}
+            where ${IS_LOST}
             order by d.id limit $5 for update of d`,
     values: [tenantId, endpointId, range.after, range.before, limit],
   };
@@ -158,8 +161,7 @@ export function countLost(tenantId: string, endpointId: string, range: { after: 
   return {
     name: 'deliveries_count_lost',
     text: `select count(*)::int as count from deliveries d
-            where d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
-              and d.status in ('failed', 'disabled') and ${HAS_EVENT}`,
+            where ${IS_LOST}`,
     values: [tenantId, endpointId, range.after, range.before],
   };
 }

@@ -75,8 +75,8 @@ export class Dispatcher {
   private pausedUntil = 0;
   /** Until then only endpoints with nothing under way are given jobs. */
   private refillAt = 0;
-  /** Nothing was admitted since the last tick. */
-  private isQuiet = true;
+  /** Since the last tick. */
+  private hasAdmitted = false;
   private pumping = false;
   private sweeping = false;
   private timers: NodeJS.Timeout[] = [];
@@ -231,7 +231,7 @@ export class Dispatcher {
     this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
     const mayRefill = now >= this.refillAt;
-    const isStill = isTick && this.isQuiet;
+    const isStill = isTick && !this.hasAdmitted;
     let progress = true;
     while (progress && this.places.free > 0 && !this.adding && jobs.length < JOBS_AT_ONCE) {
       progress = false;
@@ -245,9 +245,9 @@ export class Dispatcher {
         progress = true;
       }
     }
-    if (isTick) this.isQuiet = true;
+    if (isTick) this.hasAdmitted = false;
     if (jobs.length > 0) {
-      this.isQuiet = false;
+      this.hasAdmitted = true;
       if (mayRefill) this.refillAt = now + this.queue.pauseAfter(jobs.length);
       void this.add(jobs);
     }
