@@ -59,6 +59,12 @@ export async function createApi(
   metrics = new Metrics('api'),
   tracing = NO_TRACING,
 ): Promise<NestFastifyApplication> {
+  if (config.TRUST_PROXY === 'true') {
+    logger.warn(
+      'TRUST_PROXY=true believes the left-most entry of X-Forwarded-For, which the caller writes: limits by address do not ' +
+        'hold. Set the number of proxies in front, or their addresses.',
+    );
+  }
   const records = new RequestRecords(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.with(config, logger, metrics, tracing),

@@ -32,7 +32,7 @@ export class SecretsService {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
       const next = this.secrets.create(endpoint, endpoint.signature);
-      const overlapEnds = overlapSeconds > 0 ? new Date(Date.now() + overlapSeconds * 1000) : null;
+      const overlapEnds = overlapSeconds > 0 ? new Date(new Date().getTime() + overlapSeconds * 1000) : null;
       await tx.repository(WebhookEndpoint).update({ tenantId, id }, this.secrets.rotated(endpoint, next, overlapEnds));
       return { status: 200, headers: {}, body: JSON.stringify({ secret: next.shown }), secret: true };
     });

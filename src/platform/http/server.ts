@@ -18,6 +18,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { AppError, MalformedRequest, ValidationFailed } from '../errors';
 import { Readiness } from '../observability/readiness';
+import { trustedProxies } from './client-network';
 import { deprecationHeaders, type DeprecationNotice } from './deprecation';
 import { InvalidText, MalformedJson, parseJsonBody } from './json-body';
 import { PROBLEM_CONTENT_TYPE } from './problem';
@@ -94,7 +95,7 @@ export function createAdapter(config: Config, logger: Logger, records: RequestRe
     // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
     childLoggerFactory: (parent: Logger) => parent,
     bodyLimit: MIB,
-    trustProxy: trustProxy(config.TRUST_PROXY),
+    trustProxy: trustedProxies(config.TRUST_PROXY),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     // Node's own answer to a request without Host has no body: ours is in the hook.
     http: { requireHostHeader: false },
@@ -252,13 +253,6 @@ function accepts(accept: string | undefined, produces: readonly string[]): boole
     );
     return covering.find((range) => range !== undefined)?.refused === false;
   });
-}
-
-function trustProxy(text: string): boolean | string[] | ((address: string, hop: number) => boolean) {
-  if (text === 'true' || text === 'false') return text === 'true';
-  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
-  if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
-  return text.split(',').map((part) => part.trim());
 }
 
 const CLIENT_ERRORS: Record<string, string> = {
