@@ -25,7 +25,9 @@ async function openSide(postgres, orders) {
     const { rows } = await client.query('select pg_database_size(current_database()) as bytes');
     return `${(Number(rows[0].bytes) / 1024 ** 3).toFixed(1)} GiB`;
   });
-  say(`${orders.toLocaleString('en')} orders, ${size}, ready after ${Math.round((performance.now() - began) / 1000)} s`);
+  say(
+    `${orders.toLocaleString('en')} orders, ${size}, ready after ${Math.round((performance.now() - began) / 1000)} s`,
+  );
   const server = await startService(database.serviceUrl, '/dev/null');
   return { orders, size, fixtures, server, results: Object.fromEntries(ASKED.map((name) => [name, []])) };
 }

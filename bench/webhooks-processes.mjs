@@ -101,7 +101,8 @@ export async function startWorker(env, log) {
   const stop = track(child);
   for (const deadline = performance.now() + 30_000; ; await sleep(20)) {
     if (readFileSync(log, 'utf8').includes('leading: this worker')) break;
-    if (performance.now() > deadline || child.exitCode !== null) throw new Error(`the worker did not start; see ${log}`);
+    if (performance.now() > deadline || child.exitCode !== null)
+      throw new Error(`the worker did not start; see ${log}`);
   }
   return { pid: child.pid, stop };
 }
