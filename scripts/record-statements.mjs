@@ -40,7 +40,7 @@ const NOT_RECORDED = {
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
 
 const file = join(tmpdir(), `statements-${process.pid}.json`);
-const { status } = spawnSync('npx', ['jest', `test/(${SUITES.join('|')})`], {
+const { status } = spawnSync('npx', ['jest', `test/[^/]+/(${SUITES.join('|')})`], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RECORD_STATEMENTS: file },

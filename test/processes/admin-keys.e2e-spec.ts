@@ -124,8 +124,8 @@ describe('rotating the encryption key', () => {
       (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.seal\(/.test(readFileSync(join(src, file), 'utf8')),
     );
     expect(sealing.sort()).toEqual([
-      join('platform', 'http', 'responses', 'idempotency.ts'),
       join('platform', 'crypto', 'resealing.ts'),
+      join('platform', 'http', 'responses', 'idempotency.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);
   });

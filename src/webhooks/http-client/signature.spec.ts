@@ -14,7 +14,7 @@ interface Vector {
   signature: string;
 }
 
-const goldenPath = join(__dirname, '../../test/golden/webhook-signatures.json');
+const goldenPath = join(__dirname, '../../../test/golden/webhook-signatures.json');
 const golden = JSON.parse(readFileSync(goldenPath, 'utf8')) as { vectors: Vector[] };
 
 const id = '01980000-0000-7000-8000-000000000001';
