@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { loadConfig } from '../../../../src/platform/config/config';
-import { RateLimiter } from '../../../../src/platform/http/rate-limit';
+import { RateLimiter } from '../../../../src/platform/http/limits/rate-limit';
 import { ApiClient } from '../../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
 import { hasRedis, startRedis, type TestRedis } from '../../../harness/redis';
