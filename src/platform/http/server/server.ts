@@ -24,6 +24,7 @@ import { PROBLEM_CONTENT_TYPE } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
 import { leaveUnread } from './discard-body';
 import { LoadShedding } from '../limits/load-shedding';
+import { trustedProxies } from './client-network';
 import { requestIdOf } from './request-id';
 import type { RequestRecords } from './request-log';
 import { SECURITY_HEADERS } from './security-headers';
