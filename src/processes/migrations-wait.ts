@@ -11,10 +11,10 @@ import { type Config, required } from '../platform/config/config';
 import { findNotMigrated, type NotMigrated } from '../platform/database/start-check';
 import { Unavailable } from '../platform/errors';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../platform/http/problem';
-import { requestIdOf } from '../platform/http/request-id';
-import { createHealthServer } from '../platform/observability/health-server';
+import { requestIdOf } from '../platform/http/server/request-id';
+import { createHealthServer } from '../platform/health/health-server';
 import type { Metrics } from '../platform/observability/metrics';
-import { pendingText, type ReadinessReport } from '../platform/observability/readiness';
+import { pendingText, type ReadinessReport } from '../platform/health/readiness';
 
 const POLL_MS = 1_000;
 /** The log repeats the reason this often. */

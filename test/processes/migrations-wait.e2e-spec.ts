@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { migrate, migrationNames } from '../../src/platform/database/migrations';
+import { migrate, migrationNames } from '../../src/platform/database/migrate/migrations';
 import { createEmptyDatabase, type TestDatabase } from '../harness/databases';
 import { buildOnce, type ServiceProcess, startProcess } from '../harness/service-process';
 import { runRole } from '../harness/role-process';

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
-import { NEVER_MIGRATED } from './health';
-import { translateDatabaseError } from './errors';
-import { migrationNames } from './migrations';
+import { NEVER_MIGRATED } from './database-health';
+import { translateDatabaseError } from './sql/errors';
+import { migrationNames } from './migrate/migrations';
 
 /** What the role `migrate` has yet to do before this build can serve from a database. */
 export interface NotMigrated {
