@@ -87,7 +87,8 @@ export class AuditLog1765080000000 implements MigrationInterface {
       );
       alter table audit_pending enable row level security;
       alter table audit_pending force row level security;
-      grant insert on audit_pending to app_service, app_sign_in;
+      grant select, insert on audit_pending to app_service;
+      grant insert on audit_pending to app_sign_in;
       grant select, insert, delete on audit_pending to app_audit;
       create policy audit_pending_of_the_tenant on audit_pending to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
@@ -106,7 +107,6 @@ export class AuditLog1765080000000 implements MigrationInterface {
         key_id uuid not null,
         note text not null,
         announced_at timestamptz,
-        pruned bigint not null default 0,
         constraint audit_trees_pkey primary key (tenant_id)
       );
       alter table audit_trees enable row level security;
@@ -185,7 +185,8 @@ export class AuditLog1765080000000 implements MigrationInterface {
       );
       alter table audit_erasures enable row level security;
       alter table audit_erasures force row level security;
-      grant insert on audit_erasures to app_service, app_sign_in;
+      grant select, insert on audit_erasures to app_service;
+      grant insert on audit_erasures to app_sign_in;
       grant select, delete on audit_erasures to app_audit;
       create policy audit_erasures_of_the_tenant on audit_erasures to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
