@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../database/transaction';
-import { newTimedId } from '../ids';
+import { newTimedId } from '../ids/ids';
 import {
   type AuditedCaller,
   type AuditEntry,

@@ -1,5 +1,5 @@
 /** The statements that write an audit entry. */
-import type { Statement } from '../database/statement';
+import type { Statement } from '../database/sql/statement';
 
 /** A row of `audit_log`, as it is inserted. */
 export interface AuditRow {
