@@ -1,0 +1,288 @@
+/**
+ * One webhook on its way: from the URL's check to the outcome. It is the handler that undici calls as the answer comes in,
+ * and it ends exactly once, whichever comes first: the whole answer, enough of it, a failure, or the deadline.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Socket } from 'node:net';
+import type { Dispatcher } from 'undici';
+import { AnswerBody } from './response-body';
+import type { Connection, IdleConnections } from './connections';
+import type { UrlVerdict } from './ssrf-policy';
+import { isReservedHeader } from './custom-headers';
+import type { EndpointHeaders } from './custom-headers';
+import { SendFailure, toSendFailure } from './send-failure';
+import type { SendError } from './send-failure';
+
+export interface SendRequest {
+  /** Connections are kept for one tenant each: what one receiver answers out of step never reaches another tenant. */
+  tenantId: string;
+  url: string;
+  /** The exact bytes that were signed. */
+  body: Buffer;
+  id: string;
+  /** Unix seconds, as signed. */
+  timestamp: number;
+  /** What `sign` returned. */
+  signature: string;
+  /** The trace that the receiver may go on with. */
+  traceparent?: string | undefined;
+  /** The endpoint's own, as `validateEndpointHeaders` let them through. */
+  headers?: EndpointHeaders | undefined;
+  /** Left out, the request is wanted for as long as it takes. */
+  freshness?: Freshness | undefined;
+}
+
+/** Whether a request is still to be sent: the process may stand still, or the connection take a while, before its first byte. */
+export interface Freshness {
+  /** Whether it was known to be wanted a moment ago. */
+  isFresh(): boolean;
+  /** Looks again, and makes it fresh where it is wanted. */
+  confirm(): Promise<boolean>;
+}
+
+export interface SendOutcome {
+  /** Of the answer, if there was one. It does not mean that the answer was whole: see `error`. */
+  status?: number;
+  /** The first 4 KiB of the answer, safe for PostgreSQL's text. */
+  body?: string;
+  /** Why there was no whole answer; for the tenant to read. */
+  error?: SendError;
+  /** The same for the log alone: it may hold addresses. */
+  internal?: string;
+  durationMs: number;
+  /** What a 429 or 503 asked for. */
+  retryAfter?: string;
+  startedAt: Date;
+  /** Nothing was sent, and nothing failed: the request was not wanted any more. */
+  unwanted?: true;
+}
+
+/** What all exchanges of a sender share. */
+export interface Exchanges {
+  readonly userAgent: string;
+  readonly timeout: number;
+  readonly idle: IdleConnections;
+  readonly running: Set<Exchange>;
+  check(url: string): UrlVerdict;
+  connect(key: string, origin: string): Connection;
+  ended(): void;
+}
+
+/** What an answer may cost on the wire. Framing (1xx answers, chunk extensions) passes undici's limits uncounted. */
+const WIRE_LIMIT = 1024 * 1024;
+const MAX_RETRY_AFTER = 64;
+/** Statuses whose response ends with its head, whatever the head says of a length (RFC 9112, section 6.3). */
+const WITHOUT_BODY = new Set([204, 304]);
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #startedAt = new Date();
+  /** By `performance.now()`. */
+  readonly began = performance.now();
+  #deadline: NodeJS.Timeout | undefined;
+  #url: URL | undefined;
+  #connection: Connection | undefined;
+  /** The kept socket that the request was given to, and what had come over it before. */
+  #kept: Socket | undefined;
+  #keptRead = 0;
+  #replaced = false;
+  #ended = false;
+  #unwanted = false;
+  #status: number | undefined;
+  #retryAfter: string | undefined;
+  #answer: AnswerBody | undefined;
+
+  constructor(
+    private readonly request: SendRequest,
+    private readonly all: Exchanges,
+    private readonly report: (outcome: SendOutcome) => void,
+  ) {}
+
+  start(): void {
+    this.all.running.add(this);
+    this.#deadline = setTimeout(
+      () => this.fail(new SendFailure('timed out', `no whole answer in ${this.all.timeout} ms`)),
+      this.all.timeout,
+    );
+    try {
+      const verdict = this.all.check(this.request.url);
+      // The URL was checked when it was registered; the configuration may have changed since.
+      if (!verdict.ok) throw new SendFailure('destination not allowed', `${verdict.code}: ${verdict.message}`);
+      this.#url = verdict.url;
+      const kept = this.all.idle.take(this.#key);
+      if (kept) this.#begin(kept);
+      else this.#connect();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  get #key(): string {
+    return `${this.request.tenantId} ${this.#url!.origin}`;
+  }
+
+  #connect(): void {
+    const connection = this.all.connect(this.#key, this.#url!.origin);
+    this.#connection = connection;
+    connection.open().then(
+      () => this.#begin(connection),
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** Sends over an open connection, unless the request is not wanted any more. */
+  #begin(connection: Connection): void {
+    if (this.#ended) return;
+    this.#connection = connection;
+    const { freshness } = this.request;
+    if (freshness?.isFresh() ?? true) return this.#dispatch(connection);
+    freshness!.confirm().then(
+      (isWanted) => {
+        if (this.#ended) return;
+        if (isWanted) this.#dispatch(connection);
+        else this.#giveUp();
+      },
+      () => this.#giveUp(),
+    );
+  }
+
+  #dispatch(connection: Connection): void {
+    const { pathname, search } = this.#url!;
+    this.#kept = connection.socket;
+    this.#keptRead = connection.socket?.bytesRead ?? 0;
+    connection.dispatch(
+      { method: 'POST', path: pathname + search, headers: this.#headers(), body: this.request.body },
+      this,
+    );
+  }
+
+  #giveUp(): void {
+    if (this.#ended) return;
+    this.#drop(new SendFailure('not sent', 'not wanted any more'));
+    this.#unwanted = true;
+    this.#end();
+  }
+
+  #headers(): string[] {
+    const { id, timestamp, signature, traceparent, headers } = this.request;
+    const list = ['webhook-id', id, 'webhook-timestamp', String(timestamp), 'webhook-signature', signature];
+    list.push('content-type', 'application/json', 'user-agent', this.all.userAgent);
+    if (traceparent !== undefined) list.push('traceparent', traceparent);
+    for (const name in headers) {
+      // Refused when they were set; should one have got into a row otherwise, it still does not get out.
+      if (!isReservedHeader(name)) list.push(name, headers[name]!);
+    }
+    return list;
+  }
+
+  /** Called in the same turn in which the first byte is written, where a process that stood still finds that out. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.request.freshness?.isFresh() ?? true) return;
+    this.#giveUp();
+    controller.abort(new SendFailure('not sent', 'not wanted any more'));
+  }
+
+  onResponseStart(_controller: unknown, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200 || this.#ended) return;
+    this.#status = status;
+    this.#answer = new AnswerBody(headers['content-encoding']?.toString());
+    if (WITHOUT_BODY.has(status) && announcesBody(headers)) this.#cut();
+    if (status === 429 || status === 503) {
+      const asked = headers['retry-after'];
+      this.#retryAfter = (Array.isArray(asked) ? asked[0] : asked)?.slice(0, MAX_RETRY_AFTER);
+    }
+  }
+
+  onResponseData(_controller: unknown, chunk: Buffer): void {
+    if (!this.#ended && !this.#answer!.add(chunk)) this.#cut();
+  }
+
+  onResponseEnd(): void {
+    if (this.#ended) return;
+    const connection = this.#connection!;
+    this.#connection = undefined;
+    connection.served++;
+    this.all.idle.put(connection);
+    this.#end();
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (this.#ended) return;
+    const failure = toSendFailure(error, this.#bytesRead > 0);
+    const connection = this.#connection!;
+    const wentStale = connection.served > 0 && connection.socket === this.#kept && this.#bytesRead === 0;
+    if (!wentStale || this.#replaced || failure.publicError !== 'connection reset') {
+      this.fail(failure);
+      return;
+    }
+    this.#replaced = true;
+    connection.destroy(failure);
+    this.#connect();
+  }
+
+  /** Called now and then: cuts off an answer that floods the wire without ever counting as a header or a body. */
+  watch(): void {
+    if (this.#ended || this.#bytesRead <= WIRE_LIMIT) return;
+    if (this.#status === undefined)
+      this.fail(new SendFailure('invalid response', 'more than 1 MiB without an answer in it'));
+    else this.#cut();
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended) return;
+    const failure = toSendFailure(error, this.#bytesRead > 0);
+    this.#drop(failure);
+    this.#end(failure);
+  }
+
+  /** Enough was read: the rest is not drained but dropped, with its connection. */
+  #cut(): void {
+    this.#drop(new SendFailure('invalid response', 'more than is read of an answer'));
+    this.#end();
+  }
+
+  #drop(reason: Error): void {
+    // Ended first, since undici reports the destruction back to this handler.
+    this.#ended = true;
+    this.#connection?.destroy(reason);
+  }
+
+  get #bytesRead(): number {
+    const socket = this.#connection?.socket;
+    if (!socket) return 0;
+    return socket === this.#kept ? socket.bytesRead - this.#keptRead : socket.bytesRead;
+  }
+
+  #end(failure?: SendFailure): void {
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    const outcome: SendOutcome = {
+      durationMs: Math.round(performance.now() - this.began),
+      startedAt: this.#startedAt,
+    };
+    if (this.#unwanted) outcome.unwanted = true;
+    if (this.#status !== undefined) outcome.status = this.#status;
+    if (this.#retryAfter !== undefined) outcome.retryAfter = this.#retryAfter;
+    if (failure) {
+      outcome.error = failure.publicError;
+      outcome.internal = failure.message;
+    }
+    const text = this.#answer?.text();
+    if (text instanceof Promise) {
+      text.then(
+        (unpacked) => this.#settle(outcome, unpacked),
+        () => this.#settle(outcome, undefined),
+      );
+    } else this.#settle(outcome, text);
+  }
+
+  #settle(outcome: SendOutcome, body: string | undefined): void {
+    if (body !== undefined) outcome.body = body;
+    this.all.running.delete(this);
+    this.report(outcome);
+    this.all.ended();
+  }
+}
+
+function announcesBody(headers: Record<string, string | string[] | undefined>): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
