@@ -18,7 +18,15 @@ const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
   const body = more.body ?? Buffer.from('{"type":"order.created"}');
   const timestamp = Math.floor(Date.now() / 1000);
-  return { tenantId: 'a-tenant', url, body, id, timestamp, signature: sign({ id, timestamp, body, secrets: [secret] }), ...more };
+  return {
+    tenantId: 'a-tenant',
+    url,
+    body,
+    id,
+    timestamp,
+    signature: sign({ id, timestamp, body, secrets: [secret] }),
+    ...more,
+  };
 }
 
 describe('sending a webhook', () => {
