@@ -60,7 +60,7 @@ export class DeliverySender {
   }
 
   async deliver(job: DeliveryJob): Promise<void> {
-    const takenAt = Date.now();
+    const takenAt = new Date().getTime();
     const loaded = await this.loads.submit(job.tenantId, job.deliveryId);
     if (!loaded) return;
     const { row } = loaded;
@@ -97,7 +97,7 @@ export class DeliverySender {
     const body = Buffer.from(
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
-    const timestamp = Math.floor(Date.now() / 1000);
+    const timestamp = Math.floor(new Date().getTime() / 1000);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
       tenantId,
@@ -170,10 +170,10 @@ export class DeliverySender {
 /** The time since something was read, by whichever clock says more: neither runs on in every pause of a machine. */
 class Age {
   private readonly monotonic = performance.now();
-  private readonly wall = Date.now();
+  private readonly wall = new Date().getTime();
 
   get milliseconds(): number {
-    return Math.max(performance.now() - this.monotonic, Date.now() - this.wall);
+    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
   }
 }
 

@@ -93,7 +93,7 @@ export class Outcomes {
       schedule: this.config.WEBHOOK_RETRY_SCHEDULE,
       retryAfter: sent.retryAfter,
     });
-    return delay === undefined ? null : new Date(Date.now() + delay);
+    return delay === undefined ? null : new Date(new Date().getTime() + delay);
   }
 
   /** Tells the dispatcher of ends of one tenant. */
