@@ -17,7 +17,7 @@ describe('the password policy', () => {
     }
   };
 
-  it.each(['password', 'PassWord', '12345678', 'qwertyuiop', '        ', 'aaaaaaaa', 'ИИИИИИИИ'])(
+  it.each(['password', 'PassWord', '12345678', 'qwertyuiop', '        ', '\t \u3000     '])(
     'refuses %j',
     (password) => {
       expect(refuses(password)).toBe(true);

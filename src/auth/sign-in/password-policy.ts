@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ValidationFailed } from '../../platform/errors';
 
 const MIN_LENGTH = 8;
-/** Eight blanks, or one letter again and again. */
-const ONE_CHARACTER = /^(.)\1*$/su;
+const BLANK = /^\s*$/u;
 
 /** What a password must not be. */
 export interface PasswordContext {
@@ -37,7 +36,7 @@ export class PasswordPolicy {
   check(password: string, context: PasswordContext = {}): void {
     const chosen = comparable(password);
     const own = [context.email, context.tenantName].filter((text) => text !== undefined).map(comparable);
-    if (!ONE_CHARACTER.test(chosen) && !own.includes(chosen.trim()) && !commonPasswords().has(chosen)) return;
+    if (!BLANK.test(chosen) && !own.includes(chosen.trim()) && !commonPasswords().has(chosen)) return;
     throw new ValidationFailed([
       {
         field: context.field ?? 'password',
