@@ -6,6 +6,8 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import '../api-keys/api-keys.permissions';
+import '../audit/audit.permissions';
 import { AuthModule } from '../auth/auth.module';
 import { User } from '../auth/user.entity';
 import { Order } from '../orders/order.entity';
@@ -25,6 +27,7 @@ import { Resealing } from '../platform/resealing';
 import { SecretBoxModule } from '../platform/secret-box.module';
 import { Membership } from '../tenants/membership.entity';
 import { Tenant } from '../tenants/tenant.entity';
+import { TenantsModule } from '../tenants/tenants.module';
 import { Janitor } from '../webhooks/janitor';
 import { WebhookEndpoint } from '../webhooks/webhook-endpoint.entity';
 import { WebhooksModule } from '../webhooks/webhooks.module';
@@ -46,6 +49,7 @@ export class AdminModule {
         SecretBoxModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],

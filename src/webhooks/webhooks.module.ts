@@ -36,6 +36,7 @@ import { SecretsService } from './secrets.service';
 import { TestDeliveries } from './test-deliveries';
 import { TrafficController } from './traffic.controller';
 import { DispatchSignal } from './wake';
+import './webhooks.permissions';
 
 @Module({
   imports: [HttpPlatformModule, OutboxModule],

@@ -9,6 +9,7 @@ import { LoadShedding } from './load-shedding';
 import { Cursors } from './pagination';
 import { ProblemFilter } from './problem.filter';
 import { RateLimiter } from './rate-limit';
+import { RoutePermissions } from './requests/route-permissions';
 import { RequestValidationPipe } from './validation.pipe';
 
 @Module({
@@ -20,6 +21,7 @@ import { RequestValidationPipe } from './validation.pipe';
     RateLimiter,
     QueueHealth,
     Readiness,
+    RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
