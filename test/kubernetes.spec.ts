@@ -246,9 +246,6 @@ describe.each(sets)('%s', (folder, manifests) => {
   describe('its network', () => {
     const policies = all<NetworkPolicy>('NetworkPolicy');
     const policy = (name: string): NetworkPolicy['spec'] => named<NetworkPolicy>('NetworkPolicy', name)?.spec;
-    const namespaceOf = (name: string) => ({
-      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
-    });
 
     it('denies what is not named', () => {
       expect(policy('default-deny')).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
@@ -260,38 +257,8 @@ describe.each(sets)('%s', (folder, manifests) => {
       }
     });
 
-    it('is entered by the ingress controller, and by Prometheus for metrics', () => {
-      const ways = policies.flatMap(({ spec }) =>
-        (spec?.ingress ?? []).map(({ from, ports }) => [from, ports?.map(({ port }) => port)]),
-      );
-      expect(ways).toEqual(
-        expect.arrayContaining([
-          [[namespaceOf('ingress-nginx')], ['http']],
-          [[namespaceOf('monitoring')], ['metrics']],
-        ]),
-      );
-      expect(ways).toHaveLength(2);
-    });
-
-    it('lets the worker alone out to the internet, and not into any private network', () => {
-      const open = policies.filter(({ spec }) =>
-        spec?.egress?.some(({ to }) => to?.some(({ ipBlock }) => /\/0$/.test(ipBlock?.cidr ?? ''))),
-      );
-      expect(open.map(({ metadata }) => metadata?.name)).toEqual(['worker-to-internet']);
-      expect(policy('worker-to-internet')?.podSelector.matchLabels).toMatchObject({ [COMPONENT]: 'worker' });
-      const blocks = policy('worker-to-internet')?.egress?.flatMap(({ to }) => to ?? []) ?? [];
-      const except = blocks.flatMap(({ ipBlock }) => ipBlock?.except ?? []);
-      for (const range of ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16']) {
-        expect(except).toContain(range);
-      }
-      for (const range of ['127.0.0.0/8', '::/8', '64:ff9b::/96', '2002::/16', 'fc00::/7', 'fe80::/10']) {
-        expect(except).toContain(range);
-      }
-    });
-
-    it('leads to names and to PostgreSQL, and to Redis where it is configured', () => {
-      expect(policy('dns')?.podSelector).toEqual({});
-      expect(policy('postgres')?.egress?.[0]?.ports?.map(({ port }) => port)).toEqual([5432, 6432]);
+    // Which flows they let through is tested over the rendered objects: deploy/network-policies.spec.ts.
+    it('leads to Redis where that is configured', () => {
       const api = containers.find(({ name }) => name === 'api')?.container as Container;
       expect(policy('redis') !== undefined).toBe(environment(api).REDIS_URL_FILE !== undefined);
     });
