@@ -28,6 +28,10 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   webhook_endpoints: 'distributed',
   deliveries: 'distributed',
   delivery_attempts: 'distributed',
+  roles: 'distributed',
+  invitations: 'distributed',
+  api_keys: 'distributed',
+  api_key_secrets: 'distributed',
   sign_in_failures: 'local',
   migrations: 'local',
 };
