@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { EmailField, SecretField, TextField, UuidField } from '../platform/http/fields';
+import { EmailField, SecretField, TextField, UuidField } from '../platform/http/requests/fields';
 import { PERMISSIONS } from '../platform/permissions/permissions';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';

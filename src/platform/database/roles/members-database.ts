@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../core';
-import { idSetting } from '../prologue';
-import { ROLES } from '../roles';
-import type { Row, Statement } from '../statement';
+import { Core } from '../connections/connection-manager';
+import { idSetting } from '../connections/transaction-settings';
+import { ROLES } from '../sql/db-roles';
+import type { Row, Statement } from '../sql/statement';
 import type { TenantScope } from '../tenant-database';
 
 /**

@@ -1,7 +1,7 @@
 import { Controller, Get, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Permission } from '../../permissions/permissions';
-import { Public, Requires } from '../caller';
+import { Public, Requires } from './caller';
 import { RoutePermissions } from './route-permissions';
 
 @Controller('open')

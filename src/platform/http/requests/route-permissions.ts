@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { METHOD_METADATA } from '@nestjs/common/constants.js';
 import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { PERMISSIONS } from '../../permissions/permissions';
-import { ROUTE_METADATA } from '../caller';
+import { ROUTE_METADATA } from './caller';
 
 /**
  * Stops the start where a route says nothing of its callers, or asks for a permission that no feature has declared: no
