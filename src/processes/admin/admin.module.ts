@@ -13,6 +13,7 @@ import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -47,6 +48,7 @@ export class AdminModule {
         MetricsModule.with(new Metrics('admin')),
         TracingModule.with(NO_TRACING),
         SecretBoxModule,
+        AuditPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         TenantsModule,
