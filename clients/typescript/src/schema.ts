@@ -3179,8 +3179,8 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description A check that is left out: without the queue requests are served, and webhooks are sent later. */
-                exclude?: "queue";
+                /** @description Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
             path?: never;
