@@ -1667,19 +1667,25 @@ export interface components {
             /**
              * @description The person's role in the tenant.
              * @example owner
-             * @enum {string}
              */
-            role: "owner" | "admin" | "member" | "viewer";
+            role: string;
             /**
              * @description What follows from the role: what the credential may do.
              * @example [
+             *       "api_keys:manage",
+             *       "audit:read",
              *       "orders:read",
              *       "orders:write",
+             *       "members:read",
+             *       "members:manage",
+             *       "roles:manage",
+             *       "tenant:manage",
+             *       "sso:manage",
              *       "webhooks:read",
              *       "webhooks:write"
              *     ]
              */
-            permissions: ("orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
+            permissions: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
         };
         /** @description An order with its items. */
         Order: {
@@ -3173,8 +3179,8 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description A check that is left out: without the queue requests are served, and webhooks are sent later. */
-                exclude?: "queue";
+                /** @description Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
             path?: never;
@@ -3890,8 +3896,15 @@ export interface operations {
                      *       },
                      *       "role": "owner",
                      *       "permissions": [
+                     *         "api_keys:manage",
+                     *         "audit:read",
                      *         "orders:read",
                      *         "orders:write",
+                     *         "members:read",
+                     *         "members:manage",
+                     *         "roles:manage",
+                     *         "tenant:manage",
+                     *         "sso:manage",
                      *         "webhooks:read",
                      *         "webhooks:write"
                      *       ]
