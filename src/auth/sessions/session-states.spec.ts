@@ -80,7 +80,7 @@ describe('what is known of sessions', () => {
   it('tells those who wait, and them alone, that the database is away', async () => {
     void get();
     await answer([LIVE]);
-    jest.spyOn(states['database'], 'read').mockRejectedValue(new Error('away'));
+    jest.spyOn(states['database'], 'query').mockRejectedValue(new Error('away'));
     now += 600;
     expect(get()).toEqual({ userId: 'somebody', role: 'admin' });
     await new Promise(setImmediate);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Outbox } from '../../platform/outbox/outbox';
 import { ENDPOINT_EVENT_JSON } from './endpoints.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** The event that tells of an endpoint that the service has disabled. */
 export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
@@ -13,7 +13,7 @@ export class EndpointDisabling {
   constructor(
     private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
   ) {}
 
   /**
@@ -35,7 +35,7 @@ export class EndpointDisabling {
       });
       if (!row) return;
       this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row.data }]);
-      this.signal.requested(tx, { tenantId, endpointId });
+      this.signal.send(tx, { tenantId, endpointId });
     });
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { EndpointSecrets } from './endpoint-secrets';
 import { lockEndpoint } from './endpoints.service';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
@@ -27,7 +27,7 @@ export class SecretsService {
   }
 
   /** Makes a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
-  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<Answer> {
+  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);

@@ -15,7 +15,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client } from 'undici';
 import type { buildConnector } from 'undici';
 import { isAllowedAddress } from './ssrf-policy';
-import type { DestinationPolicy } from './ssrf-policy';
+import type { SsrfPolicy } from './ssrf-policy';
 import type { Resolve } from './resolver';
 import { SendFailure, toSendFailure } from './send-failure';
 
@@ -30,7 +30,7 @@ export interface SocketTarget {
 export type OpenSocket = (target: SocketTarget) => Socket;
 
 export interface ConnectionSettings {
-  policy: DestinationPolicy;
+  policy: SsrfPolicy;
   resolve: Resolve;
   openSocket: OpenSocket;
   maxIdlePerOrigin: number;

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
-import { AnswerBody } from './response-body';
+import { ResponseBody } from './response-body';
 import type { Connection, IdleConnections } from './connections';
 import type { UrlVerdict } from './ssrf-policy';
 import { isReservedHeader } from './custom-headers';
@@ -48,7 +48,7 @@ export interface Exchanges {
   readonly userAgent: string;
   readonly timeout: number;
   readonly idle: IdleConnections;
-  readonly running: Set<Exchange>;
+  readonly running: Set<HttpExchange>;
   check(url: string): UrlVerdict;
   connect(origin: string): Connection;
   ended(): void;
@@ -58,7 +58,7 @@ export interface Exchanges {
 const WIRE_LIMIT = 1024 * 1024;
 const MAX_RETRY_AFTER = 64;
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = new Date();
   /** By `performance.now()`. */
   readonly began = performance.now();
@@ -72,7 +72,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #ended = false;
   #status: number | undefined;
   #retryAfter: string | undefined;
-  #answer: AnswerBody | undefined;
+  #answer: ResponseBody | undefined;
 
   constructor(
     private readonly request: SendRequest,
@@ -128,7 +128,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: unknown, status: number, headers: Record<string, string | string[] | undefined>): void {
     if (status < 200 || this.#ended) return;
     this.#status = status;
-    this.#answer = new AnswerBody(headers['content-encoding']?.toString());
+    this.#answer = new ResponseBody(headers['content-encoding']?.toString());
     if (status === 429 || status === 503) {
       const asked = headers['retry-after'];
       this.#retryAfter = (Array.isArray(asked) ? asked[0] : asked)?.slice(0, MAX_RETRY_AFTER);
