@@ -84,7 +84,7 @@ export class Connection {
   }
 
   get reusable(): boolean {
-    return !this.#dead && this.socket?.destroyed === false && Date.now() - this.#openedAt < this.options.maxAge;
+    return !this.#dead && this.socket?.destroyed === false && performance.now() - this.#openedAt < this.options.maxAge;
   }
 
   /** Ends it at once, whatever it was doing. */
@@ -101,7 +101,7 @@ export class Connection {
         (socket) => {
           this.socket = socket;
           this.served = 0;
-          this.#openedAt = Date.now();
+          this.#openedAt = performance.now();
           callback(null, socket);
         },
         (error: unknown) => callback(toSendFailure(error, false), null),

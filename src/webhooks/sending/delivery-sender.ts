@@ -52,7 +52,7 @@ export class DeliverySender {
   }
 
   async deliver(job: DeliveryJob): Promise<void> {
-    const takenAt = Date.now();
+    const takenAt = new Date().getTime();
     const row = await this.loads.submit(job.tenantId, job.deliveryId);
     if (!row?.is_due || row.attempt_count !== job.attempt - 1) {
       if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
@@ -84,7 +84,7 @@ export class DeliverySender {
     const body = Buffer.from(
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
-    const timestamp = Math.floor(Date.now() / 1000);
+    const timestamp = Math.floor(new Date().getTime() / 1000);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
       url: row.url,

@@ -86,7 +86,7 @@ export class Outcomes {
       schedule: this.config.WEBHOOK_RETRY_SCHEDULE,
       retryAfter: sent.retryAfter,
     });
-    return delay === undefined ? null : new Date(Date.now() + delay);
+    return delay === undefined ? null : new Date(new Date().getTime() + delay);
   }
 
   private async write(tenantId: string, items: Recorded[]): Promise<void[]> {

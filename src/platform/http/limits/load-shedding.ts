@@ -10,7 +10,7 @@ import { LOGGER } from '../../observability/logger.module';
 import { Metrics } from '../../observability/metrics';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { requestIdOf } from '../requests/request-id';
-import { SECURITY_HEADERS } from '../server/security-headers';
+import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
 import { AdmissionQueue } from './admission-queue';
 
