@@ -20,7 +20,7 @@ describe('what is known of sessions', () => {
     asked.length = 0;
     jest.spyOn(performance, 'now').mockImplementation(() => now);
     states = new SessionStates({
-      read: () => new Promise((resolve) => asked.push(resolve)),
+      query: () => new Promise((resolve) => asked.push(resolve)),
     } as unknown as TenantDatabase);
   });
   afterEach(() => jest.restoreAllMocks());
