@@ -38,6 +38,7 @@ import { SecretsService } from './endpoints/secrets.service';
 import { TestDeliveries } from './deliveries/test-deliveries';
 import { EndpointDeliveriesController } from './deliveries/endpoint-deliveries.controller';
 import { DispatchRequests } from './notifications/dispatch-request';
+import './webhooks.permissions';
 
 @Module({
   imports: [HttpPlatformModule, OutboxModule],
