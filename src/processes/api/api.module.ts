@@ -17,6 +17,7 @@ import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestRecords } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -45,6 +46,7 @@ export class ApiModule {
         TracingModule.with(tracing),
         SecretBoxModule,
         AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,

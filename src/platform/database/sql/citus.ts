@@ -40,7 +40,9 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   audit_nodes: 'distributed',
   audit_refusals: 'distributed',
   audit_erasures: 'distributed',
+  mail_outbox: 'distributed',
   audit_keys: 'local',
+  mail_suppressions: 'local',
   sign_in_failures: 'local',
   migrations: 'local',
 };
