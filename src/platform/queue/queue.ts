@@ -27,7 +27,7 @@ export function deliveryJobId(job: DeliveryJob): string {
 export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
 /** Before every key in Redis. What is in braces decides on the slot: one script touches many keys, which a cluster must have in one place. */
-const KEY_PREFIX = '{bull}';
+export const KEY_PREFIX = '{bull}';
 
 /** How long an add may take before the queue counts as away. */
 const QUEUE_PATIENCE_MS = 3_000;
