@@ -50,7 +50,9 @@ export const Public =
     addRouteConfig(descriptor.value as object, { public: true });
   };
 
-/** The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused. */
+/**
+ * The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused.
+ */
 export const Requires = (permission: Permission | 'signed-in') => SetMetadata(PERMISSION, permission);
 
 /** Hands the caller to a controller's method. */

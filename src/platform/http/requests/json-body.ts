@@ -10,8 +10,8 @@ import { isUtf8 } from 'node:buffer';
 const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
 /**
- * What reading a body may cost, in values: no body of 1 MiB gets there, nor any batch of orders that is one, but 8 MiB of
- * tiny values would take seconds.
+ * What reading a body may cost, in values: no body of 1 MiB gets there, nor any batch of orders that is one, but 8 MiB
+ * of tiny values would take seconds.
  */
 const MAX_COST = 800_000;
 const MEMBER_COST = 3;
@@ -282,7 +282,8 @@ function shown(name: string): string {
   return start.replace(/[\0\p{Surrogate}]/gu, '\ufffd');
 }
 
-// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not echoed.
+// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not
+// echoed.
 const V8_ERROR = /^([A-Za-z '",:{}[\]-]{1,80}) (?:in|after) JSON at position (\d+)(?: \(line \d+ column \d+\))?$/;
 
 function malformed(error: unknown): MalformedJson {
