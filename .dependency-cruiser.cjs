@@ -7,7 +7,7 @@
  */
 
 /** The features that another feature may use: [who, whom]. Orders and webhooks meet only at the outbox, never here. */
-const FEATURES_THAT_MAY_MEET = [['auth', 'tenants']];
+const FEATURES_THAT_MAY_MEET = [['auth', ['tenants', 'users']]];
 
 const TESTS = '\\.(spec|e2e-spec)\\.ts$';
 const DUMPING_GROUNDS = ['/(common|utils|shared|helpers)/', '/index\\.ts$'];
@@ -26,11 +26,11 @@ const featureRules = [
     to: { path: '^src/(?!platform/)[^/]+/', pathNot: '^src/$1/' },
   },
   ...FEATURES_THAT_MAY_MEET.map(([who, whom]) => ({
-    name: `${who}-meets-${whom}-alone`,
+    name: `${who}-meets-${whom.join('-and-')}-alone`,
     comment: 'A feature does not import another; exceptions stand at the top of the rule file.',
     severity: 'error',
     from: { path: `^src/${who}/`, pathNot: TESTS },
-    to: { path: '^src/(?!platform/)[^/]+/', pathNot: [`^src/${who}/`, `^src/${whom}/`] },
+    to: { path: '^src/(?!platform/)[^/]+/', pathNot: [`^src/${who}/`, ...whom.map((feature) => `^src/${feature}/`)] },
   })),
 ];
 

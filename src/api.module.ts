@@ -3,7 +3,6 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { AuthModule } from './auth/auth.module';
-import { User } from './auth/user.entity';
 import { Order } from './orders/order.entity';
 import { OrderItem } from './orders/order-item.entity';
 import { OrdersModule } from './orders/orders.module';
@@ -14,16 +13,19 @@ import { HttpPlatformModule } from './platform/http/http.module';
 import { serveDocs } from './platform/http/openapi';
 import { RequestRecords } from './platform/http/request-records';
 import { API_PREFIX, createAdapter, prepareServer } from './platform/http/server';
+import { HooksModule } from './platform/hooks/hooks.module';
 import { NestLogger } from './platform/observability/logger';
 import { LoggerModule } from './platform/observability/logger.module';
 import { Metrics } from './platform/observability/metrics';
 import { MetricsModule } from './platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from './platform/observability/tracing';
 import { TracingModule } from './platform/observability/tracing.module';
+import { RevocationModule } from './platform/revocation/revocation.module';
 import { SecretBoxModule } from './platform/secret-box.module';
 import { EventTypes } from './platform/outbox/event-types';
 import { Membership } from './tenants/membership.entity';
 import { Tenant } from './tenants/tenant.entity';
+import { User } from './users/user.entity';
 import { WebhookEndpoint } from './webhooks/webhook-endpoint.entity';
 import { webhooksDocument } from './webhooks/webhooks-document';
 import { WebhooksModule } from './webhooks/webhooks.module';
@@ -40,6 +42,8 @@ export class ApiModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,

@@ -7,7 +7,6 @@ import { type DynamicModule, type INestApplicationContext, Module } from '@nestj
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AuthModule } from '../auth/auth.module';
-import { User } from '../auth/user.entity';
 import { Order } from '../orders/order.entity';
 import { OrderItem } from '../orders/order-item.entity';
 import { OrdersModule } from '../orders/orders.module';
@@ -15,6 +14,7 @@ import type { Config } from '../platform/config/config';
 import { ConfigModule } from '../platform/config/config.module';
 import { DatabaseModule } from '../platform/database/database.module';
 import { OperatorDatabase } from '../platform/database/operator-database';
+import { HooksModule } from '../platform/hooks/hooks.module';
 import { NestLogger } from '../platform/observability/logger';
 import { LoggerModule } from '../platform/observability/logger.module';
 import { Metrics } from '../platform/observability/metrics';
@@ -22,10 +22,12 @@ import { MetricsModule } from '../platform/observability/metrics.module';
 import { NO_TRACING } from '../platform/observability/tracing';
 import { TracingModule } from '../platform/observability/tracing.module';
 import { Resealing } from '../platform/resealing';
+import { RevocationModule } from '../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../platform/secret-box.module';
 import { Membership } from '../tenants/membership.entity';
 import { Tenant } from '../tenants/tenant.entity';
 import { Janitor } from '../webhooks/janitor';
+import { User } from '../users/user.entity';
 import { WebhookEndpoint } from '../webhooks/webhook-endpoint.entity';
 import { WebhooksModule } from '../webhooks/webhooks.module';
 
@@ -44,6 +46,8 @@ export class AdminModule {
         MetricsModule.with(new Metrics('admin')),
         TracingModule.with(NO_TRACING),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         OrdersModule,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { RegisterDto } from '../auth/auth.dto';
-import { findUserId } from '../auth/users.queries';
+import { findUserId } from '../users/users.queries';
 import { seedTenant } from '../demo';
 import { SignInDatabase } from '../platform/database/role-databases';
 import { Conflict, ValidationFailed } from '../platform/errors';

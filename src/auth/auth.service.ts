@@ -2,42 +2,49 @@ import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { isUniqueViolation } from '../platform/database/errors';
 import { SignInDatabase } from '../platform/database/role-databases';
-import { TenantDatabase } from '../platform/database/tenant-database';
-import { Conflict, Unauthorized } from '../platform/errors';
-import type { Caller } from '../platform/http/caller';
+import { Conflict, Unauthorized, ValidationFailed } from '../platform/errors';
+import { personOf, type Principal } from '../platform/http/caller';
 import { Membership } from '../tenants/membership.entity';
-import type { Role } from '../tenants/roles';
 import { Tenant } from '../tenants/tenant.entity';
-import { AccessTokens } from './access-tokens';
+import { emailKey, isPlainAddress } from '../users/email-key';
+import { User } from '../users/user.entity';
+import { Users } from '../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
+import type { Client } from './client';
 import { hashPassword, verifyPassword } from './passwords';
+import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './session-states';
-import { touchMembership } from './sessions.queries';
-import { Sessions } from './sessions';
+import { type Proof, Sessions } from './sessions';
 import { SignInLimits } from './sign-in-limits';
-import { User } from './user.entity';
+import { SignIn, type SignedInToTenant } from './sign-in/sign-in';
+import { tenantView, userView } from './views';
 
 /** Registers companies, signs people in and out. */
 @Injectable()
 export class AuthService {
   constructor(
     private readonly signInDatabase: SignInDatabase,
-    private readonly database: TenantDatabase,
+    private readonly users: Users,
+    private readonly signIn: SignIn,
     private readonly sessions: Sessions,
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
-    private readonly tokens: AccessTokens,
+    private readonly factors: SecondFactors,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
-  async register(input: RegisterDto): Promise<SignedInView> {
+  async register(input: RegisterDto, client: Client): Promise<SignedInToTenant> {
+    assertPlain(input.email);
     const now = new Date();
     const user: User = {
       id: uuidv7(),
       email: input.email,
+      emailKey: emailKey(input.email),
+      emailVerifiedAt: null,
       name: input.name ?? null,
       passwordHash: await hashPassword(input.password),
       createdAt: now,
+      eraseAt: null,
     };
     const tenant: Tenant = { id: uuidv7(), name: input.tenant_name, createdAt: now, suspendedAt: null };
     try {
@@ -53,106 +60,74 @@ export class AuthService {
         });
       });
     } catch (error) {
-      if (isUniqueViolation(error, 'users_email_key')) throw new Conflict('This e-mail address is already registered.');
+      if (isUniqueViolation(error, 'users_email_key') || isUniqueViolation(error, 'users_email_key_unique')) {
+        throw new Conflict('This e-mail address is already registered.');
+      }
       throw error;
     }
-    return this.beginSession(user, tenant, 'owner');
+    return this.signIn.intoTenant({ user, proof: byPassword(now), client }, tenant, 'owner');
   }
 
   /**
    * Signs a person in: to the tenant named, else to the one last used.
-   * @throws Unauthorized, the same for an unknown address, a wrong password and a tenant that is not theirs
-   * @throws RateLimited after too many failures
+   * @throws Unauthorized, the same for an unknown address and a wrong password
+   * @throws NotFound for a tenant that is not theirs; RateLimited after too many failures
    */
-  async login(input: LoginDto, address: string): Promise<SignedInView> {
-    const found = await this.limits.guard(input.email, address, async () => {
-      const user = await this.findUser(input.email);
-      if (!(await verifyPassword(user?.passwordHash, input.password)) || !user) return undefined;
-      const place = await this.findPlace(user.id, input.tenant_id);
-      return place && { user, ...place };
+  async login(input: LoginDto, client: Client): Promise<SignedInView> {
+    const user = await this.limits.guard(input.email, client.network, async () => {
+      const found = await this.users.findByEmail(input.email);
+      return (await verifyPassword(found?.passwordHash, input.password)) && found ? found : undefined;
     });
-    if (!found) throw new Unauthorized('The e-mail address or the password is wrong.');
-    return this.beginSession(found.user, found.tenant, found.role);
+    if (!user) throw new Unauthorized('The e-mail address or the password is wrong.');
+    return this.signIn.complete({ user, proof: byPassword(new Date()), client }, input.tenant_id);
   }
 
   /** Exchanges a refresh token for a new pair. @throws Unauthorized */
   async refresh(refreshToken: string): Promise<TokensView> {
-    const session = await this.sessions.refresh(refreshToken);
-    return this.pair(session.userId, session.tenantId, session.role, session.sessionId, session.refreshToken);
+    return this.signIn.pair(await this.sessions.refresh(refreshToken));
   }
 
   /** Ends the session of a refresh token. @throws Unauthorized for a token that was never given out */
   async logout(refreshToken: string): Promise<void> {
-    const { tenantId, sessionId } = await this.sessions.end(refreshToken);
-    this.states.forget(tenantId, sessionId);
+    const { home, session } = await this.sessions.end(refreshToken);
+    this.states.forget(home, session.id);
   }
 
-  /** Who the caller is. */
-  async me(caller: Caller): Promise<MeView> {
-    const [user, tenant] = await Promise.all([
-      this.signInDatabase.transaction({ userId: caller.actor.id }, (tx) =>
-        tx.repository(User).findOneByOrFail({ id: caller.actor.id }),
-      ),
-      this.database.transaction(caller, (tx) => tx.repository(Tenant).findOneByOrFail({ id: caller.tenantId })),
+  /** The holder of the credential: a person, in a tenant or without one. */
+  async me(principal: Principal): Promise<MeView> {
+    const person = personOf(principal);
+    if (!person) throw new Unauthorized();
+    const [user, tenant, methods] = await Promise.all([
+      this.users.get(person.userId),
+      person.tenantId === null ? null : this.signIn.tenant(person.tenantId),
+      this.factors.methodsOf(person.userId),
     ]);
+    const { session } = person;
+    const verifiedAt = user.emailVerifiedAt?.toISOString() ?? null;
     return {
       user: userView(user),
-      tenant: tenantView(tenant),
-      role: caller.role,
-      permissions: [...caller.permissions],
-    };
-  }
-
-  private findUser(email: string): Promise<User | null> {
-    return this.signInDatabase.transaction({}, (tx) =>
-      tx.repository(User).createQueryBuilder('user').where('lower(user.email) = lower(:email)', { email }).getOne(),
-    );
-  }
-
-  /** The tenant to sign in to, with the user's role there; undefined where there is none, or it is suspended. */
-  private async findPlace(userId: string, tenantId?: string): Promise<{ tenant: Tenant; role: Role } | undefined> {
-    const memberships = await this.signInDatabase.transaction({ userId }, (tx) =>
-      tx.repository(Membership).find({
-        where: { userId, ...(tenantId ? { tenantId } : {}) },
-        order: { lastUsedAt: 'DESC', tenantId: 'DESC' },
-        take: 100,
-      }),
-    );
-    for (const membership of memberships) {
-      const tenant = await this.database.transaction(membership, (tx) =>
-        tx.repository(Tenant).findOneBy({ id: membership.tenantId }),
-      );
-      if (tenant && !tenant.suspendedAt) return { tenant, role: membership.role };
-    }
-    return undefined;
-  }
-
-  private async beginSession(user: User, tenant: Tenant, role: Role): Promise<SignedInView> {
-    const { sessionId, refreshToken } = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
-      tx.defer(touchMembership(tenant.id, user.id, new Date()));
-      return this.sessions.begin(tx, user.id);
-    });
-    return {
-      user: userView(user),
-      tenant: tenantView(tenant),
-      ...this.pair(user.id, tenant.id, role, sessionId, refreshToken),
-    };
-  }
-
-  private pair(userId: string, tenantId: string, role: string, sessionId: string, refreshToken: string): TokensView {
-    return {
-      access_token: this.tokens.sign({ userId, tenantId, role, sessionId }),
-      refresh_token: refreshToken,
-      token_type: 'Bearer',
-      expires_in: this.tokens.lifetime,
+      tenant: tenant && tenantView(tenant),
+      role: principal.kind === 'tenant' ? principal.caller.role : principal.role || null,
+      permissions: principal.kind === 'tenant' ? [...principal.caller.permissions] : [],
+      email_verified_at: verifiedAt,
+      second_factor: { enabled: methods.length > 0, methods },
+      session: {
+        id: session.id,
+        amr: [...session.amr],
+        acr: session.acr,
+        auth_time: session.authTime.toISOString(),
+      },
     };
   }
 }
 
-function userView(user: User): SignedInView['user'] {
-  return { id: user.id, email: user.email, name: user.name, created_at: user.createdAt.toISOString() };
+/** The proof of a password given at this time. */
+export function byPassword(authTime: Date): Proof {
+  return { amr: ['pwd'], acr: 'aal1', authTime, connectionId: null };
 }
 
-function tenantView(tenant: Tenant): SignedInView['tenant'] {
-  return { id: tenant.id, name: tenant.name, created_at: tenant.createdAt.toISOString() };
+/** @throws ValidationFailed for an address that no new account may have */
+export function assertPlain(email: string, field = 'email'): void {
+  if (isPlainAddress(email)) return;
+  throw new ValidationFailed([{ field, message: 'must not have letters that only look like others', code: 'email' }]);
 }

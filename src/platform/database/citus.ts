@@ -28,7 +28,11 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   webhook_endpoints: 'distributed',
   deliveries: 'distributed',
   delivery_attempts: 'distributed',
+  tenant_auth_state: 'distributed',
   sign_in_failures: 'local',
+  one_time_tokens: 'local',
+  address_reservations: 'local',
+  known_networks: 'local',
   migrations: 'local',
 };
 

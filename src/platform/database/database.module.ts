@@ -16,6 +16,7 @@ import { BacklogDatabase } from './backlog';
 import { Core } from './core';
 import { DatabaseHealth } from './health';
 import { DatabaseLoad } from './load';
+import { EpochDatabase } from './roles/epoch-database';
 import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './role-databases';
 import { TenantDatabase } from './tenant-database';
 
@@ -49,6 +50,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         JanitorDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        EpochDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,
@@ -59,6 +61,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         JanitorDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        EpochDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,

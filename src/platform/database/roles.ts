@@ -14,6 +14,8 @@ export const ROLES = {
   relay: 'app_relay',
   /** Finds out which endpoints have deliveries waiting, and until when. */
   dispatcher: 'app_dispatcher',
+  /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
+  epochs: 'app_epochs',
 } as const;
 
 /**

@@ -9,6 +9,7 @@ import { LoadShedding } from './load-shedding';
 import { Cursors } from './pagination';
 import { ProblemFilter } from './problem.filter';
 import { RateLimiter } from './rate-limit';
+import { RequestLimits } from './request-limits';
 import { RequestValidationPipe } from './validation.pipe';
 
 @Module({
@@ -18,11 +19,12 @@ import { RequestValidationPipe } from './validation.pipe';
     Idempotency,
     LoadShedding,
     RateLimiter,
+    RequestLimits,
     QueueHealth,
     Readiness,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
-  exports: [Cursors, Idempotency, RateLimiter],
+  exports: [Cursors, Idempotency, RateLimiter, RequestLimits],
 })
 export class HttpPlatformModule {}
