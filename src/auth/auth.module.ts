@@ -14,22 +14,22 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { PermissionGuard } from '../platform/http/permission.guard';
-import { RequestLimitsGuard } from '../platform/http/request-limits';
+import { PermissionGuard } from '../platform/http/requests/permission.guard';
+import { RequestLimitsGuard } from '../platform/http/limits/request-limits';
 import { UsersModule } from '../users/users.module';
-import { AccessTokenCredential } from './access-token.credential';
-import { AccessTokenStrategy } from './access-token.strategy';
-import { AccessTokens } from './access-tokens';
-import { AuthController } from './auth.controller';
-import { AuthService } from './auth.service';
-import { AuthenticationGuard } from './authentication.guard';
-import { Authenticator } from './authenticator';
+import { AccessTokenCredential } from './tokens/access-token.credential';
+import { AccessTokenStrategy } from './tokens/access-token.strategy';
+import { AccessTokens } from './tokens/access-tokens';
+import { AuthController } from './sign-in/auth.controller';
+import { AuthService } from './sign-in/auth.service';
+import { AuthenticationGuard } from './access/authentication.guard';
+import { Authenticator } from './access/authenticator';
 import { SecondFactors } from './second-factor/second-factors';
-import { SessionStates } from './session-states';
-import { Sessions } from './sessions';
-import { SignInLimits } from './sign-in-limits';
+import { SessionStates } from './sessions/session-states';
+import { Sessions } from './sessions/sessions';
+import { SignInLimits } from './sign-in/sign-in-limits';
 import { SignIn } from './sign-in/sign-in';
-import { StepUpGuard } from './step-up.guard';
+import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
   imports: [PassportModule, HttpPlatformModule, UsersModule],

@@ -1,5 +1,5 @@
 /** Users, for the sign-in role, which alone sees them. */
-import type { Statement } from '../platform/database/statement';
+import type { Statement } from '../platform/database/sql/statement';
 import { emailKey } from './email-key';
 
 export function findEmails(ids: readonly string[]): Statement {

@@ -1,5 +1,5 @@
 import type { NetworkPolicy } from 'kubernetes-types/networking/v1';
-import { isAllowedAddress } from '../../src/webhooks/destination';
+import { isAllowedAddress } from '../../src/webhooks/http-client/ssrf-policy';
 import { hasKubectl, type Manifest, readManifests, renderManifests } from '../harness/manifests';
 import { type End, type Flow, isAllowed } from '../harness/network-policies';
 

@@ -1,7 +1,7 @@
 /** What a cluster's network would let through: NetworkPolicy evaluated over rendered objects, for tests. */
 import type { LabelSelector } from 'kubernetes-types/meta/v1';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from 'kubernetes-types/networking/v1';
-import { contains, parseAddress, parseCidr } from '../../src/platform/cidrs';
+import { contains, parseAddress, parseCidr } from '../../src/platform/net/cidrs';
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
-import { type AccessSubject, AccessTokens } from '../access-tokens';
-import type { RefusedView, SignedInView, TenantView, TokensView } from '../auth.dto';
-import type { Client } from '../client';
-import { type ContinuedSession, type Proof, Sessions } from '../sessions';
-import { touchMembership } from '../sessions.queries';
-import { tenantView, userView } from '../views';
+import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
+import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.dto';
+import type { Client } from '../sessions/client';
+import { type ContinuedSession, type Proof, Sessions } from '../sessions/sessions';
+import { touchMembership } from '../sessions/sessions.queries';
+import { tenantView, userView } from './views';
 
 const MAX_PLACES = 100;
 

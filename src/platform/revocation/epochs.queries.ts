@@ -1,4 +1,4 @@
-import type { Row, Statement } from '../database/statement';
+import type { Row, Statement } from '../database/sql/statement';
 
 /** Stands in `user_id` where a counter is that of the whole tenant. */
 export const WHOLE_TENANT = '00000000-0000-0000-0000-000000000000';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../core';
-import { ROLES } from '../roles';
-import type { Row, Statement } from '../statement';
+import { Core } from '../connections/connection-manager';
+import { ROLES } from '../sql/db-roles';
+import type { Row, Statement } from '../sql/statement';
 
 /** For comparing epochs of credentials, of every tenant: its role sees the counters and nothing else. */
 @Injectable()
