@@ -1,4 +1,4 @@
-import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import { EmailField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
 import { PERMISSIONS } from '../../platform/http/requests/caller';
 import { TENANT_ROLES } from '../../tenants/roles';
@@ -85,6 +85,19 @@ export class TenantView {
   created_at: string;
 }
 
+/** A tenant, or null: written out, since a reference that may be null would be a choice of schemas. */
+const TENANT_OR_NONE: ApiPropertyOptions = {
+  type: 'object',
+  nullable: true,
+  description: 'The company; null for a session without a tenant.',
+  required: ['id', 'name', 'created_at'],
+  properties: {
+    id: { type: 'string', format: 'uuid', description: "The tenant's id.", example: TENANT_ID },
+    name: { type: 'string', maxLength: 200, description: "The company's name.", example: 'Analytical Engines Ltd' },
+    created_at: { type: 'string', format: 'date-time', description: 'When it was registered.', example: TIME },
+  },
+};
+
 @ApiSchema({ description: 'A pair of tokens.' })
 export class TokensView {
   @ApiProperty({
@@ -122,7 +135,7 @@ export class SignedInView extends TokensView {
   @ApiProperty({ type: UserView })
   user: UserView;
 
-  @ApiProperty({ type: TenantView, nullable: true, description: 'Null for a session without a tenant.' })
+  @ApiProperty(TENANT_OR_NONE)
   tenant: TenantView | null;
 
   @ApiProperty({ type: RefusedView, required: false })
@@ -158,7 +171,7 @@ export class MeView {
   @ApiProperty({ type: UserView })
   user: UserView;
 
-  @ApiProperty({ type: TenantView, nullable: true, description: 'Null for a session without a tenant.' })
+  @ApiProperty(TENANT_OR_NONE)
   tenant: TenantView | null;
 
   @ApiProperty({

@@ -46,7 +46,7 @@ describe('EpochCache', () => {
   }
 
   it('reads once for all that ask meanwhile', async () => {
-    const both = [get(), get()];
+    const both = [get(), get()].map((one) => Promise.resolve(one));
     expect(reads).toHaveLength(1);
     await answer('owner', 1);
     expect(await Promise.all(both)).toEqual(['owner', 'owner']);
