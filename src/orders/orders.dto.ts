@@ -9,6 +9,7 @@ import {
   IntegerField,
   lengthOf,
   ListField,
+  NameField,
   QueryIntegerField,
   rule,
   TextField,
@@ -84,7 +85,7 @@ export class CreateOrderItemDto {
   @TextField({ description: "Your product's id.", min: 1, max: 36, example: 'prod-1' })
   product_id: string;
 
-  @TextField({ description: "The product's name at the time of the order.", min: 1, max: 200, example: 'Widget' })
+  @NameField({ description: "The product's name at the time of the order.", max: 200, example: 'Widget' })
   product_name: string;
 
   @IntegerField({ description: 'How many.', min: 1, max: 1000, example: 2 })

@@ -24,7 +24,7 @@ export class StepUpGuard implements CanActivate {
     if (!person) throw new Forbidden('API keys may not call this route.');
     const { session, userId } = person;
     const lacksFactor = session.acr === 'aal1' && (await this.factors.methodsOf(userId)).length > 0;
-    const isFresh = Date.now() - session.authTime.getTime() <= STEP_UP_MAX_AGE * 1000;
+    const isFresh = new Date().getTime() - session.authTime.getTime() <= STEP_UP_MAX_AGE * 1000;
     if (lacksFactor || !isFresh) throw new InsufficientAuthentication({ secondFactor: lacksFactor });
     return true;
   }

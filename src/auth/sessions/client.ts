@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { clientNetwork } from '../../platform/http/server/client-network';
+import { callerNetwork } from '../../platform/http/server/client-network';
 
 const MAX_USER_AGENT = 256;
 
@@ -14,7 +14,7 @@ export interface Client {
 export function clientOf(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent'] ?? '';
   return {
-    network: clientNetwork(request.ip),
+    network: callerNetwork(request),
     userAgent: userAgent.replace(/\p{Cc}/gu, '').slice(0, MAX_USER_AGENT),
   };
 }

@@ -1,5 +1,5 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
-import { EmailField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
+import { EmailField, NameField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
 import { PERMISSIONS } from '../../platform/http/requests/caller';
 import { TENANT_ROLES } from '../../tenants/roles';
 
@@ -18,10 +18,10 @@ export class RegisterDto {
   @SecretField({ description: '8 to 128 characters.', min: 8, max: 128, example: 'correct horse battery' })
   password: string;
 
-  @TextField({ description: "The person's name.", min: 1, max: 200, example: 'Ada Lovelace', nullable: true })
+  @NameField({ description: "The person's name.", max: 200, example: 'Ada Lovelace', nullable: true })
   name?: string | null;
 
-  @TextField({ description: "The company's name.", min: 1, max: 200, example: 'Analytical Engines Ltd' })
+  @NameField({ description: "The company's name.", max: 200, example: 'Analytical Engines Ltd' })
   tenant_name: string;
 }
 

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import passport from 'passport';
 import { Unauthorized } from '../../platform/errors';
 import type { Principal } from '../../platform/http/requests/caller';
+import { originOf } from '../../platform/http/server/client-network';
 import { ACCESS_TOKEN_STRATEGY } from './access-token.strategy';
 import type { AccessClaims } from './access-tokens';
 import { Authenticator, type CredentialKind } from '../access/authenticator';
@@ -34,15 +35,17 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
 
   authenticate(token: string, request: FastifyRequest): Principal | Promise<Principal> {
     const claims = this.verified.get(token);
-    if (!claims) return this.verify(token, request).then((verified) => this.admit(verified));
-    if (claims.exp * 1000 > Date.now()) return this.admit(claims);
+    if (!claims) return this.verify(token, request).then((verified) => this.admit(verified, request));
+    if (claims.exp * 1000 > new Date().getTime()) return this.admit(claims, request);
     this.verified.delete(token);
     throw new Unauthorized('The access token has expired.', { invalidToken: true });
   }
 
-  private admit(claims: AccessClaims): Principal | Promise<Principal> {
+  private admit(claims: AccessClaims, request: FastifyRequest): Principal | Promise<Principal> {
     const known = this.sessions.get(claims.tenant_id ?? claims.sub, claims.sid);
-    return known instanceof Promise ? known.then((state) => principalOf(claims, state)) : principalOf(claims, known);
+    return known instanceof Promise
+      ? known.then((state) => principalOf(claims, state, request))
+      : principalOf(claims, known, request);
   }
 
   private async verify(token: string, request: FastifyRequest): Promise<AccessClaims> {
@@ -64,17 +67,18 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
   }
 }
 
-function principalOf(claims: AccessClaims, state: SessionState | undefined): Principal {
-  if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= Date.now()) {
+function principalOf(claims: AccessClaims, state: SessionState | undefined, request: FastifyRequest): Principal {
+  if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= new Date().getTime()) {
     throw new Unauthorized('The session has ended.', { invalidToken: true });
   }
   const { kind, session, role, permissions } = state;
   const tenantId = claims.tenant_id;
+  const origin = originOf(request);
   if (kind === 'tenant' && tenantId !== null) {
-    return { kind, caller: { tenantId, actor: { type: 'user', id: claims.sub }, role, permissions, session } };
+    return { kind, caller: { tenantId, actor: { type: 'user', id: claims.sub }, role, permissions, session, origin } };
   }
   if (kind === 'tenant') throw invalidToken('a session of a tenant without its tenant');
-  return { kind, person: { userId: claims.sub, tenantId, session }, role };
+  return { kind, person: { userId: claims.sub, tenantId, session, origin }, role };
 }
 
 function invalidToken(reason: unknown): Unauthorized {

@@ -44,7 +44,7 @@ export class AccessTokens {
 
   /** A token for a session. */
   sign(subject: AccessSubject): Promise<string> {
-    const now = Math.floor(Date.now() / 1000);
+    const now = Math.floor(new Date().getTime() / 1000);
     const claims: AccessClaims = {
       sub: subject.userId,
       tenant_id: subject.tenantId,

@@ -7,6 +7,7 @@ import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -44,6 +45,7 @@ export class ApiModule {
         SecretBoxModule,
         HooksModule,
         RevocationModule,
+        AuditPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
@@ -63,6 +65,12 @@ export async function createApi(
   metrics = new Metrics('api'),
   tracing = NO_TRACING,
 ): Promise<NestFastifyApplication> {
+  if (config.TRUST_PROXY === 'true') {
+    logger.warn(
+      'TRUST_PROXY=true believes the left-most entry of X-Forwarded-For, which the caller writes: limits by address do not ' +
+        'hold. Set the number of proxies in front, or their addresses.',
+    );
+  }
   const records = new RequestRecords(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.with(config, logger, metrics, tracing),

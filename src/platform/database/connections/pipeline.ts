@@ -233,12 +233,12 @@ class Lane {
   private watch(client: Client): void {
     clearInterval(this.watchdog);
     let seen = this.answered;
-    let quietSince = Date.now();
+    let quietSince = performance.now();
     this.watchdog = setInterval(() => {
       if (this.inFlight === 0 || this.answered !== seen) {
         seen = this.answered;
-        quietSince = Date.now();
-      } else if (Date.now() - quietSince > this.options.deadline) {
+        quietSince = performance.now();
+      } else if (performance.now() - quietSince > this.options.deadline) {
         const silence = new Error('Connection terminated: no answer from the database within the deadline');
         client.connection.stream.destroy(silence);
       }

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
 import { RateLimited } from '../../errors';
 import { ROUTE_METADATA } from '../requests/caller';
-import { clientNetwork } from '../server/client-network';
+import { callerNetwork } from '../server/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
 
 /** The limits that every request counts against: those of its tenant, or of its address where it has no credential. */
@@ -47,7 +47,7 @@ export class RequestLimits {
   /** Counts a request without a credential that counts. @throws RateLimited */
   async takeAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    const verdict = await this.limiter.take(this.addressLimit, clientNetwork(request.ip));
+    const verdict = await this.limiter.take(this.addressLimit, callerNetwork(request));
     enforce(this.addressLimit, this.addressPolicy, verdict, reply);
   }
 }

@@ -1,5 +1,6 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { RequestOrigin } from '../../audit/audit-entry';
 import type { TenantScope } from '../../database/tenant-database';
 import { addRouteConfig } from '../route-config';
 
@@ -39,6 +40,8 @@ export interface Caller extends TenantScope {
   readonly permissions: ReadonlySet<Permission>;
   /** Absent for an API key. */
   readonly session?: Session;
+  /** Where the request came from, as the audit log keeps it. */
+  readonly origin?: RequestOrigin;
 }
 
 /** A person by a session of any kind; asked for by a handler that needs no tenant. */
@@ -47,6 +50,7 @@ export interface Person {
   /** Null for a session without a tenant. */
   readonly tenantId: string | null;
   readonly session: Session;
+  readonly origin?: RequestOrigin;
 }
 
 /**
@@ -158,6 +162,6 @@ export const CurrentPerson = createParamDecorator((_: unknown, context: Executio
 /** The person behind a principal; undefined for an API key. */
 export function personOf(principal: Principal): Person | undefined {
   if (principal.kind !== 'tenant') return principal.person;
-  const { tenantId, session } = principal.caller;
-  return session && { userId: session.userId, tenantId, session };
+  const { tenantId, session, origin } = principal.caller;
+  return session && { userId: session.userId, tenantId, session, origin };
 }

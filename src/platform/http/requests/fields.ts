@@ -20,7 +20,7 @@ import {
   ValidateIf,
 } from 'class-validator';
 import type { FieldFault } from '../../errors';
-import { textFault } from './json-body';
+import { nameFault, textFault } from './json-body';
 
 type Constructor = new () => object;
 
@@ -146,6 +146,14 @@ export function TextField(
     ...Length(min, max),
     CleanText(options.multiline ?? false),
   ]);
+}
+
+/** A name that people read: one line with something to see in it. */
+export function NameField(options: FieldOptions & { max: number; pattern?: string }): PropertyDecorator {
+  return applyDecorators(
+    TextField({ ...options, min: 1 }),
+    rule('name', (value) => (typeof value === 'string' && value !== '' ? nameFault(value) : undefined)),
+  );
 }
 
 /** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
