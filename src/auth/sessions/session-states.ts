@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
-import type { LimitedKind, Permission, Session } from '../../platform/http/requests/caller';
+import type { LimitedKind, Session } from '../../platform/http/requests/caller';
+import { type Permission, permissionsOfRole } from '../../platform/permissions/permissions';
 import { EpochCache, type ReadState } from '../../platform/revocation/epoch-cache';
 import { Epochs } from '../../platform/revocation/epochs';
 import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
-import { PERMISSIONS_OF_ROLE, type Role } from '../../tenants/roles';
 import { findSession, type SessionRow, sessionOf } from './sessions.queries';
 
 /** A live session, as a request needs it. */
@@ -61,6 +61,7 @@ function stateOf(row: SessionRow): SessionState | undefined {
   if (row.revoked_at) return undefined;
   const known = { session: sessionOf(row), expiresAt: row.expires_at };
   if (row.kind !== 'tenant') return { ...known, kind: row.kind, role: '', permissions: NONE };
-  if (row.role === null || row.suspended_at) return undefined;
-  return { ...known, kind: 'tenant', role: row.role, permissions: PERMISSIONS_OF_ROLE[row.role as Role] };
+  if (row.role === null || row.status !== 'active' || row.suspended_at) return undefined;
+  if (row.closed_at) return { ...known, kind: 'closed', role: row.role, permissions: NONE };
+  return { ...known, kind: 'tenant', role: row.role, permissions: permissionsOfRole(row.role, row.permissions) };
 }

@@ -85,6 +85,10 @@ export const schema = {
     fallback: '50ms',
     doc: 'How long the replica may take to have that, before the primary answers.',
   }),
+  MIGRATIONS_WAIT: flag({
+    fallback: true,
+    doc: '`api` and `worker` wait, alive and not ready, while a migration is pending or their login is not made yet; `0` ends them instead.',
+  }),
   DB_POOL_SIZE: integer({
     min: 4,
     max: 500,

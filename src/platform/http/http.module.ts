@@ -10,6 +10,7 @@ import { Cursors } from './responses/pagination';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
+import { RoutePermissions } from './requests/route-permissions';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
@@ -22,6 +23,7 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     RequestLimits,
     QueueHealth,
     Readiness,
+    RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],

@@ -2,11 +2,8 @@ import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetada
 import type { FastifyRequest } from 'fastify';
 import type { RequestOrigin } from '../../audit/audit-entry';
 import type { TenantScope } from '../../database/tenant-database';
+import type { Permission } from '../../permissions/permissions';
 import { addRouteConfig } from '../route-config';
-
-/** What a credential may be allowed to do. */
-export const PERMISSIONS = ['orders:read', 'orders:write', 'webhooks:read', 'webhooks:write'] as const;
-export type Permission = (typeof PERMISSIONS)[number];
 
 /** The author of a change, as history and events show it. */
 export interface Actor {
