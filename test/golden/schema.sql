@@ -1,3 +1,13 @@
+create table address_reservations (
+  email_key text not null,
+  user_id uuid not null,
+  expires_at timestamp with time zone not null,
+  constraint address_reservations_pkey PRIMARY KEY (email_key, user_id)
+);
+CREATE INDEX address_reservations_expires_at_idx ON address_reservations USING btree (expires_at);
+grant delete, select on address_reservations to app_janitor;
+grant delete, insert, select, update on address_reservations to app_sign_in;
+
 create table api_key_secrets (
   tenant_id uuid not null,
   key_hash bytea not null,
@@ -342,6 +352,20 @@ grant delete on invitations to app_janitor;
 grant delete, insert, select, update on invitations to app_service;
 grant select (tenant_id, id, expires_at) on invitations to app_janitor;
 
+create table known_networks (
+  user_id uuid not null,
+  network_hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint known_networks_pkey PRIMARY KEY (user_id, network_hash)
+);
+alter table known_networks enable row level security;
+alter table known_networks force row level security;
+CREATE INDEX known_networks_expires_at_idx ON known_networks USING btree (expires_at);
+create policy known_networks_expired on known_networks as permissive for all to app_janitor using ((expires_at < now()));
+create policy known_networks_of_the_person on known_networks as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on known_networks to app_janitor;
+grant delete, insert, select, update on known_networks to app_sign_in;
+
 create table memberships (
   tenant_id uuid not null,
   user_id uuid not null,
@@ -625,7 +649,7 @@ CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
 CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
 create policy users_for_members on users as permissive for select to app_members using (true);
-grant insert, select on users to app_sign_in;
+grant delete, insert, select, update on users to app_sign_in;
 grant select (id, email, name) on users to app_members;
 
 create table webhook_endpoints (
