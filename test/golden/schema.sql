@@ -352,19 +352,42 @@ grant delete on invitations to app_janitor;
 grant delete, insert, select, update on invitations to app_service;
 grant select (tenant_id, id, expires_at) on invitations to app_janitor;
 
-create table known_networks (
-  user_id uuid not null,
-  network_hash bytea not null,
-  expires_at timestamp with time zone not null,
-  constraint known_networks_pkey PRIMARY KEY (user_id, network_hash)
+create table mail_outbox (
+  tenant_id uuid not null,
+  id uuid not null,
+  template text not null,
+  sealed text not null,
+  created_at timestamp with time zone not null,
+  next_attempt_at timestamp with time zone not null,
+  attempts integer not null default 0,
+  constraint mail_outbox_pkey PRIMARY KEY (tenant_id, id)
 );
-alter table known_networks enable row level security;
-alter table known_networks force row level security;
-CREATE INDEX known_networks_expires_at_idx ON known_networks USING btree (expires_at);
-create policy known_networks_expired on known_networks as permissive for all to app_janitor using ((expires_at < now()));
-create policy known_networks_of_the_person on known_networks as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
-grant delete, select on known_networks to app_janitor;
-grant delete, insert, select, update on known_networks to app_sign_in;
+alter table mail_outbox enable row level security;
+alter table mail_outbox force row level security;
+CREATE INDEX mail_outbox_next_attempt_at_idx ON mail_outbox USING btree (next_attempt_at);
+create policy mail_outbox_at_sign_in on mail_outbox as permissive for insert to app_sign_in with check (true);
+create policy mail_outbox_of_the_tenant on mail_outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy mail_outbox_to_send on mail_outbox as permissive for all to app_mail using (true) with check (true);
+grant delete, select on mail_outbox to app_mail;
+grant insert, select on mail_outbox to app_service;
+grant insert on mail_outbox to app_sign_in;
+grant update (next_attempt_at, attempts) on mail_outbox to app_mail;
+
+create table mail_suppressions (
+  address_hash bytea not null,
+  reason text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint mail_suppressions_address_hash_check CHECK ((octet_length(address_hash) = 32)),
+  constraint mail_suppressions_pkey PRIMARY KEY (address_hash)
+);
+alter table mail_suppressions enable row level security;
+alter table mail_suppressions force row level security;
+CREATE INDEX mail_suppressions_expires_at_idx ON mail_suppressions USING btree (expires_at);
+create policy mail_suppressions_expired on mail_suppressions as permissive for all to app_janitor using ((expires_at < now()));
+create policy mail_suppressions_to_send on mail_suppressions as permissive for all to app_mail using (true) with check (true);
+grant delete, select on mail_suppressions to app_janitor;
+grant delete, insert, select, update on mail_suppressions to app_mail;
 
 create table memberships (
   tenant_id uuid not null,
@@ -709,6 +732,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
+-- usage of schema public: app_mail usage
 -- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage
 -- usage of schema public: app_relay usage

@@ -11,6 +11,7 @@ import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import type { Client } from '../sessions/client';
+import { PasswordPolicy } from './password-policy';
 import { hashPassword, verifyPassword } from './passwords';
 import { SecondFactors } from '../second-factor/second-factors';
 import { SessionStates } from '../sessions/session-states';
@@ -30,11 +31,13 @@ export class AuthService {
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
+    private readonly passwords: PasswordPolicy,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
   async register(input: RegisterDto, client: Client): Promise<SignedInToTenant> {
     assertPlain(input.email);
+    this.passwords.check(input.password, { email: input.email, tenantName: input.tenant_name });
     const now = new Date();
     const user: User = {
       id: uuidv7(),

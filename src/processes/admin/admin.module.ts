@@ -19,6 +19,7 @@ import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { HooksModule } from '../../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -53,6 +54,7 @@ export class AdminModule {
         HooksModule,
         RevocationModule,
         AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         TenantsModule,

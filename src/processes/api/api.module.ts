@@ -18,6 +18,7 @@ import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestRecords } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
 import { HooksModule } from '../../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -49,6 +50,7 @@ export class ApiModule {
         HooksModule,
         RevocationModule,
         AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,

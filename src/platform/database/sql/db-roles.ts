@@ -20,6 +20,8 @@ export const ROLES = {
   members: 'app_members',
   /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
   audit: 'app_audit',
+  /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
+  mail: 'app_mail',
 } as const;
 
 /**
