@@ -352,6 +352,20 @@ grant delete on invitations to app_janitor;
 grant delete, insert, select, update on invitations to app_service;
 grant select (tenant_id, id, expires_at) on invitations to app_janitor;
 
+create table known_networks (
+  user_id uuid not null,
+  network_hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint known_networks_pkey PRIMARY KEY (user_id, network_hash)
+);
+alter table known_networks enable row level security;
+alter table known_networks force row level security;
+CREATE INDEX known_networks_expires_at_idx ON known_networks USING btree (expires_at);
+create policy known_networks_expired on known_networks as permissive for all to app_janitor using ((expires_at < now()));
+create policy known_networks_of_the_person on known_networks as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on known_networks to app_janitor;
+grant delete, insert, select, update on known_networks to app_sign_in;
+
 create table mail_outbox (
   tenant_id uuid not null,
   id uuid not null,
