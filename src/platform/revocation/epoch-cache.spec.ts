@@ -28,8 +28,7 @@ describe('EpochCache', () => {
     jest.useRealTimers();
   });
 
-  const get = (): string | Promise<string> =>
-    cache.get('key', () => new Promise((resolve) => reads.push(resolve)));
+  const get = (): string | Promise<string> => cache.get('key', () => new Promise((resolve) => reads.push(resolve)));
   const settle = () => new Promise(setImmediate);
   const answer = async (state: string, epoch: number) => {
     reads.shift()?.({ state, epochs: [{ tenantId: TENANT, userId: PERSON, epoch }] });
