@@ -45,7 +45,7 @@ export class SessionStates {
   }
 
   private async read(home: string, sessionId: string): Promise<ReadState<SessionState | undefined>> {
-    const [row] = await this.database.read<SessionRow>({ tenantId: home }, findSession(home, sessionId));
+    const [row] = await this.database.query<SessionRow>({ tenantId: home }, findSession(home, sessionId));
     if (!row) return { state: undefined, epochs: [{ tenantId: home, userId: WHOLE_TENANT, epoch: 0 }] };
     return {
       state: stateOf(row),
