@@ -125,7 +125,7 @@ export class TokenInvalid extends AppError {
   }
 }
 
-/** The caller is known and may not do this (403). */
+/** The caller is known and lacks the permission (403). */
 export class Forbidden extends AppError {
   constructor(message: string) {
     super('forbidden', message);

@@ -1,4 +1,6 @@
-/** Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ. */
+/**
+ * Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ.
+ */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 
