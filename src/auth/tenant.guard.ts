@@ -7,7 +7,7 @@ import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
 import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/requests/caller';
-import { callerNetwork } from '../platform/http/server/client-network';
+import { callerNetwork, originOf } from '../platform/http/server/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
 import { leaveUnread } from '../platform/http/server/discard-body';
 import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
@@ -130,6 +130,8 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
       role: state.role,
       sessionId: claims.sid,
       permissions: PERMISSIONS_OF_ROLE[state.role],
+      session: { id: claims.sid },
+      origin: originOf(request),
     };
   }
 

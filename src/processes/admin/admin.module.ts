@@ -11,6 +11,7 @@ import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -44,6 +45,7 @@ export class AdminModule {
         MetricsModule.with(new Metrics('admin')),
         TracingModule.with(NO_TRACING),
         SecretBoxModule,
+        AuditPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         OrdersModule,

@@ -7,6 +7,7 @@ import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -40,6 +41,7 @@ export class ApiModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        AuditPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,

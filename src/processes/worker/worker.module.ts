@@ -1,6 +1,7 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -28,6 +29,7 @@ export class WorkerModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        AuditPlatformModule,
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],

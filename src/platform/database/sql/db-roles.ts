@@ -14,6 +14,8 @@ export const ROLES = {
   relay: 'app_relay',
   /** Finds out which endpoints have deliveries waiting, and until when. */
   dispatcher: 'app_dispatcher',
+  /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
+  audit: 'app_audit',
 } as const;
 
 /**

@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { RequestOrigin } from '../../audit/audit-entry';
 import type { TenantScope } from '../../database/tenant-database';
 import { addRouteConfig } from '../route-config';
 
@@ -19,6 +20,9 @@ export interface Caller extends TenantScope {
   readonly role: string;
   readonly sessionId: string;
   readonly permissions: ReadonlySet<Permission>;
+  /** As the audit log keeps it. */
+  readonly session?: { readonly id: string };
+  readonly origin?: RequestOrigin;
 }
 
 declare module 'fastify' {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
+import type { RequestOrigin } from '../../audit/audit-entry';
 import { contains, parseAddress, parseCidr } from '../../net/cidrs';
 
 /** Groups of an IPv6 address that name a network; the other four are its holder's to choose. */
@@ -33,6 +34,11 @@ export function callerAddress(request: Pick<FastifyRequest, 'ip' | 'socket'>): s
 /** The network of a request's caller, see {@link clientNetwork}. */
 export function callerNetwork(request: Pick<FastifyRequest, 'ip' | 'socket'>): string {
   return clientNetwork(callerAddress(request));
+}
+
+/** Where a request comes from, as the audit log keeps it. */
+export function originOf(request: FastifyRequest): RequestOrigin {
+  return { requestId: request.id, network: callerNetwork(request), userAgent: request.headers['user-agent'] };
 }
 
 /** `203.0.113.9:40001` and `[2001:db8::1]:40001` as the address alone. */
