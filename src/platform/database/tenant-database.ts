@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Core } from './connections/connection-manager';
-import { idSetting, type Prologue } from './connections/transaction-settings';
+import { idSetting, type Prologue, type Setting } from './connections/transaction-settings';
 import { ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
@@ -25,7 +25,7 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
     prologue: Prologue,
     readonly tenantId: string,
   ) {
-    super(core, prologue);
+    super(core, prologue, tenantId);
   }
 
   /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
@@ -57,6 +57,17 @@ export class TenantDatabase implements TransactionRunner {
   async readApart<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const prologue = this.prologue(scope, true);
     return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.readApart<R>(prologue, statement);
+  }
+
+  /**
+   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and for no
+   * longer than a list may take. @throws Unavailable where it takes longer
+   */
+  async readLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const { tenantId } = scope;
+    const timeout: Setting = ['statement_timeout', String(this.core.listTimeout)];
+    const prologue = this.core.prologue(ROLES.service, [idSetting('app.tenant_id', tenantId), timeout], true);
+    return runTransaction(new TenantTransaction(this.core, prologue, tenantId), (tx) => tx.query<R>(statement));
   }
 
   /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */

@@ -33,6 +33,7 @@ export class Transaction {
   constructor(
     private readonly core: Core,
     private readonly prologue: Prologue,
+    private readonly shareOf?: string,
   ) {}
 
   /** Runs a statement now and gives its rows. */
@@ -144,7 +145,7 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.core.acquire();
+    const [client, release] = await this.core.acquire(this.shareOf);
     const begun = Promise.all(this.core.beginTexts(this.prologue).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.
