@@ -174,6 +174,7 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
     currency: filters.currency,
     createdAfter: filters.created_after,
     createdBefore: filters.created_before,
+    madeAfter: filters.after_id,
   };
 }
 

@@ -49,4 +49,4 @@ export class DatabaseHealth {
 }
 
 /** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
-const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);
+export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

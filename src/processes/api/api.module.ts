@@ -2,6 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
+import '../../api-keys/api-keys.permissions';
+import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -15,6 +17,7 @@ import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestRecords } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -25,6 +28,7 @@ import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventTypes } from '../../platform/outbox/event-types';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
+import { TenantsModule } from '../../tenants/tenants.module';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -42,9 +46,11 @@ export class ApiModule {
         TracingModule.with(tracing),
         SecretBoxModule,
         AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],

@@ -5,6 +5,7 @@ import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Readiness } from '../../platform/health/readiness';
@@ -30,6 +31,7 @@ export class WorkerModule {
         TracingModule.with(tracing),
         SecretBoxModule,
         AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],
