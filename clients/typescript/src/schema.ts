@@ -3285,7 +3285,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3433,7 +3433,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
@@ -3611,7 +3611,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3746,7 +3746,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
