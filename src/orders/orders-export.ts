@@ -74,7 +74,7 @@ export class OrdersExport {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
       rows = isLongRead(filter)
         ? await this.database.transaction(caller, (tx) => tx.query<JsonRow>(statement))
-        : await this.database.readApart<JsonRow>(caller, statement);
+        : await this.database.queryIsolated<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;
