@@ -3400,7 +3400,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3553,7 +3553,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
@@ -3773,7 +3773,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3908,7 +3908,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
