@@ -33,6 +33,7 @@ export class Transaction {
   constructor(
     private readonly connections: ConnectionManager,
     private readonly txSettings: TransactionSettings,
+    private readonly shareOf?: string,
   ) {}
 
   /** Runs a statement now and returns its rows. */
@@ -147,7 +148,7 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.connections.acquire();
+    const [client, release] = await this.connections.acquire(this.shareOf);
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with a poorer error: so this one is kept.

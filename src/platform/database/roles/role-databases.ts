@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting, type Setting } from '../connections/transaction-settings';
 import { DB_ROLES } from '../sql/db-roles';
-import type { Row } from '../sql/statement';
+import type { Row, Statement } from '../sql/statement';
 import { runTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
 
@@ -108,7 +108,12 @@ export class DiscoveryDatabase {
     return rows.map((row) => row.tenant_id);
   }
 
-  /** Each endpoint with waiting deliveries, per status, with the first due time; the same way. */
+  /** Reads as the dispatcher, which sees of every tenant only what its policies name. */
+  queryAsDispatcher<R extends Row>(statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.dispatcher, [], true), statement);
+  }
+
+  /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
   waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
     const txSettings = this.connections.transactionSettings(DB_ROLES.dispatcher, [], true);
     if (this.connections.isDistributed) {
