@@ -68,8 +68,8 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /**
-   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and for no
-   * longer than a list may take. @throws Unavailable where it takes longer
+   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
+   * for no longer than a list may take. @throws Unavailable where it takes longer
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;
@@ -81,7 +81,7 @@ export class TenantDatabase implements TransactionRunner {
     );
   }
 
-  /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */
+  /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const [rows] = await this.connections.write(this.prologue(scope, false), [statement], true);
     return rows as R[];

@@ -6,8 +6,8 @@ import type { Row, SqlValue, Statement } from '../../platform/database/sql/state
 import type { PartsColumns } from './endpoint-parts';
 
 /**
- * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote is
- * masked here.
+ * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote
+ * is masked here.
  */
 const ENDPOINT_JSON = `json_build_object(
     'id', p.id, 'url', regexp_replace(p.url, '\\?.*$', '?***'), 'description', p.description, 'event_types', p.event_types,

@@ -113,7 +113,7 @@ export class DiscoveryDatabase {
     return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.dispatcher, [], true), statement);
   }
 
-  /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
+  /** Each endpoint with waiting deliveries, per status, with the first due time; the same way. */
   waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
     const txSettings = this.connections.transactionSettings(DB_ROLES.dispatcher, [], true);
     if (this.connections.isDistributed) {

@@ -11,7 +11,9 @@ const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
 /** The cost of reading a body, in values: the largest batch of orders comes near, and more is a quarter of a second. */
 const MAX_COST = 120_000;
-/** Members of one object where the route says nothing else: each new key is interned, and a wide object is a slow one. */
+/**
+ * Members of one object where the route says nothing else: each new key is interned, and a wide object is a slow one.
+ */
 const MAX_MEMBERS = 1_000;
 const MEMBER_COST = 3;
 const UNSAFE_NUMBER_COST = 4;
