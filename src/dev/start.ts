@@ -1,7 +1,7 @@
 /**
- * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL; secrets
- * are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one file that
- * may reach both the API and the worker.
+ * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL;
+ * secrets are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one
+ * file that may reach both the API and the worker.
  *
  * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
  * still there.
@@ -14,7 +14,7 @@ import { keptSecret } from '../platform/config/kept-secret';
 import { createDatabase } from '../platform/database/migrate/create-database';
 import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres';
 import { migrate } from '../platform/database/migrate/migrations';
-import { ROLES } from '../platform/database/sql/db-roles';
+import { DB_ROLES } from '../platform/database/sql/db-roles';
 import { createLogger } from '../platform/observability/logger';
 import { Metrics } from '../platform/observability/metrics';
 import { serveMetrics } from '../platform/observability/metrics-server';
@@ -84,7 +84,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word. */
+/**
+ * npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word.
+ */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;
@@ -96,7 +98,10 @@ function endWithNpm(): void {
   watch.unref();
 }
 
-/** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
+/**
+ * Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its
+ * own.
+ */
 async function loadService() {
   await delay(50);
   const [{ createApi }, { createWorker }, { seedDemo }] = await Promise.all([
@@ -120,7 +125,7 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   stops.push(() => postgres.stop());
   await createDatabase(postgres.url('postgres'), DATABASE);
   const service = new URL(postgres.url(DATABASE));
-  service.username = ROLES.service;
+  service.username = DB_ROLES.service;
   service.password = keptSecret(dataDir, 'service-password');
   env.DATABASE_URL = service.href;
   env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);

@@ -2,16 +2,16 @@
  * A tenant's orders. Nouns: an *order* has *items* in the order they were sent, a *status* that moves along
  * `order-status.ts`, and a *history* of who did what to it.
  *
- * The flow: create writes the order, its items, its history, its event and the stored idempotent answer in one transaction, for one
- * order in one round trip; changes lock the row first, so that of two at once one wins. Hot reads are one statement whose
- * JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
+ * The flow: create writes the order, its items, its history, its event and the stored idempotent answer in one
+ * transaction, for one order in one round trip; changes lock the row first, so that of two at once one wins. Hot reads
+ * are one statement whose JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
  *
- * What must always hold: the total is the exact sum of the lines; each version has its line of history; `created_at`
- * is the time in the id, so that lists go by the primary key.
+ * What must always hold: the total is the exact sum of the lines; each version has its line of history; `created_at` is
+ * the time in the id, so that lists go by the primary key.
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { ORDER_EVENT_TYPES } from './order-event-types';
 import { OrdersController } from './orders.controller';
@@ -25,7 +25,7 @@ import './orders.permissions';
   providers: [OrdersService, OrdersExport],
 })
 export class OrdersModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...ORDER_EVENT_TYPES);
   }
 }

@@ -2,13 +2,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
-import { JanitorDatabase } from '../platform/database/roles/role-databases';
+import { RetentionDatabase } from '../platform/database/roles/role-databases';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { firstIdAt } from '../platform/ids/ids';
 import { LOGGER } from '../platform/observability/logger.module';
 
 const ROWS_AT_ONCE = 1_000;
-/** So many batches of a table a run, and no longer, so that a backlog is worked off over minutes and never as one huge delete. */
+/**
+ * So many batches of a table a run, and no longer, so that a backlog is worked off over minutes and never as one huge
+ * delete.
+ */
 const BATCHES_A_RUN = 200;
 const RUN_MS = 20_000;
 const MOST_COUNTED = 1_000_000;
@@ -30,8 +33,8 @@ interface Bounds {
 }
 
 /**
- * What is kept of an event beside it, by the ids that have its time; deliveries before their attempts: who writes an attempt holds its
- * delivery meanwhile.
+ * What is kept of an event beside it, by the ids that have its time; deliveries before their attempts: who writes an
+ * attempt holds its delivery meanwhile.
  */
 const OF_EVENTS = [
   { table: 'deliveries', key: 'id', id: 'id' },
@@ -47,14 +50,16 @@ interface ExpiredEvents extends Row {
 /** How many rows of each table went, or may go; with events go their deliveries and attempts, uncounted. */
 export type Pruned = Record<string, number>;
 
-/** Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention. */
+/**
+ * Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention.
+ */
 @Injectable()
-export class Janitor {
+export class RetentionJob {
   private running = false;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly database: JanitorDatabase,
+    private readonly database: RetentionDatabase,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -116,8 +121,8 @@ export class Janitor {
   }
 
   /**
-   * Deletes of the tenants whose events go next all that is kept of old events, and then those events. They say whose rows there are to
-   * delete, and so go last: where a run ends before that, the next one goes on.
+   * Deletes of the tenants whose events go next all that is kept of old events, and then those events. They say whose
+   * rows there are to delete, and so go last: where a run ends before that, the next one goes on.
    */
   private async clearEvents(events: Expiring, { batches, until }: Bounds): Promise<number> {
     const before = firstIdAt(events.before.getTime());

@@ -40,8 +40,8 @@ export interface SealedMail {
 }
 
 /**
- * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request takes
- * the same time whether a mail goes out or not, and no mail tells of what was rolled back.
+ * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request
+ * takes the same time whether a mail goes out or not, and no mail tells of what was rolled back.
  */
 @Injectable()
 export class Mailer {
@@ -62,7 +62,7 @@ export class Mailer {
     const tenantId = mail.tenantId ?? NO_TENANT;
     const { id, at } = newTimedId();
     const content = { to: mail.to, data: mail.data } satisfies { to: MailAddress; data: unknown };
-    const sealed = this.box.seal(JSON.stringify(content), mailContext(tenantId, id));
+    const sealed = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
     tx.insert(insertMail({ tenantId, id, template: mail.template, sealed, createdAt: at }));
   }
 }

@@ -4,6 +4,7 @@ import { OperatorDatabase } from '../../platform/database/roles/operator-databas
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
+import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 import {
   countMembers,
   findTenant,
@@ -48,9 +49,9 @@ export const showCommand: Command = {
     const scope = { tenantId: tenant.id };
     const database = app.get(TenantDatabase);
     const [members, [memberCount], [endpointCount]] = await Promise.all([
-      database.read<{ user_id: string; role: string }>(scope, listMembers(tenant.id, MEMBERS_SHOWN)),
-      database.read<{ count: number }>(scope, countMembers(tenant.id)),
-      database.read<{ count: number }>(scope, countEndpoints(tenant.id)),
+      database.query<{ user_id: string; role: string }>(scope, listMembers(tenant.id, MEMBERS_SHOWN)),
+      database.query<{ count: number }>(scope, countMembers(tenant.id)),
+      database.query<{ count: number }>(scope, countEndpoints(tenant.id)),
     ]);
     const emails = await app
       .get(SignInDatabase)
@@ -109,7 +110,9 @@ async function mark({ positionals, dryRun, open }: Invocation, at: Date | null):
       data: { ...toView(before), changed: false },
     };
   }
-  const [after] = await app.get(OperatorDatabase).query<TenantRow>(markSuspended(before.id, at));
+  const operator = app.get(OperatorDatabase);
+  const [after] = await operator.query<TenantRow>(markSuspended(before.id, at));
+  await operator.query(raiseEpoch(before.id, WHOLE_TENANT));
   return {
     lines: [`${verb}${at ? 'ed' : 'd'} ${before.id} (${printable(before.name)})`],
     data: { ...toView(after ?? before), changed: after !== undefined },

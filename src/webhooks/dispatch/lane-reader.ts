@@ -1,12 +1,13 @@
 import type { TenantDatabase } from '../../platform/database/tenant-database';
 import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
-import { endWaiting, findRequested, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import { findRequested, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import { endWaiting } from '../endpoints/endpoints.queries';
 import type { EndpointQueue } from './endpoint-queue';
 
 const FILLS_AT_ONCE = 8;
 const ENDED_AT_ONCE = 1_000;
 
-/** Reads what waits in PostgreSQL into the heads of lanes, a few at a time. */
+/** Reads waiting deliveries from PostgreSQL into the heads of lanes, a few at a time. */
 export class LaneReader {
   private fills = 0;
 
@@ -21,7 +22,7 @@ export class LaneReader {
   }
 
   /**
-   * Reads the head of a lane, and ends what waits for an endpoint that is gone or disabled.
+   * Reads the head of a lane, and ends the waiting deliveries of a removed or disabled endpoint.
    * @throws when the database does; the lane is then read again later
    */
   async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
@@ -30,13 +31,13 @@ export class LaneReader {
     lane.beginFilling();
     this.fills++;
     try {
-      const rows = await this.database.read<LaneRow>(
+      const rows = await this.database.query<LaneRow>(
         { tenantId },
         readLane(tenantId, endpointId, name, ordered, readLimit),
       );
       endpoint.applySettings(rows[0] as LaneRow);
       endpoint.fill(name, rows, readLimit, performance.now());
-      // Read as if there were no order, though there is one: not to be used.
+      // Read without the order of an ordered endpoint: not to be used.
       if (endpoint.ordered && !ordered) {
         lane.ready.clear();
         lane.more = true;
@@ -51,9 +52,9 @@ export class LaneReader {
     }
   }
 
-  /** The number of the next attempt of a delivery that a person asked for; undefined where it waits no more. */
+  /** The number of the next attempt of a manual request; undefined where it waits no more. */
   async attemptOf(tenantId: string, deliveryId: string): Promise<number | undefined> {
-    const [row] = await this.database.read<{ attempt_count: number }>(
+    const [row] = await this.database.query<{ attempt_count: number }>(
       { tenantId },
       findRequested(tenantId, deliveryId),
     );

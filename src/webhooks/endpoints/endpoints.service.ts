@@ -5,18 +5,18 @@ import { TenantDatabase, type TenantTransaction } from '../../platform/database/
 import { AppError, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/server/server';
 import { newTimedId } from '../../platform/ids/ids';
-import { endWaiting } from '../dispatch/dispatch.queries';
+import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
 import * as queries from './endpoints.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
 
 const MAX_ENDPOINTS = 1_000;
@@ -25,7 +25,7 @@ const ENDED_AT_ONCE = 10_000;
 const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
 const DISABLED_BY_A_PERSON = 'Disabled by a person.';
 
-/** Where a tenant receives events. */
+/** An endpoint of a tenant that receives events. */
 @Injectable()
 export class EndpointsService {
   constructor(
@@ -33,12 +33,15 @@ export class EndpointsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
-    private readonly signal: DispatchSignal,
+    private readonly parts: EndpointPartsCipher,
+    private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
   ) {}
 
-  /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
-  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<Answer> {
+  /**
+   * Creates an endpoint; its secret is in the response. @throws AppError `business_rule_violation` beyond the maximum
+   */
+  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [, [counted]] = await Promise.all([
@@ -55,10 +58,9 @@ export class EndpointsService {
       await tx.repository(WebhookEndpoint).insert({
         tenantId,
         id,
-        url: input.url,
+        ...this.parts.encrypt({ tenantId, id }, { url: input.url, headers: input.headers ?? {} }),
         description: input.description ?? null,
         eventTypes: distinct(input.event_types),
-        headers: input.headers ?? {},
         rateLimit: input.rate_limit ?? null,
         ordering: input.ordering ?? 'none',
         signature,
@@ -89,7 +91,7 @@ export class EndpointsService {
     const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
     const afterId = this.cursors.decode(scope, cursor);
     const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.read<JsonRow>(caller, statement);
+    const rows = await this.database.query<JsonRow>(caller, statement);
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
@@ -97,13 +99,13 @@ export class EndpointsService {
   async find(caller: Caller, id: string): Promise<Representation> {
     return representationOf(
       id,
-      await this.database.read<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
+      await this.database.query<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
     );
   }
 
   /**
-   * Changes an endpoint; where nothing changes, the version stays. What waits for an endpoint that is disabled is kept
-   * as `disabled`, in the same transaction as far as that is a bounded number.
+   * Changes an endpoint; without a difference the version stays. Waiting deliveries of a disabled endpoint become
+   * `disabled`, up to a bounded number in the same transaction.
    * @throws NotFound; VersionConflict
    */
   update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
@@ -112,15 +114,18 @@ export class EndpointsService {
       const endpoint = await lockEndpoint(tx, id);
       assertMatch(ifMatch, etagOf(endpoint.version));
       const now = new Date();
-      const change = this.changeOf(endpoint, input, now);
+      const stored = this.parts.decrypt(endpoint);
+      const parts = changedParts(stored, input);
+      const change = this.changeOf({ ...endpoint, ...stored }, { ...input, ...parts }, now);
       if (Object.keys(change).length > 0) {
+        const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
         await tx
           .repository(WebhookEndpoint)
-          .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
-        const changes = auditedChanges(endpoint, change);
+          .update({ tenantId, id }, { ...change, ...columns, version: endpoint.version + 1, updatedAt: now });
+        const changes = auditedChanges({ ...endpoint, ...stored }, change);
         this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
-        if (change.enabled === false) tx.defer(endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
-        this.signal.requested(tx, { tenantId, endpointId: id });
+        if (change.enabled === false) tx.defer(queries.endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
+        this.signal.send(tx, { tenantId, endpointId: id });
       }
       return represent(tx, id);
     });
@@ -134,13 +139,17 @@ export class EndpointsService {
       assertMatch(ifMatch, etagOf(endpoint.version));
       await tx.repository(WebhookEndpoint).delete({ tenantId, id });
       this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
-      tx.defer(endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
-      this.signal.requested(tx, { tenantId, endpointId: id });
+      tx.defer(queries.endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
+      this.signal.send(tx, { tenantId, endpointId: id });
     });
   }
 
-  /** The columns that the input makes different. */
-  private changeOf(endpoint: WebhookEndpoint, input: UpdateEndpointDto, now: Date): Partial<WebhookEndpoint> {
+  /** The columns that the input makes different, URL and headers in clear. */
+  private changeOf(
+    endpoint: WebhookEndpoint,
+    input: Omit<UpdateEndpointDto, 'crossCheck'>,
+    now: Date,
+  ): Partial<WebhookEndpoint> {
     const wanted: Partial<WebhookEndpoint> = {
       url: input.url,
       description: input.description,
@@ -158,7 +167,7 @@ export class EndpointsService {
     ) as Partial<WebhookEndpoint>;
     if (change.enabled === false) change.disabledReason = DISABLED_BY_A_PERSON;
     if (change.enabled) change.disabledReason = null;
-    // Failures of another address, or from before it was mended, say nothing of what will be.
+    // Failures of another address, or from before a repair, predict nothing.
     if (change.enabled || change.url !== undefined) change.failingSince = null;
     if (change.signature) {
       const next = this.secrets.create(endpoint, change.signature);

@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post, Res } from '@nestjs/comm
 import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { sendJson } from '../../platform/http/responses/json-response';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { OptionalBody } from '../../platform/http/requests/validation.pipe';
@@ -22,11 +22,11 @@ export class SecretsController {
   @ApiOperation({
     operationId: 'getEndpointSecret',
     summary: "Get an endpoint's secret",
-    description: 'What you verify signatures with.',
+    description: 'What you verify signatures with, and the whole URL and headers, which are masked elsewhere.',
   })
-  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The secret.' })
-  async find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<{ secret: string }> {
-    return { secret: await this.secrets.find(caller, id) };
+  @ApiOkResponse({ type: dto.EndpointSecretsView, description: 'The secret.' })
+  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<dto.EndpointSecretsView> {
+    return this.secrets.find(caller, id);
   }
 
   @Post('endpoints/:id/rotate-secret')
@@ -49,7 +49,7 @@ export class SecretsController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
+    sendResponse(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
   }
 
   @Get('jwks')

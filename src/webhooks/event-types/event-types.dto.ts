@@ -2,7 +2,7 @@ import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger
 import type { FieldFault } from '../../platform/errors';
 import { type CrossChecked, TextField, ValueField } from '../../platform/http/requests/fields';
 import { isJsonObject } from '../../platform/http/requests/json-body';
-import { jsonFaults } from '../events/events.dto';
+import { jsonFaults } from '../json-schema/json-faults';
 import { dataFaults } from '../json-schema/evaluation';
 import { schemaFaults } from '../json-schema/validator';
 
@@ -54,7 +54,7 @@ export class RegisterEventTypeDto implements CrossChecked {
   })
   example?: Record<string, unknown> | null;
 
-  /** Makes numbers plain, measures, and looks whether the schema may be registered and the example fits it. */
+  /** Makes numbers plain, checks sizes, the schema, and that the example fits it. */
   crossCheck(): FieldFault[] {
     const unread = [...jsonFaults('schema', this.schema, MAX_KIB), ...jsonFaults('example', this.example, MAX_KIB)];
     if (unread.length > 0 || !isJsonObject(this.schema)) return unread;

@@ -1,21 +1,21 @@
 /**
- * Sends one webhook and says what came of it. Whatever a receiver does (hang, drip, lie, flood, reset), the answer is a
- * SendOutcome within one deadline, never an exception; nothing of what is behind a refused destination is in it.
+ * Sends one webhook and returns its outcome. Whatever a receiver does (hang, drip, lie, flood, reset), the result is a
+ * SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
  *
- * A success is a 2xx with a whole answer: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
- * other status. An answer that is longer than what is read (64 KiB) is cut off by closing the connection, and counts by
- * its status. One that breaks off by itself counts as failed, since nobody knows what the receiver kept.
+ * A success is a complete 2xx response: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
+ * other status. A response beyond the read limit (64 KiB) is cut off by closing the connection, and counts by its
+ * status. A response that breaks off by itself counts as failed, since the receiver's state is unknown.
  *
- * A kept connection that turns out dead before a byte of the answer came is replaced once, within the same deadline:
- * receivers close idle connections at will, and it is the same `webhook-id`, which receivers have to expect twice.
+ * A kept connection that is dead before the first byte of the response is replaced once, within the same deadline:
+ * receivers close idle connections at will. The retry has the same `webhook-id`, which receivers must expect twice.
  *
- * Proxies named in the environment are not used: the addresses would be theirs to resolve.
+ * Proxies of the environment are not used: they would resolve the addresses.
  */
 import { Connection, IdleConnections, socketOpener } from './connections';
 import type { ConnectionSettings, OpenSocket } from './connections';
 import { checkUrl } from './ssrf-policy';
-import type { DestinationPolicy, UrlVerdict } from './ssrf-policy';
-import { Exchange } from './http-exchange';
+import type { SsrfPolicy, UrlVerdict } from './ssrf-policy';
+import { HttpExchange } from './http-exchange';
 import type { Exchanges, SendOutcome, SendRequest } from './http-exchange';
 import { createResolver } from './resolver';
 import type { Resolve } from './resolver';
@@ -25,30 +25,30 @@ export type { SendOutcome, SendRequest } from './http-exchange';
 
 export const USER_AGENT = 'OrdersWebhooks/1.0';
 
-export interface SenderOptions {
-  policy: DestinationPolicy;
-  /** `WEBHOOK_TIMEOUT` in milliseconds: name, connection, TLS, request and answer together. */
+export interface WebhookClientOptions {
+  policy: SsrfPolicy;
+  /** `WEBHOOK_TIMEOUT` in milliseconds: name, connection, TLS, request and response together. */
   timeout: number;
   resolve?: Resolve;
   openSocket?: OpenSocket;
-  /** Idle connections that are kept, per tenant and origin and in all. How many sends run at a time is the caller's to say. */
+  /** Idle connections that are kept, per tenant and origin and in total. The caller bounds the concurrent sends. */
   maxIdlePerOrigin?: number;
   maxIdle?: number;
   /** How long a connection is kept without use, in milliseconds. */
   idleTimeout?: number;
-  /** How long a connection is used before its host is looked up and checked anew, in milliseconds. */
+  /** Maximum age of a connection before its host is resolved and checked again, in milliseconds. */
   maxAge?: number;
 }
 
-export interface Sender {
+export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
-  /** How many requests have been under way for at least so long, milliseconds. */
+  /** The number of requests in flight for at least so long, milliseconds. */
   outFor(milliseconds: number): number;
-  /** Lets what is running end, each within its deadline, then closes all connections. Later sends are 'not sent'. */
+  /** Waits for running requests, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;
 }
 
-/** 2xx with a whole answer, and nothing else. */
+/** A complete 2xx response, and nothing else. */
 export function succeeded({ status, error }: Pick<SendOutcome, 'status' | 'error'>): boolean {
   return error === undefined && status !== undefined && status >= 200 && status < 300;
 }
@@ -56,7 +56,7 @@ export function succeeded({ status, error }: Pick<SendOutcome, 'status' | 'error
 const WATCH_INTERVAL = 250;
 const MAX_KNOWN_URLS = 4_096;
 
-export function createSender(options: SenderOptions): Sender {
+export function createWebhookClient(options: WebhookClientOptions): WebhookClient {
   const settings: ConnectionSettings = {
     policy: options.policy,
     resolve: options.resolve ?? createResolver(),
@@ -67,7 +67,7 @@ export function createSender(options: SenderOptions): Sender {
     maxAge: options.maxAge ?? 60_000,
   };
   const idle = new IdleConnections(settings);
-  const running = new Set<Exchange>();
+  const running = new Set<HttpExchange>();
   const knownUrls = new Map<string, UrlVerdict>();
   let closed: Promise<void> | undefined;
   let whenEmpty = () => {};
@@ -95,7 +95,7 @@ export function createSender(options: SenderOptions): Sender {
   return {
     send: (request) =>
       new Promise((resolve) => {
-        const exchange = new Exchange(request, all, resolve);
+        const exchange = new HttpExchange(request, all, resolve);
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),
