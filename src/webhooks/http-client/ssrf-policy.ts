@@ -108,7 +108,7 @@ export function isAllowedAddress(ip: string, policy: SsrfPolicy): boolean {
 }
 
 /** Whether plain http may be spoken to this address; asked at registration for a literal one, and at each dial. */
-export function allowsHttpTo(ip: string, policy: DestinationPolicy): boolean {
+export function allowsHttpTo(ip: string, policy: SsrfPolicy): boolean {
   return policy.allowHttp || isOpened(ip, policy);
 }
 
@@ -116,7 +116,7 @@ export function allowsHttpTo(ip: string, policy: DestinationPolicy): boolean {
  * Whether a name may be registered with http: it may resolve into a range that is opened, which only the dial can tell.
  * Loopback does not count: a name is no way to it.
  */
-function allowsHttpByName({ allowHttp, allowCidrs }: DestinationPolicy): boolean {
+function allowsHttpByName({ allowHttp, allowCidrs }: SsrfPolicy): boolean {
   return allowHttp || allowCidrs.some(([network]) => network.range() !== 'loopback');
 }
 
