@@ -6,11 +6,13 @@ import { type Config, required } from '../config/config';
 import type { Metrics, PoolState } from '../observability/metrics';
 import type { Tracing } from '../observability/tracing';
 import { forCitus, HAS_CITUS } from './citus';
-import { translateDatabaseError } from './errors';
+import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from './errors';
 import { Pipeline } from './pipeline';
-import { beginText, type Prologue, READ_ONLY, type Setting } from './prologue';
+import { beginText, isReadOnly, type Prologue, READ_ONLY, type Setting } from './prologue';
 import { Replica } from './replica';
 import { type RoleName, ROLES } from './roles';
+import { ServiceClient } from './service-client';
+import { sessionSettings } from './session-settings';
 import { type Row, type Statement, toQuery } from './statement';
 import { StatementSpans } from './statement-spans';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
@@ -23,6 +25,8 @@ const WRITE_LANES = 6;
 const HOLDS_REMEMBERED = 20;
 /** An allowance below this has no connection for {@link Core.readApart} alone. */
 const ROOM_FOR_APART = 8;
+/** Every connection is replaced at most this often while the server at their other end is read-only, milliseconds. */
+const LEAVE_INTERVAL_MS = 1_000;
 
 /**
  * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
@@ -44,6 +48,11 @@ export class Core {
   private citus = false;
   /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
   private holdTime = 0;
+  /** Settings of the session that are not as the service needs them, and so are set in each transaction. */
+  private corrections: readonly Setting[] = [];
+  /** Connections of the pool made before this time (`performance.now()`) are closed instead of used. */
+  private poolRenewedAt = 0;
+  private leftAt = -Infinity;
 
   constructor(
     config: Config,
@@ -59,6 +68,7 @@ export class Core {
       preparedStatements: config.DB_PREPARED_STATEMENTS,
       deadline: config.DB_STATEMENT_TIMEOUT + 5_000,
       onError,
+      onReadOnlyServer: () => this.leaveServer(),
     };
     // A small allowance is shared out in the same proportions, and at least two are left for the pool.
     const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
@@ -106,6 +116,7 @@ export class Core {
         idleTimeoutMillis: 30_000,
         query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
         application_name: 'orders-saas-api',
+        Client: ServiceClient,
       },
     });
   }
@@ -129,11 +140,50 @@ export class Core {
       if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
+      this.corrections = await this.sessionCorrections();
       await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
     }
+  }
+
+  /**
+   * What has to be set in each transaction, since the session has it otherwise: nothing where `migrate` has seen to the
+   * login. It is the way that works behind a pooler, whose sessions are not the service's to change.
+   */
+  private async sessionCorrections(): Promise<Setting[]> {
+    const wanted = sessionSettings();
+    const rows = await this.dataSource.query<{ name: string; value: string }[]>(
+      'select name, current_setting(name) as value from unnest($1::text[]) as name',
+      [wanted.map(([name]) => name)],
+    );
+    const current = new Map(rows.map(({ name, value }) => [name, value]));
+    return wanted.filter(([name, value]) => current.get(name) !== value);
+  }
+
+  /**
+   * The server takes no writes, so that it may not be the primary any more: every connection is replaced, those for
+   * reading too, which would read what is no longer true.
+   */
+  leaveServer(): void {
+    const now = performance.now();
+    if (now - this.leftAt < LEAVE_INTERVAL_MS) return;
+    this.leftAt = now;
+    this.poolRenewedAt = now;
+    for (const pipeline of [this.reads, this.writes, this.apart]) pipeline?.renew(now);
+  }
+
+  /** Replaces what the failed query tells to be of no more use; its own connection closes by itself. */
+  private learnFrom(error: unknown, prologue: Prologue): void {
+    if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
+    else if (!isReadOnly(prologue) && isReadOnlyServer(error)) this.leaveServer();
+  }
+
+  /** An error of a transaction on a connection of the pool, in the service's terms. */
+  translate(error: unknown, prologue: Prologue): unknown {
+    this.learnFrom(error, prologue);
+    return translateDatabaseError(error, isReadOnly(prologue));
   }
 
   async close(): Promise<void> {
@@ -150,6 +200,7 @@ export class Core {
     // What follows has to reach the servers that have the rows.
     if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
     if (this.loggedInAs !== ROLES.service) all.push(...patience(this.statementTimeout));
+    all.push(...this.corrections);
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);
@@ -196,7 +247,12 @@ export class Core {
    */
   async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica || this.citus) return undefined;
-    const settings: Setting[] = [...patience(this.statementTimeout), ['role', ROLES.service], ...prologue.settings];
+    const settings: Setting[] = [
+      ...patience(this.statementTimeout),
+      ...this.corrections,
+      ['role', ROLES.service],
+      ...prologue.settings,
+    ];
     const { replica } = this;
     return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
   }
@@ -221,6 +277,16 @@ export class Core {
 
   /** The same between a BEGIN and a COMMIT; where a prologue that failed does no harm, nothing waits for the answer before. */
   private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+    try {
+      return await this.attemptStepwise(prologue, statements);
+    } catch (error) {
+      // Nothing was done, and the connections that have prepared what no longer fits are not used again.
+      if (!isStaleStatement(error)) throw error;
+      return this.attemptStepwise(prologue, statements);
+    }
+  }
+
+  private async attemptStepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
       const answers: Promise<QueryResult<Row>>[] = [];
@@ -242,7 +308,7 @@ export class Core {
         () => release(),
         () => release(true),
       );
-      throw translateDatabaseError(error);
+      throw this.translate(error, prologue);
     }
   }
 
@@ -250,13 +316,10 @@ export class Core {
   async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     const askedAt = performance.now();
     try {
-      const [client, release] = (await this.driver.obtainMasterConnection()) as [
-        PoolClient,
-        (error?: Error | boolean) => void,
-      ];
+      const [client, release] = await this.obtain();
       const givenAt = performance.now();
       this.onPoolWait((givenAt - askedAt) / 1000);
-      // The pool listens only while the connection is its own; a loss that nobody listens to would end the process.
+      // The pool listens only while the connection is its own.
       client.on('error', this.onError);
       const giveBack = (error?: Error | boolean): void => {
         release(error);
@@ -266,6 +329,18 @@ export class Core {
       return [client, giveBack];
     } catch (error) {
       throw translateDatabaseError(error);
+    }
+  }
+
+  /** A connection of the pool that is not to be replaced. Each that is makes room for a new one, so that this ends. */
+  private async obtain(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    for (;;) {
+      const [client, release] = (await this.driver.obtainMasterConnection()) as [
+        PoolClient & ServiceClient,
+        (error?: Error | boolean) => void,
+      ];
+      if (client.madeAt >= this.poolRenewedAt) return [client, release];
+      release(true);
     }
   }
 

@@ -51,6 +51,8 @@ export class Flight extends PgQuery {
   private readonly made: string[] = [];
   private readonly firstOfCaller: number;
   private current = 0;
+  /** Why a row could not be read; the answer is then this error. */
+  private unreadable?: Error;
 
   /**
    * @param wantRows whether the rows are to be given to `onEnd`; otherwise they are not looked at
@@ -65,7 +67,7 @@ export class Flight extends PgQuery {
   ) {
     super({ text: '' }, undefined, (error) => {
       this.settle(error !== null);
-      onEnd(error, this.answers);
+      onEnd(error ?? this.unreadable ?? null, this.answers);
     });
     this.firstOfCaller = prologue.settings.length === 0 ? 0 : 1;
     // Values are written out before a byte is sent: a flight that stopped half-way would be the next one's beginning.
@@ -98,10 +100,16 @@ export class Flight extends PgQuery {
     // Of the settings' own row nothing is wanted, and it was not described.
     if (!columns) return;
     const row: Row = {};
-    for (let i = 0; i < columns.length; i++) {
-      const { name, dataTypeID } = columns[i] as Column;
-      const value = fields[i] as string | null;
-      row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+    try {
+      for (let i = 0; i < columns.length; i++) {
+        const { name, dataTypeID } = columns[i] as Column;
+        const value = fields[i] as string | null;
+        row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+      }
+    } catch (error) {
+      // Thrown from here it would end the reading of all that follows on this connection.
+      this.unreadable ??= error as Error;
+      return;
     }
     (this.answers[this.current - this.firstOfCaller] as Row[]).push(row);
   }

@@ -5,8 +5,11 @@ import { sqlState } from './errors';
 import { migrationNames } from './migrations';
 import { ROLES } from './roles';
 import { QUEUE_SCHEMA } from './service-login';
+import type { Row } from './statement';
 
-/** Looks whether the database answers and is at this build's schema. */
+const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
+
+/** Looks whether the database answers, takes writes, and is at this build's schema. */
 @Injectable()
 export class DatabaseHealth {
   private readonly expected = migrationNames();
@@ -22,6 +25,24 @@ export class DatabaseHealth {
     });
     const applied = new Set(rows.map((row) => row.name));
     return this.expected.filter((name) => !applied.has(name));
+  }
+
+  /**
+   * Looks whether the servers that reads and writes go to take writes. A primary that was demoted still answers reads, and
+   * its connections stay: they are left, since a new connection may lead to the primary of now.
+   * @throws Unavailable when one of them is a standby or read-only, or does not answer
+   */
+  async assertWritable(): Promise<void> {
+    const settings = this.core.prologue(ROLES.service, []);
+    const statement = { name: 'server_state', text: STATE, values: [] };
+    const [read, [write = []]] = await Promise.all([
+      this.core.read<ServerState>(settings, statement),
+      this.core.write(settings, [statement], true) as Promise<ServerState[][]>,
+    ]);
+    const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
+    if (!refusing) return;
+    this.core.leaveServer();
+    throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
   /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
@@ -46,6 +67,11 @@ export class DatabaseHealth {
     if (pending.length === 0) return;
     throw new Unavailable(`database: migrations are pending: ${pending.join(', ')}; run the role migrate first`);
   }
+}
+
+interface ServerState extends Row {
+  standby: boolean;
+  read_only: boolean;
 }
 
 /** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */

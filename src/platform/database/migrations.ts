@@ -1,17 +1,17 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { distributeTables } from './citus';
 import { sqlState } from './errors';
+import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
+import { alone, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
 type MigrationClass = new () => MigrationInterface;
 
-/** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
-const MIGRATION_LOCK = 7_263_540_119;
 /** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCK_ATTEMPTS = 30;
@@ -31,6 +31,8 @@ export interface MigrationStatus {
   pending: string[];
   /** Applied, and not of this build: a newer release has been here. */
   unknown: string[];
+  /** Indexes that PostgreSQL does not use, and how to mend each. */
+  invalid: string[];
 }
 
 /** A migration that is to be applied. */
@@ -72,7 +74,11 @@ export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> 
 /** What {@link migrate} would apply now, with its SQL. Changes nothing. */
 export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
   const { pending } = await migrationStatus(migrationUrl);
-  const classes = migrationClasses().filter(({ name }) => pending.includes(name));
+  return sqlOfMigrations(pending);
+}
+
+function sqlOfMigrations(names: readonly string[]): Promise<PlannedMigration[]> {
+  const classes = migrationClasses().filter(({ name }) => names.includes(name));
   return Promise.all(classes.map(async (migration) => ({ name: migration.name, ...(await sqlOf(new migration())) })));
 }
 
@@ -84,44 +90,50 @@ export async function planMigrations(migrationUrl: string): Promise<PlannedMigra
 export function migrate(options: MigrateOptions): Promise<string[]> {
   return alone(options.migrationUrl, async (client) => {
     const { pending } = await statusOf(client);
+    await dropHalfMade(client, (await sqlOfMigrations(pending)).flatMap(({ statements }) => statements));
+    await assertIndexesValid(client);
     await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
     // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
     await distributeTables(client);
+    await assertIndexesValid(client);
     return pending;
   });
 }
 
-/** Undoes the newest migration. */
+/** Undoes the newest migration; one that is applied outside a transaction is undone outside of one. */
 export function revertLast(migrationUrl: string): Promise<void> {
-  return alone(migrationUrl, () =>
-    withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction: 'each' })),
-  );
+  return alone(migrationUrl, async (client) => {
+    const newest = await newestApplied(client);
+    const transaction = newest && new newest().transaction === false ? 'none' : 'each';
+    await withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction }));
+  });
 }
 
-/** Runs `work` as the owner while no other process migrates this database. */
-async function alone<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: 'orders-saas-api migrate' });
-  await client.connect();
-  try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+/** The migration that was applied last, by TypeORM's table; undefined where none was, or this build has it not. */
+async function newestApplied(client: Client): Promise<MigrationClass | undefined> {
+  if (!(await hasMigrations(client))) return undefined;
+  const { rows } = await client.query<{ name: string }>('select name from migrations order by id desc limit 1');
+  return migrationClasses().find(({ name }) => name === rows[0]?.name);
+}
+
+async function hasMigrations(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ made: boolean }>(`select to_regclass('migrations') is not null as made`);
+  return rows[0]?.made ?? false;
 }
 
 async function statusOf(client: Client): Promise<MigrationStatus> {
   const names = migrationNames();
-  const { rows } = await client.query<{ made: boolean }>(`select to_regclass('migrations') is not null as made`);
-  if (!rows[0]?.made) return { pending: names, unknown: [] };
+  const invalid = (await invalidIndexes(client)).map(describeInvalid);
+  if (!(await hasMigrations(client))) return { pending: names, unknown: [], invalid };
   const applied = (await client.query<{ name: string }>('select name from migrations order by id')).rows;
   const known = new Set(applied.map(({ name }) => name));
   return {
     pending: names.filter((name) => !known.has(name)),
     unknown: [...known].filter((name) => !names.includes(name)),
+    invalid,
   };
 }
 
@@ -147,7 +159,8 @@ async function withDataSource<T>(url: string, work: (dataSource: DataSource) => 
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 2,
-    extra: { lock_timeout: LOCK_TIMEOUT_MS },
+    extra: { ...OWNER_CONNECTION, lock_timeout: LOCK_TIMEOUT_MS },
+    poolErrorHandler: () => undefined,
     logging: false,
   }).initialize();
   try {

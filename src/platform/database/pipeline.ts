@@ -1,9 +1,10 @@
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { Unavailable } from '../errors';
 import type { PoolState } from '../observability/metrics';
-import { isStaleStatement, translateDatabaseError } from './errors';
+import { closesConnection, isReadOnlyServer, isStaleStatement, translateDatabaseError } from './errors';
 import { Flight, type Prepared } from './flight';
-import type { Prologue } from './prologue';
+import { isReadOnly, type Prologue } from './prologue';
+import { ServiceClient } from './service-client';
 import { assertSound, type Row, type Statement } from './statement';
 
 /** Flights on their way on one lane beyond which another is refused: a bound on memory and on waiting. */
@@ -13,8 +14,6 @@ const MAX_IN_FLIGHT = 1_024;
  * session that is read again, a tenant's limits.
  */
 const LET_IN = 128;
-/** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
-const CLOSES = /^(57P0.|25P0[34])$/;
 /** Of how many flights the mean time is known. */
 const FLIGHTS_REMEMBERED = 20;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
@@ -27,6 +26,8 @@ export interface PipelineOptions {
   /** A flight that is not answered after this long loses its lane, milliseconds. */
   deadline: number;
   onError: (error: Error) => void;
+  /** Called when a write was refused because the server is read-only. */
+  onReadOnlyServer: () => void;
   /** Told how long each flight stood behind others on its lane, seconds. */
   onWait: (seconds: number) => void;
 }
@@ -50,12 +51,19 @@ export class Pipeline {
    * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
    */
   async flight(prologue: Prologue, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
+    const askedAt = performance.now();
     try {
       return await this.attempt(prologue, statements, wantRows);
     } catch (error) {
       if (!isStaleStatement(error)) throw error;
+      this.renew(askedAt);
       return this.attempt(prologue, statements, wantRows);
     }
+  }
+
+  /** Replaces the connections that were made before this time, by `performance.now()`. What was asked there is answered. */
+  renew(before: number): void {
+    for (const lane of this.lanes) lane.renew(before);
   }
 
   private async attempt(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
@@ -114,7 +122,7 @@ export class Pipeline {
 class Lane {
   open = false;
   inFlight = 0;
-  private client?: Client;
+  private client?: ServiceClient;
   private connecting?: Promise<void>;
   private closed = false;
   private failures = 0;
@@ -132,7 +140,7 @@ class Lane {
   constructor(private readonly options: PipelineOptions) {}
 
   flight(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
-    const client = this.client as Client;
+    const client = this.client as ServiceClient;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
     const sentAt = performance.now();
@@ -146,9 +154,10 @@ class Lane {
         this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
         this.begunAt = now;
         if (error) {
-          if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
-          if (isStaleStatement(error)) prepared.clear();
-          reject(translateDatabaseError(error));
+          if (closesConnection(error)) this.leave(client);
+          const readOnly = isReadOnly(prologue);
+          if (!readOnly && isReadOnlyServer(error)) this.options.onReadOnlyServer();
+          reject(translateDatabaseError(error, readOnly));
         } else {
           resolve(rows);
         }
@@ -167,10 +176,20 @@ class Lane {
     return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
   }
 
-  /** Takes no more flights on a connection that is about to be closed by the server. */
-  private giveUp(client: Client): void {
-    if (this.client === client) this.open = false;
-    client.connection.stream.destroy();
+  /** Replaces the connection if it was made before this time, by `performance.now()`. */
+  renew(before: number): void {
+    if (this.client && this.client.madeAt < before) this.leave(this.client);
+  }
+
+  /** Takes no more flights on a connection; what is on its way there is still answered, as far as the server does. */
+  private leave(client: ServiceClient): void {
+    if (this.client === client) {
+      this.open = false;
+      this.client = undefined;
+      clearInterval(this.watchdog);
+      this.reconnectLater();
+    }
+    client.retire();
   }
 
   /** Settles when an attempt to connect, under way or begun now, has ended; never rejects. */
@@ -192,7 +211,7 @@ class Lane {
 
   private async attempt(): Promise<void> {
     clearTimeout(this.reconnectTimer);
-    const client = new Client({
+    const client = new ServiceClient({
       ...this.options.connection,
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
@@ -230,15 +249,15 @@ class Lane {
   }
 
   /** Destroys a connection on which nothing was answered for the deadline although something was asked. */
-  private watch(client: Client): void {
+  private watch(client: ServiceClient): void {
     clearInterval(this.watchdog);
     let seen = this.answered;
-    let quietSince = Date.now();
+    let quietSince = performance.now();
     this.watchdog = setInterval(() => {
       if (this.inFlight === 0 || this.answered !== seen) {
         seen = this.answered;
-        quietSince = Date.now();
-      } else if (Date.now() - quietSince > this.options.deadline) {
+        quietSince = performance.now();
+      } else if (performance.now() - quietSince > this.options.deadline) {
         const silence = new Error('Connection terminated: no answer from the database within the deadline');
         client.connection.stream.destroy(silence);
       }

@@ -10,6 +10,11 @@ export interface Prologue {
 
 export const READ_ONLY: Setting = ['transaction_read_only', 'on'];
 
+/** Whether the service itself made the transaction read-only. */
+export function isReadOnly({ settings }: Prologue): boolean {
+  return settings.includes(READ_ONLY);
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** A setting that holds an id. Strict, since `SET LOCAL` takes no parameters and has it as a literal. */
@@ -20,7 +25,15 @@ export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Se
 
 /** The prologue as one simple query, which begins a transaction that holds its connection. */
 export function beginText({ settings }: Prologue): string {
-  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}='${value}'`)].join(';');
+  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}=${settingLiteral(value)}`)].join(';');
+}
+
+/** A setting's value as `SET` takes it: a list, such as `search_path`, is one literal for each of its items there. */
+export function settingLiteral(value: string): string {
+  return value
+    .split(', ')
+    .map((item) => `'${item}'`)
+    .join(',');
 }
 
 const textByCount: string[] = [];

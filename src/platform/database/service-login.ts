@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
+import { settingLiteral } from './prologue';
 import { OPERATOR_ROLE, ROLES } from './roles';
+import { sessionSettings } from './session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from './timeouts';
 
 /** Where BullMQ's own tables are. */
@@ -50,8 +52,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const login = decodeURIComponent(service.username) || owner.name;
   await client.query(`grant select on migrations to ${ROLES.service}`);
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await grantQueueTables(client);
   const name = client.escapeIdentifier(login);
   // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
@@ -72,11 +73,32 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
+  // For this database alone, which has precedence over what is set for the role or the database.
+  const { rows: here } = await client.query<{ name: string }>('select current_database() as name');
+  const database = client.escapeIdentifier((here[0] as { name: string }).name);
+  for (const [setting, value] of sessionSettings()) {
+    await client.query(`alter role ${name} in database ${database} set ${setting} = ${settingLiteral(value)}`);
+  }
   // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
   // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
+}
+
+/**
+ * BullMQ makes sequences while it runs, which belong to the login of the service: an owner that is no superuser cannot
+ * grant on them, and need not.
+ */
+async function grantQueueTables(client: Client): Promise<void> {
+  const { rows } = await client.query<{ kind: 'table' | 'sequence'; name: string }>(
+    `select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as name
+       from pg_class
+      where relnamespace = to_regnamespace($1) and relkind in ('r', 'p', 'v', 'S')
+        and pg_has_role(relowner, 'USAGE')`,
+    [QUEUE_SCHEMA],
+  );
+  for (const { kind, name } of rows) await client.query(`grant all on ${kind} ${name} to ${ROLES.service}`);
 }
 
 interface Owner {

@@ -1,7 +1,7 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
-import { isStaleStatement, translateDatabaseError } from './errors';
+import { isStaleStatement } from './errors';
 import type { Core } from './core';
 import type { Prologue } from './prologue';
 import { BoundQueryRunner } from './query-runner';
@@ -22,8 +22,8 @@ export class Transaction {
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
   private beginFailure?: unknown;
-  /** The connection has prepared what no longer fits: it is not used again. */
-  private stale = false;
+  /** How many statements were asked for. */
+  private asked = 0;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly writes: Statement[] = [];
@@ -40,15 +40,26 @@ export class Transaction {
     // Its connection may be another tenant's by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
+    this.asked++;
     try {
-      const result = await this.core.spans.around([statement], async () =>
-        (this.client ?? (await this.open())).query<R>(this.core.toQuery(statement)),
-      );
-      return result.rows;
+      return await this.attempt<R>(statement);
     } catch (error) {
-      this.stale ||= isStaleStatement(error);
-      throw this.causeOf(error);
+      const cause = this.causeOf(error);
+      // Where nothing else was asked, nothing of the transaction is lost with its connection.
+      if (this.asked > 1 || !isStaleStatement(cause)) throw cause;
+      this.release?.(true);
+      this.client = this.release = this.opening = this.beginFailure = undefined;
+      return this.attempt<R>(statement).catch((again: unknown) => {
+        throw this.causeOf(again);
+      });
     }
+  }
+
+  private async attempt<R extends Row>(statement: Statement): Promise<R[]> {
+    const result = await this.core.spans.around([statement], async () =>
+      (this.client ?? (await this.open())).query<R>(this.core.toQuery(statement)),
+    );
+    return result.rows;
   }
 
   /**
@@ -74,7 +85,7 @@ export class Transaction {
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
     this.manager ??= this.core.dataSource.createEntityManager(
-      new BoundQueryRunner(this.core.driver, () => this.open(), this.core.spans),
+      new BoundQueryRunner(this.core.driver, () => this.openForRepository(), this.core.spans),
     );
     return this.manager.getRepository(entity);
   }
@@ -114,7 +125,7 @@ export class Transaction {
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without an answer to COMMIT the connection's state is unknown: it is not used again.
-    this.release?.(command === undefined || isStaleStatement(failed?.reason) ? true : undefined);
+    this.release?.(command === undefined ? true : undefined);
     if (error) throw this.causeOf(error);
   }
 
@@ -126,7 +137,7 @@ export class Transaction {
       // Where BEGIN itself was refused, the connection is asked to roll back all the same, or given up.
       const client = await this.opening;
       await client.query('ROLLBACK');
-      this.release?.(this.stale ? true : undefined);
+      this.release?.();
     } catch {
       this.release?.(true);
     }
@@ -134,7 +145,12 @@ export class Transaction {
 
   /** For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, that is why. */
   causeOf(error: unknown): unknown {
-    return error instanceof AppError ? error : translateDatabaseError(this.beginFailure ?? error);
+    return error instanceof AppError ? error : this.core.translate(this.beginFailure ?? error, this.prologue);
+  }
+
+  private openForRepository(): Promise<PoolClient> {
+    this.asked++;
+    return this.open();
   }
 
   private open(): Promise<PoolClient> {

@@ -47,7 +47,7 @@ export class Readiness {
   /** @param exclude a check that does not count, and is not made */
   async report(exclude?: (typeof EXCLUDABLE)[number]): Promise<ReadinessReport> {
     const [schema, queue] = await Promise.all([
-      this.look('database', this.database.pendingMigrations()),
+      this.look('database', this.pendingMigrations()),
       exclude === 'queue' ? undefined : this.look('queue', this.queue.assertThere()),
     ]);
     const checks: Record<string, string> = { database: schema.state };
@@ -56,6 +56,11 @@ export class Readiness {
     if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');
     return { status: ready ? 'ok' : 'unavailable', checks };
+  }
+
+  private async pendingMigrations(): Promise<string[]> {
+    const [pending] = await Promise.all([this.database.pendingMigrations(), this.database.assertWritable()]);
+    return pending;
   }
 
   private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {

@@ -3,6 +3,7 @@ import { createIORedisClient, createPostgresBackend, RedisConnection, setDefault
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
+import { ServiceClient } from '../database/service-client';
 import { QUEUE_SCHEMA } from '../database/service-login';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis';
@@ -58,6 +59,7 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
     options: '-c synchronous_commit=off',
     keepAlive: true,
     skipMigrations: true,
+    Client: ServiceClient,
   } as never;
 }
 
