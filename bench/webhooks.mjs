@@ -59,7 +59,7 @@ function options() {
 
 /** What a backend's scenarios need: a database of its own, tenants, one caller with a token, the floors' process. */
 export async function openBackend(name, { postgres, receiver, redis }) {
-  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrations.js'));
+  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrate/migrations.js'));
   const database = `webhooks_${name}`;
   const ownerUrl = postgres.url(database);
   const serviceUrl = Object.assign(new URL(ownerUrl), { username: 'app_service', password: SERVICE_PASSWORD }).href;

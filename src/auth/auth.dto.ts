@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { EmailField, SecretField, TextField, UuidField } from '../platform/http/fields';
-import { PERMISSIONS } from '../platform/http/caller';
+import { EmailField, SecretField, TextField, UuidField } from '../platform/http/requests/fields';
+import { PERMISSIONS } from '../platform/http/requests/caller';
 import { TENANT_ROLES } from '../tenants/roles';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';

@@ -6,13 +6,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
-import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/caller';
-import { clientNetwork } from '../platform/http/client-network';
-import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/rate-limit';
-import { leaveUnread } from '../platform/http/unread-body';
+import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/requests/caller';
+import { clientNetwork } from '../platform/http/server/client-network';
+import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
+import { leaveUnread } from '../platform/http/server/discard-body';
 import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
-import type { AccessClaims } from './access-tokens';
-import { SessionStates } from './session-states';
+import type { AccessClaims } from './tokens/access-tokens';
+import { SessionStates } from './sessions/session-states';
 
 const MAX_VERIFIED = 10_000;
 /** Requests whose body nobody reads: the guard is early enough for them. */

@@ -15,9 +15,9 @@ import {
   TimeField,
   UuidField,
   ValueField,
-} from '../platform/http/fields';
-import { isJsonObject, textFault } from '../platform/http/json-body';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/page.dto';
+} from '../platform/http/requests/fields';
+import { isJsonObject, textFault } from '../platform/http/requests/json-body';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { minorUnits } from './currencies';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';

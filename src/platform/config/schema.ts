@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { parseCidr } from '../cidrs';
-import { parseRedisUrl } from '../redis-url';
-import { createSecretBox } from '../secret-box';
+import { parseCidr } from '../net/cidrs';
+import { parseRedisUrl } from '../redis/redis-url';
+import { createSecretBox } from '../crypto/secret-box';
 import { readPairs } from './pairs';
 import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DiscoveryDatabase } from '../database/role-databases';
-import type { Row, Statement } from '../database/statement';
+import { DiscoveryDatabase } from '../database/roles/role-databases';
+import type { Row, Statement } from '../database/sql/statement';
 import { TenantDatabase } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';

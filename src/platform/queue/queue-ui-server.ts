@@ -8,7 +8,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import { BasicAuth } from '../http/basic-auth';
+import { BasicAuth } from '../http/server/basic-auth';
 
 /**
  * What the page may do: run its own files and call this server. The fonts that it would load from elsewhere stay away; it sets

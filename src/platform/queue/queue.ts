@@ -3,10 +3,10 @@ import { createIORedisClient, createPostgresBackend, RedisConnection, setDefault
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
-import { ServiceClient } from '../database/service-client';
-import { QUEUE_SCHEMA } from '../database/service-login';
+import { QUEUE_SCHEMA } from '../database/migrate/service-login';
+import { ServiceClient } from '../database/sql/service-client';
 import { withDeadline } from '../deadline';
-import { connectRedis } from '../redis';
+import { connectRedis } from '../redis/redis';
 
 /** Deliveries that a worker is to send now. */
 export const DELIVERY_QUEUE = 'webhook-deliveries';

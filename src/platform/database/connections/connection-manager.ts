@@ -1,0 +1,387 @@
+import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import type { ClientConfig, Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { Counter } from 'prom-client';
+import { type Config, required } from '../../config/config';
+import type { Metrics, PoolState } from '../../observability/metrics';
+import type { Tracing } from '../../observability/tracing';
+import { forCitus, HAS_CITUS } from '../sql/citus';
+import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
+import { Pipeline } from './pipeline';
+import { beginText, isReadOnly, type Prologue, READ_ONLY, type Setting } from './transaction-settings';
+import { Replica } from './replica';
+import { type RoleName, ROLES } from '../sql/db-roles';
+import { ServiceClient } from '../sql/service-client';
+import { sessionSettings } from '../sql/session-settings';
+import { type Row, type Statement, toQuery } from '../sql/statement';
+import { StatementSpans } from './statement-spans';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
+
+const READ_LANES = 2;
+/** To the replica, where there is one; they do not count against `DB_POOL_SIZE`, which is the primary's. */
+const REPLICA_LANES = 2;
+const WRITE_LANES = 6;
+/** Of how many transactions the mean time is known. */
+const HOLDS_REMEMBERED = 20;
+/** An allowance below this has no connection for {@link Core.readApart} alone. */
+const ROOM_FOR_APART = 8;
+/** Every connection is replaced at most this often while the server at their other end is read-only, milliseconds. */
+const LEAVE_INTERVAL_MS = 1_000;
+
+/**
+ * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
+ * transactions that hold a connection while they think. Only `platform/database` sees it; features are handed
+ * transactions that are bound to a tenant.
+ */
+export class Core {
+  readonly dataSource: DataSource;
+  private readonly reads: Pipeline;
+  private readonly writes: Pipeline;
+  private readonly apart?: Pipeline;
+  private readonly replica?: Replica;
+  private readonly onPoolWait: (seconds: number) => void;
+  /** Of what is asked by a request that is traced. */
+  readonly spans: StatementSpans;
+  private readonly preparedStatements: boolean;
+  private readonly statementTimeout: number;
+  private loggedInAs = '';
+  private citus = false;
+  /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
+  private holdTime = 0;
+  /** Settings of the session that are not as the service needs them, and so are set in each transaction. */
+  private corrections: readonly Setting[] = [];
+  /** Connections of the pool made before this time (`performance.now()`) are closed instead of used. */
+  private poolRenewedAt = 0;
+  private leftAt = -Infinity;
+
+  constructor(
+    config: Config,
+    entities: EntityTarget<ObjectLiteral>[],
+    metrics: Metrics,
+    tracing: Tracing,
+    private readonly onError: (error: Error) => void,
+  ) {
+    const connectionString = required(config, 'DATABASE_URL');
+    const connection: ClientConfig = { connectionString, application_name: 'orders-saas-api' };
+    const shared = {
+      connection,
+      preparedStatements: config.DB_PREPARED_STATEMENTS,
+      deadline: config.DB_STATEMENT_TIMEOUT + 5_000,
+      onError,
+      onReadOnlyServer: () => this.leaveServer(),
+    };
+    // A small allowance is shared out in the same proportions, and at least two are left for the pool.
+    const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
+    const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
+    const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
+    this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
+    this.preparedStatements = config.DB_PREPARED_STATEMENTS;
+    this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
+      const onWait = metrics.addPool(name, () => created.state());
+      const created = new Pipeline({ ...shared, connection: to, lanes, onWait });
+      return created;
+    };
+    this.reads = pipeline('read', readLanes);
+    this.writes = pipeline('write', writeLanes);
+    if (apartLanes > 0) this.apart = pipeline('export', apartLanes);
+    if (config.DATABASE_REPLICA_URL) {
+      this.replica = new Replica({
+        pipeline: pipeline('replica', REPLICA_LANES, { ...connection, connectionString: config.DATABASE_REPLICA_URL }),
+        primaryPosition: () => this.position(),
+        patience: config.DATABASE_REPLICA_PATIENCE,
+        reads: new Counter({
+          name: 'db_replica_reads_total',
+          help: 'Reads that the replica may answer, by who did.',
+          labelNames: ['answered_by'],
+          registers: [metrics.registry],
+        }),
+        onError,
+      });
+    }
+    this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
+    this.dataSource = new DataSource({
+      type: 'postgres',
+      url: connectionString,
+      entities: entities as never,
+      synchronize: false,
+      installExtensions: false,
+      logging: false,
+      poolErrorHandler: onError,
+      extra: {
+        max: config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes,
+        pipeline: true,
+        keepAlive: true,
+        connectionTimeoutMillis: 5_000,
+        idleTimeoutMillis: 30_000,
+        query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
+        application_name: 'orders-saas-api',
+        Client: ServiceClient,
+      },
+    });
+  }
+
+  get driver(): PostgresDriver {
+    return this.dataSource.driver as PostgresDriver;
+  }
+
+  /**
+   * Opens the connections.
+   * @throws Unavailable when the database cannot be reached; Error when the service's role could look past its walls
+   */
+  async connect(): Promise<void> {
+    try {
+      await this.dataSource.initialize();
+      const rows = await this.dataSource.query<{ name: string; unwalled: boolean; citus: boolean }[]>(
+        `select session_user as name, ${HAS_CITUS} as citus,
+                coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as unwalled`,
+        [ROLES.service],
+      );
+      if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
+      this.loggedInAs = rows[0]?.name ?? '';
+      this.citus = rows[0]?.citus ?? false;
+      this.corrections = await this.sessionCorrections();
+      await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
+    } catch (error) {
+      await this.close();
+      throw translateDatabaseError(error);
+    }
+  }
+
+  /**
+   * What has to be set in each transaction, since the session has it otherwise: nothing where `migrate` has seen to the
+   * login. It is the way that works behind a pooler, whose sessions are not the service's to change.
+   */
+  private async sessionCorrections(): Promise<Setting[]> {
+    const wanted = sessionSettings();
+    const rows = await this.dataSource.query<{ name: string; value: string }[]>(
+      'select name, current_setting(name) as value from unnest($1::text[]) as name',
+      [wanted.map(([name]) => name)],
+    );
+    const current = new Map(rows.map(({ name, value }) => [name, value]));
+    return wanted.filter(([name, value]) => current.get(name) !== value);
+  }
+
+  /**
+   * The server takes no writes, so that it may not be the primary any more: every connection is replaced, those for
+   * reading too, which would read what is no longer true.
+   */
+  leaveServer(): void {
+    const now = performance.now();
+    if (now - this.leftAt < LEAVE_INTERVAL_MS) return;
+    this.leftAt = now;
+    this.poolRenewedAt = now;
+    for (const pipeline of [this.reads, this.writes, this.apart]) pipeline?.renew(now);
+  }
+
+  /** Replaces what the failed query tells to be of no more use; its own connection closes by itself. */
+  private learnFrom(error: unknown, prologue: Prologue): void {
+    if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
+    else if (!isReadOnly(prologue) && isReadOnlyServer(error)) this.leaveServer();
+  }
+
+  /** An error of a transaction on a connection of the pool, in the service's terms. */
+  translate(error: unknown, prologue: Prologue): unknown {
+    this.learnFrom(error, prologue);
+    return translateDatabaseError(error, isReadOnly(prologue));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.reads.close(), this.writes.close(), this.apart?.close(), this.replica?.close()]);
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  /**
+   * How a transaction begins as `role` with the given settings. The role is set unless the login is that very role: a
+   * login that owns the tables or bypasses row-level security must not keep its powers here.
+   */
+  prologue(role: RoleName, settings: readonly Setting[], readOnly = false): Prologue {
+    const all: Setting[] = [];
+    // What follows has to reach the servers that have the rows.
+    if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
+    if (this.loggedInAs !== ROLES.service) all.push(...patience(this.statementTimeout));
+    all.push(...this.corrections);
+    if (this.loggedInAs !== role) all.push(['role', role]);
+    all.push(...settings);
+    if (readOnly) all.push(READ_ONLY);
+    return { settings: all };
+  }
+
+  /**
+   * Whether a statement whose prologue failed can do no harm: the login then is a role that sees nothing without a
+   * tenant. Otherwise (one URL, of an owner or superuser) nothing is sent before the prologue was answered.
+   */
+  get failsClosed(): boolean {
+    return this.loggedInAs === ROLES.service;
+  }
+
+  /** Whether the tables are spread over several servers by Citus. */
+  get isSpread(): boolean {
+    return this.citus;
+  }
+
+  /** Whether a transaction may be a flight: Citus passes on what SET LOCAL sets after a BEGIN, and nothing else. */
+  private get flies(): boolean {
+    return this.failsClosed && !this.citus;
+  }
+
+  /** One read-only statement in one round trip. */
+  async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+    const [rows] = await this.spans.around([statement], () =>
+      this.flies ? this.reads.flight(prologue, [statement]) : this.stepwise(prologue, [statement]),
+    );
+    return rows as R[];
+  }
+
+  /** As {@link read}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+    const { apart } = this;
+    if (!apart || !this.flies) return this.read(prologue, statement);
+    const [rows] = await this.spans.around([statement], () => apart.flight(prologue, [statement]));
+    return rows as R[];
+  }
+
+  /**
+   * As {@link read}, by the replica; `undefined` where there is none that has all that the primary had at this moment. Whoever
+   * logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary.
+   */
+  async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+    if (!this.replica || this.citus) return undefined;
+    const settings: Setting[] = [
+      ...patience(this.statementTimeout),
+      ...this.corrections,
+      ['role', ROLES.service],
+      ...prologue.settings,
+    ];
+    const { replica } = this;
+    return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
+  }
+
+  /** Up to where everything is written that anybody was told of: what is flushed, unless commits are told of before that. */
+  private async position(): Promise<string> {
+    const [row] = await this.read<{ position: string }>(this.prologue(ROLES.service, [], true), {
+      name: 'primary_position',
+      text: `select (case current_setting('synchronous_commit') when 'off' then pg_current_wal_insert_lsn()
+                                                                else pg_current_wal_flush_lsn() end)::text as position`,
+      values: [],
+    });
+    return row?.position ?? '';
+  }
+
+  /** Statements that write, in one transaction and one round trip. @returns the rows of each, where they are wanted */
+  write(prologue: Prologue, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
+    return this.spans.around(statements, () =>
+      this.flies ? this.writes.flight(prologue, statements, wantRows) : this.stepwise(prologue, statements),
+    );
+  }
+
+  /** The same between a BEGIN and a COMMIT; where a prologue that failed does no harm, nothing waits for the answer before. */
+  private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+    try {
+      return await this.attemptStepwise(prologue, statements);
+    } catch (error) {
+      // Nothing was done, and the connections that have prepared what no longer fits are not used again.
+      if (!isStaleStatement(error)) throw error;
+      return this.attemptStepwise(prologue, statements);
+    }
+  }
+
+  private async attemptStepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+    const [client, release] = await this.acquire();
+    try {
+      const answers: Promise<QueryResult<Row>>[] = [];
+      const queries = [...this.beginTexts(prologue), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
+      for (const query of queries) {
+        const answer = client.query<Row>(query as QueryConfig);
+        answers.push(answer);
+        if (!this.failsClosed) await answer;
+      }
+      const settled = await Promise.allSettled(answers);
+      const failed = settled.find((one) => one.status === 'rejected');
+      if (failed) throw failed.reason;
+      release();
+      return settled
+        .slice(-1 - statements.length, -1)
+        .map((one) => (one as PromiseFulfilledResult<QueryResult<Row>>).value.rows);
+    } catch (error) {
+      await client.query('ROLLBACK').then(
+        () => release(),
+        () => release(true),
+      );
+      throw this.translate(error, prologue);
+    }
+  }
+
+  /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
+  async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    const askedAt = performance.now();
+    try {
+      const [client, release] = await this.obtain();
+      const givenAt = performance.now();
+      this.onPoolWait((givenAt - askedAt) / 1000);
+      // The pool listens only while the connection is its own.
+      client.on('error', this.onError);
+      const giveBack = (error?: Error | boolean): void => {
+        release(error);
+        this.holdTime += (performance.now() - givenAt - this.holdTime) / HOLDS_REMEMBERED;
+        client.off('error', this.onError);
+      };
+      return [client, giveBack];
+    } catch (error) {
+      throw translateDatabaseError(error);
+    }
+  }
+
+  /** A connection of the pool that is not to be replaced. Each that is makes room for a new one, so that this ends. */
+  private async obtain(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    for (;;) {
+      const [client, release] = (await this.driver.obtainMasterConnection()) as [
+        PoolClient & ServiceClient,
+        (error?: Error | boolean) => void,
+      ];
+      if (client.madeAt >= this.poolRenewedAt) return [client, release];
+      release(true);
+    }
+  }
+
+  /** For how many more reads there is room, none of which would stand behind others for longer than this, milliseconds. */
+  roomForReads(longestWait: number): number {
+    return this.reads.room(longestWait);
+  }
+
+  /** The same of writes, which may go in one flight or on a connection of the pool: none where one of the two has no room. */
+  roomForWrites(longestWait: number): number {
+    return this.expectedPoolWait() > longestWait ? 0 : this.writes.room(longestWait);
+  }
+
+  private expectedPoolWait(): number {
+    const { waiting, used } = this.poolState();
+    return waiting === 0 ? 0 : (waiting * this.holdTime) / Math.max(1, used);
+  }
+
+  private poolState(): PoolState {
+    if (!this.dataSource.isInitialized) return { used: 0, idle: 0, waiting: 0 };
+    const { totalCount, idleCount, waitingCount } = this.driver.master as Pool;
+    return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
+  }
+
+  /** What begins a transaction: one query, but for Citus, which passes the whole text of a query on for each SET LOCAL in it. */
+  beginTexts(prologue: Prologue): string[] {
+    const text = beginText(prologue);
+    return this.citus ? text.split(';') : [text];
+  }
+
+  /** As {@link toQuery}, by name where prepared statements are on. */
+  toQuery(statement: Statement): QueryConfig {
+    return toQuery(this.citus ? forCitus(statement) : statement, this.preparedStatements);
+  }
+}
+
+/** What `migrate` sets for the service's own login, for one that it leaves alone. */
+function patience(statementTimeout: number): Setting[] {
+  return [
+    ['statement_timeout', String(statementTimeout)],
+    ['lock_timeout', String(lockTimeout(statementTimeout))],
+    ['idle_in_transaction_session_timeout', String(IDLE_IN_TRANSACTION_TIMEOUT_MS)],
+  ];
+}
