@@ -5,6 +5,7 @@ import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
+import { leaveServer } from './sql/service-client';
 import type { Row } from './sql/statement';
 
 const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
@@ -41,7 +42,7 @@ export class DatabaseHealth {
     ]);
     const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
     if (!refusing) return;
-    this.core.leaveServer();
+    leaveServer();
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 

@@ -1,5 +1,5 @@
 import { Unavailable } from '../errors';
-import { ServiceClient } from '../database/sql/service-client';
+import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
 const ATTEMPT_INTERVAL_MS = 1_000;
 const HEARTBEAT_MS = 5_000;
@@ -140,5 +140,7 @@ async function sumOfShares(client: ServiceClient): Promise<number> {
 
 /** @throws Unavailable when the session's server takes no writes: the primary is another one */
 function assertWritable(state: { writable: boolean } | undefined): void {
-  if (!state?.writable) throw new Unavailable('database: the server is a standby or read-only');
+  if (state?.writable) return;
+  leaveServer();
+  throw new Unavailable('database: the server is a standby or read-only');
 }

@@ -11,7 +11,7 @@ import { Pipeline } from './pipeline';
 import { beginText, isReadOnly, type Prologue, READ_ONLY, type Setting } from './transaction-settings';
 import { Replica } from './replica';
 import { type RoleName, ROLES } from '../sql/db-roles';
-import { ServiceClient } from '../sql/service-client';
+import { leaveServer, ServiceClient } from '../sql/service-client';
 import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
@@ -25,8 +25,6 @@ const WRITE_LANES = 6;
 const HOLDS_REMEMBERED = 20;
 /** An allowance below this has no connection for {@link Core.readApart} alone. */
 const ROOM_FOR_APART = 8;
-/** Every connection is replaced at most this often while the server at their other end is read-only, milliseconds. */
-const LEAVE_INTERVAL_MS = 1_000;
 
 /**
  * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
@@ -52,7 +50,6 @@ export class Core {
   private corrections: readonly Setting[] = [];
   /** Connections of the pool made before this time (`performance.now()`) are closed instead of used. */
   private poolRenewedAt = 0;
-  private leftAt = -Infinity;
 
   constructor(
     config: Config,
@@ -68,7 +65,6 @@ export class Core {
       preparedStatements: config.DB_PREPARED_STATEMENTS,
       deadline: config.DB_STATEMENT_TIMEOUT + 5_000,
       onError,
-      onReadOnlyServer: () => this.leaveServer(),
     };
     // A small allowance is shared out in the same proportions, and at least two are left for the pool.
     const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
@@ -162,22 +158,10 @@ export class Core {
     return wanted.filter(([name, value]) => current.get(name) !== value);
   }
 
-  /**
-   * The server takes no writes, so that it may not be the primary any more: every connection is replaced, those for
-   * reading too, which would read what is no longer true.
-   */
-  leaveServer(): void {
-    const now = performance.now();
-    if (now - this.leftAt < LEAVE_INTERVAL_MS) return;
-    this.leftAt = now;
-    this.poolRenewedAt = now;
-    for (const pipeline of [this.reads, this.writes, this.apart]) pipeline?.renew(now);
-  }
-
   /** Replaces what the failed query tells to be of no more use; its own connection closes by itself. */
   private learnFrom(error: unknown, prologue: Prologue): void {
     if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
-    else if (!isReadOnly(prologue) && isReadOnlyServer(error)) this.leaveServer();
+    else if (!isReadOnly(prologue) && isReadOnlyServer(error)) leaveServer();
   }
 
   /** An error of a transaction on a connection of the pool, in the service's terms. */
@@ -339,7 +323,7 @@ export class Core {
         PoolClient & ServiceClient,
         (error?: Error | boolean) => void,
       ];
-      if (client.madeAt >= this.poolRenewedAt) return [client, release];
+      if (!client.isRetired && client.madeAt >= this.poolRenewedAt) return [client, release];
       release(true);
     }
   }

@@ -1,8 +1,8 @@
 import type { ClientConfig } from 'pg';
 import { Unavailable } from '../../errors';
 import type { PoolState } from '../../observability/metrics';
-import { closesConnection, isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
-import { ServiceClient } from '../sql/service-client';
+import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
+import { leaveServer, ServiceClient } from '../sql/service-client';
 import { Flight, type Prepared } from './pipelined-transaction';
 import { isReadOnly, type Prologue } from './transaction-settings';
 import { assertSound, type Row, type Statement } from '../sql/statement';
@@ -26,8 +26,6 @@ export interface PipelineOptions {
   /** A flight that is not answered after this long loses its lane, milliseconds. */
   deadline: number;
   onError: (error: Error) => void;
-  /** Called when a write was refused because the server is read-only. */
-  onReadOnlyServer: () => void;
   /** Told how long each flight stood behind others on its lane, seconds. */
   onWait: (seconds: number) => void;
 }
@@ -154,9 +152,8 @@ class Lane {
         this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
         this.begunAt = now;
         if (error) {
-          if (closesConnection(error)) this.leave(client);
           const readOnly = isReadOnly(prologue);
-          if (!readOnly && isReadOnlyServer(error)) this.options.onReadOnlyServer();
+          if (!readOnly && isReadOnlyServer(error)) leaveServer();
           reject(translateDatabaseError(error, readOnly));
         } else {
           resolve(rows);
@@ -178,18 +175,7 @@ class Lane {
 
   /** Replaces the connection if it was made before this time, by `performance.now()`. */
   renew(before: number): void {
-    if (this.client && this.client.madeAt < before) this.leave(this.client);
-  }
-
-  /** Takes no more flights on a connection; what is on its way there is still answered, as far as the server does. */
-  private leave(client: ServiceClient): void {
-    if (this.client === client) {
-      this.open = false;
-      this.client = undefined;
-      clearInterval(this.watchdog);
-      this.reconnectLater();
-    }
-    client.retire();
+    if (this.client && this.client.madeAt < before) this.client.retire('its prepared statements are out of date');
   }
 
   /** Settles when an attempt to connect, under way or begun now, has ended; never rejects. */
@@ -231,6 +217,14 @@ class Lane {
       client.connection.stream.destroy();
     };
     client.on('error', onLost);
+    // What is on its way there is still answered; the next goes to a new connection.
+    client.onRetired = () => {
+      if (this.client !== client) return;
+      this.open = false;
+      this.client = undefined;
+      clearInterval(this.watchdog);
+      this.reconnectLater();
+    };
     client.on('end', () => onLost());
     try {
       await client.connect();

@@ -12,25 +12,41 @@ export const STARTUP_SETTINGS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standa
 
 /** A connection that is about to be closed has so long to answer what was asked before, milliseconds. */
 const DRAIN_MS = 20_000;
+/** Every connection is replaced at most this often while the server is read-only, milliseconds. */
+const LEAVE_INTERVAL_MS = 1_000;
+
+const live = new Set<ServiceClient>();
+let leftAt = -Infinity;
 
 /**
- * The client of every connection of the service. It asks for the session settings that reading relies on, and closes
- * itself after an error which says that the server at its other end is the wrong one by now, such as a primary that was
- * demoted. Queries that were sent before that error are still answered.
+ * The client of every connection of the service. It asks for the session settings that reading relies on, and retires
+ * after an error which says that it is of no more use, such as that of a primary which was demoted. A retired one takes
+ * no more queries, and is closed when those that were sent before are answered.
  */
 export class ServiceClient extends Client {
   /** When it was made, by `performance.now()`. */
   readonly madeAt = performance.now();
+  /** Called once when it is retired, while queries may still be under way. */
+  onRetired?: () => void;
   private retired = false;
+  private readonly isPipelined: boolean;
 
-  constructor(config?: string | ClientConfig) {
+  constructor(config?: ClientConfig) {
     super(config);
+    this.isPipelined = config?.pipeline === true;
+    live.add(this);
+    this.once('end', () => live.delete(this));
     // A loss without a listener ends the process, and between two owners (a pool and its user) there is none.
-    this.on('error', () => undefined);
+    this.on('error', () => live.delete(this));
     this.connection.on('errorMessage', (error: Error & { severity?: string }) => {
       if (error.severity === 'FATAL') this.connection.stream.destroy();
-      else if (closesConnection(error)) this.retire();
+      else if (closesConnection(error)) this.retire(error.message);
     });
+  }
+
+  /** Whether it takes no more queries. */
+  get isRetired(): boolean {
+    return this.retired;
   }
 
   /** Called by pg when it connects; its types do not have it. */
@@ -39,13 +55,31 @@ export class ServiceClient extends Client {
     return { ...base.getStartupConf.call(this), ...STARTUP_SETTINGS };
   }
 
-  /** Takes no more queries, and closes when those under way are answered, or have had time enough. */
-  retire(): void {
+  /** Closes it, when the queries that were sent before are answered, as far as it is pipelined. */
+  retire(reason: string): void {
     if (this.retired) return;
     this.retired = true;
+    live.delete(this);
+    this.onRetired?.();
+    if (!this.isPipelined) {
+      this.connection.stream.destroy(new Error(`Connection terminated: ${reason}`));
+      return;
+    }
     const timer = setTimeout(() => this.connection.stream.destroy(), DRAIN_MS);
     timer.unref();
     this.once('end', () => clearTimeout(timer));
     void this.end();
   }
+}
+
+/**
+ * Replaces every connection of the process. To be called when a server takes no writes: it may not be the primary any
+ * more, while its connections stay. Those that only read have to be left, too, or they read what is no longer true, and
+ * those that wait for notifications, which come no more.
+ */
+export function leaveServer(): void {
+  const now = performance.now();
+  if (now - leftAt < LEAVE_INTERVAL_MS) return;
+  leftAt = now;
+  for (const client of [...live]) client.retire('its server takes no writes');
 }
