@@ -15,7 +15,7 @@ describe.each(['a login of its own', 'one URL, of the owner'])(
 
     beforeAll(async () => {
       database = await createTestDatabase();
-      const env = logins === 'a login of its own' ? {} : { DATABASE_URL: database.ownerUrl };
+      const env: Record<string, string> = logins === 'a login of its own' ? {} : { DATABASE_URL: database.ownerUrl };
       service = await startService({ database, env });
       tenant = await service.tenant('Before');
       tenantDatabase = service.app.get(TenantDatabase, { strict: false });

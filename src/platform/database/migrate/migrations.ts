@@ -10,7 +10,8 @@ import { alone, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
-type MigrationClass = new () => MigrationInterface;
+/** How a migration is made; its name is the class's. */
+export type MigrationClass = new () => MigrationInterface;
 
 /** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
 const LOCK_TIMEOUT_MS = 2_000;
@@ -21,6 +22,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
+  /** All migrations, oldest first; those of this build unless others are given. */
+  migrations?: readonly MigrationClass[];
   /** Told when a table was in use for too long and the migration is about to be tried again. */
   onTableInUse?: (attempt: number) => void;
 }
@@ -68,17 +71,16 @@ export function migrationNames(): string[] {
 
 /** Compares what was applied with this build, and changes nothing. */
 export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
-  return alone(migrationUrl, statusOf);
+  return alone(migrationUrl, (client) => statusOf(client, migrationClasses()));
 }
 
 /** What {@link migrate} would apply now, with its SQL. Changes nothing. */
 export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
   const { pending } = await migrationStatus(migrationUrl);
-  return sqlOfMigrations(pending);
+  return sqlOfMigrations(migrationClasses().filter(({ name }) => pending.includes(name)));
 }
 
-function sqlOfMigrations(names: readonly string[]): Promise<PlannedMigration[]> {
-  const classes = migrationClasses().filter(({ name }) => names.includes(name));
+function sqlOfMigrations(classes: readonly MigrationClass[]): Promise<PlannedMigration[]> {
   return Promise.all(classes.map(async (migration) => ({ name: migration.name, ...(await sqlOf(new migration())) })));
 }
 
@@ -89,13 +91,15 @@ function sqlOfMigrations(names: readonly string[]): Promise<PlannedMigration[]> 
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
   return alone(options.migrationUrl, async (client) => {
-    const { pending } = await statusOf(client);
-    await dropHalfMade(
-      client,
-      (await sqlOfMigrations(pending)).flatMap(({ statements }) => statements),
-    );
+    const { migrations = migrationClasses() } = options;
+    const { pending } = await statusOf(client, migrations);
+    const planned = await sqlOfMigrations(migrations.filter(({ name }) => pending.includes(name)));
+    const statements = planned.flatMap((migration) => migration.statements);
+    await dropHalfMade(client, statements);
     await assertIndexesValid(client);
-    await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
+    await withDataSource(options.migrationUrl, migrations, (dataSource) =>
+      applyPending(dataSource, options.onTableInUse),
+    );
     // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
@@ -107,19 +111,22 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
 }
 
 /** Undoes the newest migration; one that is applied outside a transaction is undone outside of one. */
-export function revertLast(migrationUrl: string): Promise<void> {
+export function revertLast(migrationUrl: string, migrations = migrationClasses()): Promise<void> {
   return alone(migrationUrl, async (client) => {
-    const newest = await newestApplied(client);
+    const newest = await newestApplied(client, migrations);
     const transaction = newest && new newest().transaction === false ? 'none' : 'each';
-    await withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction }));
+    await withDataSource(migrationUrl, migrations, (dataSource) => dataSource.undoLastMigration({ transaction }));
   });
 }
 
 /** The migration that was applied last, by TypeORM's table; undefined where none was, or this build has it not. */
-async function newestApplied(client: Client): Promise<MigrationClass | undefined> {
+async function newestApplied(
+  client: Client,
+  migrations: readonly MigrationClass[],
+): Promise<MigrationClass | undefined> {
   if (!(await hasMigrations(client))) return undefined;
   const { rows } = await client.query<{ name: string }>('select name from migrations order by id desc limit 1');
-  return migrationClasses().find(({ name }) => name === rows[0]?.name);
+  return migrations.find(({ name }) => name === rows[0]?.name);
 }
 
 async function hasMigrations(client: Client): Promise<boolean> {
@@ -127,8 +134,8 @@ async function hasMigrations(client: Client): Promise<boolean> {
   return rows[0]?.made ?? false;
 }
 
-async function statusOf(client: Client): Promise<MigrationStatus> {
-  const names = migrationNames();
+async function statusOf(client: Client, migrations: readonly MigrationClass[]): Promise<MigrationStatus> {
+  const names = migrations.map(({ name }) => name);
   const invalid = (await invalidIndexes(client)).map(describeInvalid);
   if (!(await hasMigrations(client))) return { pending: names, unknown: [], invalid };
   const applied = (await client.query<{ name: string }>('select name from migrations order by id')).rows;
@@ -154,11 +161,15 @@ async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: num
   }
 }
 
-async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+async function withDataSource<T>(
+  url: string,
+  migrations: readonly MigrationClass[],
+  work: (dataSource: DataSource) => Promise<T>,
+): Promise<T> {
   const dataSource = await new DataSource({
     type: 'postgres',
     url,
-    migrations: migrationClasses(),
+    migrations: [...migrations],
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 2,
