@@ -11,8 +11,17 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createApi } = await import('./processes/api/api.module.js');
+    const { waitForMigrations } = await import('./processes/migrations-wait.js');
     await withObservability('api', config, async (logger, metrics, tracing) => {
-      await serveUntilStopped(await createApi(config, logger, metrics, tracing), config, logger);
+      const waiting = await waitForMigrations(config, logger, metrics);
+      try {
+        if (waiting.stopped) return;
+        const api = await createApi(config, logger, metrics, tracing);
+        await waiting.close();
+        await serveUntilStopped(api, config, logger);
+      } finally {
+        await waiting.close();
+      }
     });
   },
 
@@ -24,9 +33,17 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./processes/worker/worker.module.js');
     const { Readiness } = await import('./platform/health/readiness.js');
+    const { waitForMigrations } = await import('./processes/migrations-wait.js');
     await withObservability('worker', config, async (logger, metrics, tracing) => {
-      const worker = await createWorker(config, logger, metrics, tracing);
-      await workUntilStopped(worker, worker.get(Readiness), config, logger);
+      const waiting = await waitForMigrations(config, logger, metrics);
+      try {
+        if (waiting.stopped) return;
+        const worker = await createWorker(config, logger, metrics, tracing);
+        await waiting.close();
+        await workUntilStopped(worker, worker.get(Readiness), config, logger);
+      } finally {
+        await waiting.close();
+      }
     });
   },
 

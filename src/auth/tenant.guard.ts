@@ -6,11 +6,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
-import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/requests/caller';
-import { clientNetwork } from '../platform/http/server/client-network';
+import { type Caller, ROUTE_METADATA } from '../platform/http/requests/caller';
+import { callerNetwork, originOf } from '../platform/http/server/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
 import { leaveUnread } from '../platform/http/server/discard-body';
-import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
+import { type Permission, permissionsOfRole } from '../platform/permissions/permissions';
 import type { AccessClaims } from './tokens/access-tokens';
 import { SessionStates } from './sessions/session-states';
 
@@ -129,7 +129,9 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
       actor: { type: 'user', id: claims.sub },
       role: state.role,
       sessionId: claims.sid,
-      permissions: PERMISSIONS_OF_ROLE[state.role],
+      permissions: permissionsOfRole(state.role, null),
+      session: { id: claims.sid },
+      origin: originOf(request),
     };
   }
 
@@ -137,7 +139,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
     const token = bearerToken(request);
     const cached = this.verified.get(token);
     if (cached) {
-      if (cached.exp * 1000 > Date.now()) return cached;
+      if (cached.exp * 1000 > new Date().getTime()) return cached;
       this.verified.delete(token);
       throw new Unauthorized('The access token has expired.', { invalidToken: true });
     }
@@ -158,7 +160,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
     this.enforce(
       this.addressLimit,
       this.addressPolicy,
-      await this.limiter.take(this.addressLimit, clientNetwork(request.ip)),
+      await this.limiter.take(this.addressLimit, callerNetwork(request)),
       reply,
     );
   }

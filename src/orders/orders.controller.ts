@@ -101,7 +101,9 @@ export class OrdersController {
     operationId: 'exportOrders',
     summary: 'Export orders',
     description:
-      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.',
+      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, ' +
+      'and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one ' +
+      'cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.',
   })
   @ApiOkResponse({
     description: 'The orders.',

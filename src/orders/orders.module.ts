@@ -17,6 +17,7 @@ import { ORDER_EVENT_TYPES } from './order-event-types';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
+import './orders.permissions';
 
 @Module({
   imports: [HttpPlatformModule, OutboxModule],

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
 import { newTimedId } from '../platform/ids/ids';
@@ -26,6 +27,7 @@ export class OrdersService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
@@ -112,6 +114,11 @@ export class OrdersService {
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
       }
+      this.audit.record(tx, caller, {
+        action: 'order.status_changed',
+        target: { type: 'order', id },
+        changes: { status: [order.status, status] },
+      });
       return this.save(tx, caller, order, { status }, `order.${status}`);
     });
   }
@@ -166,6 +173,7 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
     currency: filters.currency,
     createdAfter: filters.created_after,
     createdBefore: filters.created_before,
+    madeAfter: filters.after_id,
   };
 }
 

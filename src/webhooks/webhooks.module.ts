@@ -36,6 +36,7 @@ import { SecretsService } from './endpoints/secrets.service';
 import { TestDeliveries } from './deliveries/test-deliveries';
 import { TrafficController } from './deliveries/endpoint-deliveries.controller';
 import { DispatchSignal } from './notifications/dispatch-request';
+import './webhooks.permissions';
 
 @Module({
   imports: [HttpPlatformModule, OutboxModule],

@@ -212,6 +212,10 @@ describe('X-Forwarded-For', () => {
     // With one hop, what the client wrote before the proxy's entry is the client's own tale.
     ['is believed as far as there are hops', '1', (at: number) => `203.0.113.${at}, 198.51.100.1`, LIMITED],
     ['is believed as far as there are hops, and no nearer', '1', (at: number) => `198.51.100.1, 203.0.113.${at}`, FREE],
+    ['is one address whatever the port', '1', (at: number) => `203.0.113.9:${40_000 + at}`, LIMITED],
+    ['is one address whatever the port, of IPv6 too', '1', (at: number) => `[2001:db8::1]:${40_000 + at}`, LIMITED],
+    ['is read behind a named proxy that writes its port', '127.0.0.1', (at: number) => `203.0.113.${at}:1`, FREE],
+    ['counts as the peer where it is no address', '1', (at: number) => `unknown-${at}`, LIMITED],
   ])('%s (TRUST_PROXY=%s)', async (_, trust, header, expected) => {
     const service = await startService({ env: { RATE_LIMIT_ADDRESS_PER_MINUTE: '4', TRUST_PROXY: trust } });
     try {
@@ -219,6 +223,14 @@ describe('X-Forwarded-For', () => {
     } finally {
       await service.stop();
     }
+  });
+});
+
+describe('TRUST_PROXY=true', () => {
+  it('says at start that the caller then chooses its address', async () => {
+    const service = await startService({ env: { TRUST_PROXY: 'true' } });
+    await service.stop();
+    expect(service.logLines.filter((line) => line.includes('TRUST_PROXY=true believes'))).toHaveLength(1);
   });
 });
 

@@ -9,6 +9,7 @@ const ROOT = join(__dirname, '..', '..');
 
 /** A role of the image as it runs in production: a process of its own, that can be told to stop, or killed. */
 export interface ServiceProcess {
+  pid: number;
   /** Resolves when the process has ended, with its signal or exit code. */
   ended: Promise<NodeJS.Signals | number | null>;
   /** Sends the signal and returns at once. */
@@ -59,6 +60,7 @@ export function startProcess(
     }),
   );
   return {
+    pid: child.pid ?? 0,
     ended,
     output: () => output,
     signal: (signal) => void child.kill(signal),
@@ -73,13 +75,14 @@ export function startProcess(
 export async function startApiProcess(
   database: Pick<TestDatabase, 'serviceUrl'>,
   env: Record<string, string> = {},
+  nodeArguments: string[] = [],
 ): Promise<ApiProcess> {
-  const child = startProcess('api', database, {
+  const limits = {
     RATE_LIMIT_TENANT_PER_SECOND: '100000',
     RATE_LIMIT_TENANT_BURST: '1000000',
     RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
-    ...env,
-  });
+  };
+  const child = startProcess('api', database, { ...limits, ...env }, nodeArguments);
   let ended = false;
   void child.ended.then(() => (ended = true));
   const url = await until(

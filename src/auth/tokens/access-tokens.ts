@@ -33,7 +33,7 @@ export class AccessTokens {
 
   /** A token for a user's session in a tenant. */
   sign(subject: { userId: string; tenantId: string; role: string; sessionId: string }): string {
-    const now = Math.floor(Date.now() / 1000);
+    const now = Math.floor(new Date().getTime() / 1000);
     const claims: AccessClaims = {
       sub: subject.userId,
       tenant_id: subject.tenantId,

@@ -119,7 +119,7 @@ async function createCluster(
   account: Account | undefined,
   { binaries, onProgress, sync }: PrepareOptions,
 ): Promise<void> {
-  const began = Date.now();
+  const began = performance.now();
   onProgress(`Making the database in ${dir} (only at the first start, takes a few seconds)`);
   const draft = await mkdtemp(join(dirname(dir), INITDB_FOLDER));
   try {
@@ -136,7 +136,7 @@ async function createCluster(
   } finally {
     await rm(draft, { recursive: true, force: true, maxRetries: 5 });
   }
-  onProgress(`Made the database in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  onProgress(`Made the database in ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
 async function runInitdb(file: string, args: string[], account: Account | undefined, draft: string): Promise<void> {

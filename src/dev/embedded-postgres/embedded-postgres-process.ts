@@ -136,7 +136,7 @@ export function signalPostmaster(pid: number, signal: 'SIGINT' | 'SIGQUIT', pgCt
 export async function endPostmaster(pid: number, pgCtl: string, hasEnded: () => boolean): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     signalPostmaster(pid, signal, pgCtl);
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline; await delay(10)) {
+    for (const deadline = performance.now() + 10_000; performance.now() < deadline; await delay(10)) {
       if (hasEnded()) return;
     }
   }

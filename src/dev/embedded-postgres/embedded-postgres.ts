@@ -110,7 +110,7 @@ async function startServer(
   options: EmbeddedPostgresOptions,
 ): Promise<{ server: Server; version: string }> {
   const settings = { ...LAPTOP_SETTINGS, ...options.settings };
-  for (const deadline = Date.now() + RETRY_TIMEOUT_MS; ; await delay(100)) {
+  for (const deadline = performance.now() + RETRY_TIMEOUT_MS; ; await delay(100)) {
     const server = new Server(cluster, binaries, logFile, await findFreePort(), settings);
     try {
       return { server, version: await server.untilReady(cluster.password, options.onProgress) };
@@ -118,7 +118,7 @@ async function startServer(
       await server.end();
       // Another program took the port in between, or processes of a killed server have not noticed yet.
       const passes = /could not create any TCP\/IP sockets|pre-existing shared memory block/.test(server.logTail());
-      if (!passes || Date.now() > deadline) throw error;
+      if (!passes || performance.now() > deadline) throw error;
     }
   }
 }
@@ -188,7 +188,7 @@ class Server {
   /** Waits until the server answers queries; returns its version. */
   async untilReady(password: string, onProgress?: (line: string) => void): Promise<string> {
     let recovering = false;
-    for (let deadline = Date.now() + READY_TIMEOUT_MS; Date.now() < deadline; await delay(25)) {
+    for (let deadline = performance.now() + READY_TIMEOUT_MS; performance.now() < deadline; await delay(25)) {
       const answer = await askVersion(this.url(password, 'postgres'));
       if (this.endReason !== undefined) throw this.failure(`did not start (${this.endReason})`);
       if ('version' in answer) return answer.version;
@@ -196,7 +196,7 @@ class Server {
         throw this.failure('does not accept the password in the data folder');
       }
       // 57P03: it lives and is not ready yet. Recovery after a kill may take longer than any limit we could set.
-      if (answer.code === '57P03') deadline = Date.now() + READY_TIMEOUT_MS;
+      if (answer.code === '57P03') deadline = performance.now() + READY_TIMEOUT_MS;
       if (!recovering && answer.code === '57P03' && this.logTail().includes('automatic recovery in progress')) {
         recovering = true;
         onProgress?.('The database was not shut down properly; it recovers');

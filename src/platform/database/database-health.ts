@@ -76,4 +76,4 @@ interface ServerState extends Row {
 }
 
 /** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
-const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);
+export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

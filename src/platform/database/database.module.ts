@@ -16,6 +16,7 @@ import { BacklogDatabase } from './roles/backlog';
 import { Core } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
+import { MembersDatabase } from './roles/members-database';
 import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
 
@@ -49,6 +50,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         JanitorDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,
@@ -59,6 +61,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         JanitorDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,

@@ -6,15 +6,19 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import '../../api-keys/api-keys.permissions';
+import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -25,6 +29,7 @@ import { Resealing } from '../../platform/crypto/resealing';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
+import { TenantsModule } from '../../tenants/tenants.module';
 import { Janitor } from '../../retention/retention-job';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -44,8 +49,11 @@ export class AdminModule {
         MetricsModule.with(new Metrics('admin')),
         TracingModule.with(NO_TRACING),
         SecretBoxModule,
+        AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],

@@ -2,11 +2,14 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
+import '../../api-keys/api-keys.permissions';
+import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -14,6 +17,7 @@ import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestRecords } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -24,6 +28,7 @@ import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventTypes } from '../../platform/outbox/event-types';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
+import { TenantsModule } from '../../tenants/tenants.module';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -40,9 +45,12 @@ export class ApiModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],
@@ -59,6 +67,12 @@ export async function createApi(
   metrics = new Metrics('api'),
   tracing = NO_TRACING,
 ): Promise<NestFastifyApplication> {
+  if (config.TRUST_PROXY === 'true') {
+    logger.warn(
+      'TRUST_PROXY=true believes the left-most entry of X-Forwarded-For, which the caller writes: limits by address do not ' +
+        'hold. Set the number of proxies in front, or their addresses.',
+    );
+  }
   const records = new RequestRecords(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.with(config, logger, metrics, tracing),

@@ -1,9 +1,11 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Readiness } from '../../platform/health/readiness';
@@ -28,6 +30,8 @@ export class WorkerModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        AuditPlatformModule,
+        MailPlatformModule,
         DatabaseModule.with([]),
         WebhooksWorkerModule.with(config),
       ],

@@ -7,21 +7,26 @@ import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import type { DeliveryQueue } from './delivery-queue';
 import { Dispatcher, type Offer } from './dispatcher';
 
+/** A row of a lane with nothing in it. */
+const NOTHING_WAITS = { id: null, enabled: true, rate_limit: null, ordering: 'none' };
+
 describe('the dispatcher', () => {
   let added: DeliveryJob[];
   let dispatcher: Dispatcher;
 
-  beforeEach(() => {
-    added = [];
-    const queue = { add: async (jobs: DeliveryJob[]) => void added.push(...jobs), pauseAfter: () => 0 };
-    dispatcher = new Dispatcher(
+  const newDispatcher = (queue: Pick<DeliveryQueue, 'add' | 'pauseAfter'>): Dispatcher =>
+    new Dispatcher(
       { WEBHOOK_CONCURRENCY: 512 } as Config,
       { waitingEndpoints: async () => [] } as unknown as DiscoveryDatabase,
-      {} as TenantDatabase,
+      { read: async () => [NOTHING_WAITS] } as unknown as TenantDatabase,
       queue as unknown as DeliveryQueue,
       {} as DeliveryMetrics,
       pino({ level: 'silent' }),
     );
+
+  beforeEach(() => {
+    added = [];
+    dispatcher = newDispatcher({ add: async (jobs) => void added.push(...jobs), pauseAfter: () => 0 });
     dispatcher.start();
   });
   afterEach(() => dispatcher.stop());
@@ -103,5 +108,27 @@ describe('the dispatcher', () => {
     dispatcher.offer(offersOf('idle', 1, 3, 'now'));
     await turnsOfTheLoop();
     expect(added.map(({ tenantId }) => tenantId)).toEqual(['idle', 'idle', 'idle']);
+  });
+
+  it('goes on after a pause though the clock of the machine has stepped back', async () => {
+    dispatcher.stop();
+    let isAway = true;
+    const add = async (jobs: DeliveryJob[]): Promise<void> => {
+      if (isAway) throw new Error('away');
+      added.push(...jobs);
+    };
+    dispatcher = newDispatcher({ add, pauseAfter: () => 0 });
+    dispatcher.start();
+    dispatcher.offer(offersOf('one', 2, 2, ''));
+    await turnsOfTheLoop();
+    isAway = false;
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
+    try {
+      dispatcher.offer(offersOf('two', 1, 1, 'next'));
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(added.map(({ deliveryId }) => deliveryId)).toContain('two/0/next0');
+    } finally {
+      clock.mockRestore();
+    }
   });
 });

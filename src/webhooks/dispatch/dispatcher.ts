@@ -9,6 +9,7 @@ import type { DeliveryJob } from '../../platform/queue/queue';
 import type { BreakerState } from './breaker';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { DeliveryQueue } from './delivery-queue';
+import { dueTime } from './due-time';
 import type { LaneName, SubscriberRow } from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
 import { LaneReader } from './lane-reader';
@@ -157,7 +158,7 @@ export class Dispatcher {
     this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
     if (end.nextAttemptAt !== undefined) {
       const lane = endpoint.lanes.retrying;
-      lane.nextDueAt = Math.min(lane.nextDueAt, end.nextAttemptAt);
+      lane.nextDueAt = Math.min(lane.nextDueAt, dueTime(end.nextAttemptAt));
     }
     // In an ordered endpoint the end of one delivery may be another's turn.
     if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
@@ -202,7 +203,7 @@ export class Dispatcher {
 
   /** Of what was quiet, something may have become due. */
   private tick(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const tenant of this.tenants.values()) {
       if (tenant.turns.size === tenant.endpoints.size) continue;
       for (const endpoint of tenant.endpoints.values()) if (!endpoint.isQuiet(now)) this.activate(endpoint);
@@ -226,7 +227,7 @@ export class Dispatcher {
    */
   private pump(isTick = false): void {
     if (!this.running) return;
-    const now = Date.now();
+    const now = performance.now();
     if (now < this.pausedUntil) return;
     this.places.takeStock(now);
     const jobs: DeliveryJob[] = [];
@@ -280,7 +281,7 @@ export class Dispatcher {
       await this.queue.add(jobs);
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message, jobs: jobs.length }, 'the queue took no jobs');
-      this.pausedUntil = Date.now() + 500;
+      this.pausedUntil = performance.now() + 500;
       for (const job of jobs) this.forget(job.tenantId, job.deliveryId);
     } finally {
       this.adding = false;
@@ -298,7 +299,7 @@ export class Dispatcher {
     try {
       await this.lanes.fill(endpoint, name);
     } catch (error) {
-      this.pausedUntil = Date.now() + 250;
+      this.pausedUntil = performance.now() + 250;
       this.logger.warn({ reason: (error as Error).message }, 'waiting deliveries could not be read');
     }
     this.schedulePump();
@@ -314,8 +315,8 @@ export class Dispatcher {
       for (const row of waiting) {
         const endpoint = this.endpoint(row.tenant_id, row.endpoint_id);
         const lane = endpoint.lanes[row.status];
-        const dueAt = row.next_attempt_at.getTime();
-        if (dueAt <= Date.now()) lane.more = true;
+        const dueAt = dueTime(row.next_attempt_at.getTime());
+        if (dueAt <= performance.now()) lane.more = true;
         else lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
         this.activate(endpoint);
       }
@@ -330,7 +331,7 @@ export class Dispatcher {
 
   /** Compares what should be in the queue with what is: a queue that was flushed or replaced has lost jobs. */
   private async audit(): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     const suspects: DeliveryJob[] = [];
     for (const tenant of this.tenants.values()) {
       for (const endpoint of tenant.endpoints.values()) {
@@ -359,7 +360,7 @@ export class Dispatcher {
   }
 
   private release(endpoint: EndpointQueue, deliveryId: string, ok?: boolean, durationMs = 0): void {
-    const now = Date.now();
+    const now = performance.now();
     const since = endpoint.ended(deliveryId, ok, durationMs, now);
     if (since === undefined) return;
     this.places.giveBack(endpoint, ok ? now - since : undefined);
@@ -377,7 +378,7 @@ export class Dispatcher {
   }
 
   private dropIdle(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const [tenantId, tenant] of this.tenants) {
       for (const [endpointId, endpoint] of tenant.endpoints) {
         if (!endpoint.isIdle(now)) continue;

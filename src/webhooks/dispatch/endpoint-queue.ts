@@ -1,5 +1,6 @@
 import { Breaker, type BreakerState } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
+import { dueTime } from './due-time';
 
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
@@ -204,8 +205,9 @@ export class EndpointQueue {
     const lane = this.lanes[name];
     for (const row of rows) {
       if (row.id === null) return;
-      if (row.next_attempt_at.getTime() > now) {
-        lane.nextDueAt = Math.min(lane.nextDueAt, row.next_attempt_at.getTime());
+      const dueAt = dueTime(row.next_attempt_at.getTime());
+      if (dueAt > now) {
+        lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
         return;
       }
       if (this.knows(row.id)) continue;

@@ -35,7 +35,7 @@ export class LaneReader {
         readLane(tenantId, endpointId, name, ordered, readLimit),
       );
       endpoint.applySettings(rows[0] as LaneRow);
-      endpoint.fill(name, rows, readLimit, Date.now());
+      endpoint.fill(name, rows, readLimit, performance.now());
       // Read as if there were no order, though there is one: not to be used.
       if (endpoint.ordered && !ordered) {
         lane.ready.clear();

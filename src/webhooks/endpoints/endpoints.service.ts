@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import type { Row } from '../../platform/database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, NotFound } from '../../platform/errors';
@@ -12,6 +13,7 @@ import { API_PREFIX } from '../../platform/http/server/server';
 import { newTimedId } from '../../platform/ids/ids';
 import { endWaiting } from '../dispatch/dispatch.queries';
 import { EndpointSecrets } from './endpoint-secrets';
+import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
 import * as queries from './endpoints.queries';
 import { DispatchSignal } from '../notifications/dispatch-request';
@@ -32,6 +34,7 @@ export class EndpointsService {
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
     private readonly signal: DispatchSignal,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
@@ -70,6 +73,8 @@ export class EndpointsService {
         updatedAt: at,
       });
       const { json, etag } = await represent(tx, id);
+      const target = endpointTarget(id);
+      this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
       return {
         status: 201,
         headers: { location: `${API_PREFIX}/webhooks/endpoints/${id}`, etag },
@@ -112,6 +117,8 @@ export class EndpointsService {
         await tx
           .repository(WebhookEndpoint)
           .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
+        const changes = auditedChanges(endpoint, change);
+        this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
         if (change.enabled === false) tx.defer(endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
         this.signal.requested(tx, { tenantId, endpointId: id });
       }
@@ -126,6 +133,7 @@ export class EndpointsService {
       const endpoint = await lockEndpoint(tx, id);
       assertMatch(ifMatch, etagOf(endpoint.version));
       await tx.repository(WebhookEndpoint).delete({ tenantId, id });
+      this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
       tx.defer(endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
       this.signal.requested(tx, { tenantId, endpointId: id });
     });

@@ -54,18 +54,18 @@ export class Replica {
 
   private async attempt<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
     const { used, idle } = this.options.pipeline.state();
-    if (used + idle === 0 || Date.now() < this.restsUntil) return undefined;
+    if (used + idle === 0 || performance.now() < this.restsUntil) return undefined;
     try {
       const position = await this.positionNow();
-      for (const deadline = Date.now() + this.options.patience; ; await sleep(RETRY_MS)) {
+      for (const deadline = performance.now() + this.options.patience; ; await sleep(RETRY_MS)) {
         const [state, rows] = await inTime(this.options.pipeline.flight(prologue, [hasReplayed(position), statement]));
         if (state?.[0]?.reached) return rows as R[];
-        if (Date.now() >= deadline) break;
+        if (performance.now() >= deadline) break;
       }
     } catch (error) {
       this.options.onError(error as Error);
     }
-    this.restsUntil = Date.now() + REST_MS;
+    this.restsUntil = performance.now() + REST_MS;
     return undefined;
   }
 

@@ -14,6 +14,12 @@ export const ROLES = {
   relay: 'app_relay',
   /** Finds out which endpoints have deliveries waiting, and until when. */
   dispatcher: 'app_dispatcher',
+  /** Reads the addresses and names of the members of the tenant in `app.tenant_id`. */
+  members: 'app_members',
+  /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
+  audit: 'app_audit',
+  /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
+  mail: 'app_mail',
 } as const;
 
 /**

@@ -22,20 +22,27 @@ export interface Verdict {
 }
 
 const MAX_KEYS = 100_000;
+/** Buckets that a new one may cost a look at, once there are too many. */
+const LOOKED_AT = 8;
 /** Longest a request waits for Redis before the process counts for itself. */
 const REDIS_PATIENCE_MS = 100;
 
 /**
  * The generic cell rate algorithm: of a bucket only the time is kept at which it will be full again. One number per
- * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together.
+ * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a whole
+ * burst costs is from another clock (the server's stepped back, or another server took over): it counts as an empty bucket.
  */
 const GCRA_SCRIPT = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+local stored = tonumber(redis.call('GET', KEYS[1]) or now)
+local full = math.min(math.max(stored, now), now + burst * interval)
 local next = full + interval
-if next - now > burst * interval then return { 0, full - now } end
+if next - now > burst * interval then
+  if full < stored then redis.call('SET', KEYS[1], full, 'PX', math.ceil(full - now) + 1000) end
+  return { 0, full - now }
+end
 redis.call('SET', KEYS[1], next, 'PX', math.ceil(next - now) + 1000)
 return { 1, next - now }`;
 
@@ -44,7 +51,9 @@ type Eval = (key: string, interval: number, burst: number) => Promise<[number, n
 /** Counts requests against limits. Never refuses because its own store is away. */
 @Injectable()
 export class RateLimiter implements OnModuleDestroy {
+  /** By `performance.now()`. */
   private readonly fullAt = new Map<string, number>();
+  private hand = this.fullAt.entries();
   private readonly redis?: RedisClient;
 
   constructor(@Inject(CONFIG) config: Config) {
@@ -76,20 +85,25 @@ export class RateLimiter implements OnModuleDestroy {
   }
 
   private takeHere(limit: Limit, id: string, interval: number): Verdict {
-    const now = Date.now();
-    const next = Math.max(this.fullAt.get(id) ?? now, now) + interval;
+    const now = performance.now();
+    const stored = this.fullAt.get(id);
+    const next = Math.min(Math.max(stored ?? now, now), now + limit.burst * interval) + interval;
     if (next - now > limit.burst * interval) return verdict(limit, interval, false, next - interval - now);
-    if (this.fullAt.size >= MAX_KEYS) this.prune(now);
+    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.makeRoom(now);
     this.fullAt.set(id, next);
     return verdict(limit, interval, true, next - now);
   }
 
-  /** Forgets buckets that are full again; if none is, the oldest, which costs their owners nothing. */
-  private prune(now: number): void {
-    for (const [id, fullAt] of this.fullAt) if (fullAt <= now) this.fullAt.delete(id);
-    for (const id of this.fullAt.keys()) {
-      if (this.fullAt.size < MAX_KEYS) break;
-      this.fullAt.delete(id);
+  /** Forgets one bucket: the next that is full again, or the last of the few that are looked at. */
+  private makeRoom(now: number): void {
+    for (let looked = 1; ; looked++) {
+      const next = this.hand.next();
+      if (next.done) {
+        this.hand = this.fullAt.entries();
+      } else if (next.value[1] <= now || looked >= LOOKED_AT) {
+        this.fullAt.delete(next.value[0]);
+        return;
+      }
     }
   }
 }

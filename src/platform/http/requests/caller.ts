@@ -1,11 +1,9 @@
 import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { RequestOrigin } from '../../audit/audit-entry';
 import type { TenantScope } from '../../database/tenant-database';
+import type { Permission } from '../../permissions/permissions';
 import { addRouteConfig } from '../route-config';
-
-/** What a credential may be allowed to do. */
-export const PERMISSIONS = ['orders:read', 'orders:write', 'webhooks:read', 'webhooks:write'] as const;
-export type Permission = (typeof PERMISSIONS)[number];
 
 /** Who did something, as history and events show it. */
 export interface Actor {
@@ -19,6 +17,9 @@ export interface Caller extends TenantScope {
   readonly role: string;
   readonly sessionId: string;
   readonly permissions: ReadonlySet<Permission>;
+  /** As the audit log keeps it. */
+  readonly session?: { readonly id: string };
+  readonly origin?: RequestOrigin;
 }
 
 declare module 'fastify' {

@@ -20,7 +20,7 @@ import {
   ValidateIf,
 } from 'class-validator';
 import type { FieldFault } from '../../errors';
-import { textFault } from './json-body';
+import { nameFault, textFault } from './json-body';
 
 type Constructor = new () => object;
 
@@ -148,6 +148,14 @@ export function TextField(
   ]);
 }
 
+/** A name that people read: one line with something to see in it. */
+export function NameField(options: FieldOptions & { max: number; pattern?: string }): PropertyDecorator {
+  return applyDecorators(
+    TextField({ ...options, min: 1 }),
+    rule('name', (value) => (typeof value === 'string' && value !== '' ? nameFault(value) : undefined)),
+  );
+}
+
 /** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
 export function SecretField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return field(options, { type: 'string', format: 'password', minLength: options.min, maxLength: options.max }, [
@@ -217,6 +225,14 @@ export function QueryIntegerField(options: FieldOptions & { min: number; max: nu
       typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value === undefined ? undefined : NaN,
     ),
     IntegerField(options),
+  );
+}
+
+/** `true` or `false` in a query string. */
+export function QueryBooleanField(options: FieldOptions): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value)),
+    BooleanField(options),
   );
 }
 

@@ -117,6 +117,17 @@ export function textFault(text: string, multiline: boolean): string | undefined 
   return `must not contain control characters${multiline ? ' other than tabs and line breaks' : ''}`;
 }
 
+/** Marks that turn the order of the text around them, and so make a name look like another. */
+const BIDI_CONTROL = /\p{Bidi_Control}/u;
+/** A character with ink; the blank pattern of Braille and the null note head are symbols without any. */
+const VISIBLE = /(?!\p{Default_Ignorable_Code_Point}|[\u2800\u{1d159}])[\p{L}\p{N}\p{P}\p{S}\p{Co}]/u;
+
+/** Why a text is no acceptable name, or undefined: a reader must see it, and see it as it is. */
+export function nameFault(text: string): string | undefined {
+  if (BIDI_CONTROL.test(text)) return 'must not contain marks that change the direction of text';
+  return VISIBLE.test(text) ? undefined : 'must have a visible character';
+}
+
 function notText(text: string): string {
   const hasNul = text.includes('\0');
   return hasNul ? 'must not contain the NUL character' : 'must be well-formed Unicode, without lone surrogates';

@@ -26,7 +26,7 @@ export class BasicAuth {
     user: string,
     password: string,
     private readonly realm: string,
-    private readonly now: () => number = Date.now,
+    private readonly now: () => number = () => performance.now(),
   ) {
     this.expected = digest(`${user}:${password}`);
   }

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TraceContext } from '../../observability/trace-context';
 import type { TraceSpan, Tracing } from '../../observability/tracing';
+import { callerAddress } from './client-network';
 
 /** Attributes of OpenTelemetry's semantic conventions; their package is loaded only where traces are sent. */
 const METHOD = 'http.request.method';
@@ -23,7 +24,7 @@ export function beginRequestSpan(
       'url.scheme': request.protocol,
       'url.path': url.split('?', 1)[0] as string,
       'server.address': request.hostname,
-      'client.address': request.ip,
+      'client.address': callerAddress(request),
       'user_agent.original': request.headers['user-agent'] ?? '',
       'app.request_id': request.id,
     },

@@ -24,6 +24,7 @@ import { PROBLEM_CONTENT_TYPE } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
 import { leaveUnread } from './discard-body';
 import { LoadShedding } from '../limits/load-shedding';
+import { trustedProxies } from './client-network';
 import { requestIdOf } from './request-id';
 import type { RequestRecords } from './request-log';
 import { SECURITY_HEADERS } from './security-headers';
@@ -94,7 +95,7 @@ export function createAdapter(config: Config, logger: Logger, records: RequestRe
     // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
     childLoggerFactory: (parent: Logger) => parent,
     bodyLimit: MIB,
-    trustProxy: trustProxy(config.TRUST_PROXY),
+    trustProxy: trustedProxies(config.TRUST_PROXY),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     // Node's own answer to a request without Host has no body: ours is in the hook.
     http: { requireHostHeader: false },
@@ -252,13 +253,6 @@ function accepts(accept: string | undefined, produces: readonly string[]): boole
     );
     return covering.find((range) => range !== undefined)?.refused === false;
   });
-}
-
-function trustProxy(text: string): boolean | string[] | ((address: string, hop: number) => boolean) {
-  if (text === 'true' || text === 'false') return text === 'true';
-  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
-  if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
-  return text.split(',').map((part) => part.trim());
 }
 
 const CLIENT_ERRORS: Record<string, string> = {
