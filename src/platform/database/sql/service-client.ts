@@ -34,13 +34,14 @@ export class ServiceClient extends Client {
   constructor(config?: ClientConfig) {
     super(config);
     this.isPipelined = config?.pipeline === true;
-    live.add(this);
+    // One that is still connecting is left alone: pg would never say how its attempt has ended.
+    this.once('connect', () => live.add(this));
     this.once('end', () => live.delete(this));
     // A loss without a listener ends the process, and between two owners (a pool and its user) there is none.
     this.on('error', () => live.delete(this));
     this.connection.on('errorMessage', (error: Error & { severity?: string }) => {
       if (error.severity === 'FATAL') this.connection.stream.destroy();
-      else if (closesConnection(error)) this.retire(error.message);
+      else if (live.has(this) && closesConnection(error)) this.retire(error.message);
     });
   }
 
