@@ -51,8 +51,8 @@ describe('a database that fails over behind one address', () => {
     await createEndpoint(tenant, receiver.url);
   });
   afterAll(async () => {
-    await worker?.stop(); 
-    await service?.stop(); 
+    await worker?.stop();
+    await service?.stop();
     await receiver?.stop();
     await proxy?.refuse();
     await standby?.remove();
