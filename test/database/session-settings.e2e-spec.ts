@@ -69,7 +69,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
       values: [Object.keys(HOSTILE)],
     };
     for (const rows of [
-      await tenantDatabase.read({ tenantId }, statement),
+      await tenantDatabase.query({ tenantId }, statement),
       await tenantDatabase.write({ tenantId }, statement),
       await tenantDatabase.transaction({ tenantId }, (tx) => tx.query(statement)),
     ]) {
@@ -93,7 +93,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
       text: `select set_config('datestyle', 'German', true), array[now()] as times, now() as time`,
       values: [],
     };
-    await expect(tenantDatabase.read({ tenantId }, statement)).rejects.toThrow(/cannot read the time/);
+    await expect(tenantDatabase.query({ tenantId }, statement)).rejects.toThrow(/cannot read the time/);
     await expect(tenantDatabase.write({ tenantId }, statement)).rejects.toThrow(/cannot read the time/);
     await expect(tenantDatabase.transaction({ tenantId }, (tx) => tx.query(statement))).rejects.toThrow(
       /cannot read the time/,
@@ -101,7 +101,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
     // What follows on the same connections is read as ever.
     const now = { name: 'test_now', text: 'select now() as time, array[now(), null] as times', values: [] };
     for (let i = 0; i < 12; i++) {
-      const [row] = await tenantDatabase.read({ tenantId }, now);
+      const [row] = await tenantDatabase.query({ tenantId }, now);
       expect(row).toMatchObject({ time: expect.any(Date), times: [expect.any(Date), null] });
     }
   });

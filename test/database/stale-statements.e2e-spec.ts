@@ -26,9 +26,9 @@ describe.each(['a login of its own', 'one URL, of the owner'])(
     });
 
     const ways: Record<string, () => Promise<unknown>> = {
-      read: () => tenantDatabase.read(tenant, NAME),
-      readMany: () => tenantDatabase.readMany(tenant, NAME),
-      readApart: () => tenantDatabase.readApart(tenant, NAME),
+      read: () => tenantDatabase.query(tenant, NAME),
+      queryReplica: () => tenantDatabase.queryReplica(tenant, NAME),
+      queryIsolated: () => tenantDatabase.queryIsolated(tenant, NAME),
       write: () => tenantDatabase.write(tenant, NAME),
       transaction: () => tenantDatabase.transaction(tenant, (tx) => tx.query(NAME)),
     };

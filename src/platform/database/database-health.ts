@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Unavailable } from '../errors';
-import { Core } from './connections/connection-manager';
+import { ConnectionManager } from './connections/connection-manager';
 import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
-import { ROLES } from './sql/db-roles';
+import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
 import { leaveServer } from './sql/service-client';
 import type { Row } from './sql/statement';
@@ -15,15 +15,18 @@ const STATE = `select pg_is_in_recovery() as standby, current_setting('transacti
 export class DatabaseHealth {
   private readonly expected = migrationNames();
 
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** The names of migrations that this build has and the database has not. @throws Unavailable when it does not answer */
   async pendingMigrations(): Promise<string[]> {
-    const rows = await this.core.read<{ name: string }>(this.core.prologue(ROLES.service, [], true), {
-      name: 'applied_migrations',
-      text: 'select name from migrations',
-      values: [],
-    });
+    const rows = await this.connections.query<{ name: string }>(
+      this.connections.transactionSettings(DB_ROLES.service, [], true),
+      {
+        name: 'applied_migrations',
+        text: 'select name from migrations',
+        values: [],
+      },
+    );
     const applied = new Set(rows.map((row) => row.name));
     return this.expected.filter((name) => !applied.has(name));
   }
@@ -34,11 +37,11 @@ export class DatabaseHealth {
    * @throws Unavailable when one of them is a standby or read-only, or does not answer
    */
   async assertWritable(): Promise<void> {
-    const settings = this.core.prologue(ROLES.service, []);
+    const settings = this.connections.transactionSettings(DB_ROLES.service, []);
     const statement = { name: 'server_state', text: STATE, values: [] };
     const [read, [write = []]] = await Promise.all([
-      this.core.read<ServerState>(settings, statement),
-      this.core.write(settings, [statement], true) as Promise<ServerState[][]>,
+      this.connections.query<ServerState>(settings, statement),
+      this.connections.write(settings, [statement], true) as Promise<ServerState[][]>,
     ]);
     const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
     if (!refusing) return;
@@ -48,7 +51,7 @@ export class DatabaseHealth {
 
   /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
   async assertQueueTables(): Promise<void> {
-    await this.core.read(this.core.prologue(ROLES.service, [], true), {
+    await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',
       text: `select 1 from ${QUEUE_SCHEMA}.job limit 1`,
       values: [],

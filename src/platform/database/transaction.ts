@@ -2,8 +2,8 @@ import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typ
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
 import { isStaleStatement } from './sql/errors';
-import type { Core } from './connections/connection-manager';
-import type { Prologue } from './connections/transaction-settings';
+import type { ConnectionManager } from './connections/connection-manager';
+import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
 
@@ -31,8 +31,8 @@ export class Transaction {
   private ended = false;
 
   constructor(
-    private readonly core: Core,
-    private readonly prologue: Prologue,
+    private readonly connections: ConnectionManager,
+    private readonly txSettings: TransactionSettings,
   ) {}
 
   /** Runs a statement now and gives its rows. */
@@ -56,8 +56,8 @@ export class Transaction {
   }
 
   private async attempt<R extends Row>(statement: Statement): Promise<R[]> {
-    const result = await this.core.spans.around([statement], async () =>
-      (this.client ?? (await this.open())).query<R>(this.core.toQuery(statement)),
+    const result = await this.connections.spans.around([statement], async () =>
+      (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
     );
     return result.rows;
   }
@@ -84,8 +84,8 @@ export class Transaction {
 
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
-    this.manager ??= this.core.dataSource.createEntityManager(
-      new BoundQueryRunner(this.core.driver, () => this.openForRepository(), this.core.spans),
+    this.manager ??= this.connections.dataSource.createEntityManager(
+      new BoundQueryRunner(this.connections.driver, () => this.openForRepository(), this.connections.spans),
     );
     return this.manager.getRepository(entity);
   }
@@ -103,21 +103,22 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
-    if (this.writes.length > 0) this.deferred.push(...(this.core.isSpread ? this.writes : [joinWrites(this.writes)]));
+    if (this.writes.length > 0)
+      this.deferred.push(...(this.connections.isDistributed ? this.writes : [joinWrites(this.writes)]));
     if (!this.opening) {
-      if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
+      if (this.deferred.length > 0) await this.connections.write(this.txSettings, this.deferred);
       return;
     }
     const client = await this.opening.catch((error: unknown) => {
       this.release?.(true);
       throw this.causeOf(error);
     });
-    await this.core.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
+    await this.connections.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
   }
 
   private async commitOn(client: PoolClient): Promise<void> {
     const answers = await Promise.allSettled([
-      ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
+      ...this.deferred.map((statement) => client.query(this.connections.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
     ]);
     const failed = answers.find((answer) => answer.status === 'rejected');
@@ -145,7 +146,7 @@ export class Transaction {
 
   /** For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, that is why. */
   causeOf(error: unknown): unknown {
-    return error instanceof AppError ? error : this.core.translate(this.beginFailure ?? error, this.prologue);
+    return error instanceof AppError ? error : this.connections.translate(this.beginFailure ?? error, this.txSettings);
   }
 
   private openForRepository(): Promise<PoolClient> {
@@ -160,15 +161,15 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.core.acquire();
-    const begun = Promise.all(this.core.beginTexts(this.prologue).map((text) => client.query(text)));
+    const [client, release] = await this.connections.acquire();
+    const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.
     begun.catch((error: unknown) => {
       this.beginFailure = error;
     });
     this.release = release;
-    if (!this.core.failsClosed) await begun;
+    if (!this.connections.failsClosed) await begun;
     this.client = client;
     return client;
   }
