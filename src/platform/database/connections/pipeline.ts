@@ -221,6 +221,7 @@ class PipelinedConnection {
       client.connection.stream.destroy();
     };
     client.on('error', onLost);
+    client.onDropped = onLost;
     // What is on its way there is still answered; the next goes to a new connection.
     client.onRetired = () => {
       if (this.client !== client) return;

@@ -26,6 +26,8 @@ let leftAt = -Infinity;
 export class ServiceClient extends Client {
   /** When it was made, by `performance.now()`. */
   readonly madeAt = performance.now();
+  /** Called when the server says that it ends the connection, before the queries under way fail. */
+  onDropped?: (error: Error) => void;
   /** Called once when it is retired, while queries may still be under way. */
   onRetired?: () => void;
   private retired = false;
@@ -40,7 +42,7 @@ export class ServiceClient extends Client {
     // A loss without a listener ends the process, and between two owners (a pool and its user) there is none.
     this.on('error', () => live.delete(this));
     this.connection.on('errorMessage', (error: Error & { severity?: string }) => {
-      if (error.severity === 'FATAL') this.connection.stream.destroy();
+      if (error.severity === 'FATAL') this.drop(error);
       else if (live.has(this) && closesConnection(error)) this.retire(error.message);
     });
   }
@@ -54,6 +56,12 @@ export class ServiceClient extends Client {
   getStartupConf(): Record<string, string> {
     const base = Client.prototype as unknown as { getStartupConf(this: Client): Record<string, string> };
     return { ...base.getStartupConf.call(this), ...STARTUP_SETTINGS };
+  }
+
+  /** The server closes it: nothing more is answered. */
+  private drop(error: Error): void {
+    this.onDropped?.(error);
+    this.connection.stream.destroy();
   }
 
   /** Closes it, when the queries that were sent before are answered, as far as it is pipelined. */
