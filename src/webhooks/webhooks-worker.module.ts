@@ -21,6 +21,8 @@ import { DeliveryMetrics } from './deliveries/delivery-metrics';
 import { DeliveryQueue } from './dispatch/delivery-queue';
 import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
+import { EndpointPartsCipher } from './endpoints/endpoint-parts';
+import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
 import { FanOut } from './dispatch/fan-out';
 import { RetentionJob } from '../retention/retention-job';
@@ -46,10 +48,12 @@ export class WebhooksWorkerModule {
         Dispatcher,
         DispatchRequests,
         EndpointDisabling,
+        EndpointPartsCipher,
         FanOut,
         { provide: EVENT_SINK, useExisting: FanOut },
         RetentionJob,
         Outcomes,
+        PartsBackfill,
         Relay,
         WebhooksLeader,
       ],

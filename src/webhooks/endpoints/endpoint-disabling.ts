@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Outbox } from '../../platform/outbox/outbox';
-import { disableEndpoint, type Failures, findEndpointEventJson, findFailures } from './endpoints.queries';
+import { disableEndpoint, type Failures, findEndpointJson, findFailures } from './endpoints.queries';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** The event that tells of an endpoint that the service has disabled. */
@@ -50,7 +50,7 @@ export class EndpointDisabling {
     const { tenantId } = tx;
     const changed = await tx.query(disableEndpoint(tenantId, endpointId, reason, new Date(), failingSince));
     if (changed.length === 0) return;
-    const [row] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
+    const [row] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
     this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row?.json ?? '{}' }]);
     this.signal.send(tx, { tenantId, endpointId });
   }

@@ -11,6 +11,7 @@ import type { DeliveryJob } from '../../platform/queue/queue';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
+import type { EndpointParts } from '../endpoints/endpoint-parts';
 import { secretContext } from '../endpoints/endpoint-secrets';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { Outcomes } from './outcomes';
@@ -98,17 +99,18 @@ export class DeliverySender {
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
     const timestamp = Math.floor(new Date().getTime() / 1000);
+    const { url, headers } = this.partsOf(tenantId, row);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
       tenantId,
       freshness: this.freshness(job, loaded),
-      url: row.url,
+      url,
       id: row.id,
       timestamp,
       signature,
       body,
       traceparent,
-      headers: row.headers,
+      headers,
     });
     if (outcome.internal) {
       const trace = parseTraceparent(row.traceparent);
@@ -144,6 +146,12 @@ export class DeliverySender {
     const secrets = [this.open(row.secret, context)];
     if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
     return secrets;
+  }
+
+  /** Where it goes and with which headers. */
+  private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
+    if (parts === null) return { url, headers };
+    return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
   }
 
   private open(sealed: string, context: string): string {
@@ -184,5 +192,10 @@ function isDue(row: SendingRow, job: DeliveryJob): boolean {
 
 /** Whether a request that was made from one row would be made from the other. */
 function isSameMessage(a: SendingRow, b: SendingRow): boolean {
-  return a.url === b.url && a.secret === b.secret && a.previous_secret === b.previous_secret;
+  return (
+    a.url === b.url &&
+    a.encrypted_parts === b.encrypted_parts &&
+    a.secret === b.secret &&
+    a.previous_secret === b.previous_secret
+  );
 }

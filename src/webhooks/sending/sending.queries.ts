@@ -17,6 +17,8 @@ export interface SendingRow extends Row {
   traceparent: string | null;
   url: string;
   headers: Record<string, string>;
+  /** The whole URL and headers, encrypted; null where the columns have them. */
+  encrypted_parts: string | null;
   secret: string;
   /** While it counts beside the current one. */
   previous_secret: string | null;
@@ -31,7 +33,7 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
                   d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
                     and t.suspended_at is null
                     and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
-                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
+                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
              join tenants t on t.id = d.tenant_id

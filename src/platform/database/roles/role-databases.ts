@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting, type Setting } from '../connections/transaction-settings';
 import { DB_ROLES } from '../sql/db-roles';
-import type { Row } from '../sql/statement';
+import type { Row, Statement } from '../sql/statement';
 import { runTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
 
@@ -106,6 +106,11 @@ export class DiscoveryDatabase {
       values: [limit],
     });
     return rows.map((row) => row.tenant_id);
+  }
+
+  /** Reads as the dispatcher, which sees of every tenant only what its policies name. */
+  queryAsDispatcher<R extends Row>(statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.dispatcher, [], true), statement);
   }
 
   /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */

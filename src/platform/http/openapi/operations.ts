@@ -22,7 +22,7 @@ export function describe(
   const parameters = parametersOf(operation, route);
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody) {
-    requestBody.description ??= `JSON of at most ${(route.bodyLimit ?? MIB) / MIB} MiB.`;
+    requestBody.description ??= `JSON of at most ${sizeOf(route.bodyLimit ?? MIB)}.`;
     addExamples(requestBody.content, components);
   }
   const success = successOf(operation, route, components);
@@ -138,4 +138,9 @@ function headersOf(status: string, answer: Response, route: Route, components: C
   }
   if (status === '503') names.push('Retry-After');
   return headerReferences(names);
+}
+
+/** A limit in the largest unit that it is a whole number of. */
+function sizeOf(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / 1024} KiB`;
 }
