@@ -10,14 +10,14 @@ import type { Row } from './sql/statement';
 
 const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
 
-/** Looks whether the database answers, takes writes, and is at this build's schema. */
+/** Checks whether the database replies, accepts writes, and is at this build's schema. */
 @Injectable()
 export class DatabaseHealth {
   private readonly expected = migrationNames();
 
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** The names of migrations that this build has and the database has not. @throws Unavailable when it does not answer */
+  /** The names of this build's migrations that the database lacks. @throws Unavailable when it does not reply */
   async pendingMigrations(): Promise<string[]> {
     const rows = await this.connections.query<{ name: string }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
@@ -32,9 +32,9 @@ export class DatabaseHealth {
   }
 
   /**
-   * Looks whether the servers that reads and writes go to take writes. A primary that was demoted still answers reads, and
-   * its connections stay: they are left, since a new connection may lead to the primary of now.
-   * @throws Unavailable when one of them is a standby or read-only, or does not answer
+   * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still answers
+   * reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
+   * @throws Unavailable when one of them is a standby, read-only, or does not reply
    */
   async assertWritable(): Promise<void> {
     const settings = this.connections.transactionSettings(DB_ROLES.service, []);
@@ -49,7 +49,7 @@ export class DatabaseHealth {
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
-  /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
+  /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',
@@ -59,9 +59,9 @@ export class DatabaseHealth {
   }
 
   /**
-   * Refuses a database that lacks what this build's statements rely on. One that has more is that of a newer release,
-   * which this one goes on serving while it is replaced.
-   * @throws Unavailable naming what is pending
+   * Refuses a database that lacks a migration of this build. A database that a newer release has migrated is accepted,
+   * since this release serves on during the roll-out.
+   * @throws Unavailable naming the pending migrations
    */
   async assertMigrated(): Promise<void> {
     const pending = await this.pendingMigrations().catch((error: unknown) => {
@@ -78,5 +78,5 @@ interface ServerState extends Row {
   read_only: boolean;
 }
 
-/** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
+/** SQLSTATEs of an empty database: no table of migrations, or no service role yet. */
 export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

@@ -67,7 +67,9 @@ export class DeliveriesService {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
-  /** The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any */
+  /**
+   * The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any
+   */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
       scope,

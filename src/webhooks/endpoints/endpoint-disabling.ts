@@ -24,8 +24,8 @@ export class EndpointDisabling {
   }
 
   /**
-   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that time: an
-   * endpoint that is sent little is not disabled for one failure after a long silence.
+   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that
+   * time: an endpoint that is sent little is not disabled for one failure after a long silence.
    */
   disableFailing(tenantId: string, endpointId: string, failingSince: Date): Promise<void> {
     return this.database.transaction({ tenantId }, async (tx) => {

@@ -1,11 +1,13 @@
-/** Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ. */
+/**
+ * Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ.
+ */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 import type { PartsColumns } from './endpoint-parts';
 
 /**
- * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote is
- * masked here.
+ * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote
+ * is masked here.
  */
 const ENDPOINT_JSON = `json_build_object(
     'id', p.id, 'url', regexp_replace(p.url, '\\?.*$', '?***'), 'description', p.description, 'event_types', p.event_types,

@@ -84,8 +84,8 @@ export class EventsService {
   }
 
   /**
-   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also where
-   * the schema has changed since.
+   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also
+   * where the schema has changed since.
    * @throws ValidationFailed with the faults, where there is none
    */
   private answerFirst(

@@ -19,7 +19,10 @@ import { createWebhookClient, type WebhookClient } from '../http-client/webhook-
 import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
-/** A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at once. */
+/**
+ * A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at
+ * once.
+ */
 const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
@@ -34,9 +37,9 @@ interface Loaded {
 }
 
 /**
- * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has the
- * outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver may
- * see the same `webhook-id` twice, never a delivery after a recorded success.
+ * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has
+ * the outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver
+ * may see the same `webhook-id` twice, never a delivery after a recorded success.
  */
 @Injectable()
 export class DeliverySender {

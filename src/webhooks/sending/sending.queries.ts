@@ -9,7 +9,9 @@ export interface SendingRow extends Row {
   event_type: string;
   attempt_count: number;
   tries: number;
-  /** It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it. */
+  /**
+   * It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it.
+   */
   is_due: boolean;
   data: string;
   event_created_at: Date;
@@ -60,7 +62,10 @@ export interface Outcome {
   error: string | null;
 }
 
-/** Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than any join. */
+/**
+ * Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than
+ * any join.
+ */
 const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
 
 /**
@@ -113,7 +118,10 @@ export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): 
   };
 }
 
-/** Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its milliseconds. */
+/**
+ * Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its
+ * milliseconds.
+ */
 const toSeconds = (time: Date): number => time.getTime() / 1000;
 
 /** Remembers since when an endpoint has only failed. */

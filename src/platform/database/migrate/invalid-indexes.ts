@@ -1,16 +1,16 @@
 import type { Client } from 'pg';
 import { Unavailable } from '../../errors';
 
-/** An index that PostgreSQL does not use: its `create index concurrently` was interrupted. */
+/** An index that PostgreSQL does not use, since its `create index concurrently` was interrupted. */
 export interface InvalidIndex {
-  /** As SQL takes it: quoted and with its schema where that is needed. */
+  /** Quoted and with its schema where SQL needs that. */
   sqlName: string;
   /** Its bare name. */
   name: string;
   table: string;
 }
 
-/** The indexes of the schema `public` that are invalid, and not being built by a session now. */
+/** The invalid indexes of the schema `public` that no session builds now. */
 export async function invalidIndexes(client: Client): Promise<InvalidIndex[]> {
   const { rows } = await client.query<InvalidIndex>(
     `select i.indexrelid::regclass::text as "sqlName", c.relname as name, i.indrelid::regclass::text as "table"
@@ -24,8 +24,8 @@ export async function invalidIndexes(client: Client): Promise<InvalidIndex[]> {
 }
 
 /**
- * Drops the invalid indexes that one of these statements makes: with `if not exists` the statement would take one that an
- * interrupted run has left for its own.
+ * Drops the invalid indexes that one of these statements creates: with `if not exists` the statement would accept the
+ * index of an interrupted run.
  */
 export async function dropHalfMade(client: Client, statements: readonly string[]): Promise<void> {
   for (const { name, sqlName } of await invalidIndexes(client)) {
@@ -34,13 +34,13 @@ export async function dropHalfMade(client: Client, statements: readonly string[]
   }
 }
 
-/** @throws Unavailable naming each invalid index, and how to mend it */
+/** @throws Unavailable naming each invalid index and the statement that repairs it */
 export async function assertIndexesValid(client: Client): Promise<void> {
   const invalid = await invalidIndexes(client);
   if (invalid.length > 0) throw new Unavailable(invalid.map(describeInvalid).join('\n'));
 }
 
-/** How to mend an invalid index, for the operator. */
+/** An invalid index and the statement that repairs it, for the operator. */
 export function describeInvalid({ sqlName, table }: InvalidIndex): string {
   return `invalid index: ${sqlName} of ${table}; run: reindex index concurrently ${sqlName}`;
 }

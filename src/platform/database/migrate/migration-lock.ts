@@ -6,27 +6,27 @@ import { ServiceClient } from '../sql/service-client';
 /** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
 const MIGRATION_LOCK = 7_263_540_119;
 const POLL_MS = 250;
-/** Another run may build an index of a large table meanwhile. */
+/** The other run may build an index of a large table. */
 const LONGEST_WAIT_MS = 6 * 60 * 60 * 1000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A server that does not answer a question as short as that for the lock is given up. */
+/** A server that does not reply to so short a query is given up. */
 const ANSWER_TIMEOUT_MS = 9_000;
 
-/** How the owner's connections are made: a host that says nothing is given up, as the service's processes do. */
+/** Options of the owner's connections: a silent host is given up, as by the service's processes. */
 export const OWNER_CONNECTION = {
   connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
   Client: ServiceClient,
-  // A table without a schema in a migration is one of ours, whatever the database or the login has set.
+  // Table names in migrations have no schema, whatever the search path of the database or the login is.
   options: '-c search_path=public,pg_temp',
 } as const;
 
 /**
  * Runs `work` as the owner while no other process migrates this database.
  *
- * The lock is asked for again and again: a session that waits for it in the server has a snapshot, for whose end
- * `create index concurrently` of the run under way would wait in turn.
+ * The lock is polled: a session that waits for it in the server holds a snapshot, and `create index concurrently` of the
+ * other run would wait for the end of that snapshot.
  * @throws Unavailable when the database cannot be reached, or another run does not end
  */
 export async function alone<T>(url: string, work: (client: ServiceClient) => Promise<T>): Promise<T> {

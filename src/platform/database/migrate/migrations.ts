@@ -10,10 +10,13 @@ import { alone, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
-/** How a migration is made; its name is the class's. */
+/** The class of a migration; its name is the migration's. */
 export type MigrationClass = new () => MigrationInterface;
 
-/** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
+/**
+ * Longest wait of a migration for a table, and with it the wait of all statements behind it. Then it gives way and
+ * tries again.
+ */
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCK_ATTEMPTS = 30;
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -22,28 +25,28 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
-  /** All migrations, oldest first; those of this build unless others are given. */
+  /** All migrations, oldest first; by default those of this build. */
   migrations?: readonly MigrationClass[];
-  /** Told when a table was in use for too long and the migration is about to be tried again. */
+  /** Called when a table was in use for too long, before the migration is tried again. */
   onTableInUse?: (attempt: number) => void;
 }
 
-/** How a database and this build's migrations differ. */
+/** The difference between a database and this build's migrations. */
 export interface MigrationStatus {
-  /** Of this build, and not applied. */
+  /** Migrations of this build that are not applied. */
   pending: string[];
-  /** Applied, and not of this build: a newer release has been here. */
+  /** Applied migrations that this build does not know: a newer release applied them. */
   unknown: string[];
-  /** Indexes that PostgreSQL does not use, and how to mend each. */
+  /** Invalid indexes, each with the statement that repairs it. */
   invalid: string[];
 }
 
-/** A migration that is to be applied. */
+/** A pending migration. */
 export interface PlannedMigration extends MigrationSql {
   name: string;
 }
 
-/** The nearest folder of that name on the way up: from the source, from the build, and from the bundle of both. */
+/** The nearest folder of that name upwards: from the source, from the build, and from the bundle of both. */
 function migrationsFolder(): string {
   for (let folder = __dirname; ; folder = dirname(folder)) {
     const found = join(folder, 'migrations');
@@ -69,12 +72,12 @@ export function migrationNames(): string[] {
   return migrationClasses().map((migration) => migration.name);
 }
 
-/** Compares what was applied with this build, and changes nothing. */
+/** Compares the applied migrations with this build; changes nothing. */
 export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
   return alone(migrationUrl, (client) => statusOf(client, migrationClasses()));
 }
 
-/** What {@link migrate} would apply now, with its SQL. Changes nothing. */
+/** The migrations that {@link migrate} would apply now, with their SQL. Changes nothing. */
 export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
   const { pending } = await migrationStatus(migrationUrl);
   return sqlOfMigrations(migrationClasses().filter(({ name }) => pending.includes(name)));
@@ -85,9 +88,9 @@ function sqlOfMigrations(classes: readonly MigrationClass[]): Promise<PlannedMig
 }
 
 /**
- * Applies what is pending, each migration in a transaction of its own, under an advisory lock, and sees that the
- * service's roles and login are as they must be.
- * @returns the names of the migrations that were applied
+ * Applies pending migrations, each in its own transaction, under an advisory lock, and sets up the service's roles and
+ * login.
+ * @returns the names of the applied migrations
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
   return alone(options.migrationUrl, async (client) => {
@@ -100,7 +103,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     await withDataSource(options.migrationUrl, migrations, (dataSource) =>
       applyPending(dataSource, options.onTableInUse),
     );
-    // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
+    // BullMQ has tables of its own, for use without Redis. The package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
@@ -110,7 +113,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
   });
 }
 
-/** Undoes the newest migration; one that is applied outside a transaction is undone outside of one. */
+/** Reverts the newest migration, outside a transaction if it is applied outside of one. */
 export function revertLast(migrationUrl: string, migrations = migrationClasses()): Promise<void> {
   return alone(migrationUrl, async (client) => {
     const newest = await newestApplied(client, migrations);
@@ -119,7 +122,7 @@ export function revertLast(migrationUrl: string, migrations = migrationClasses()
   });
 }
 
-/** The migration that was applied last, by TypeORM's table; undefined where none was, or this build has it not. */
+/** The migration that was applied last; undefined if there is none, or this build does not have it. */
 async function newestApplied(
   client: Client,
   migrations: readonly MigrationClass[],
@@ -147,7 +150,7 @@ async function statusOf(client: Client, migrations: readonly MigrationClass[]): 
   };
 }
 
-/** A statement that waits for a table's lock holds up all that come after it: better to fail, and to try once more. */
+/** A statement that waits for a table's lock delays all statements behind it: better to fail and try again. */
 async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: number) => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -6,12 +6,12 @@ interface PostgresError extends Error {
   constraint?: string;
 }
 
-/** SQLSTATEs that say "not now" rather than "not so": connection trouble, shutdown, too many clients, timeouts, deadlocks. */
+/** SQLSTATEs of temporary failures: connection trouble, shutdown, too many clients, timeouts, deadlocks. */
 const NOT_NOW = /^(08...|57P0.|53...|57014|55P03|40001|40P01|25P0[34]|58...)$/;
-/** SQLSTATEs after which a connection is of no more use: its server shuts down, lacks resources, or fails itself. */
+/** SQLSTATEs after which a connection is closed: its server shuts down, lacks resources, or has failed. */
 const CLOSES = /^(08...|57P0.|53...|25P0[34]|58...)$/;
 const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT|EADDR)/;
-/** What `pg` and its pool say, without a code, of a connection that is gone or cannot be had. */
+/** Messages of `pg` and its pool, without a code, for a lost or unavailable connection. */
 const CONNECTION_LOST =
   /Connection terminated|not queryable|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
 const READ_ONLY_TRANSACTION = '25006';
@@ -25,9 +25,8 @@ function driverError(error: unknown): PostgresError | undefined {
 }
 
 /**
- * The same error in the service's terms: what PostgreSQL could not do now becomes {@link Unavailable} (503, and the
- * caller may try again); everything else stays what it is, a fault of ours (500).
- * @param readOnly whether the transaction was made read-only by the service itself: then a refused write is its fault
+ * The same error in the service's terms: a temporary failure becomes {@link Unavailable} (503, the caller may try
+ * again); every other error stays as it is, a fault of ours (500).
  */
 export function translateDatabaseError(error: unknown, readOnly = false): unknown {
   if (error instanceof AppError) return error;
@@ -47,8 +46,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Whether the connection on which PostgreSQL reported this is to be closed: the server goes away, or is not the primary,
- * or the statements that were prepared there no longer fit. A new connection may lead to a server that is all right.
+ * Whether the connection that reported this error is to be closed: the server goes away or is not the primary, or its
+ * prepared statements are stale. A new connection may lead to a healthy server.
  */
 export function closesConnection(error: unknown): boolean {
   const inner = driverError(error);
@@ -56,8 +55,8 @@ export function closesConnection(error: unknown): boolean {
 }
 
 /**
- * Whether a write was refused because the server, or its default, is read-only: it was the primary once, or its disk is
- * full. In a transaction that the service made read-only itself this says nothing about the server.
+ * Whether a write was refused because the server or its default is read-only: a demoted primary, or a full disk. In a
+ * transaction that the service itself made read-only this says nothing about the server.
  */
 export function isReadOnlyServer(error: unknown): boolean {
   const inner = driverError(error);
@@ -72,8 +71,8 @@ function isInRecovery(error: PostgresError): boolean {
 }
 
 /**
- * Whether a prepared statement no longer fits the schema: a migration has changed the type of a column that it gives, or
- * the statement is gone. Nothing was done, and the same text works once it is prepared anew.
+ * Whether a prepared statement is stale: a migration has changed the type of a returned column, or the statement is
+ * gone. Nothing was done, and the same text works once it is prepared again.
  */
 export function isStaleStatement(error: unknown): boolean {
   const inner = driverError(error);
@@ -85,8 +84,8 @@ function isStale({ code, message }: PostgresError): boolean {
 }
 
 /**
- * Whether the error is a violation of this unique constraint. Citus names constraints on shards with a suffix
- * (`orders_pkey_102069`) and reports them in the message alone, so both places are looked at.
+ * Whether the error violates this unique constraint. Citus adds a suffix to constraints on shards
+ * (`orders_pkey_102069`) and reports them in the message alone, so both places are checked.
  */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
   const inner = driverError(error);

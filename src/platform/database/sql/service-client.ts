@@ -5,30 +5,31 @@ import { refuseUnreadableTimes } from './times';
 refuseUnreadableTimes();
 
 /**
- * The session settings that reading of results relies on, sent in the startup packet: it has precedence over what is set
- * for the database and for the role. PgBouncer takes these and sets them on the server's connection; it refuses all others.
+ * The session settings that the parsing of results relies on, sent in the startup packet, which has precedence over the
+ * settings of the database and the role. PgBouncer accepts these and applies them to the server's connection; it refuses
+ * all others.
  */
 export const STARTUP_SETTINGS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' } as const;
 
-/** A connection that is about to be closed has so long to answer what was asked before, milliseconds. */
+/** Longest time for a retired connection to answer its pending queries, milliseconds. */
 const DRAIN_MS = 20_000;
-/** Every connection is replaced at most this often while the server is read-only, milliseconds. */
+/** Least time between two replacements of all connections, milliseconds. */
 const LEAVE_INTERVAL_MS = 1_000;
 
 const live = new Set<ServiceClient>();
 let leftAt = -Infinity;
 
 /**
- * The client of every connection of the service. It asks for the session settings that reading relies on, and retires
- * after an error which says that it is of no more use, such as that of a primary which was demoted. A retired one takes
- * no more queries, and is closed when those that were sent before are answered.
+ * The client of every connection of the service. It requests the session settings that parsing relies on, and retires
+ * after an error that makes the connection useless, such as that of a demoted primary. A retired client accepts no more
+ * queries and closes when its pending queries are answered.
  */
 export class ServiceClient extends Client {
-  /** When it was made, by `performance.now()`. */
+  /** Time of creation, by `performance.now()`. */
   readonly madeAt = performance.now();
-  /** Called when the server says that it ends the connection, before the queries under way fail. */
+  /** Called when the server ends the connection, before its pending queries fail. */
   onDropped?: (error: Error) => void;
-  /** Called once when it is retired, while queries may still be under way. */
+  /** Called once when it retires, while queries may still be pending. */
   onRetired?: () => void;
   private retired = false;
   private readonly isPipelined: boolean;
@@ -36,10 +37,10 @@ export class ServiceClient extends Client {
   constructor(config?: ClientConfig) {
     super(config);
     this.isPipelined = config?.pipeline === true;
-    // One that is still connecting is left alone: pg would never say how its attempt has ended.
+    // Not while it connects: pg does not settle the attempt of a client that was ended meanwhile.
     this.once('connect', () => live.add(this));
     this.once('end', () => live.delete(this));
-    // A loss without a listener ends the process, and between two owners (a pool and its user) there is none.
+    // An error without a listener ends the process, and between two owners (a pool and its user) there is none.
     this.on('error', () => live.delete(this));
     this.connection.on('errorMessage', (error: Error & { severity?: string }) => {
       if (error.severity === 'FATAL') this.drop(error);
@@ -47,7 +48,7 @@ export class ServiceClient extends Client {
     });
   }
 
-  /** Whether it takes no more queries. */
+  /** Whether it accepts no more queries. */
   get isRetired(): boolean {
     return this.retired;
   }
@@ -58,13 +59,13 @@ export class ServiceClient extends Client {
     return { ...base.getStartupConf.call(this), ...STARTUP_SETTINGS };
   }
 
-  /** The server closes it: nothing more is answered. */
+  /** The server closes the connection: no pending query is answered. */
   private drop(error: Error): void {
     this.onDropped?.(error);
     this.connection.stream.destroy();
   }
 
-  /** Closes it, when the queries that were sent before are answered, as far as it is pipelined. */
+  /** Closes the connection; a pipelined one answers its pending queries before. */
   retire(reason: string): void {
     if (this.retired) return;
     this.retired = true;
@@ -82,9 +83,9 @@ export class ServiceClient extends Client {
 }
 
 /**
- * Replaces every connection of the process. To be called when a server takes no writes: it may not be the primary any
- * more, while its connections stay. Those that only read have to be left, too, or they read what is no longer true, and
- * those that wait for notifications, which come no more.
+ * Replaces every connection of the process. Called when a server accepts no writes: it may be a demoted primary whose
+ * connections stay open. Connections that only read or listen are replaced, too: they would see stale rows and hear no
+ * notifications.
  */
 export function leaveServer(): void {
   const now = performance.now();

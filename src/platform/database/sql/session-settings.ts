@@ -1,8 +1,8 @@
 import { STARTUP_SETTINGS } from './service-client';
 
 /**
- * What a session of the service must have, whatever the database or the login has: reading of results, and the names in
- * statements, rely on it. `pg_temp` last, since a temporary table is else found before the table of the same name.
+ * The session settings that the parsing of results and the names in statements rely on, whatever the database or the
+ * login has. `pg_temp` is last, since otherwise a temporary table hides the table of the same name.
  */
 const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   ...STARTUP_SETTINGS,

@@ -8,8 +8,8 @@ const TEXT_ARRAY = 1009;
 type Parser = (text: string) => unknown;
 
 /**
- * Makes pg refuse a time that it cannot read. By itself it gives null, and a session that ends at null has ended. Times
- * are unreadable where `DateStyle` is not ISO.
+ * Makes pg refuse a time that it cannot parse. Its own parser returns null, and a session whose end is null has ended.
+ * A time cannot be parsed if `DateStyle` is not ISO.
  */
 export function refuseUnreadableTimes(): void {
   const parseTextArray = types.getTypeParser(TEXT_ARRAY as never, 'text') as (text: string) => (string | null)[];

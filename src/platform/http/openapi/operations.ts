@@ -11,7 +11,10 @@ import { API_PREFIX } from '../server/server';
 const MIB = 1024 * 1024;
 const JSON_TYPE = 'application/json';
 
-/** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
+/**
+ * The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path
+ * has.
+ */
 export function describe(
   operation: Operation,
   route: Route,

@@ -11,7 +11,9 @@ const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
 /** The cost of reading a body, in values: the largest batch of orders comes near, and more is a quarter of a second. */
 const MAX_COST = 120_000;
-/** Members of one object where the route says nothing else: each new key is interned, and a wide object is a slow one. */
+/**
+ * Members of one object where the route says nothing else: each new key is interned, and a wide object is a slow one.
+ */
 const MAX_MEMBERS = 1_000;
 const MEMBER_COST = 3;
 const UNSAFE_NUMBER_COST = 4;
@@ -295,7 +297,8 @@ function shown(name: string): string {
   return start.replace(/[\0\p{Surrogate}]/gu, '\ufffd');
 }
 
-// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not echoed.
+// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not
+// echoed.
 const V8_ERROR = /^([A-Za-z '",:{}[\]-]{1,80}) (?:in|after) JSON at position (\d+)(?: \(line \d+ column \d+\))?$/;
 
 function malformed(error: unknown): MalformedJson {

@@ -30,8 +30,8 @@ export const PAGE_BYTES = 1024 * 1024;
 const MAX_BYTES_A_UNIT = 3;
 
 /**
- * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its rows
- * would be larger than {@link PAGE_BYTES}.
+ * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its
+ * rows would be larger than {@link PAGE_BYTES}.
  */
 export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
   const fitting = Math.min(limit, fittingRows(rows));
