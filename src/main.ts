@@ -6,7 +6,7 @@ import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
 
-const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
+const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
   async api(config) {
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
@@ -85,8 +85,8 @@ async function withObservability(
 }
 
 async function main([name = 'api', ...args]: string[]): Promise<void> {
-  const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;
-  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(ROLES).join(' or ')}`);
+  const role = Object.hasOwn(PROCESSES, name) ? PROCESSES[name] : undefined;
+  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(PROCESSES).join(' or ')}`);
   if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new UsageError(`the role ${name} takes no arguments`);
   await role(loadConfig(process.env), args);
 }

@@ -9,7 +9,7 @@ import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
 import { type Caller, ROUTE_METADATA } from '../platform/http/requests/caller';
 import { callerNetwork, originOf } from '../platform/http/server/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
-import { leaveUnread } from '../platform/http/server/discard-body';
+import { closeWithoutReadingBody } from '../platform/http/server/discard-body';
 import { type Permission, permissionsOfRole } from '../platform/permissions/permissions';
 import type { AccessClaims } from './tokens/access-tokens';
 import { SessionStates } from './sessions/session-states';
@@ -94,7 +94,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
     try {
       await this.admit(request, reply);
     } catch (error) {
-      leaveUnread(request, reply);
+      closeWithoutReadingBody(request, reply);
       throw error;
     }
   }

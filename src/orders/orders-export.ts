@@ -73,7 +73,7 @@ export class OrdersExport {
     let afterId: string | undefined;
     do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.readApart<JsonRow>(caller, statement);
+      rows = await this.database.queryIsolated<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;

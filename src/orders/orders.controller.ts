@@ -4,7 +4,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../platform/http/responses/json-response';
 import { PageDto } from '../platform/http/requests/page.dto';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
@@ -56,7 +56,7 @@ export class OrdersController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.orders.create(caller, body, request));
+    sendResponse(reply, await this.orders.create(caller, body, request));
   }
 
   @Post('batch')
@@ -74,7 +74,7 @@ export class OrdersController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.orders.createBatch(caller, body.orders, request));
+    sendResponse(reply, await this.orders.createBatch(caller, body.orders, request));
   }
 
   @Get()

@@ -11,7 +11,7 @@ import { type Config, required } from '../platform/config/config';
 import { findNotMigrated, type NotMigrated } from '../platform/database/start-check';
 import { Unavailable } from '../platform/errors';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../platform/http/problem';
-import { requestIdOf } from '../platform/http/server/request-id';
+import { requestIdOf } from '../platform/http/requests/request-id';
 import { createHealthServer } from '../platform/health/health-server';
 import type { Metrics } from '../platform/observability/metrics';
 import { pendingText, type ReadinessReport } from '../platform/health/readiness';

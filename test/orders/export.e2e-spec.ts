@@ -204,7 +204,7 @@ describe('export', () => {
     });
 
     it('reads no further than its reader does, holds no connection meanwhile, and leaves out what is made later', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');
       const socket = await stalled();
       let seen = -1;
       const settled = await until('the export stalls', async () => {
@@ -255,7 +255,7 @@ describe('export', () => {
     });
 
     it('does nothing for a HEAD', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');
       expect((await tenant.request('HEAD', '/orders/export?format=csv')).status).toBe(200);
       await delay(50);
       expect(pages).not.toHaveBeenCalled();

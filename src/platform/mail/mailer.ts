@@ -62,7 +62,7 @@ export class Mailer {
     const tenantId = mail.tenantId ?? NO_TENANT;
     const { id, at } = newTimedId();
     const content = { to: mail.to, data: mail.data } satisfies { to: MailAddress; data: unknown };
-    const sealed = this.box.seal(JSON.stringify(content), mailContext(tenantId, id));
+    const sealed = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
     tx.insert(insertMail({ tenantId, id, template: mail.template, sealed, createdAt: at }));
   }
 }

@@ -87,6 +87,6 @@ export function workerOptions(config: Config): WorkerOptions {
 }
 
 /** Waits for what the queue does, within bounds. @throws when it takes longer */
-export function withPatience<T>(work: Promise<T>): Promise<T> {
+export function withTimeout<T>(work: Promise<T>): Promise<T> {
   return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not answer in time'));
 }

@@ -3,7 +3,7 @@
  * may see is in the policies of the migrations, and the few that see more than one tenant's rows are listed in
  * `test/golden/tenancy-exceptions.json`.
  */
-export const ROLES = {
+export const DB_ROLES = {
   /** Serves requests: sees the rows of the tenant in `app.tenant_id` and nothing else. */
   service: 'app_service',
   /** Runs before a tenant is known: users by e-mail address, memberships of the user in `app.user_id`. */
@@ -28,4 +28,4 @@ export const ROLES = {
  */
 export const OPERATOR_ROLE = 'app_operator';
 
-export type RoleName = (typeof ROLES)[keyof typeof ROLES];
+export type RoleName = (typeof DB_ROLES)[keyof typeof DB_ROLES];
