@@ -14,7 +14,13 @@ export class AuditActorView {
   })
   type: string;
 
-  @ApiProperty({ type: 'string', nullable: true, maxLength: 512, description: 'Its id, where it has one.', example: USER_ID })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 512,
+    description: 'Its id, where it has one.',
+    example: USER_ID,
+  })
   id: string | null;
 
   @ApiProperty({
@@ -34,7 +40,13 @@ export class AuditTargetView {
   @ApiProperty({ maxLength: 512, description: 'The kind of resource.', example: 'webhook_endpoint' })
   type: string;
 
-  @ApiProperty({ type: 'string', nullable: true, maxLength: 512, description: 'Its id, where it has one.', example: ENDPOINT_ID })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 512,
+    description: 'Its id, where it has one.',
+    example: ENDPOINT_ID,
+  })
   id: string | null;
 }
 
@@ -72,13 +84,31 @@ export class AuditEntryView {
   })
   network: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, maxLength: 512, description: 'The `User-Agent` of the request.', example: 'curl/8.5.0' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 512,
+    description: 'The `User-Agent` of the request.',
+    example: 'curl/8.5.0',
+  })
   user_agent: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, maxLength: 512, description: 'The id of the request.', example: '7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 512,
+    description: 'The id of the request.',
+    example: '7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f',
+  })
   request_id: string | null;
 
-  @ApiProperty({ type: 'string', format: 'uuid', nullable: true, description: 'The session of the person.', example: '0198c0de-7a11-7000-8000-0000000000c1' })
+  @ApiProperty({
+    type: 'string',
+    format: 'uuid',
+    nullable: true,
+    description: 'The session of the person.',
+    example: '0198c0de-7a11-7000-8000-0000000000c1',
+  })
   session_id: string | null;
 
   @ApiProperty({
@@ -88,6 +118,11 @@ export class AuditEntryView {
   })
   outcome: string;
 
-  @ApiProperty({ type: 'integer', minimum: 1, description: 'How many times: more than one for refusals, which are counted by the hour.', example: 1 })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'How many times: more than one for refusals, which are counted by the hour.',
+    example: 1,
+  })
   count: number;
 }

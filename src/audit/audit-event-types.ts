@@ -1,8 +1,8 @@
 /** The events of the audit log, and what an entry is called in them and in OCSF. */
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import type { EventType } from '../platform/outbox/event-types';
+import type { EventType } from '../platform/outbox/event-catalogue';
 import { AuditEntryView } from './audit-entry.dto';
-import { CheckpointView } from './audit.dto';
+import { AuditCheckpointView } from './audit.dto';
 
 @ApiSchema({ description: 'An entry of the audit log, once its tree has taken it.' })
 export class AuditEventView extends AuditEntryView {
@@ -32,11 +32,36 @@ const IAM = { category: 3, categoryName: 'Identity & Access Management' };
 
 /** The first that covers an action is its class; the last covers all. */
 const CLASSES: readonly OcsfClass[] = [
-  { type: 'audit.authentication', uid: 3002, name: 'Authentication', ...IAM, covers: /^(session|sign_in|auth|challenge)\b/ },
+  {
+    type: 'audit.authentication',
+    uid: 3002,
+    name: 'Authentication',
+    ...IAM,
+    covers: /^(session|sign_in|auth|challenge)\b/,
+  },
   { type: 'audit.group', uid: 3006, name: 'Group Management', ...IAM, covers: /^(role|directory_group)\b/ },
-  { type: 'audit.access', uid: 3005, name: 'User Access Management', ...IAM, covers: /^(member|membership|invitation|api_key|permission)\b/ },
-  { type: 'audit.account', uid: 3001, name: 'Account Change', ...IAM, covers: /^(user|account|password|email|totp|passkey|recovery_codes?|second_factor|factor)\b/ },
-  { type: 'audit.activity', uid: 6003, name: 'API Activity', category: 6, categoryName: 'Application Activity', covers: /^/ },
+  {
+    type: 'audit.access',
+    uid: 3005,
+    name: 'User Access Management',
+    ...IAM,
+    covers: /^(member|membership|invitation|api_key|permission)\b/,
+  },
+  {
+    type: 'audit.account',
+    uid: 3001,
+    name: 'Account Change',
+    ...IAM,
+    covers: /^(user|account|password|email|totp|passkey|recovery_codes?|second_factor|factor)\b/,
+  },
+  {
+    type: 'audit.activity',
+    uid: 6003,
+    name: 'API Activity',
+    category: 6,
+    categoryName: 'Application Activity',
+    covers: /^/,
+  },
 ];
 
 /** The types under which entries go out. */
@@ -51,8 +76,9 @@ export const AUDIT_EVENT_TYPES: readonly EventType[] = [
   })),
   {
     name: CHECKPOINT_EVENT,
-    description: 'The head of the audit log’s tree, signed; at most one an hour. Keep it: a log that loses its end no longer fits it.',
-    data: CheckpointView,
+    description:
+      'The head of the audit log’s tree, signed; at most one an hour. Keep it: a log that loses its end no longer fits it.',
+    data: AuditCheckpointView,
   },
 ];
 
@@ -87,9 +113,19 @@ export function toOcsf(entry: AuditEntryView, tenantId: string): Record<string, 
     status,
     time: Date.parse(entry.occurred_at),
     count: entry.count,
-    metadata: { version: '1.3.0', uid: entry.id, tenant_uid: tenantId, product: { name: 'Orders SaaS API', vendor_name: 'Orders' } },
+    metadata: {
+      version: '1.3.0',
+      uid: entry.id,
+      tenant_uid: tenantId,
+      product: { name: 'Orders SaaS API', vendor_name: 'Orders' },
+    },
     actor: {
-      user: { uid: entry.actor.id, email_addr: entry.actor.email, type: isPerson ? 'User' : 'System', type_id: isPerson ? 1 : 3 },
+      user: {
+        uid: entry.actor.id,
+        email_addr: entry.actor.email,
+        type: isPerson ? 'User' : 'System',
+        type_id: isPerson ? 1 : 3,
+      },
       ...(entry.session_id === null ? {} : { session: { uid: entry.session_id } }),
     },
     user: { uid: entry.target.type === 'user' || entry.target.type === 'member' ? entry.target.id : entry.actor.id },

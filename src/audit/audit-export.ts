@@ -71,7 +71,7 @@ export class AuditExport {
     let afterId: string | undefined;
     do {
       const statement = listEntries(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.readApart<EntryRow>(caller, statement);
+      rows = await this.database.queryIsolated<EntryRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map((row) => toText(entryView(row))).join('');
       if (chunk !== '') yield chunk;

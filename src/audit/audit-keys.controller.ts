@@ -1,13 +1,15 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { TenantDatabase } from '../platform/database/tenant-database';
-import { NO_TENANT } from '../platform/database/tenant-database';
-import { ApiSection } from '../platform/http/openapi/openapi-declarations';
+import { NO_TENANT, TenantDatabase } from '../platform/database/tenant-database';
+import { ApiSection } from '../platform/http/openapi/declarations';
 import { Public } from '../platform/http/requests/caller';
 import { AuditKeysView } from './audit.dto';
 import { listPublicKeys, type PublicKeyRow } from './audit.queries';
 
-@ApiSection('Audit log', 'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.')
+@ApiSection(
+  'Audit log',
+  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+)
 @Controller('.well-known')
 export class AuditKeysController {
   constructor(private readonly database: TenantDatabase) {}
@@ -22,7 +24,7 @@ export class AuditKeysController {
   })
   @ApiOkResponse({ type: AuditKeysView, description: 'The keys.' })
   async keys(): Promise<AuditKeysView> {
-    const rows = await this.database.read<PublicKeyRow>({ tenantId: NO_TENANT }, listPublicKeys());
+    const rows = await this.database.query<PublicKeyRow>({ tenantId: NO_TENANT }, listPublicKeys());
     return {
       keys: rows.map((row) => ({
         kid: row.id,

@@ -3,9 +3,9 @@ import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblem, ApiSection } from '../platform/http/openapi/openapi-declarations';
+import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
-import { ResourceId } from '../platform/http/requests/resource-id';
+import { ResourceId } from '../platform/http/requests/resource-id.pipe';
 import { sendPage } from '../platform/http/responses/json-response';
 import { AuditEntryView } from './audit-entry.dto';
 import { AuditExport } from './audit-export';
@@ -19,7 +19,10 @@ const CSV_EXAMPLE =
   'id,occurred_at,actor_type,actor_id,actor_email,actor_via,action,target_type,target_id,changes,network,user_agent,' +
   'request_id,session_id,outcome,count\r\n';
 
-@ApiSection('Audit log', 'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.')
+@ApiSection(
+  'Audit log',
+  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+)
 @Controller('audit-log')
 export class AuditController {
   constructor(
@@ -50,7 +53,8 @@ export class AuditController {
   @ApiOperation({
     operationId: 'exportAuditEntries',
     summary: 'Export audit entries',
-    description: 'All entries of the filters as a stream, newest first. CSV cells are written as in the export of orders.',
+    description:
+      'All entries of the filters as a stream, newest first. CSV cells are written as in the export of orders.',
   })
   @ApiOkResponse({
     description: 'The entries.',
@@ -82,9 +86,9 @@ export class AuditController {
     summary: 'Get the newest checkpoint',
     description: 'The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.',
   })
-  @ApiOkResponse({ type: dto.CheckpointView, description: 'The checkpoint.' })
+  @ApiOkResponse({ type: dto.AuditCheckpointView, description: 'The checkpoint.' })
   @ApiProblem('business_rule_violation', 'The log has no checkpoint yet.')
-  checkpoint(@CurrentCaller() caller: Caller): Promise<dto.CheckpointView> {
+  checkpoint(@CurrentCaller() caller: Caller): Promise<dto.AuditCheckpointView> {
     return this.audit.checkpoint(caller);
   }
 
@@ -95,9 +99,12 @@ export class AuditController {
     summary: 'Prove that a later tree begins with an earlier one',
     description: 'What was in the log at the first size is in it, unchanged, at the second.',
   })
-  @ApiOkResponse({ type: dto.ConsistencyProofView, description: 'The proof.' })
+  @ApiOkResponse({ type: dto.AuditConsistencyProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'A size is out of range.')
-  consistency(@CurrentCaller() caller: Caller, @Query() query: dto.ConsistencyDto): Promise<dto.ConsistencyProofView> {
+  consistency(
+    @CurrentCaller() caller: Caller,
+    @Query() query: dto.ConsistencyDto,
+  ): Promise<dto.AuditConsistencyProofView> {
     return this.audit.consistency(caller, query.from, query.to);
   }
 
@@ -106,15 +113,16 @@ export class AuditController {
   @ApiOperation({
     operationId: 'getAuditProof',
     summary: 'Prove that an entry is in the tree',
-    description: 'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
+    description:
+      'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
   })
-  @ApiOkResponse({ type: dto.InclusionProofView, description: 'The proof.' })
+  @ApiOkResponse({ type: dto.AuditProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'The tree has not taken the entry yet, or the size is out of range.')
   proof(
     @CurrentCaller() caller: Caller,
     @Param('id', new ResourceId('Audit entry')) id: string,
     @Query() query: dto.ProofDto,
-  ): Promise<dto.InclusionProofView> {
+  ): Promise<dto.AuditProofView> {
     return this.audit.proof(caller, id, query.size);
   }
 }

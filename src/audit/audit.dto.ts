@@ -15,16 +15,31 @@ const HASHES_DOC = {
 
 /** Filters that the list and the export share. */
 export class AuditFilters extends PageDto {
-  @TextField({ description: 'Entries of this actor.', max: 512, optional: true, example: '0198c0de-7a11-7000-8000-0000000000aa' })
+  @TextField({
+    description: 'Entries of this actor.',
+    max: 512,
+    optional: true,
+    example: '0198c0de-7a11-7000-8000-0000000000aa',
+  })
   actor_id?: string;
 
   @TextField({ description: 'Entries of this action.', max: 512, optional: true, example: 'webhook_endpoint.updated' })
   action?: string;
 
-  @TextField({ description: 'Entries with this kind of target.', max: 512, optional: true, example: 'webhook_endpoint' })
+  @TextField({
+    description: 'Entries with this kind of target.',
+    max: 512,
+    optional: true,
+    example: 'webhook_endpoint',
+  })
   target_type?: string;
 
-  @TextField({ description: 'Entries with this target.', max: 512, optional: true, example: '0198c0de-7a11-7000-8000-0000000000b1' })
+  @TextField({
+    description: 'Entries with this target.',
+    max: 512,
+    optional: true,
+    example: '0198c0de-7a11-7000-8000-0000000000b1',
+  })
   target_id?: string;
 
   @TimeField({ description: 'Entries from this time on.', optional: true, example: '2026-01-01T00:00:00.000Z' })
@@ -59,11 +74,21 @@ export class AuditPage {
 }
 
 @ApiSchema({ description: 'The signed head of the tree of an audit log.' })
-export class CheckpointView {
-  @ApiProperty({ maxLength: 200, description: 'The name of the log.', example: 'orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002' })
+export class AuditCheckpointView {
+  @ApiProperty({
+    maxLength: 200,
+    description: 'The name of the log.',
+    example: 'orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002',
+  })
   origin: string;
 
-  @ApiProperty({ type: 'integer', minimum: 1, maximum: MOST, description: 'How many entries the tree has.', example: 42 })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    maximum: MOST,
+    description: 'How many entries the tree has.',
+    example: 42,
+  })
   size: number;
 
   @ApiProperty({ ...HASH_DOC, description: "The tree's root (RFC 6962), base64." })
@@ -72,12 +97,23 @@ export class CheckpointView {
   @ApiProperty({ format: 'date-time', description: 'When it was signed.', example: '2026-01-31T12:00:00.000Z' })
   signed_at: string;
 
-  @ApiProperty({ maxLength: 2_000, description: 'The head as a C2SP `tlog-checkpoint`: a note signed with Ed25519.', example: 'orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002\n42\nq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n\n— orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002 Zm9vYg==\n' })
+  @ApiProperty({
+    maxLength: 2_000,
+    description: 'The head as a C2SP `tlog-checkpoint`: a note signed with Ed25519.',
+    example:
+      'orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002\n42\nq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n\n— orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002 Zm9vYg==\n',
+  })
   note: string;
 }
 
 export class ProofDto {
-  @QueryIntegerField({ description: 'The size of the tree: one that a checkpoint names (default: the newest).', min: 1, max: MOST, optional: true, example: 42 })
+  @QueryIntegerField({
+    description: 'The size of the tree: one that a checkpoint names (default: the newest).',
+    min: 1,
+    max: MOST,
+    optional: true,
+    example: 42,
+  })
   size?: number;
 }
 
@@ -90,8 +126,14 @@ export class ConsistencyDto {
 }
 
 @ApiSchema({ description: 'That an entry is in the tree (RFC 6962, section 2.1.1). Hashes are base64.' })
-export class InclusionProofView {
-  @ApiProperty({ type: 'integer', minimum: 0, maximum: MOST, description: "The entry's place in the tree.", example: 41 })
+export class AuditProofView {
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: MOST,
+    description: "The entry's place in the tree.",
+    example: 41,
+  })
   leaf_index: number;
 
   @ApiProperty({ type: 'integer', minimum: 1, maximum: MOST, description: 'The size of the tree.', example: 42 })
@@ -103,7 +145,11 @@ export class InclusionProofView {
   @ApiProperty({ ...HASHES_DOC, description: 'From the leaf upwards.' } as never)
   hashes: string[];
 
-  @ApiProperty({ maxLength: 200_000, description: 'The canonical bytes of the entry, base64; `docs/audit-log.md` has the encoding.', example: 'AAAAB3ZlcnNpb24=' })
+  @ApiProperty({
+    maxLength: 200_000,
+    description: 'The canonical bytes of the entry, base64; `docs/audit-log.md` has the encoding.',
+    example: 'AAAAB3ZlcnNpb24=',
+  })
   canonical: string;
 
   @ApiProperty({
@@ -115,9 +161,17 @@ export class InclusionProofView {
   salts: Record<string, string>;
 }
 
-@ApiSchema({ description: 'That the later tree begins with the earlier one (RFC 6962, section 2.1.2). Hashes are base64.' })
-export class ConsistencyProofView {
-  @ApiProperty({ type: 'integer', minimum: 0, maximum: MOST, description: 'The size of the earlier tree.', example: 41 })
+@ApiSchema({
+  description: 'That the later tree begins with the earlier one (RFC 6962, section 2.1.2). Hashes are base64.',
+})
+export class AuditConsistencyProofView {
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: MOST,
+    description: 'The size of the earlier tree.',
+    example: 41,
+  })
   from: number;
 
   @ApiProperty({ type: 'integer', minimum: 0, maximum: MOST, description: 'The size of the later tree.', example: 42 })
@@ -138,7 +192,12 @@ export class AuditKeyView {
   @ApiProperty({ enum: ['Ed25519'], description: 'Its curve.', example: 'Ed25519' })
   crv: string;
 
-  @ApiProperty({ minLength: 43, maxLength: 43, description: 'Its 32 bytes, base64url.', example: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' })
+  @ApiProperty({
+    minLength: 43,
+    maxLength: 43,
+    description: 'Its 32 bytes, base64url.',
+    example: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+  })
   x: string;
 
   @ApiProperty({ enum: ['sig'], description: 'What it is for.', example: 'sig' })

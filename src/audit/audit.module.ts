@@ -6,10 +6,11 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { AUDIT_EVENT_TYPES } from './audit-event-types';
 import { AuditExport } from './audit-export';
+import { AuditVerification } from './audit-verification';
 import { AuditKeysController } from './audit-keys.controller';
 import { AuditController } from './audit.controller';
 import { AuditService } from './audit.service';
@@ -17,10 +18,10 @@ import { AuditService } from './audit.service';
 @Module({
   imports: [HttpPlatformModule, OutboxModule],
   controllers: [AuditController, AuditKeysController],
-  providers: [AuditService, AuditExport],
+  providers: [AuditService, AuditExport, AuditVerification],
 })
 export class AuditModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...AUDIT_EVENT_TYPES);
   }
 }

@@ -21,7 +21,7 @@ export interface EntryRow extends Row {
   personal: Record<string, string>[] | null;
 }
 
-const COLUMNS = `l.id, l.occurred_at, l.actor_type, l.actor_id, l.actor_via, l.action, l.target_type, l.target_id, l.changes,
+export const ENTRY_COLUMNS = `l.id, l.occurred_at, l.actor_type, l.actor_id, l.actor_via, l.action, l.target_type, l.target_id, l.changes,
                  l.request_id, l.session_id, l.outcome, l.count,
                  (select json_agg(p.data) from audit_personal p where p.tenant_id = $1 and p.entry_id = l.id) as personal`;
 
@@ -36,7 +36,12 @@ export interface EntryFilter {
 }
 
 /** Entries of a filter after an id, newest first. */
-export function listEntries(tenantId: string, filter: EntryFilter, afterId: string | undefined, limit: number): Statement {
+export function listEntries(
+  tenantId: string,
+  filter: EntryFilter,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
   const values: SqlValue[] = [tenantId];
   const names: string[] = [];
   const conditions = ['l.tenant_id = $1'];
@@ -57,7 +62,7 @@ export function listEntries(tenantId: string, filter: EntryFilter, afterId: stri
   values.push(limit);
   return {
     name: ['audit_list', ...names].join('_'),
-    text: `select ${COLUMNS} from audit_log l where ${conditions.join(' and ')} order by l.id desc limit $${values.length}`,
+    text: `select ${ENTRY_COLUMNS} from audit_log l where ${conditions.join(' and ')} order by l.id desc limit $${values.length}`,
     values,
   };
 }
@@ -66,7 +71,7 @@ export function listEntries(tenantId: string, filter: EntryFilter, afterId: stri
 export function findEntries(tenantId: string, ids: readonly string[]): Statement {
   return {
     name: 'audit_find',
-    text: `select ${COLUMNS} from audit_log l where l.tenant_id = $1 and l.id = any ($2::uuid[]) order by l.id`,
+    text: `select ${ENTRY_COLUMNS} from audit_log l where l.tenant_id = $1 and l.id = any ($2::uuid[]) order by l.id`,
     values: [tenantId, ids],
   };
 }

@@ -1,6 +1,7 @@
 /** The statements that read a log's tree. */
 import type { NodeHash, NodeId } from '../platform/audit/merkle';
 import type { Row, Statement } from '../platform/database/sql/statement';
+import { ENTRY_COLUMNS, type EntryRow } from './audit.queries';
 import { originOfLog } from './checkpoint';
 
 export interface TreeRow extends Row {
@@ -61,3 +62,36 @@ export function hashesOf(rows: readonly NodeRow[]): NodeHash {
   };
 }
 
+/** A leaf with its entry, where that is still there. */
+export interface LeafRow extends Partial<EntryRow> {
+  leaf_index: string;
+  entry_id: string;
+  hash: Buffer;
+  canonical: Buffer | null;
+  salts: Record<string, string>[] | null;
+}
+
+/** Leaves from an index on, in order, with all that their entries say. */
+export function listLeaves(tenantId: string, from: number, limit: number): Statement {
+  return {
+    name: 'audit_leaves_list',
+    text: `select f.leaf_index, f.entry_id, f.hash, l.canonical, ${ENTRY_COLUMNS},
+                  (select json_agg(p.salts) from audit_personal p where p.tenant_id = $1 and p.entry_id = l.id) as salts
+             from audit_leaves f left join audit_log l on l.tenant_id = $1 and l.id = f.entry_id
+            where f.tenant_id = $1 and f.leaf_index >= $2 order by f.leaf_index limit $3`,
+    values: [tenantId, from, limit],
+  };
+}
+
+/** Entries before an id that no tree has and that do not wait for it either, the oldest first. */
+export function findStrayEntries(tenantId: string, before: string, limit: number): Statement {
+  return {
+    name: 'audit_stray_entries',
+    text: `select l.id from audit_log l
+            where l.tenant_id = $1 and l.id < $2
+              and not exists (select from audit_leaves f where f.tenant_id = $1 and f.entry_id = l.id)
+              and not exists (select from audit_pending p where p.tenant_id = $1 and p.entry_id = l.id)
+            order by l.id limit $3`,
+    values: [tenantId, before, limit],
+  };
+}

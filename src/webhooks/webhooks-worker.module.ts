@@ -12,8 +12,10 @@
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
+import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { EVENT_SINK, Relay } from '../platform/outbox/relay';
+import { Subscriptions } from '../platform/outbox/subscriptions';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -22,6 +24,7 @@ import { DeliveryQueue } from './dispatch/delivery-queue';
 import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
+import { subscribedTypes } from './dispatch/fan-out.queries';
 import { FanOut } from './dispatch/fan-out';
 import { RetentionJob } from '../retention/retention-job';
 import { WebhooksLeader } from './dispatch/leader';
@@ -31,6 +34,13 @@ import { DispatchRequests } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {
+  constructor(subscriptions: Subscriptions, database: TenantDatabase) {
+    subscriptions.register(async (scope, types) => {
+      const rows = await database.query<{ type: string }>(scope, subscribedTypes(scope.tenantId, types));
+      return new Set(rows.map((row) => row.type));
+    });
+  }
+
   static forRoot(config: Config): DynamicModule {
     chooseQueueBackend(config);
     return {

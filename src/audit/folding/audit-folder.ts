@@ -12,7 +12,7 @@ import { originOfLog, signCheckpoint } from '../checkpoint';
 import { checkpointView, findNodes, findTree, hashesOf, type NodeRow, type TreeRow } from '../tree.queries';
 import * as queries from './folding.queries';
 import { SigningKeys } from './signing-key';
-import { TreeAppender } from './tree-appender';
+import { TreeAppender } from '../tree-appender';
 
 const ENTRIES_AT_ONCE = 500;
 const TENANTS_AT_ONCE = 1_000;
@@ -65,7 +65,12 @@ export class AuditFolder {
         const note = signCheckpoint(originOfLog(tenantId), head, key);
         tx.defer(queries.saveTree(tenantId, { ...head, signedAt: new Date(), keyId: key.id, note }));
       }
-      tx.defer(queries.removePending(tenantId, pending.map((row) => row.entry_id)));
+      tx.defer(
+        queries.removePending(
+          tenantId,
+          pending.map((row) => row.entry_id),
+        ),
+      );
       if (wanted.size > 0) await this.announce(tx, leaves, wanted);
       return leaves.length;
     });
@@ -112,8 +117,17 @@ export class AuditFolder {
     return hashesOf(await tx.query<NodeRow>(findNodes(tx.tenantId, nodes)));
   }
 
-  private async announce(tx: TenantTransaction, leaves: readonly queries.NewLeaf[], wanted: ReadonlySet<string>): Promise<void> {
-    const rows = await tx.query<EntryRow>(findEntries(tx.tenantId, leaves.map((leaf) => leaf.entryId)));
+  private async announce(
+    tx: TenantTransaction,
+    leaves: readonly queries.NewLeaf[],
+    wanted: ReadonlySet<string>,
+  ): Promise<void> {
+    const rows = await tx.query<EntryRow>(
+      findEntries(
+        tx.tenantId,
+        leaves.map((leaf) => leaf.entryId),
+      ),
+    );
     const indexOf = new Map(leaves.map((leaf) => [leaf.entryId, leaf.index]));
     const events = rows
       .map((row) => ({ type: eventTypeOf(row.action), entry: entryView(row) }))

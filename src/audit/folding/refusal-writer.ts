@@ -52,7 +52,11 @@ export class RefusalWriter {
     const rest = anonymous.slice(MAX_ANONYMOUS).reduce((sum, row) => sum + row.count, 0);
     if (rest === 0) return;
     const target = { type: 'tenant', id: tx.tenantId };
-    this.record(tx, { actor: { type: 'anonymous', id: null }, entry: { action: REST_ACTION, target, outcome: 'denied' } }, rest);
+    this.record(
+      tx,
+      { actor: { type: 'anonymous', id: null }, entry: { action: REST_ACTION, target, outcome: 'denied' } },
+      rest,
+    );
   }
 
   private record(tx: TenantTransaction, { actor, session, network, entry }: CountedRefusal, count: number): void {

@@ -1,9 +1,12 @@
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { AuditDatabase } from '../../platform/database/roles/audit-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { newTimedId } from '../../platform/ids/ids';
+import { LOGGER } from '../../platform/observability/logger.module';
 import { privateKeyOf } from '../checkpoint';
 
 /** A key is looked up anew this often, so that a new one is soon used by every worker; milliseconds. */
@@ -37,6 +40,7 @@ export class SigningKeys {
   constructor(
     private readonly database: AuditDatabase,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async current(): Promise<SigningKey> {
@@ -56,8 +60,15 @@ export class SigningKeys {
       values: [],
     });
     if (!row) return undefined;
-    const seed = this.box.openBytes(row.private_key, contextOf(row.id));
-    return { id: row.id, publicKey: row.public_key, privateKey: privateKeyOf(seed) };
+    try {
+      const seed = this.box.openBytes(row.private_key, contextOf(row.id));
+      return { id: row.id, publicKey: row.public_key, privateKey: privateKeyOf(seed) };
+    } catch (error) {
+      if (!(error instanceof SecretBoxError)) throw error;
+      // Its encryption key was dropped: what it has signed stays valid, and a new key signs from now on.
+      this.logger.warn({ key_id: row.id, reason: error.message }, 'a signing key of audit logs cannot be opened');
+      return undefined;
+    }
   }
 
   private make(tx: Transaction): SigningKey {
@@ -69,7 +80,7 @@ export class SigningKeys {
     tx.insert({
       name: 'audit_key_insert',
       text: 'insert into audit_keys (id, public_key, private_key, created_at) values ($1, $2, $3, $4)',
-      values: [id, publicKey, this.box.seal(seed, contextOf(id)), at],
+      values: [id, publicKey, this.box.encrypt(seed, contextOf(id)), at],
     });
     return { id, publicKey, privateKey };
   }

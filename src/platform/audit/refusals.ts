@@ -124,7 +124,16 @@ function restOf(count: Count): Count {
 
 function keyOf(refusal: CountedRefusal): Buffer {
   const { actor, session, network, entry } = refusal;
-  const parts = [actor.type, actor.id, session?.id, network, entry.action, entry.target.type, entry.target.id, entry.outcome];
+  const parts = [
+    actor.type,
+    actor.id,
+    session?.id,
+    network,
+    entry.action,
+    entry.target.type,
+    entry.target.id,
+    entry.outcome,
+  ];
   return createHash('sha256').update(JSON.stringify(parts)).digest();
 }
 

@@ -10,6 +10,9 @@ export interface TenantScope {
   readonly tenantId: string;
 }
 
+/** In the place of a tenant, where there is none. */
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
 /** What a service needs to run a transaction: the database, or a transaction already under way. */
 export interface TransactionRunner {
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;

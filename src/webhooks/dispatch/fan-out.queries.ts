@@ -2,7 +2,7 @@
 import type { Statement } from '../../platform/database/sql/statement';
 import type { RelayedEvent } from '../../platform/outbox/relay';
 import type { SubscriberRow } from './dispatch.queries';
-import { TEST_EVENT } from '../event-types/event-type-names';
+import { RESTRICTED_NAMESPACES, TEST_EVENT } from '../event-types/event-type-names';
 
 /** A delivery, its event and its endpoint; of an event that has none, null takes their places. */
 export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
@@ -11,10 +11,12 @@ export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
 type FannedOut =
   { delivery_id: string; status: 'pending' | 'filtered' | 'disabled' } | { delivery_id: null; status: null };
 
+const RESTRICTED = RESTRICTED_NAMESPACES.map((name) => `'${name}'`).join(', ');
 /** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; `webhook.test` is covered by none. */
 const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
   select from unnest(p.event_types) as pattern
-   where pattern in ('*', e.type) or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;
+   where pattern = e.type or (pattern = '*' and split_part(e.type, '.', 1) not in (${RESTRICTED}))
+      or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;
 
 /** As `deliveryId` has it. */
 const HASH = `encode(sha256(convert_to(e.id::text || '/' || p.id::text, 'UTF8')), 'hex')`;
@@ -63,5 +65,18 @@ export function fanOut(tenantId: string, events: number, deliveries: number, now
                   case when delivery_id is not null then status end as status, id, enabled, rate_limit, ordering
              from delivery order by position`,
     values: [tenantId, events, deliveries, now],
+  };
+}
+
+/** Which of these types an enabled endpoint of the tenant names in its patterns, alone or by their beginning. */
+export function subscribedTypes(tenantId: string, types: readonly string[]): Statement {
+  return {
+    name: 'endpoints_subscribed_types',
+    text: `select wanted.type from unnest($2::text[]) as wanted (type) where exists (
+             select from webhook_endpoints p, unnest(p.event_types) as pattern
+              where p.tenant_id = $1 and p.enabled
+                and (pattern = wanted.type
+                     or (right(pattern, 2) = '.*' and starts_with(wanted.type, left(pattern, -1)))))`,
+    values: [tenantId, types],
   };
 }

@@ -5,6 +5,12 @@ import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 /** The event that only the endpoint under test is sent. */
 export const TEST_EVENT = 'webhook.test';
 
+/**
+ * First words of the types that `*` does not take: only a pattern that names them does, since not every reader of webhooks
+ * may read them.
+ */
+export const RESTRICTED_NAMESPACES = ['api_key', 'audit', 'member', 'session', 'sso', 'tenant'] as const;
+
 export const MAX_EVENT_TYPES = 100;
 export const MAX_TYPE_NAME = 255;
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../connections/connection-manager';
+import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting } from '../connections/transaction-settings';
-import { ROLES } from '../sql/db-roles';
+import { DB_ROLES } from '../sql/db-roles';
 import { runTransaction, type TenantScope, TenantTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
 
@@ -11,22 +11,25 @@ import { Transaction } from '../transaction';
  */
 @Injectable()
 export class AuditDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** A transaction on one tenant's log and tree. */
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
-    const prologue = this.core.prologue(ROLES.audit, [idSetting('app.tenant_id', scope.tenantId)]);
-    return runTransaction(new TenantTransaction(this.core, prologue, scope.tenantId), work);
+    const settings = this.connections.transactionSettings(DB_ROLES.audit, [idSetting('app.tenant_id', scope.tenantId)]);
+    return runTransaction(new TenantTransaction(this.connections, settings, scope.tenantId), work);
   }
 
   /** A transaction on what belongs to no tenant, or is discovered across all. */
   acrossTenants<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return runTransaction(new Transaction(this.core, this.core.prologue(ROLES.audit, [])), work);
+    return runTransaction(
+      new Transaction(this.connections, this.connections.transactionSettings(DB_ROLES.audit, [])),
+      work,
+    );
   }
 
   /** The tenants with entries that are in no tree yet: by a loose index scan where the tables are on one server. */
   async tenantsWithPending(limit: number): Promise<string[]> {
-    const statement = this.core.isSpread
+    const statement = this.connections.isDistributed
       ? {
           name: 'audit_tenants_spread',
           text: 'select tenant_id from audit_pending group by tenant_id limit $1',
@@ -43,7 +46,10 @@ export class AuditDatabase {
                  ) select tenant_id from tenant where tenant_id is not null limit $1`,
           values: [limit],
         };
-    const rows = await this.core.read<{ tenant_id: string }>(this.core.prologue(ROLES.audit, [], true), statement);
+    const rows = await this.connections.query<{ tenant_id: string }>(
+      this.connections.transactionSettings(DB_ROLES.audit, [], true),
+      statement,
+    );
     return rows.map((row) => row.tenant_id);
   }
 }

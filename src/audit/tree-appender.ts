@@ -1,10 +1,10 @@
-import { type NodeHash, nodeHash, type NodeId, rootHash, rootNodes } from '../../platform/audit/merkle';
+import { type NodeHash, nodeHash, type NodeId, rootHash, rootNodes } from '../platform/audit/merkle';
 
 /** Appends leaves to a tree of which the hashes along its edge are known, and gives what has to be stored. */
 export class TreeAppender {
   private readonly known = new Map<string, Buffer>();
   /** Roots of perfect subtrees of two leaves and more that are complete now. */
-  readonly nodes: (NodeId & { hash: Buffer })[] = [];
+  nodes: (NodeId & { hash: Buffer })[] = [];
 
   /** @param edge gives the hashes of {@link rootNodes} of the size */
   constructor(
@@ -20,7 +20,11 @@ export class TreeAppender {
     this.known.set(key(node), hash);
     // A node that is a right child completes its parent.
     while (node.index % 2 === 1) {
-      hash = nodeHash(this.hashOf({ level: node.level, index: node.index - 1 }), hash);
+      const sibling = { level: node.level, index: node.index - 1 };
+      hash = nodeHash(this.hashOf(sibling), hash);
+      // Only the roots along the edge are needed again.
+      this.known.delete(key(sibling));
+      this.known.delete(key(node));
       node = { level: node.level + 1, index: (node.index - 1) / 2 };
       this.known.set(key(node), hash);
       this.nodes.push({ ...node, hash });
