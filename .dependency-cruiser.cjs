@@ -1,5 +1,5 @@
 /**
- * Import rules: `docs/adding-a-module.md` explains them, `npm run check:structure` checks them. Type-only imports count as
+ * Import rules: `docs/architecture.md` explains them, `npm run check:structure` checks them. Type-only imports count as
  * imports. `scripts/check-folders.mjs` adds the rule that no folder imports a folder that imports it.
  *
  * The root module of each process defines its reach: `src/processes/api/api.module.ts` for the API,

@@ -1,6 +1,6 @@
 /**
- * One error type for everything a caller may be told, with two texts: what the caller reads (`message`) and what
- * only the log keeps (`internal`). Services throw these; `platform/http/problem.filter.ts` alone turns them into
+ * One error type for everything that a caller may learn, with two texts: `message` for the caller and `internal` for
+ * the log. Services throw these; `platform/http/responses/problem.filter.ts` alone turns them into
  * `application/problem+json` (RFC 9457).
  */
 
@@ -9,7 +9,12 @@ export const PROBLEM_STATUS = {
   malformed_request: 400,
   invalid_cursor: 400,
   unauthorized: 401,
+  second_factor_required: 401,
+  insufficient_user_authentication: 401,
   forbidden: 403,
+  sso_link_required: 403,
+  second_factor_enrolment_required: 403,
+  registration_closed: 403,
   not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
@@ -19,6 +24,7 @@ export const PROBLEM_STATUS = {
   payload_too_large: 413,
   unsupported_media_type: 415,
   validation_error: 422,
+  token_invalid: 422,
   business_rule_violation: 422,
   idempotency_key_reused: 422,
   rate_limited: 429,
@@ -36,20 +42,23 @@ export interface FieldFault {
   code: string;
 }
 
-/** What an {@link AppError} may carry beside its texts. */
+/** Options of an {@link AppError} beside its texts. */
 export interface AppErrorOptions {
   /** Kept in the log only. */
   internal?: string;
   cause?: unknown;
   errors?: FieldFault[];
+  /** Extra members of the problem document (RFC 9457), such as a challenge to answer. */
+  members?: Readonly<Record<string, unknown>>;
   /** Extra response headers (`Retry-After`, `Allow`, `WWW-Authenticate`). */
   headers?: Record<string, string>;
 }
 
-/** A refusal or failure with a public text; see the file's head. */
+/** A refusal or failure with a public text; see the head of the file. */
 export class AppError extends Error {
   readonly internal?: string;
   readonly errors?: FieldFault[];
+  readonly members?: Readonly<Record<string, unknown>>;
   readonly headers?: Record<string, string>;
 
   constructor(
@@ -61,6 +70,7 @@ export class AppError extends Error {
     this.name = new.target.name;
     this.internal = options.internal;
     this.errors = options.errors;
+    this.members = options.members;
     this.headers = options.headers;
   }
 
@@ -76,14 +86,14 @@ export class MalformedRequest extends AppError {
   }
 }
 
-/** The input was understood and is refused (422), with every fault at once. */
+/** The input was understood and is refused (422); lists every fault. */
 export class ValidationFailed extends AppError {
   constructor(errors: FieldFault[]) {
     super('validation_error', 'The request has invalid fields; see errors.', { errors });
   }
 }
 
-/** No credential, or none that counts (401). `reason` stays in the log. */
+/** No credential, or no valid one (401). `reason` stays in the log. */
 export class Unauthorized extends AppError {
   constructor(message = 'A valid credential is required.', options: AppErrorOptions & { invalidToken?: boolean } = {}) {
     super('unauthorized', message, {
@@ -93,14 +103,36 @@ export class Unauthorized extends AppError {
   }
 }
 
-/** The caller is known and may not do this (403). */
+/** Seconds for which a sign-in counts as fresh. */
+export const STEP_UP_MAX_AGE = 600;
+
+/** The sign-in is too old, or lacks the second factor (401, RFC 9470). */
+export class InsufficientAuthentication extends AppError {
+  constructor(options: { secondFactor?: boolean } = {}) {
+    const acr = options.secondFactor ? ', acr_values="aal2"' : '';
+    super('insufficient_user_authentication', 'Confirm the sign-in with POST /auth/step-up, then try again.', {
+      headers: {
+        'WWW-Authenticate': `Bearer error="insufficient_user_authentication", max_age=${STEP_UP_MAX_AGE}${acr}`,
+      },
+    });
+  }
+}
+
+/** A one-time token that is unknown, used or expired: one response for all three (422). */
+export class TokenInvalid extends AppError {
+  constructor(internal?: string) {
+    super('token_invalid', 'The token is not valid (any more).', { internal });
+  }
+}
+
+/** The caller is known and lacks the permission (403). */
 export class Forbidden extends AppError {
   constructor(message: string) {
     super('forbidden', message);
   }
 }
 
-/** The resource does not exist, or is another tenant's, which is the same answer (404). */
+/** The resource does not exist, or belongs to another tenant: the response is the same (404). */
 export class NotFound extends AppError {
   constructor(resource: string, id: string) {
     super('not_found', `${resource} '${id.slice(0, 64)}' not found`);
@@ -130,7 +162,7 @@ export class RateLimited extends AppError {
   }
 }
 
-/** Something the service needs is not there now; the caller may try again (503). */
+/** A dependency is not available now; the caller may try again (503). */
 export class Unavailable extends AppError {
   constructor(internal: string, options: AppErrorOptions = {}) {
     super('unavailable', 'The service is temporarily unavailable; try again.', {

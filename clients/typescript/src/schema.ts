@@ -376,7 +376,7 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with.
+         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
          *
          *     Asks for the permission `webhooks:write`.
          */
@@ -1581,7 +1581,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -1672,6 +1672,35 @@ export interface components {
         CreateOrders: {
             /** @description All of them are made, or none. */
             orders: components["schemas"]["CreateOrder"][];
+        };
+        /** @description How the person signed in. */
+        CurrentSession: {
+            /**
+             * Format: uuid
+             * @description The session's id.
+             * @example 0198c0de-7a11-7000-8000-0000000000cc
+             */
+            id: string;
+            /**
+             * @description The methods used (RFC 8176).
+             * @example [
+             *       "pwd",
+             *       "otp"
+             *     ]
+             */
+            amr: string[];
+            /**
+             * @description One factor, or two.
+             * @example aal2
+             * @enum {string}
+             */
+            acr: "aal1" | "aal2";
+            /**
+             * Format: date-time
+             * @description When the person last proved who they are.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            auth_time: string;
         };
         /** @description One event for one endpoint. */
         Delivery: {
@@ -1833,7 +1862,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1851,9 +1880,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1914,7 +1943,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1932,9 +1961,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -2012,6 +2041,29 @@ export interface components {
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
+        };
+        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        EndpointSecrets: {
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+            /**
+             * Format: uri
+             * @description The whole URL, where anything is masked elsewhere.
+             * @example https://example.com/webhooks/orders
+             */
+            url?: string;
+            /**
+             * @description The headers with their values, where anything is masked elsewhere.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
         };
         /** @description Something that happened, and whom it was sent to. */
         Event: {
@@ -2245,15 +2297,42 @@ export interface components {
              */
             tenant_id?: string;
         };
-        /** @description Whom the credential stands for. */
+        /** @description The holder of the credential. */
         Me: {
             user: components["schemas"]["User"];
-            tenant: components["schemas"]["Tenant"];
+            /** @description The company; null for a session without a tenant. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-000000000002
+                 */
+                id: string;
+                /**
+                 * @description The company's name.
+                 * @example Analytical Engines Ltd
+                 */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was registered.
+                 * @example 2026-01-31T12:00:00.000Z
+                 */
+                created_at: string;
+            } | null;
             /**
              * @description The person's role in the tenant.
              * @example owner
              */
-            role: string;
+            role: string | null;
+            /**
+             * Format: date-time
+             * @description When the person proved the mailbox; null until then.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            email_verified_at: string | null;
+            second_factor: components["schemas"]["SecondFactor"];
+            session: components["schemas"]["CurrentSession"];
             /**
              * @description What follows from the role: what the credential may do.
              * @example [
@@ -2439,12 +2518,12 @@ export interface components {
              * @description The kind of problem: what a program looks at.
              * @enum {string}
              */
-            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
+            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
             /**
              * @description The type in words.
              * @enum {string}
              */
-            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Forbidden" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
+            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
             /**
              * @description The status of the answer.
              * @enum {integer}
@@ -2547,6 +2626,27 @@ export interface components {
              */
             refresh_token: string;
         };
+        /** @description The tenant that did not take the person, and why: the session has no tenant then. */
+        Refused: {
+            /**
+             * Format: uuid
+             * @description The tenant's id.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            tenant_id: string;
+            /**
+             * @description Why.
+             * @example suspended
+             * @enum {string}
+             */
+            reason: "sso" | "network" | "suspended";
+            /**
+             * Format: uuid
+             * @description The connection to sign in by.
+             * @example 0198c0de-7a11-7000-8000-0000000000cc
+             */
+            connection_id?: string;
+        };
         /** @description A company and its first person. */
         Register: {
             /**
@@ -2621,6 +2721,21 @@ export interface components {
              */
             overlap_seconds?: number;
         };
+        /** @description The person's second factors. */
+        SecondFactor: {
+            /**
+             * @description Whether there is one.
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * @description The kinds there are.
+             * @example [
+             *       "totp"
+             *     ]
+             */
+            methods: ("totp" | "passkey")[];
+        };
         /** @description A session that has begun: who, where, and its first pair of tokens. */
         SignedIn: {
             /**
@@ -2645,32 +2760,32 @@ export interface components {
              */
             expires_in: number;
             user: components["schemas"]["User"];
-            tenant: components["schemas"]["Tenant"];
+            /** @description The company; null for a session without a tenant. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-000000000002
+                 */
+                id: string;
+                /**
+                 * @description The company's name.
+                 * @example Analytical Engines Ltd
+                 */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was registered.
+                 * @example 2026-01-31T12:00:00.000Z
+                 */
+                created_at: string;
+            } | null;
+            refused?: components["schemas"]["Refused"];
         };
         /** @description How an endpoint did. */
         Stats: {
             /** @description Every hour of the time, the oldest first; one without attempts has zeros. */
             data: components["schemas"]["Hour"][];
-        };
-        /** @description A company: what all of its data belong to. */
-        Tenant: {
-            /**
-             * Format: uuid
-             * @description The tenant's id.
-             * @example 0198c0de-7a11-7000-8000-000000000002
-             */
-            id: string;
-            /**
-             * @description The company's name.
-             * @example Analytical Engines Ltd
-             */
-            name: string;
-            /**
-             * Format: date-time
-             * @description When the company was registered.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            created_at: string;
         };
         /** @description A pair of tokens. */
         Tokens: {
@@ -2718,7 +2833,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -3907,7 +4022,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3948,6 +4063,11 @@ export interface operations {
                      *         "id": "0198c0de-7a11-7000-8000-000000000002",
                      *         "name": "Analytical Engines Ltd",
                      *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
                      *       }
                      *     }
                      */
@@ -4055,7 +4175,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
@@ -4088,6 +4208,11 @@ export interface operations {
                      *         "id": "0198c0de-7a11-7000-8000-000000000002",
                      *         "name": "Analytical Engines Ltd",
                      *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
                      *       }
                      *     }
                      */
@@ -4121,6 +4246,43 @@ export interface operations {
                          * @enum {integer}
                          */
                         status: 401;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "not_found";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Not Found";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 404;
                         /** @description What is wrong with this request, for a person. */
                         detail: string;
                         /**
@@ -4233,7 +4395,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -4368,7 +4530,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -4517,6 +4679,22 @@ export interface operations {
                      *         "created_at": "2026-01-31T12:00:00.000Z"
                      *       },
                      *       "role": "owner",
+                     *       "email_verified_at": "2026-01-31T12:00:00.000Z",
+                     *       "second_factor": {
+                     *         "enabled": true,
+                     *         "methods": [
+                     *           "totp"
+                     *         ]
+                     *       },
+                     *       "session": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000cc",
+                     *         "amr": [
+                     *           "pwd",
+                     *           "otp"
+                     *         ],
+                     *         "acr": "aal2",
+                     *         "auth_time": "2026-01-31T12:00:00.000Z"
+                     *       },
                      *       "permissions": [
                      *         "api_keys:manage",
                      *         "audit:read",
@@ -5663,7 +5841,7 @@ export interface operations {
                      *             "invoice.paid"
                      *           ],
                      *           "headers": {
-                     *             "Authorization": "Bearer of-your-own"
+                     *             "Authorization": "***"
                      *           },
                      *           "rate_limit": 50,
                      *           "ordering": "none",
@@ -5796,7 +5974,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -5961,7 +6139,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -6184,7 +6362,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -6284,10 +6462,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["EndpointSecret"];
+                    "application/json": components["schemas"]["EndpointSecrets"];
                 };
             };
             400: components["responses"]["MalformedRequest"];

@@ -129,6 +129,12 @@ export const schema = {
     fallback: '15s',
     doc: 'Longest a statement may run before it is cancelled (503).',
   }),
+  DB_LIST_TIMEOUT: duration({
+    min: '100ms',
+    max: '10m',
+    fallback: '2s',
+    doc: 'Longest a list that has to look for its rows may take before it is cancelled (503); never longer than `DB_STATEMENT_TIMEOUT`.',
+  }),
   REDIS_URL: text({
     secret: true,
     check: parseRedisUrl,

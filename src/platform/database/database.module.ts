@@ -1,8 +1,8 @@
 /**
- * The database as features see it. Nouns: a *transaction* is bound to a scope by its BEGIN; the *tenant database*
- * gives out those of one tenant, the *sign-in* and *janitor* databases those of two narrow roles. What must always
- * hold: no statement runs outside such a transaction, and the role that serves requests cannot see a row without a
- * tenant. `connection-manager.ts` owns the connections and is exported to nobody.
+ * The database as features see it. Nouns: a *transaction* is bound to a scope by its first settings; the *tenant
+ * database* gives out transactions of one tenant, narrow roles have databases of their own. What must always hold: no
+ * statement runs outside such a transaction, and the service's role cannot see a row without a tenant.
+ * `connection-manager.ts` owns the connections and is exported to no module.
  */
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -17,6 +17,7 @@ import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
+import { EpochDatabase } from './roles/epoch-database';
 import { MembersDatabase } from './roles/members-database';
 import { DiscoveryDatabase, RetentionDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
@@ -26,7 +27,7 @@ import { TenantDatabase } from './tenant-database';
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(@Inject(ConnectionManager) private readonly connections: ConnectionManager) {}
 
-  /** The module, with the entities that repositories are asked for. */
+  /** The module, with the entities for repositories. */
   static forRoot(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
     return {
       module: DatabaseModule,
@@ -52,6 +53,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         AuditDatabase,
+        EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
@@ -64,6 +66,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         AuditDatabase,
+        EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,

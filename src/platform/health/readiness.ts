@@ -67,8 +67,8 @@ export class Readiness implements ReadinessSource {
   }
 
   /**
-   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with it:
-   * none was pending when this process began to serve
+   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with
+   * it: none was pending when this process began to serve
    */
   async report(exclude?: Exclusion): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);

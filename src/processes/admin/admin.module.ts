@@ -1,7 +1,7 @@
 /**
- * The operator's process: a command, then the end. It holds the features' services and serves none of their routes; what
- * crosses tenants is the list of tenants alone (`OperatorDatabase`), and everything else is done in the name of one
- * tenant after the other, behind the same walls as a request.
+ * The operator's process: a command, then the end. It holds the features' services and serves none of their routes;
+ * what crosses tenants is the list of tenants alone (`OperatorDatabase`), and everything else is done in the name of
+ * one tenant after the other, behind the same walls as a request.
  */
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -19,6 +19,7 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
@@ -26,6 +27,7 @@ import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { Membership } from '../../tenants/membership.entity';
@@ -50,6 +52,8 @@ export class AdminModule {
         MetricsModule.forRoot(new Metrics('admin')),
         TracingModule.forRoot(NO_TRACING),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),

@@ -33,7 +33,9 @@ export class AdmissionQueue {
     return true;
   }
 
-  /** The oldest whose caller is still there, of all or of those that came before then; undefined where there is none. */
+  /**
+   * The oldest whose caller is still there, of all or of those that came before then; undefined where there is none.
+   */
   leave(before = Infinity): Held | undefined {
     for (let oldest = this.held[this.first]; oldest; oldest = this.held[this.first]) {
       if (arrivalOf(oldest.request) >= before) return undefined;

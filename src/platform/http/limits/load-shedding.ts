@@ -18,8 +18,8 @@ type Reason = 'event_loop' | 'pool';
 
 const SAMPLE_MS = 20;
 /**
- * For so long the event loop may be late, and a request may wait to be let in: a tenant's burst, which it has a right to, is
- * served by then; and whoever asks again as soon as he is refused costs something once a second.
+ * For so long the event loop may be late, and a request may wait to be let in: a tenant's burst, which it has a right
+ * to, is served by then; and whoever asks again as soon as he is refused costs something once a second.
  */
 const PATIENCE_MS = 1_000;
 /** Of reads, and of writes. */
@@ -43,10 +43,10 @@ interface Kind {
 }
 
 /**
- * Lets in what can be done, before anything is spent on a request: neither its body nor its route is looked at. While as many
- * statements are on their way to PostgreSQL as it answers in time, what comes waits here, reads and writes apart; what has
- * waited for too long is turned away. And while the event loop is late, which is what all requests wait for, a share is
- * turned away at once. Health routes are always let in.
+ * Lets in what can be done, before anything is spent on a request: neither its body nor its route is looked at. While
+ * as many statements are on their way to PostgreSQL as it answers in time, what comes waits here, reads and writes
+ * apart; what has waited for too long is turned away. And while the event loop is late, which is what all requests wait
+ * for, a share is turned away at once. Health routes are always let in.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {

@@ -29,8 +29,9 @@ const REDIS_PATIENCE_MS = 100;
 
 /**
  * The generic cell rate algorithm: of a bucket only the time is kept at which it will be full again. One number per
- * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a whole
- * burst costs is from another clock (the server's stepped back, or another server took over): it counts as an empty bucket.
+ * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a
+ * whole burst costs is from another clock (the server's stepped back, or another server took over): it counts as an
+ * empty bucket.
  */
 const GCRA_SCRIPT = `
 local clock = redis.call('TIME')
@@ -108,7 +109,10 @@ export class RateLimiter implements OnModuleDestroy {
   }
 }
 
-/** The answer, or the stand-in's where there is none in time: a cluster that fails over is asked again for longer than that. */
+/**
+ * The answer, or the stand-in's where there is none in time: a cluster that fails over is asked again for longer than
+ * that.
+ */
 function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
   return new Promise((resolve) => {
     let waiting = true;

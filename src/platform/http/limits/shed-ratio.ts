@@ -1,6 +1,6 @@
 /**
- * How much of what arrives is turned away: none while the delay is within its limit, and beyond it so much that what is let
- * in is what can be done. At twice the load a delay settles at twice its limit, and goes no further.
+ * How much of what arrives is turned away: none while the delay is within its limit, and beyond it so much that what is
+ * let in is what can be done. At twice the load a delay settles at twice its limit, and goes no further.
  */
 export function shedRatio(delay: number, limit: number): number {
   return limit > 0 && delay > limit ? 1 - limit / delay : 0;
@@ -20,8 +20,8 @@ export class ShedRatio {
 }
 
 /**
- * A delay that is looked at again and again. It counts once it has been above its limit for as long as the patience without
- * a break: a pause turns nobody away, nor does a burst that is soon served, but a queue that stands does.
+ * A delay that is looked at again and again. It counts once it has been above its limit for as long as the patience
+ * without a break: a pause turns nobody away, nor does a burst that is soon served, but a queue that stands does.
  */
 export class SustainedDelay {
   private aboveSince?: number;

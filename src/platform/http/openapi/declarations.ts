@@ -1,6 +1,7 @@
 /**
  * What a feature says of its routes for the OpenAPI document, where their nature does not tell: the section they stand
- * in, refusals of their own, and messages that the service sends by itself. Everything else is derived, see `openapi.ts`.
+ * in, refusals of their own, and messages that the service sends by itself. Everything else is derived, see
+ * `openapi.ts`.
  */
 import { applyDecorators, SetMetadata, type Type } from '@nestjs/common';
 import { ApiTags, type OpenAPIObject } from '@nestjs/swagger';

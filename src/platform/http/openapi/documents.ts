@@ -1,6 +1,7 @@
 /**
  * Serves the document at `/openapi.json` and `/openapi.yaml` and as a page, and says how these routes describe
- * themselves. Nothing is built before it is asked for; then it is kept as text, and the objects it was made of are let go.
+ * themselves. Nothing is built before it is asked for; then it is kept as text, and the objects it was made of are let
+ * go.
  */
 import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';

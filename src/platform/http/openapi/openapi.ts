@@ -101,7 +101,9 @@ function methodsOf(item: PathItem): string[] {
   return operationsOf(item).flatMap(([method]) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
 }
 
-/** Unknown fields of a request are refused: its objects say so, those inside of it too. Answers stay open to new fields. */
+/**
+ * Unknown fields of a request are refused: its objects say so, those inside of it too. Answers stay open to new fields.
+ */
 function closeRequests(paths: OpenAPIObject['paths'], components: Components): void {
   const seen = new Set<Schema>();
   const close = (given: Schema | { $ref: string } | undefined): void => {

@@ -11,7 +11,10 @@ import { API_PREFIX } from '../server/server';
 const MIB = 1024 * 1024;
 const JSON_TYPE = 'application/json';
 
-/** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
+/**
+ * The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path
+ * has.
+ */
 export function describe(
   operation: Operation,
   route: Route,
@@ -22,7 +25,7 @@ export function describe(
   const parameters = parametersOf(operation, route);
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody) {
-    requestBody.description ??= `JSON of at most ${(route.bodyLimit ?? MIB) / MIB} MiB.`;
+    requestBody.description ??= `JSON of at most ${sizeOf(route.bodyLimit ?? MIB)}.`;
     addExamples(requestBody.content, components);
   }
   const success = successOf(operation, route, components);
@@ -138,4 +141,9 @@ function headersOf(status: string, answer: Response, route: Route, components: C
   }
   if (status === '503') names.push('Retry-After');
   return headerReferences(names);
+}
+
+/** A limit in the largest unit that it is a whole number of. */
+function sizeOf(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / 1024} KiB`;
 }

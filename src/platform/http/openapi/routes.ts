@@ -91,7 +91,10 @@ function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: n
   return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
 }
 
-/** A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of `@Idempotent()`. */
+/**
+ * A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of
+ * `@Idempotent()`.
+ */
 function idempotentFactory(): unknown {
   class Probe {
     method(_request: unknown): void {}

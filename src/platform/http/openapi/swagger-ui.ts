@@ -1,6 +1,6 @@
 /**
- * Swagger UI: a page and its files, as a plugin of Fastify. The files come from Swagger UI's own package; the page has no
- * script or style inside of it, so that its policy can forbid them.
+ * Swagger UI: a page and its files, as a plugin of Fastify. The files come from Swagger UI's own package; the page has
+ * no script or style inside of it, so that its policy can forbid them.
  */
 import { dirname } from 'node:path';
 import fastifyStatic from '@fastify/static';

@@ -21,9 +21,9 @@ const DAY_MS = 86_400_000;
 const LEAST_NOTICE_DAYS = 180;
 
 /**
- * Marks a route as deprecated: every answer of it, refusals too, carries `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a
- * `Link` to what takes its place, and the document says so. Stands above a `@RouteConfig()` of the same route, which would
- * overwrite it.
+ * Marks a route as deprecated: every answer of it, refusals too, carries `Deprecation` (RFC 9745), `Sunset` (RFC 8594)
+ * and a `Link` to what takes its place, and the document says so. Stands above a `@RouteConfig()` of the same route,
+ * which would overwrite it.
  * @throws Error at start where the notice is shorter than the policy gives clients, or its link is none
  */
 export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
