@@ -38,7 +38,7 @@ function encryptionKeys(value: string): void {
   rephrase('must list keys as id:base64 of 32 bytes, comma-separated', () => createSecretBox(value));
 }
 
-/** Says what a variable must be, and what its reader found. */
+/** Names the expected form of a variable and the value that its reader found. */
 function rephrase(rule: string, read: () => unknown): void {
   try {
     read();
