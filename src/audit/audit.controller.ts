@@ -120,7 +120,7 @@ export class AuditController {
   @ApiProblem('business_rule_violation', 'The tree has not taken the entry yet, or the size is out of range.')
   proof(
     @CurrentCaller() caller: Caller,
-    @Param('id', new ResourceId('Audit entry')) id: string,
+    @Param('id', new ResourceId('Entry')) id: string,
     @Query() query: dto.ProofDto,
   ): Promise<dto.AuditProofView> {
     return this.audit.proof(caller, id, query.size);

@@ -38,7 +38,7 @@ export class AuditService {
   /** That an entry is in the tree. @throws NotFound; AppError `business_rule_violation` */
   async proof(caller: Caller, id: string, wantedSize?: number): Promise<AuditProofView> {
     const [row] = await this.database.query<queries.ProvenRow>(caller, queries.findProven(caller.tenantId, id));
-    if (!row) throw new NotFound('Audit entry', id);
+    if (!row) throw new NotFound('Entry', id);
     const { leaf_index: leafIndex, leaf_hash: leafHash } = row;
     const newest = Number((await this.treeOf(caller))?.size ?? 0);
     if (leafIndex === null || leafHash === null || Number(leafIndex) >= newest) {

@@ -2910,43 +2910,6 @@ export interface components {
     };
     responses: {
         /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-        "Audit entryNotFound": {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "not_found";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Not Found";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 404;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
         DeliveryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2985,6 +2948,43 @@ export interface components {
         };
         /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
         EndpointNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        EntryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 RateLimit: components["headers"]["RateLimit"];
@@ -9047,7 +9047,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The audit entry's id. */
+                /** @description The entry's id. */
                 id: string;
             };
             cookie?: never;
@@ -9083,7 +9083,7 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["Audit entryNotFound"];
+            404: components["responses"]["EntryNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
             405: {
                 headers: {
