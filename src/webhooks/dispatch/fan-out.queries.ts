@@ -7,12 +7,12 @@ import { RESTRICTED_NAMESPACES, TEST_EVENT } from '../event-types/event-type-nam
 /** A delivery, its event and its endpoint; of an event that has none, null takes their places. */
 export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
 
-/** What became of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
+/** The result of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
 type FannedOut =
   { delivery_id: string; status: 'pending' | 'filtered' | 'disabled' } | { delivery_id: null; status: null };
 
 const RESTRICTED = RESTRICTED_NAMESPACES.map((name) => `'${name}'`).join(', ');
-/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; `webhook.test` is covered by none. */
+/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; no pattern covers `webhook.test`. */
 const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
   select from unnest(p.event_types) as pattern
    where pattern = e.type or (pattern = '*' and split_part(e.type, '.', 1) not in (${RESTRICTED}))
