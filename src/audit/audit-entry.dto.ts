@@ -69,8 +69,10 @@ export class AuditEntryView {
 
   @ApiProperty({
     type: 'object',
-    additionalProperties: { type: 'array', items: {}, minItems: 2, maxItems: 2 },
-    description: 'Each field that changed, as it was and as it is; of a secret only that it changed, as `•`.',
+    additionalProperties: true,
+    maxProperties: 100,
+    description:
+      'Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.',
     example: { enabled: [true, false] },
   })
   changes: Record<string, unknown>;

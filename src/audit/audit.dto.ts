@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { ChoiceField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC, PageDto } from '../platform/http/requests/page.dto';
+import { ChoiceField, CursorField, QueryIntegerField, TextField, TimeField } from '../platform/http/requests/fields';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { AuditEntryView } from './audit-entry.dto';
 
 const HASH = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=';
@@ -14,7 +14,7 @@ const HASHES_DOC = {
 } as const;
 
 /** Filters that the list and the export share. */
-export class AuditFilters extends PageDto {
+export class AuditFilters {
   @TextField({
     description: 'Entries of this actor.',
     max: 512,
@@ -49,7 +49,14 @@ export class AuditFilters extends PageDto {
   until?: Date;
 }
 
-/** The export's filters. It has no pages, and takes the parameters of the list, so that one query string fits both. */
+export class ListAuditDto extends AuditFilters {
+  @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
+  limit: number = 20;
+
+  @CursorField()
+  cursor?: string;
+}
+
 export class ExportAuditDto extends AuditFilters {
   @ChoiceField({
     description: 'One JSON object a line, or comma-separated values with a header line.',

@@ -5,7 +5,13 @@ import { AppError, NotFound } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import { type JsonPage, toPage } from '../platform/http/responses/json-response';
 import { Cursors } from '../platform/http/responses/pagination';
-import type { AuditFilters, AuditCheckpointView, AuditConsistencyProofView, AuditProofView } from './audit.dto';
+import type {
+  AuditFilters,
+  ListAuditDto,
+  AuditCheckpointView,
+  AuditConsistencyProofView,
+  AuditProofView,
+} from './audit.dto';
 import * as queries from './audit.queries';
 import { checkpointView, findNodes, findTree, hashesOf, type NodeRow, type TreeRow } from './tree.queries';
 
@@ -18,7 +24,7 @@ export class AuditService {
   ) {}
 
   /** A page of entries, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: AuditFilters): Promise<JsonPage> {
+  async list(caller: Caller, input: ListAuditDto): Promise<JsonPage> {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'audit-log', filters };
     const afterId = this.cursors.decode(scope, cursor);
