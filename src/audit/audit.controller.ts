@@ -14,6 +14,12 @@ import './audit.permissions';
 
 /** A reader that takes nothing of an export for this long is gone. */
 const STALLED_EXPORT_MS = 120_000;
+const NDJSON_EXAMPLE =
+  '{"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user",' +
+  '"id":"0198c0de-7a11-7000-8000-0000000000aa"},"action":"order.status_changed","target":{"type":"order",' +
+  '"id":"0198c0de-7a11-7000-8000-000000000001"},"changes":{"status":["pending","confirmed"]},"network":"203.0.113.9",' +
+  '"user_agent":"curl/8.5.0","request_id":"7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f","session_id":null,' +
+  '"outcome":"success","count":1}\n';
 const CSV_EXAMPLE =
   'id,occurred_at,actor_type,actor_id,actor_email,actor_via,action,target_type,target_id,changes,network,user_agent,' +
   'request_id,session_id,outcome,count\r\n';
@@ -59,7 +65,12 @@ export class AuditController {
     description: 'The entries.',
     content: {
       'application/x-ndjson': {
-        schema: { type: 'string', maxLength: 1_000_000_000, description: 'An entry a line, as the list shows it.' },
+        schema: {
+          type: 'string',
+          description: 'An entry a line, as the list shows it.',
+          maxLength: 1_000_000_000,
+        },
+        example: NDJSON_EXAMPLE,
       },
       'text/csv': { schema: { type: 'string', maxLength: 1_000_000_000 }, example: CSV_EXAMPLE },
     },

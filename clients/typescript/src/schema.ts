@@ -1313,7 +1313,7 @@ export interface components {
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as it was and as it is; of a secret only that it changed, as `•`.
+             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -1322,7 +1322,7 @@ export interface components {
              *     }
              */
             changes: {
-                [key: string]: unknown[];
+                [key: string]: unknown;
             };
             /**
              * @description Where the request came from: an IPv4 address, or the /64 of an IPv6 address.
@@ -1379,7 +1379,7 @@ export interface components {
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as it was and as it is; of a secret only that it changed, as `•`.
+             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -1388,7 +1388,7 @@ export interface components {
              *     }
              */
             changes: {
-                [key: string]: unknown[];
+                [key: string]: unknown;
             };
             /**
              * @description Where the request came from: an IPv4 address, or the /64 of an IPv6 address.
@@ -8478,10 +8478,6 @@ export interface operations {
     listAuditEntries: {
         parameters: {
             query?: {
-                /** @description Entries on a page. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
                 /** @description Entries of this actor. */
                 actor_id?: string;
                 /** @description Entries of this action. */
@@ -8494,6 +8490,10 @@ export interface operations {
                 since?: string;
                 /** @description Entries before this time. */
                 until?: string;
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -8609,10 +8609,6 @@ export interface operations {
     exportAuditEntries: {
         parameters: {
             query?: {
-                /** @description Entries on a page. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
                 /** @description Entries of this actor. */
                 actor_id?: string;
                 /** @description Entries of this action. */
@@ -8644,41 +8640,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                     *       "occurred_at": "2026-01-31T12:00:00.000Z",
-                     *       "actor": {
-                     *         "type": "user",
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *         "email": "ada@example.com",
-                     *         "via": "scim"
-                     *       },
-                     *       "action": "webhook_endpoint.updated",
-                     *       "target": {
-                     *         "type": "webhook_endpoint",
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                     *       },
-                     *       "changes": {
-                     *         "enabled": [
-                     *           true,
-                     *           false
-                     *         ]
-                     *       },
-                     *       "network": "203.0.113.9",
-                     *       "user_agent": "curl/8.5.0",
-                     *       "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                     *       "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                     *       "outcome": "success",
-                     *       "count": 1
-                     *     }
-                     */
-                    "application/x-ndjson": components["schemas"]["AuditEntry"];
+                    /** @example {"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user","id":"0198c0de-7a11-7000-8000-0000000000aa"},"action":"order.status_changed","target":{"type":"order","id":"0198c0de-7a11-7000-8000-000000000001"},"changes":{"status":["pending","confirmed"]},"network":"203.0.113.9","user_agent":"curl/8.5.0","request_id":"7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f","session_id":null,"outcome":"success","count":1} */
+                    "application/x-ndjson": string;
                     /** @example id,occurred_at,actor_type,actor_id,actor_email,actor_via,action,target_type,target_id,changes,network,user_agent,request_id,session_id,outcome,count */
                     "text/csv": string;
                 };
             };
-            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
