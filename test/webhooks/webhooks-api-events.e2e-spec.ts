@@ -48,6 +48,7 @@ describe('webhook events', () => {
         aggregate_id: null,
         sequence: null,
         event_id: 'my own/ID ü',
+        filtered_count: 0,
         deliveries: [],
         has_more_deliveries: false,
       });

@@ -119,9 +119,17 @@ export class EventView {
   event_id: string | null;
 
   @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    description: 'How many endpoints did not want it. The first 100 of them have a delivery that says so.',
+    example: 0,
+  })
+  filtered_count: number;
+
+  @ApiProperty({
     type: [DeliveryView],
     maxItems: SHOWN_DELIVERIES,
-    description: `Its deliveries, one for each endpoint, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
+    description: `Its deliveries, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
   })
   deliveries: DeliveryView[];
 

@@ -72,6 +72,7 @@ export class EventsService {
           aggregate_id: null,
           sequence: null,
           event_id: eventId ?? null,
+          filtered_count: 0,
           deliveries: [],
           has_more_deliveries: false,
         };
