@@ -1,8 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Expands endpoints by a column for what their headers and the query of their URL hold, encrypted; `url` and `headers` keep the
- * masked form. The leader moves the values of older rows there in small batches. The next release drops what nothing reads.
+ * Expands endpoints by a column for what their headers and the query of their URL hold, encrypted; `url` and `headers`
+ * keep the masked form. The leader moves the values of older rows there in small batches. The next release drops what
+ * nothing reads.
  */
 export class EndpointParts1765050000000 implements MigrationInterface {
   name = 'EndpointParts1765050000000';

@@ -1,7 +1,9 @@
 import type { EncryptedColumn } from '../../platform/crypto/reencryption';
 import { secretContext } from './endpoint-secrets';
 
-/** The secrets of endpoints, their URLs and headers, for encrypting them anew. Their endpoints' version is not of them. */
+/**
+ * The secrets of endpoints, their URLs and headers, for encrypting them anew. Their endpoints' version is not of them.
+ */
 export const ENDPOINT_SECRETS: EncryptedColumn = {
   what: 'webhook secrets',
 

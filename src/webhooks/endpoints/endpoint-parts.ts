@@ -1,6 +1,6 @@
 /**
- * What an endpoint's URL and headers hold that only those who may write webhooks see: often a receiver's credentials. The row
- * keeps both masked, which is also how they are shown, and beside them the whole of them, encrypted.
+ * What an endpoint's URL and headers hold that only those who may write webhooks see: often a receiver's credentials.
+ * The row keeps both masked, which is also how they are shown, and beside them the whole of them, encrypted.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import { ValidationFailed, type FieldFault } from '../../platform/errors';

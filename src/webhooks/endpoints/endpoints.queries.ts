@@ -1,11 +1,13 @@
-/** Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ. */
+/**
+ * Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ.
+ */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 import type { PartsColumns } from './endpoint-parts';
 
 /**
- * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote is
- * masked here.
+ * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote
+ * is masked here.
  */
 const ENDPOINT_JSON = `json_build_object(
     'id', p.id, 'url', regexp_replace(p.url, '\\?.*$', '?***'), 'description', p.description, 'event_types', p.event_types,
@@ -33,7 +35,7 @@ export function listEndpointsJson(tenantId: string, afterId: string | undefined,
   };
 }
 
-/** Lets one transaction at a time make endpoints of a tenant, so that their number can be counted. */
+/** Serializes the creation of a tenant's endpoints, so that their number can be checked. */
 export function lockEndpointCount(tenantId: string): Statement {
   return {
     name: 'endpoints_count_lock',

@@ -7,7 +7,10 @@ import { EndpointPartsCipher } from './endpoint-parts';
 import { findUnencrypted, lockUnencrypted, replaceParts, type UnencryptedRow } from './endpoints.queries';
 
 const ENDPOINTS_AT_ONCE = 100;
-/** A leader begins so long after it was elected: by then the workers of the release before, which read clear values, are gone. */
+/**
+ * A leader begins so long after it was elected: by then the workers of the release before, which read clear values, are
+ * gone.
+ */
 const BEGIN_AFTER_MS = 10 * 60_000;
 const INTERVAL_MS = 60 * 60_000;
 
