@@ -9,7 +9,6 @@ import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
 import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/caller';
 import { clientNetwork } from '../platform/http/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/rate-limit';
-import { leaveUnread } from '../platform/http/unread-body';
 import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
 import type { AccessClaims } from './access-tokens';
 import { SessionStates } from './session-states';
@@ -91,12 +90,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
 
   private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (WITHOUT_BODY.has(request.method) || request.routeOptions.config.public) return;
-    try {
-      await this.admit(request, reply);
-    } catch (error) {
-      leaveUnread(request, reply);
-      throw error;
-    }
+    await this.admit(request, reply);
   }
 
   /** Makes the caller of a request. @throws Unauthorized; RateLimited where an address tried too often */

@@ -42,9 +42,12 @@ const CODE_OF_STATUS: Record<number, ProblemCode> = {
   404: 'not_found',
   405: 'method_not_allowed',
   406: 'not_acceptable',
+  408: 'request_timeout',
   409: 'conflict',
+  412: 'version_conflict',
   413: 'payload_too_large',
   415: 'unsupported_media_type',
+  416: 'range_not_satisfiable',
   422: 'validation_error',
   429: 'rate_limited',
   503: 'unavailable',
@@ -55,6 +58,8 @@ const DETAIL_OF_CODE: Partial<Record<ProblemCode, string>> = {
   payload_too_large: 'The request body is larger than this route takes.',
   unsupported_media_type: 'The request body must be application/json.',
   not_found: 'There is nothing at this address.',
+  version_conflict: 'What is there is not what If-Match or If-Unmodified-Since names.',
+  range_not_satisfiable: 'The range begins behind the end of the file.',
 };
 
 /** Any thrown value as an AppError: what is not one of ours, nor a refusal of the framework, is an internal error. */

@@ -1,10 +1,10 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 
-/** So much of a refused request's body is read and thrown away, to keep its connection. */
+/** So much of an unread body is read and thrown away, to keep its connection. */
 const MAX_IGNORED = 64 * 1024;
 
-/** Before an answer that comes ahead of the body: what is long, or of unknown length, is not waited for. */
-export function leaveUnread(request: FastifyRequest, reply: FastifyReply): void {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  if (encoding !== undefined || Number(length ?? 0) > MAX_IGNORED) reply.header('connection', 'close');
+/** Whether a response that is sent now comes ahead of a body that is long, or of unknown length: it is not waited for. */
+export function leavesUnread({ raw, headers }: FastifyRequest): boolean {
+  if (raw.complete) return false;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > MAX_IGNORED;
 }

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import { EXCLUDABLE, type Readiness } from './readiness';
 
 /**
@@ -6,7 +7,7 @@ import { EXCLUDABLE, type Readiness } from './readiness';
  * answers. Not listening yet.
  */
 export function createHealthServer(readiness: Readiness): Server {
-  const server = createServer((request, response) => {
+  const server = createServer(SERVER_OPTIONS, (request, response) => {
     const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
       response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
@@ -30,7 +31,7 @@ export function createHealthServer(readiness: Readiness): Server {
     }
   });
   // Probes are short and few; nobody else has business here.
-  server.requestTimeout = 5_000;
+  limitServer(server, 5_000);
   server.maxConnections = 64;
   return server;
 }

@@ -9,6 +9,7 @@ import type { Queue } from 'bullmq';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { BasicAuth } from '../http/basic-auth';
+import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 
 /**
  * What the page may do: run its own files and call this server. The fonts that it would load from elsewhere stay away; it sets
@@ -36,6 +37,7 @@ const HEADERS = {
 };
 /** Operators are few; a browser opens half a dozen connections. */
 const MAX_CONNECTIONS = 64;
+const REQUEST_TIMEOUT_MS = 10_000;
 const READING = ['GET', 'HEAD'];
 
 /** The server, not listening yet. It shows the queue and changes nothing in it. */
@@ -43,10 +45,12 @@ export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logge
   const server = fastify({
     // Whoever waits for an answer when the process stops is an operator with a browser.
     forceCloseConnections: true,
-    requestTimeout: 10_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { ...SERVER_OPTIONS },
     bodyLimit: 1024,
     routerOptions: { ignoreTrailingSlash: true },
   });
+  limitServer(server.server, REQUEST_TIMEOUT_MS);
   server.server.maxConnections = MAX_CONNECTIONS;
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);

@@ -1,0 +1,73 @@
+/** From the bytes of a request's body to a value, or to the refusal that says why there is none. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import { AppError, MalformedRequest, ValidationFailed } from '../../errors';
+import { InvalidText, MalformedJson, parseJsonBody } from '../json-body';
+
+const JSON_TYPE = 'application/json';
+/** A PATCH merges its members into the resource (RFC 7396), so it may say so. */
+const MERGE_PATCH_TYPE = 'application/merge-patch+json';
+
+/** Puts the parsers of bodies on the server. */
+export function addBodyParsers(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser([JSON_TYPE, MERGE_PATCH_TYPE], { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, readBody(request, body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  server.addContentTypeParser('*', refuseBytes);
+}
+
+/** A body without bytes has no type that could be wrong: `curl -X POST -d ''` sends one of a form. */
+function refuseBytes(
+  request: FastifyRequest,
+  payload: IncomingMessage,
+  done: (error: Error | null, body?: undefined) => void,
+): void {
+  const length = request.headers['content-length'];
+  if (length !== undefined && Number(length) > 0) return done(unsupported());
+  const settle = (error: Error | null): void => {
+    payload.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', onEnd);
+    done(error);
+  };
+  const onData = (): void => settle(unsupported());
+  const onEnd = (error?: Error): void => settle(error ?? null);
+  payload.on('data', onData).on('end', onEnd).on('error', onEnd);
+}
+
+function readBody(request: FastifyRequest, body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  const type = request.headers['content-type'] ?? '';
+  if (request.method !== 'PATCH' && type.trim().toLowerCase().startsWith(MERGE_PATCH_TYPE)) throw unsupported();
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
+    throw new AppError('unsupported_media_type', 'A compressed request body is not taken; send it as it is.', {
+      headers: { 'Accept-Encoding': 'identity' },
+    });
+  }
+  const charsets = [...type.matchAll(/;\s*charset\s*=\s*"?([^\s";]*)/gi)].map(([, charset = '']) => charset);
+  if (charsets.length > 1 || charsets.some((charset) => !/^utf-?8$/i.test(charset))) {
+    throw new AppError('unsupported_media_type', 'A JSON request body is UTF-8; no other charset is taken.');
+  }
+  try {
+    return parseJsonBody(body);
+  } catch (error) {
+    if (error instanceof MalformedJson) throw new MalformedRequest(`${error.message}.`);
+    if (error instanceof InvalidText) throw new ValidationFailed(error.faults);
+    throw error;
+  }
+}
+
+function unsupported(): AppError {
+  return new AppError('unsupported_media_type', 'The request body must be application/json.');
+}
+
+/** `Accept` of a 415 (RFC 9110, 15.5.16) and, on a PATCH, `Accept-Patch` (RFC 5789, 2.2). */
+export function typesTaken(method: string): Record<string, string> {
+  if (method !== 'PATCH') return { Accept: JSON_TYPE };
+  const types = `${JSON_TYPE}, ${MERGE_PATCH_TYPE}`;
+  return { Accept: types, 'Accept-Patch': types };
+}
