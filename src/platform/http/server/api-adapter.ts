@@ -77,7 +77,7 @@ export class ApiAdapter extends FastifyAdapter {
     // A client that ends its side after its request still reads the answer. Undocumented, and so tested.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.prependListener('request', (request) => {
-      request.url = canonicalTarget(request.url ?? '/');
+      request.url = canonicalTarget(request.method ?? '', request.url ?? '/');
     });
     this.exchanges.watch(server);
   }

@@ -11,23 +11,28 @@ const MOST_MS = 5_000;
 const FAST_BYTES = 1024 * 1024;
 const PAUSE_MS = 10;
 
+const closing = new WeakSet<Socket>();
+
 /** Ends our side of a connection and discards what the client sends, within bounds, until it ends its own. */
 export function closeInStages(socket: Socket): void {
-  // What is behind the refused body is no request any more: its answer could not be sent.
-  socket.removeAllListeners('data');
+  if (closing.has(socket)) return;
+  closing.add(socket);
   const deadline = setTimeout(() => socket.destroy(), MOST_MS);
-  let pause: NodeJS.Timeout | undefined;
+  socket.once('close', () => clearTimeout(deadline));
+  socket.end();
+  // Node resumes the connection for the unread body in this turn; taken over before, it would stay paused.
+  setImmediate(() => discard(socket));
+}
+
+function discard(socket: Socket): void {
   let discarded = 0;
+  // What is behind the refused body is no request any more: its response could not be sent.
+  socket.removeAllListeners('data');
   socket.on('data', (chunk: Buffer) => {
     discarded += chunk.length;
     if (discarded < FAST_BYTES) return;
     socket.pause();
-    pause = setTimeout(() => socket.resume(), PAUSE_MS);
+    setTimeout(() => socket.resume(), PAUSE_MS);
   });
-  socket.once('close', () => {
-    clearTimeout(deadline);
-    clearTimeout(pause);
-  });
-  socket.end();
   socket.resume();
 }

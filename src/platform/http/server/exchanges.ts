@@ -100,7 +100,7 @@ export class Exchanges {
   private answerAlone(socket: Socket, error: AppError, reason: string): void {
     const exchange = this.latest.get(socket);
     const requestId = exchange && !isEnded(exchange.response) ? requestIdOf(exchange.request) : randomUUID();
-    const body = JSON.stringify(toProblem(error, '', requestId));
+    const body = JSON.stringify(toProblem(error, '/', requestId));
     const headers = {
       date: new Date().toUTCString(),
       'content-type': PROBLEM_CONTENT_TYPE,

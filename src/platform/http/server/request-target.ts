@@ -14,8 +14,10 @@ const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/g;
  * The origin form of a request target (RFC 9112, 3.2), with what needs no percent-encoding decoded (RFC 3986, 6.2.2.2).
  * A broken escape stays as it is: the router refuses it.
  */
-export function canonicalTarget(target: string): string {
-  if (PLAIN.test(target) || target === '*') return target;
+export function canonicalTarget(method: string, target: string): string {
+  // The server as a whole has nothing to say but what its root says.
+  if (target === '*') return method === 'OPTIONS' ? '/' : target;
+  if (PLAIN.test(target)) return target;
   const origin = target.replace(ABSOLUTE, '').replace(/#.*$/s, '');
   const query = origin.indexOf('?');
   const path = query === -1 ? origin : origin.slice(0, query);
