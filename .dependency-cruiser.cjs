@@ -2,35 +2,41 @@
  * Who may import whom: `docs/adding-a-module.md` explains it, `npm run check:structure` checks it. Type-only imports
  * count as imports.
  *
- * The API and the worker are found by their modules: what `src/api.module.ts` reaches runs in the API process, what
- * `src/worker.module.ts` reaches in the worker.
+ * The root module of each process defines its reach: `src/processes/api/api.module.ts` for the API,
+ * `src/processes/worker/worker.module.ts` for the worker.
  */
 
 /** The features that another feature may use: [who, whom]. Orders and webhooks meet only at the outbox, never here. */
-const FEATURES_THAT_MAY_MEET = [['auth', 'tenants']];
+const FEATURES_THAT_MAY_MEET = [
+  ['auth', ['users', 'tenants']],
+  ['api-keys', ['auth']],
+  ['webhooks', ['retention']],
+];
 
 const TESTS = '\\.(spec|e2e-spec)\\.ts$';
 const DUMPING_GROUNDS = ['/(common|utils|shared|helpers)/', '/index\\.ts$'];
-const DATABASE_INSIDES = '^src/platform/database/(core|pipeline|flight|query-runner)\\.ts$';
+const DATABASE_INSIDES = '^src/platform/database/connections/';
+/** Folders of src that are no feature. */
+const NO_FEATURES = 'platform/|processes/|dev/';
 
-/** Every feature (a folder of src beside platform, and beside admin, which is a process) may import itself and those named above. */
+/** Each feature may import itself, the platform, and the features named above. */
 const featureRules = [
   {
     name: 'features-do-not-meet',
     comment: 'A feature does not import another; exceptions stand at the top of the rule file.',
     severity: 'error',
     from: {
-      path: '^src/(?!platform/|admin/)([^/]+)/',
-      pathNot: [TESTS, ...FEATURES_THAT_MAY_MEET.map(([who]) => `^src/${who}/`)],
+      path: `^src/(?!${NO_FEATURES})([^/]+)/`,
+      pathNot: [TESTS, ...FEATURES_THAT_MAY_MEET.map(([feature]) => `^src/${feature}/`)],
     },
-    to: { path: '^src/(?!platform/)[^/]+/', pathNot: '^src/$1/' },
+    to: { path: `^src/(?!${NO_FEATURES})[^/]+/`, pathNot: '^src/$1/' },
   },
-  ...FEATURES_THAT_MAY_MEET.map(([who, whom]) => ({
-    name: `${who}-meets-${whom}-alone`,
+  ...FEATURES_THAT_MAY_MEET.map(([feature, others]) => ({
+    name: `${feature}-meets-${others.join('-and-')}-alone`,
     comment: 'A feature does not import another; exceptions stand at the top of the rule file.',
     severity: 'error',
-    from: { path: `^src/${who}/`, pathNot: TESTS },
-    to: { path: '^src/(?!platform/)[^/]+/', pathNot: [`^src/${who}/`, `^src/${whom}/`] },
+    from: { path: `^src/${feature}/`, pathNot: TESTS },
+    to: { path: `^src/(?!${NO_FEATURES})[^/]+/`, pathNot: [feature, ...others].map((name) => `^src/${name}/`) },
   })),
 ];
 
@@ -49,61 +55,67 @@ module.exports = {
       name: 'features-know-no-process',
       comment: 'A feature does not know which process it runs in.',
       severity: 'error',
-      from: { path: '^src/[^/]+/', pathNot: '^src/admin/' },
-      to: { path: '^src/[^/]+\\.ts$' },
+      from: { path: `^src/(?!${NO_FEATURES})[^/]+/` },
+      to: { path: '^src/(processes|dev)/|^src/main\\.ts$' },
     },
     {
-      name: 'operators-commands-are-a-process-of-their-own',
-      comment: 'What serves or sends cannot reach what crosses tenants for the operator.',
+      name: 'operator-commands-are-a-process-of-their-own',
+      comment: 'The serving processes cannot reach the code that crosses tenants for the operator.',
       severity: 'error',
-      from: { path: '^src/(api\\.module|worker\\.module|start)\\.ts$' },
-      to: { path: '^src/(admin\\.ts$|admin/|platform/database/operator-database\\.ts$)', reachable: true },
+      from: { path: '^src/(processes/(api/api|worker/worker)\\.module|dev/start)\\.ts$' },
+      to: {
+        path: '^src/(processes/admin/|platform/database/roles/operator-database\\.ts$)',
+        reachable: true,
+      },
     },
     {
-      name: 'operators-commands-are-found-by-the-role',
-      comment: 'main.ts loads them when it is told to, and nothing else does.',
+      name: 'operator-commands-are-loaded-by-main',
+      comment: 'main.ts loads the operator commands on demand, and no other file does.',
       severity: 'error',
-      from: { path: '^src/', pathNot: `^src/(main\\.ts$|admin\\.ts$|admin/)|${TESTS}` },
-      to: { path: '^src/(admin\\.ts$|admin/)' },
+      from: { path: '^src/', pathNot: `^src/main\\.ts$|^src/processes/admin/|${TESTS}` },
+      to: { path: '^src/processes/admin/' },
     },
     {
-      name: 'operators-commands-send-nothing',
-      comment: 'They make rows due; the dispatcher and the processors are the worker’s.',
+      name: 'operator-commands-send-nothing',
+      comment: 'The commands make rows due; the dispatcher and the processors belong to the worker.',
       severity: 'error',
-      from: { path: '^src/admin\\.ts$' },
-      to: { path: '(\\.processor|/dispatcher|^src/worker\\.module|^src/api\\.module)\\.ts$', reachable: true },
+      from: { path: '^src/processes/admin/admin\\.ts$' },
+      to: { path: '(\\.processor|/dispatcher|/worker\\.module|/api\\.module)\\.ts$', reachable: true },
     },
     {
       name: 'api-reaches-no-processor',
-      comment: 'The API process publishes to the outbox; what works on queues runs in the worker.',
+      comment: 'The API process publishes to the outbox; queue processors run in the worker.',
       severity: 'error',
-      from: { path: '^src/api\\.module\\.ts$' },
-      to: { path: '(\\.processor|^src/worker\\.module|^src/worker)\\.ts$', reachable: true },
+      from: { path: '^src/processes/api/api\\.module\\.ts$' },
+      to: { path: '\\.processor\\.ts$|^src/processes/worker/', reachable: true },
     },
     {
       name: 'worker-reaches-no-controller',
       comment: 'The worker serves no API.',
       severity: 'error',
-      from: { path: '^src/worker\\.module\\.ts$' },
-      to: { path: '^src/((?!platform/)[^/]+/.*\\.controller|api\\.module)\\.ts$', reachable: true },
+      from: { path: '^src/processes/worker/worker\\.module\\.ts$' },
+      to: { path: '^src/((?!platform/)[^/]+/.*\\.controller|processes/api/.*)\\.ts$', reachable: true },
     },
     {
-      name: 'processes-load-only-themselves',
-      comment: 'Only start.ts and demo.ts may hold the API and the worker at once; main.ts loads the role it is told.',
+      name: 'main-loads-one-process',
+      comment: 'main.ts imports a process on demand. Only dev/start.ts may hold the API and the worker at once.',
       severity: 'error',
       from: { path: '^src/main\\.ts$' },
-      to: { path: '^src/(.*\\.module|worker|start|demo|admin)\\.ts$', dynamic: false },
+      to: { path: '^src/(.*\\.module|dev/.*|processes/[^/]+/.*)\\.ts$', dynamic: false },
     },
     {
-      name: 'start-and-demo-are-for-laptops',
-      comment:
-        'Nothing that is deployed reaches what only a laptop needs, but for the command that makes a tenant to try with.',
+      name: 'dev-is-for-laptops',
+      comment: 'No deployed process reaches dev/, but for the command that makes a demo tenant.',
       severity: 'error',
-      from: {
-        path: '^src/',
-        pathNot: `^src/(start|demo|admin/seed\\.command)\\.ts$|^src/platform/database/embedded-postgres|${TESTS}`,
-      },
-      to: { path: '^src/(start|demo)\\.ts$|^src/platform/database/embedded-postgres' },
+      from: { path: '^src/', pathNot: `^src/(dev/|processes/admin/seed\\.command\\.ts$)|${TESTS}` },
+      to: { path: '^src/dev/' },
+    },
+    {
+      name: 'webhooks-leaves-import-no-sibling',
+      comment: 'json-schema, http-client and notifications are leaves of the webhooks feature.',
+      severity: 'error',
+      from: { path: '^src/webhooks/(json-schema|http-client|notifications)/', pathNot: TESTS },
+      to: { path: '^src/webhooks/', pathNot: '^src/webhooks/$1/' },
     },
     {
       name: 'connections-stay-in-the-database',
@@ -116,7 +128,7 @@ module.exports = {
       name: 'pg-stays-in-the-database',
       comment: 'The driver is used in platform/database alone (and by tests, which look behind the walls).',
       severity: 'error',
-      from: { path: '^src/', pathNot: `^src/platform/database/|${TESTS}` },
+      from: { path: '^src/', pathNot: `^src/platform/(database|leader-election)/|^src/dev/|${TESTS}` },
       to: { path: '^node_modules/(@types/)?pg/', dependencyTypesNot: ['type-only'] },
     },
     {

@@ -22,6 +22,21 @@ export default tseslint.config(
   },
   { files: ['src/**/*.ts'], ignores: ['src/**/*.spec.ts'], rules: { 'no-console': 'error' } },
   {
+    files: ['src/**/*.ts', 'bench/**/*.mjs'],
+    ignores: ['src/**/*.spec.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'Date',
+          property: 'now',
+          message:
+            'The wall clock steps: measure with performance.now(), and write new Date() for a time that is stored or sent.',
+        },
+      ],
+    },
+  },
+  {
     files: ['src/**/*.ts'],
     ignores: ['src/platform/database/**', 'src/**/*.spec.ts'],
     rules: {

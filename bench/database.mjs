@@ -35,7 +35,7 @@ export async function openPostgres(keep, say) {
     const url = (name) => Object.assign(new URL(given), { pathname: `/${name}` }).href;
     return { url, version, dir, stop: async () => void forget() };
   }
-  const { startEmbeddedPostgres } = require(join(ROOT, 'dist/src/platform/database/embedded-postgres.js'));
+  const { startEmbeddedPostgres } = require(join(ROOT, 'dist/src/dev/embedded-postgres/embedded-postgres.js'));
   const server = await startEmbeddedPostgres({ dataDir: dir, onProgress: say });
   const stop = async () => {
     await server.stop();
@@ -63,7 +63,7 @@ export async function openDatabase({ postgres, orders, tenants = TENANTS, say })
       await client.query(`create database ${name}`);
     });
   }
-  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrations.js'));
+  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrate/migrations.js'));
   await migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000 });
   const log = join(postgres.dir, 'register.log');
   const service = await startService(serviceUrl, log, { DB_POOL_SIZE: '8' });
@@ -140,6 +140,6 @@ export async function withClient(url, work) {
 
 /** The service's own cursors, made with the bench's secret. */
 export function cursorsOfService() {
-  const { Cursors } = require(join(ROOT, 'dist/src/platform/http/pagination.js'));
+  const { Cursors } = require(join(ROOT, 'dist/src/platform/http/responses/pagination.js'));
   return new Cursors({ JWT_SECRET });
 }

@@ -25,7 +25,7 @@ function readExport(url, token, format, { pauseMs = 0, seconds = Infinity } = {}
     const sent = request(new URL(path, url), { headers: { authorization: `Bearer ${token}` } }, async (answer) => {
       try {
         if (answer.statusCode !== 200) throw new Error(`the export answered ${answer.statusCode}`);
-        const end = Date.now() + seconds * 1000;
+        const end = performance.now() + seconds * 1000;
         let [lines, bytes, sip] = [0, 0, 0];
         for await (const chunk of answer) {
           for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines++;
@@ -35,7 +35,7 @@ function readExport(url, token, format, { pauseMs = 0, seconds = Infinity } = {}
             sip = 0;
             await sleep(pauseMs);
           }
-          if (Date.now() > end) break;
+          if (performance.now() > end) break;
         }
         resolve({ lines, bytes });
       } catch (error) {
@@ -50,10 +50,10 @@ function readExport(url, token, format, { pauseMs = 0, seconds = Infinity } = {}
 async function watched(pid, work) {
   let most = 0;
   const watch = setInterval(() => (most = Math.max(most, residentMiB(pid))), 50);
-  const began = Date.now();
+  const began = performance.now();
   try {
     const given = await work();
-    return { given, seconds: (Date.now() - began) / 1000, most };
+    return { given, seconds: (performance.now() - began) / 1000, most };
   } finally {
     clearInterval(watch);
   }

@@ -67,9 +67,9 @@ export async function startServer({ args, env, log, path, patience = 30_000 }) {
   let ended;
   const exit = new Promise((resolve) => child.once('exit', (code, signal) => resolve((ended = signal ?? code))));
   const url = `http://127.0.0.1:${port}`;
-  for (const deadline = Date.now() + patience; ; await sleep(10)) {
+  for (const deadline = performance.now() + patience; ; await sleep(10)) {
     if (ended !== undefined) throw new Error(`${args.join(' ')} ended (${ended}); see ${log}`);
-    if (Date.now() > deadline) throw new Error(`${args.join(' ')} did not answer; see ${log}`);
+    if (performance.now() > deadline) throw new Error(`${args.join(' ')} did not answer; see ${log}`);
     const answer = await fetch(url + path).catch(() => undefined);
     if (answer) await answer.arrayBuffer();
     if (answer && answer.status < 500) break;

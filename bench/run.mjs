@@ -97,7 +97,7 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
 }
 
 async function main() {
-  const began = Date.now();
+  const began = performance.now();
   const chosen = options();
   const postgres = await openPostgres(chosen.keep, say);
   try {
@@ -112,7 +112,7 @@ async function main() {
     ];
     if (first && deep) lines.push('', `Page 1,000 takes ${(first / deep).toFixed(2)} times as long as page 1.`);
     publish('bench', lines.join('\n'), chosen.write);
-    say(`\nTook ${Math.round((Date.now() - began) / 1000)} s.`);
+    say(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
   } finally {
     await postgres.stop();
   }

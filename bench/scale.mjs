@@ -17,7 +17,7 @@ const ASKED = ['get', 'list', 'page1000'];
 const say = (line) => process.stderr.write(`${line}\n`);
 
 async function openSide(postgres, orders) {
-  const began = Date.now();
+  const began = performance.now();
   const database = await openDatabase({ postgres, orders, say });
   const fixtures = join(postgres.dir, `fixtures-${orders}.json`);
   writeFileSync(fixtures, JSON.stringify(await makeFixtures(database)));
@@ -25,7 +25,9 @@ async function openSide(postgres, orders) {
     const { rows } = await client.query('select pg_database_size(current_database()) as bytes');
     return `${(Number(rows[0].bytes) / 1024 ** 3).toFixed(1)} GiB`;
   });
-  say(`${orders.toLocaleString('en')} orders, ${size}, ready after ${Math.round((Date.now() - began) / 1000)} s`);
+  say(
+    `${orders.toLocaleString('en')} orders, ${size}, ready after ${Math.round((performance.now() - began) / 1000)} s`,
+  );
   const server = await startService(database.serviceUrl, '/dev/null');
   return { orders, size, fixtures, server, results: Object.fromEntries(ASKED.map((name) => [name, []])) };
 }

@@ -32,8 +32,8 @@ function poster(url) {
   const { origin, pathname } = new URL(url);
   const pool = new Pool(origin, { connections: CONCURRENCY });
   return async (id) => {
-    const body = bodyOf(id, Date.now());
-    const timestamp = Math.floor(Date.now() / 1000);
+    const body = bodyOf(id, new Date().getTime());
+    const timestamp = Math.floor(new Date().getTime() / 1000);
     const signature = `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`;
     const { statusCode, body: answer } = await pool.request({
       method: 'POST',

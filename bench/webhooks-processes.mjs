@@ -65,10 +65,10 @@ export async function startReceiver(addresses) {
     port,
     /** Waits until so many have arrived. @throws after `patience` */
     async arrived(count, patience) {
-      for (const deadline = Date.now() + patience; ; await sleep(20)) {
+      for (const deadline = performance.now() + patience; ; await sleep(20)) {
         const summary = await receiver.ask('summary');
         if (summary.count >= count) return summary;
-        if (Date.now() > deadline)
+        if (performance.now() > deadline)
           throw new Error(
             `${summary.count} of ${count} webhooks arrived in ${patience} ms (${JSON.stringify(summary)})`,
           );
@@ -99,9 +99,10 @@ export async function startWorker(env, log) {
   });
   closeSync(out);
   const stop = track(child);
-  for (const deadline = Date.now() + 30_000; ; await sleep(20)) {
+  for (const deadline = performance.now() + 30_000; ; await sleep(20)) {
     if (readFileSync(log, 'utf8').includes('leading: this worker')) break;
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error(`the worker did not start; see ${log}`);
+    if (performance.now() > deadline || child.exitCode !== null)
+      throw new Error(`the worker did not start; see ${log}`);
   }
   return { pid: child.pid, stop };
 }

@@ -280,7 +280,7 @@ export async function million(backend, { count, small, seconds, say }) {
 
 /** How long PostgreSQL takes to read the head of an endpoint's lane: the median over all endpoints, ten times each. */
 async function pickTime(client, endpoints) {
-  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch.queries.js'));
+  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
   const times = [];
   for (let i = 0; i < 10; i++) {
     for (const { tenantId, id } of endpoints) {

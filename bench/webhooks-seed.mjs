@@ -56,9 +56,9 @@ export async function makeTenants(client, count) {
  * @param {string[]} tenantIds who gets them, in turn @returns {Promise<Endpoint[]>}
  */
 export async function makeEndpoints(client, tenantIds, urls) {
-  const { secretBoxOf } = require(join(ROOT, 'dist/src/platform/secret-box.module.js'));
-  const { secretContext } = require(join(ROOT, 'dist/src/webhooks/endpoint-secrets.js'));
-  const { newSecret } = require(join(ROOT, 'dist/src/webhooks/signature.js'));
+  const { secretBoxOf } = require(join(ROOT, 'dist/src/platform/crypto/secret-box.module.js'));
+  const { secretContext } = require(join(ROOT, 'dist/src/webhooks/endpoints/endpoint-secrets.js'));
+  const { newSecret } = require(join(ROOT, 'dist/src/webhooks/http-client/signature.js'));
   const box = secretBoxOf({ JWT_SECRET });
   const made = urls.map((url, i) => {
     const endpoint = { tenantId: tenantIds[i % tenantIds.length], id: uuidv7(), url };
@@ -104,7 +104,7 @@ export async function publishOne(client, tenantId) {
 
 /** Writes deliveries that are due, and their events, as if the relay had been: past the outbox. Indexes and all. */
 export async function makeDue(client, endpoints, count, say) {
-  const { deliveryId } = require(join(ROOT, 'dist/src/webhooks/delivery-id.js'));
+  const { deliveryId } = require(join(ROOT, 'dist/src/webhooks/deliveries/delivery-id.js'));
   const byTenant = groupByTenant(endpoints);
   const tenants = [...byTenant.keys()];
   const each = endpoints.length / tenants.length;

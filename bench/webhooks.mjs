@@ -59,7 +59,7 @@ function options() {
 
 /** What a backend's scenarios need: a database of its own, tenants, one caller with a token, the floors' process. */
 export async function openBackend(name, { postgres, receiver, redis }) {
-  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrations.js'));
+  const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrate/migrations.js'));
   const database = `webhooks_${name}`;
   const ownerUrl = postgres.url(database);
   const serviceUrl = Object.assign(new URL(ownerUrl), { username: 'app_service', password: SERVICE_PASSWORD }).href;
@@ -165,7 +165,7 @@ async function measure(backend, chosen) {
 }
 
 async function main() {
-  const began = Date.now();
+  const began = performance.now();
   const chosen = options();
   const postgres = await openPostgres(undefined, say);
   const receiver = await startReceiver(hosts(1_000));
@@ -186,7 +186,7 @@ async function main() {
     }
     const where = `${machine(postgres.version)} ${redisVersion && `Redis ${redisVersion}, append-only file written every second.`}`;
     publish('webhooks', `${where}\n\n${webhooksTable(results, chosen)}`, chosen.write);
-    say(`\nTook ${Math.round((Date.now() - began) / 1000)} s.`);
+    say(`\nTook ${Math.round((performance.now() - began) / 1000)} s.`);
   } finally {
     await receiver.stop();
     await postgres.stop();

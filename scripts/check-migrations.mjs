@@ -43,7 +43,7 @@ const RULES = {
 };
 
 async function migrationsIn(folder) {
-  const { sqlOf } = require(join(root, 'dist/src/platform/database/migration-sql.js'));
+  const { sqlOf } = require(join(root, 'dist/src/platform/database/migrate/migration-sql.js'));
   const migrations = [];
   for (const file of readdirSync(folder)
     .filter((name) => /^\d+-[a-z0-9-]+\.(c?js)$/.test(name))

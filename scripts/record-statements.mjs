@@ -1,5 +1,5 @@
 // `npm run record:statements`, at a release: runs the suites that use all of the service and writes down what it asked of
-// PostgreSQL, for test/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement of the source
+// PostgreSQL, for test/database/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement of the source
 // was not seen.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -40,7 +40,7 @@ const NOT_RECORDED = {
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
 
 const file = join(tmpdir(), `statements-${process.pid}.json`);
-const { status } = spawnSync('npx', ['jest', `test/(${SUITES.join('|')})`], {
+const { status } = spawnSync('npx', ['jest', `test/[^/]+/(${SUITES.join('|')})`], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RECORD_STATEMENTS: file },

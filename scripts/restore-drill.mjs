@@ -139,8 +139,8 @@ async function look(url) {
 /** Opens every webhook secret with the keys of production. */
 async function openSecrets(url, env) {
   const { loadConfig } = require(join(root, 'dist/src/platform/config/config.js'));
-  const { secretBoxOf } = require(join(root, 'dist/src/platform/secret-box.module.js'));
-  const { secretContext } = require(join(root, 'dist/src/webhooks/endpoint-secrets.js'));
+  const { secretBoxOf } = require(join(root, 'dist/src/platform/crypto/secret-box.module.js'));
+  const { secretContext } = require(join(root, 'dist/src/webhooks/endpoints/endpoint-secrets.js'));
   const box = secretBoxOf(loadConfig(env));
   return withClient(url, async (client) => {
     let opened = 0;

@@ -1,4 +1,4 @@
-// `npm start`: builds what has changed, then runs everything in this process (see src/start.ts).
+// `npm start`: builds what has changed, then runs everything in this process (see src/dev/start.ts).
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';

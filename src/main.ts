@@ -4,13 +4,13 @@ import type { Logger } from 'pino';
 import { type Config, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
-import { run, serveUntilStopped, UsageError, workUntilStopped } from './serve';
+import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
 
 const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
   async api(config) {
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
-    const { createApi } = await import('./api.module.js');
+    const { createApi } = await import('./processes/api/api.module.js');
     await withObservability('api', config, async (logger, metrics, tracing) => {
       await serveUntilStopped(await createApi(config, logger, metrics, tracing), config, logger);
     });
@@ -22,8 +22,8 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     setFlagsFromString('--heap-growing-percent=100');
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
-    const { createWorker } = await import('./worker.module.js');
-    const { Readiness } = await import('./platform/observability/readiness.js');
+    const { createWorker } = await import('./processes/worker/worker.module.js');
+    const { Readiness } = await import('./platform/health/readiness.js');
     await withObservability('worker', config, async (logger, metrics, tracing) => {
       const worker = await createWorker(config, logger, metrics, tracing);
       await workUntilStopped(worker, worker.get(Readiness), config, logger);
@@ -31,12 +31,12 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
   },
 
   async migrate(config, args) {
-    const { runMigrate } = await import('./migrate.js');
+    const { runMigrate } = await import('./processes/migrate/migrate.js');
     await runMigrate(config, args);
   },
 
   async admin(config, args) {
-    const { runAdmin } = await import('./admin.js');
+    const { runAdmin } = await import('./processes/admin/admin.js');
     await runAdmin(config, args);
   },
 };

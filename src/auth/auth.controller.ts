@@ -1,9 +1,9 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/caller';
-import { clientNetwork } from '../platform/http/client-network';
-import { ApiProblem, ApiSection } from '../platform/http/openapi-declarations';
+import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/requests/caller';
+import { callerNetwork } from '../platform/http/server/client-network';
+import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { LoginDto, MeView, RefreshDto, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import { AuthService } from './auth.service';
 
@@ -58,7 +58,7 @@ export class AuthController {
   @ApiProblem('unauthorized', 'The e-mail address or the password is wrong.')
   @ApiProblem('rate_limited', 'Too many failed sign-ins; try again later.')
   login(@Body() body: LoginDto, @Req() request: FastifyRequest): Promise<SignedInView> {
-    return this.auth.login(body, clientNetwork(request.ip));
+    return this.auth.login(body, callerNetwork(request));
   }
 
   @Post('refresh')

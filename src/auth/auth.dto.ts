@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { EmailField, SecretField, TextField, UuidField } from '../platform/http/fields';
-import { PERMISSIONS } from '../platform/http/caller';
+import { EmailField, NameField, SecretField, TextField, UuidField } from '../platform/http/requests/fields';
+import { PERMISSIONS } from '../platform/http/requests/caller';
 import { TENANT_ROLES } from '../tenants/roles';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -17,10 +17,10 @@ export class RegisterDto {
   @SecretField({ description: '8 to 128 characters.', min: 8, max: 128, example: 'correct horse battery' })
   password: string;
 
-  @TextField({ description: "The person's name.", min: 1, max: 200, example: 'Ada Lovelace', nullable: true })
+  @NameField({ description: "The person's name.", max: 200, example: 'Ada Lovelace', nullable: true })
   name?: string | null;
 
-  @TextField({ description: "The company's name.", min: 1, max: 200, example: 'Analytical Engines Ltd' })
+  @NameField({ description: "The company's name.", max: 200, example: 'Analytical Engines Ltd' })
   tenant_name: string;
 }
 

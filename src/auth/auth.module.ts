@@ -14,13 +14,13 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { AccessTokens } from './access-tokens';
+import { AccessTokens } from './tokens/access-tokens';
 import { AuthController } from './auth.controller';
 import { AuthService } from './auth.service';
-import { JwtStrategy } from './jwt.strategy';
-import { SessionStates } from './session-states';
-import { Sessions } from './sessions';
-import { SignInLimits } from './sign-in-limits';
+import { JwtStrategy } from './tokens/jwt.strategy';
+import { SessionStates } from './sessions/session-states';
+import { Sessions } from './sessions/sessions';
+import { SignInLimits } from './sign-in/sign-in-limits';
 import { TenantGuard } from './tenant.guard';
 
 @Module({

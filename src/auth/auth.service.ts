@@ -1,21 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
-import { isUniqueViolation } from '../platform/database/errors';
-import { SignInDatabase } from '../platform/database/role-databases';
+import { isUniqueViolation } from '../platform/database/sql/errors';
+import { SignInDatabase } from '../platform/database/roles/role-databases';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { Conflict, Unauthorized } from '../platform/errors';
-import type { Caller } from '../platform/http/caller';
+import type { Caller } from '../platform/http/requests/caller';
 import { Membership } from '../tenants/membership.entity';
 import type { Role } from '../tenants/roles';
 import { Tenant } from '../tenants/tenant.entity';
-import { AccessTokens } from './access-tokens';
+import { AccessTokens } from './tokens/access-tokens';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
-import { hashPassword, verifyPassword } from './passwords';
-import { SessionStates } from './session-states';
-import { touchMembership } from './sessions.queries';
-import { Sessions } from './sessions';
-import { SignInLimits } from './sign-in-limits';
-import { User } from './user.entity';
+import { hashPassword, verifyPassword } from './sign-in/passwords';
+import { SessionStates } from './sessions/session-states';
+import { touchMembership } from './sessions/sessions.queries';
+import { Sessions } from './sessions/sessions';
+import { SignInLimits } from './sign-in/sign-in-limits';
+import { User } from '../users/user.entity';
 
 /** Registers companies, signs people in and out. */
 @Injectable()

@@ -6,12 +6,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
-import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/caller';
-import { clientNetwork } from '../platform/http/client-network';
-import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/rate-limit';
+import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/requests/caller';
+import { callerNetwork, originOf } from '../platform/http/server/client-network';
+import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
 import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
-import type { AccessClaims } from './access-tokens';
-import { SessionStates } from './session-states';
+import type { AccessClaims } from './tokens/access-tokens';
+import { SessionStates } from './sessions/session-states';
 
 const MAX_VERIFIED = 10_000;
 /** Requests whose body nobody reads: the guard is early enough for them. */
@@ -124,6 +124,8 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
       role: state.role,
       sessionId: claims.sid,
       permissions: PERMISSIONS_OF_ROLE[state.role],
+      session: { id: claims.sid },
+      origin: originOf(request),
     };
   }
 
@@ -131,7 +133,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
     const token = bearerToken(request);
     const cached = this.verified.get(token);
     if (cached) {
-      if (cached.exp * 1000 > Date.now()) return cached;
+      if (cached.exp * 1000 > new Date().getTime()) return cached;
       this.verified.delete(token);
       throw new Unauthorized('The access token has expired.', { invalidToken: true });
     }
@@ -152,7 +154,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
     this.enforce(
       this.addressLimit,
       this.addressPolicy,
-      await this.limiter.take(this.addressLimit, clientNetwork(request.ip)),
+      await this.limiter.take(this.addressLimit, callerNetwork(request)),
       reply,
     );
   }

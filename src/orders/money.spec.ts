@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { UnsafeNumber } from '../platform/http/json-body';
+import { UnsafeNumber } from '../platform/http/requests/json-body';
 import { formatMoney, isPositive, parseMoney, sumOfLines } from './money';
 
 const digits = fc.constantFrom(0, 2, 3, 4);

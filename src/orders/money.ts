@@ -1,4 +1,4 @@
-import { UnsafeNumber } from '../platform/http/json-body';
+import { UnsafeNumber } from '../platform/http/requests/json-body';
 
 /*
  * Money is a bigint of minor units inside the service and a decimal string outside of it. No amount is ever held

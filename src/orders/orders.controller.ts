@@ -3,12 +3,12 @@ import { Body, Controller, Get, Headers, Param, Patch, Post, Query, Req, Res } f
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Caller, CurrentCaller, Requires } from '../platform/http/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/idempotency';
-import { sendPage, sendResource } from '../platform/http/json-answers';
-import { PageDto } from '../platform/http/page.dto';
-import { ApiProblem, ApiSection } from '../platform/http/openapi-declarations';
-import { ResourceId } from '../platform/http/resource-id';
+import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/responses/idempotency';
+import { sendPage, sendResource } from '../platform/http/responses/json-response';
+import { PageDto } from '../platform/http/requests/page.dto';
+import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
+import { ResourceId } from '../platform/http/requests/resource-id.pipe';
 import {
   ChangeStatusDto,
   CreateOrderDto,

@@ -9,15 +9,16 @@ import {
   IntegerField,
   lengthOf,
   ListField,
+  NameField,
   QueryIntegerField,
   rule,
   TextField,
   TimeField,
   UuidField,
   ValueField,
-} from '../platform/http/fields';
-import { isJsonObject, textFault } from '../platform/http/json-body';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/page.dto';
+} from '../platform/http/requests/fields';
+import { isJsonObject, textFault } from '../platform/http/requests/json-body';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { minorUnits } from './currencies';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
@@ -84,7 +85,7 @@ export class CreateOrderItemDto {
   @TextField({ description: "Your product's id.", min: 1, max: 36, example: 'prod-1' })
   product_id: string;
 
-  @TextField({ description: "The product's name at the time of the order.", min: 1, max: 200, example: 'Widget' })
+  @NameField({ description: "The product's name at the time of the order.", max: 200, example: 'Widget' })
   product_name: string;
 
   @IntegerField({ description: 'How many.', min: 1, max: 1000, example: 2 })

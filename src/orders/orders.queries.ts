@@ -2,10 +2,10 @@
  * The statements of the hot routes, one round trip each, with the JSON of an answer made by PostgreSQL where that saves
  * parsing and writing it again. Each names its tenant, beside the policy that does so too.
  */
-import type { SqlValue, Statement } from '../platform/database/statement';
-import { jsonTime as time } from '../platform/database/json';
-import type { Actor } from '../platform/http/caller';
-import { firstIdAt } from '../platform/ids';
+import type { SqlValue, Statement } from '../platform/database/sql/statement';
+import { jsonTime as time } from '../platform/database/sql/json';
+import type { Actor } from '../platform/http/requests/caller';
+import { firstIdAt } from '../platform/ids/ids';
 import type { OrderStatus } from './order-status';
 
 /** An order as it is written. */

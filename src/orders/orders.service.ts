@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
-import { newTimedId } from '../platform/ids';
-import type { Caller } from '../platform/http/caller';
-import { assertMatch, etagOf } from '../platform/http/etag';
-import { API_PREFIX } from '../platform/http/server';
-import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/idempotency';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/json-answers';
-import type { PageDto } from '../platform/http/page.dto';
-import { Cursors } from '../platform/http/pagination';
+import { newTimedId } from '../platform/ids/ids';
+import type { Caller } from '../platform/http/requests/caller';
+import { assertMatch, etagOf } from '../platform/http/responses/etag';
+import { API_PREFIX } from '../platform/http/server/server';
+import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
+import type { PageDto } from '../platform/http/requests/page.dto';
+import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
 import { formatMoney, parseMoney, sumOfLines } from './money';
@@ -26,6 +27,7 @@ export class OrdersService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
@@ -112,6 +114,11 @@ export class OrdersService {
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
       }
+      this.audit.record(tx, caller, {
+        action: 'order.status_changed',
+        target: { type: 'order', id },
+        changes: { status: [order.status, status] },
+      });
       return this.save(tx, caller, order, { status }, `order.${status}`);
     });
   }

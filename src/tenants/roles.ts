@@ -1,4 +1,4 @@
-import { type Permission, PERMISSIONS } from '../platform/http/caller';
+import { type Permission, PERMISSIONS } from '../platform/http/requests/caller';
 
 /** What a member of a tenant may be, the most powerful first. */
 export const TENANT_ROLES = ['owner', 'admin', 'member', 'viewer'] as const;

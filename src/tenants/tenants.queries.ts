@@ -1,5 +1,5 @@
 /** The list of tenants, as the operator's role sees it. */
-import type { Row, Statement } from '../platform/database/statement';
+import type { Row, Statement } from '../platform/database/sql/statement';
 
 export interface TenantRow extends Row {
   id: string;

@@ -3,16 +3,16 @@
  * place of the global pipe, so that all faults are told at once; the parameter's type is therefore imported as a type.
  */
 import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
-import { parseCidr } from '../platform/cidrs';
+import { parseCidr } from '../platform/net/cidrs';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { type FieldFault, MalformedRequest, NotFound, ValidationFailed } from '../platform/errors';
-import { readDto } from '../platform/http/validation.pipe';
+import { readDto } from '../platform/http/requests/validation.pipe';
 import { EventTypes } from '../platform/outbox/event-types';
-import { checkUrl, type DestinationPolicy } from './destination';
-import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
-import { MAX_TYPE_NAME, ownTypeFaults, TYPE_NAME, unknownTypesFaults } from './event-type-names';
-import { EmitEventDto } from './events.dto';
+import { checkUrl, type DestinationPolicy } from './http-client/ssrf-policy';
+import { CreateEndpointDto, UpdateEndpointDto } from './endpoints/endpoints.dto';
+import { MAX_TYPE_NAME, ownTypeFaults, TYPE_NAME, unknownTypesFaults } from './event-types/event-type-names';
+import { EmitEventDto } from './events/events.dto';
 
 /** What no DTO can see of an endpoint: where it may point to, and which of our events there are. */
 @Injectable()

@@ -15,18 +15,18 @@ import type { Config } from '../platform/config/config';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { EVENT_SINK, Relay } from '../platform/outbox/relay';
 import { chooseQueueBackend } from '../platform/queue/queue';
-import { BacklogMetrics } from './backlog-metrics';
-import { DeliveriesProcessor } from './deliveries.processor';
-import { DeliveryMetrics } from './delivery-metrics';
-import { DeliveryQueue } from './delivery-queue';
-import { DeliverySender } from './delivery-sender';
-import { Dispatcher } from './dispatcher';
-import { EndpointDisabling } from './endpoint-disabling';
-import { FanOut } from './fan-out';
-import { Janitor } from './janitor';
-import { WebhooksLeader } from './leader';
-import { Outcomes } from './outcomes';
-import { DispatchSignal } from './wake';
+import { BacklogMetrics } from './dispatch/backlog-metrics';
+import { DeliveriesProcessor } from './sending/deliveries.processor';
+import { DeliveryMetrics } from './deliveries/delivery-metrics';
+import { DeliveryQueue } from './dispatch/delivery-queue';
+import { DeliverySender } from './sending/delivery-sender';
+import { Dispatcher } from './dispatch/dispatcher';
+import { EndpointDisabling } from './endpoints/endpoint-disabling';
+import { FanOut } from './dispatch/fan-out';
+import { Janitor } from '../retention/retention-job';
+import { WebhooksLeader } from './dispatch/leader';
+import { Outcomes } from './sending/outcomes';
+import { DispatchSignal } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {

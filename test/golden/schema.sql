@@ -1,3 +1,165 @@
+create table audit_erasures (
+  tenant_id uuid not null,
+  user_id uuid not null,
+  constraint audit_erasures_pkey PRIMARY KEY (tenant_id, user_id)
+);
+alter table audit_erasures enable row level security;
+alter table audit_erasures force row level security;
+create policy audit_erasures_at_sign_in on audit_erasures as permissive for insert to app_sign_in with check (true);
+create policy audit_erasures_of_the_tenant on audit_erasures as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_erasures_to_carry_out on audit_erasures as permissive for all to app_audit using (true);
+grant delete, select on audit_erasures to app_audit;
+grant insert, select on audit_erasures to app_service;
+grant insert on audit_erasures to app_sign_in;
+
+create table audit_keys (
+  id uuid not null,
+  public_key bytea not null,
+  private_key text not null,
+  created_at timestamp with time zone not null,
+  constraint audit_keys_pkey PRIMARY KEY (id)
+);
+alter table audit_keys enable row level security;
+alter table audit_keys force row level security;
+create policy audit_keys_public on audit_keys as permissive for select to app_service using (true);
+create policy audit_keys_to_sign on audit_keys as permissive for all to app_audit using (true) with check (true);
+grant insert, select on audit_keys to app_audit;
+grant select (id, public_key, created_at) on audit_keys to app_service;
+
+create table audit_leaves (
+  tenant_id uuid not null,
+  leaf_index bigint not null,
+  entry_id uuid not null,
+  hash bytea not null,
+  constraint audit_leaves_pkey PRIMARY KEY (tenant_id, leaf_index),
+  constraint audit_leaves_entry_key UNIQUE (tenant_id, entry_id)
+);
+alter table audit_leaves enable row level security;
+alter table audit_leaves force row level security;
+create policy audit_leaves_of_the_tenant on audit_leaves as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_leaves_to_fold on audit_leaves as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select on audit_leaves to app_audit;
+grant select on audit_leaves to app_service;
+
+create table audit_log (
+  tenant_id uuid not null,
+  id uuid not null,
+  occurred_at timestamp with time zone not null,
+  actor_type text not null,
+  actor_id text,
+  actor_via text,
+  action text not null,
+  target_type text not null,
+  target_id text,
+  changes json not null,
+  request_id text,
+  session_id uuid,
+  outcome text not null,
+  count integer not null,
+  canonical bytea not null,
+  constraint audit_log_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'denied'::text, 'failure'::text]))),
+  constraint audit_log_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table audit_log enable row level security;
+alter table audit_log force row level security;
+CREATE INDEX audit_log_action_idx ON audit_log USING btree (tenant_id, action, id);
+CREATE INDEX audit_log_actor_idx ON audit_log USING btree (tenant_id, actor_id, id);
+CREATE INDEX audit_log_occurred_at_idx ON audit_log USING btree (occurred_at);
+CREATE INDEX audit_log_target_idx ON audit_log USING btree (tenant_id, target_id, id);
+create policy audit_log_at_sign_in on audit_log as permissive for insert to app_sign_in with check (true);
+create policy audit_log_expired on audit_log as permissive for all to app_janitor using ((occurred_at < (now() - '29 days'::interval)));
+create policy audit_log_of_refusals on audit_log as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_log_of_the_tenant on audit_log as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_log_to_fold on audit_log as permissive for select to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select on audit_log to app_audit;
+grant delete on audit_log to app_janitor;
+grant insert, select on audit_log to app_service;
+grant insert on audit_log to app_sign_in;
+grant select (tenant_id, id, occurred_at) on audit_log to app_janitor;
+
+create table audit_nodes (
+  tenant_id uuid not null,
+  level smallint not null,
+  node_index bigint not null,
+  hash bytea not null,
+  constraint audit_nodes_pkey PRIMARY KEY (tenant_id, level, node_index)
+);
+alter table audit_nodes enable row level security;
+alter table audit_nodes force row level security;
+create policy audit_nodes_of_the_tenant on audit_nodes as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_nodes_to_fold on audit_nodes as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select on audit_nodes to app_audit;
+grant select on audit_nodes to app_service;
+
+create table audit_pending (
+  tenant_id uuid not null,
+  entry_id uuid not null,
+  constraint audit_pending_pkey PRIMARY KEY (tenant_id, entry_id)
+);
+alter table audit_pending enable row level security;
+alter table audit_pending force row level security;
+create policy audit_pending_at_sign_in on audit_pending as permissive for insert to app_sign_in with check (true);
+create policy audit_pending_of_the_tenant on audit_pending as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_pending_to_fold on audit_pending as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select on audit_pending to app_audit;
+grant insert, select on audit_pending to app_service;
+grant insert on audit_pending to app_sign_in;
+
+create table audit_personal (
+  tenant_id uuid not null,
+  entry_id uuid not null,
+  user_id uuid not null,
+  data json not null,
+  salts json not null,
+  constraint audit_personal_pkey PRIMARY KEY (tenant_id, entry_id, user_id)
+);
+alter table audit_personal enable row level security;
+alter table audit_personal force row level security;
+CREATE INDEX audit_personal_user_idx ON audit_personal USING btree (tenant_id, user_id);
+create policy audit_personal_at_sign_in on audit_personal as permissive for insert to app_sign_in with check (true);
+create policy audit_personal_expired on audit_personal as permissive for all to app_janitor using (true);
+create policy audit_personal_of_the_tenant on audit_personal as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_personal_to_erase on audit_personal as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select on audit_personal to app_audit;
+grant delete on audit_personal to app_janitor;
+grant insert, select on audit_personal to app_service;
+grant insert on audit_personal to app_sign_in;
+grant select (tenant_id, entry_id, user_id) on audit_personal to app_janitor;
+
+create table audit_refusals (
+  tenant_id uuid not null,
+  hour timestamp with time zone not null,
+  key bytea not null,
+  anonymous boolean not null,
+  entry json not null,
+  count integer not null,
+  constraint audit_refusals_key_check CHECK ((octet_length(key) = 32)),
+  constraint audit_refusals_pkey PRIMARY KEY (tenant_id, hour, key)
+);
+alter table audit_refusals enable row level security;
+alter table audit_refusals force row level security;
+create policy audit_refusals_of_the_tenant on audit_refusals as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_refusals_to_write on audit_refusals as permissive for all to app_audit using (true);
+grant delete, select on audit_refusals to app_audit;
+grant insert, select, update on audit_refusals to app_service;
+
+create table audit_trees (
+  tenant_id uuid not null,
+  size bigint not null,
+  root_hash bytea not null,
+  signed_at timestamp with time zone not null,
+  key_id uuid not null,
+  note text not null,
+  announced_at timestamp with time zone,
+  constraint audit_trees_pkey PRIMARY KEY (tenant_id)
+);
+alter table audit_trees enable row level security;
+alter table audit_trees force row level security;
+create policy audit_trees_of_the_tenant on audit_trees as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_trees_to_fold on audit_trees as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select, update on audit_trees to app_audit;
+grant select on audit_trees to app_service;
+
 create table deliveries (
   tenant_id uuid not null,
   id uuid not null,
@@ -73,7 +235,9 @@ CREATE INDEX events_created_at_idx ON events USING btree (created_at);
 CREATE UNIQUE INDEX events_event_id_key ON events USING btree (tenant_id, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX events_sequence_key ON events USING btree (tenant_id, aggregate_id, sequence) WHERE (aggregate_id IS NOT NULL);
 create policy events_expired on events as permissive for all to app_janitor using ((created_at < (now() - '1 day'::interval)));
+create policy events_of_the_audit_log on events as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy events_of_the_tenant on events as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert on events to app_audit;
 grant delete on events to app_janitor;
 grant delete, insert, select, update on events to app_service;
 grant select (tenant_id, id, created_at) on events to app_janitor;
@@ -202,8 +366,10 @@ create table outbox (
 alter table outbox set (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
 alter table outbox enable row level security;
 alter table outbox force row level security;
+create policy outbox_of_the_audit_log on outbox as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy outbox_of_the_tenant on outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy outbox_to_discover on outbox as permissive for select to app_relay using (true);
+grant insert on outbox to app_audit;
 grant delete, insert, select, update on outbox to app_service;
 grant select (tenant_id, position, event_id) on outbox to app_relay;
 
@@ -340,6 +506,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- schema public
 -- sequence migrations_id_seq
 -- sequence outbox_position_seq
+-- usage of schema public: app_audit usage
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_janitor usage
 -- usage of schema public: app_operator usage

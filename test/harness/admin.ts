@@ -1,4 +1,4 @@
-import { type Answer, answer } from '../../src/admin';
+import { type Answer, answer } from '../../src/processes/admin/admin';
 import { loadConfig } from '../../src/platform/config/config';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { migrate } from '../../src/platform/database/migrations';
+import { migrate } from '../../src/platform/database/migrate/migrations';
 import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
 

@@ -35,12 +35,12 @@ const during = (original) =>
   };
 
 const STEPS = {
-  'during the claim': () => patch('fan-out.js', 'FanOut', 'takeEvents', during),
-  'after the row': () => patch('dispatcher.js', 'Dispatcher', 'offer', before),
-  'after the job': () => patch('delivery-queue.js', 'DeliveryQueue', 'add', after),
-  'before the request': () => patch('delivery-sender.js', 'DeliverySender', 'send', before),
-  'after the answer': () => patch('outcomes.js', 'Outcomes', 'record', before),
-  'after the attempt was written': () => patch('outcomes.js', 'Outcomes', 'record', after),
+  'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'takeEvents', during),
+  'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
+  'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),
+  'before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', before),
+  'after the answer': () => patch('sending/outcomes.js', 'Outcomes', 'record', before),
+  'after the attempt was written': () => patch('sending/outcomes.js', 'Outcomes', 'record', after),
 };
 
 STEPS[process.env.CRASH_AT]();

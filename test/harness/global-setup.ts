@@ -2,8 +2,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/database/embedded-postgres';
-import { migrate } from '../../src/platform/database/migrations';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/dev/embedded-postgres/embedded-postgres';
+import { migrate } from '../../src/platform/database/migrate/migrations';
 import { SERVICE_PASSWORD, TEMPLATE, withDatabase, withLogin } from './databases';
 import { StatementRecorder } from './statement-recorder';
 

@@ -73,13 +73,14 @@ export function startProcess(
 export async function startApiProcess(
   database: Pick<TestDatabase, 'serviceUrl'>,
   env: Record<string, string> = {},
+  nodeArguments: string[] = [],
 ): Promise<ApiProcess> {
-  const child = startProcess('api', database, {
+  const limits = {
     RATE_LIMIT_TENANT_PER_SECOND: '100000',
     RATE_LIMIT_TENANT_BURST: '1000000',
     RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
-    ...env,
-  });
+  };
+  const child = startProcess('api', database, { ...limits, ...env }, nodeArguments);
   let ended = false;
   void child.ended.then(() => (ended = true));
   const url = await until(

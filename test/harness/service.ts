@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pino, { type Logger } from 'pino';
-import { createApi } from '../../src/api.module';
+import { createApi } from '../../src/processes/api/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
 import { createTracing } from '../../src/platform/observability/create-tracing';
 import type { Tracing } from '../../src/platform/observability/tracing';
-import { listen } from '../../src/serve';
+import { listen } from '../../src/processes/lifecycle';
 import { ApiClient } from './client';
 import { createTestDatabase, type TestDatabase } from './databases';
 import { keepLog, keepSecret } from './suite-log';

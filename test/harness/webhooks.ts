@@ -1,7 +1,7 @@
 import type { ApiClient } from './client';
 import type { TestDatabase } from './databases';
-import { deliveryId } from '../../src/webhooks/delivery-id';
-import { newTimedId } from '../../src/platform/ids';
+import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
+import { newTimedId } from '../../src/platform/ids/ids';
 
 /** A valid body for POST /webhooks/endpoints. */
 export function endpointInput(change: Record<string, unknown> = {}): Record<string, unknown> {

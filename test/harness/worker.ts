@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/platform/config/config';
 import { Metrics } from '../../src/platform/observability/metrics';
 import { createTracing } from '../../src/platform/observability/create-tracing';
 import type { Tracing } from '../../src/platform/observability/tracing';
-import { createWorker } from '../../src/worker.module';
+import { createWorker } from '../../src/processes/worker/worker.module';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
 import { keepLog } from './suite-log';

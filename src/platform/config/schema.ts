@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { parseCidr } from '../cidrs';
-import { parseRedisUrl } from '../redis-url';
-import { createSecretBox } from '../secret-box';
+import { parseCidr } from '../net/cidrs';
+import { parseRedisUrl } from '../redis/redis-url';
+import { createSecretBox } from '../crypto/secret-box';
 import { readPairs } from './pairs';
 import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
 
@@ -136,7 +136,7 @@ export const schema = {
   TRUST_PROXY: text({
     fallback: 'false',
     check: proxies,
-    doc: "Whose `X-Forwarded-For` to believe: `true`, a number of hops, or the proxies' addresses.",
+    doc: "Whose `X-Forwarded-For` to believe: a number of hops, or the proxies' addresses. `true` believes all of it: the caller then chooses the address that limits count by.",
   }),
   RATE_LIMIT_ENABLED: flag({ fallback: true, doc: '`false` turns the request limits off (never those of sign-in).' }),
   RATE_LIMIT_TENANT_PER_SECOND: integer({

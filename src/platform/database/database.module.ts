@@ -12,11 +12,11 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
-import { BacklogDatabase } from './backlog';
-import { Core } from './core';
-import { DatabaseHealth } from './health';
+import { BacklogDatabase } from './roles/backlog';
+import { Core } from './connections/connection-manager';
+import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
-import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './role-databases';
+import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
 
 @Global()

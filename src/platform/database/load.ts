@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from './core';
+import { Core } from './connections/connection-manager';
 
 /** How busy the way to PostgreSQL is, for who decides what is let in. */
 @Injectable()

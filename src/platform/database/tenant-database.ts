@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from './core';
-import { idSetting, type Prologue } from './prologue';
-import { ROLES } from './roles';
-import type { Row, Statement } from './statement';
+import { Core } from './connections/connection-manager';
+import { idSetting, type Prologue } from './connections/transaction-settings';
+import { ROLES } from './sql/db-roles';
+import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
 
 /** Whose rows may be touched. A `Caller` is one. */

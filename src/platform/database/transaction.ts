@@ -1,11 +1,11 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
-import { isStaleStatement, translateDatabaseError } from './errors';
-import type { Core } from './core';
-import type { Prologue } from './prologue';
-import { BoundQueryRunner } from './query-runner';
-import { assertSound, joinWrites, type Row, type Statement } from './statement';
+import { isStaleStatement, translateDatabaseError } from './sql/errors';
+import type { Core } from './connections/connection-manager';
+import type { Prologue } from './connections/transaction-settings';
+import { BoundQueryRunner } from './connections/query-runner';
+import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
 
 /** As it is called in a trace. */
 const COMMIT = { name: 'commit' };

@@ -1,15 +1,15 @@
 /** What features need to answer requests: cursors, idempotency, limits. The server itself is in `server.ts`. */
 import { Module } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
-import { Readiness } from '../observability/readiness';
-import { QueueHealth } from '../queue/queue-health';
-import { HealthController } from './health.controller';
-import { Idempotency } from './idempotency';
-import { LoadShedding } from './load-shedding';
-import { Cursors } from './pagination';
-import { ProblemFilter } from './problem.filter';
-import { RateLimiter } from './rate-limit';
-import { RequestValidationPipe } from './validation.pipe';
+import { Readiness } from '../health/readiness';
+import { QueueHealth } from '../health/queue-health';
+import { HealthController } from '../health/health.controller';
+import { Idempotency } from './responses/idempotency';
+import { LoadShedding } from './limits/load-shedding';
+import { Cursors } from './responses/pagination';
+import { ProblemFilter } from './responses/problem.filter';
+import { RateLimiter } from './limits/rate-limit';
+import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
   controllers: [HealthController],

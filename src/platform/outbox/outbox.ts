@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { newTimedId } from '../ids';
-import type { Statement } from '../database/statement';
+import { newTimedId } from '../ids/ids';
+import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DiscoveryDatabase } from '../database/role-databases';
-import type { Row, Statement } from '../database/statement';
+import { DiscoveryDatabase } from '../database/roles/role-databases';
+import type { Row, Statement } from '../database/sql/statement';
 import { TenantDatabase } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
@@ -106,7 +106,7 @@ export class Relay {
 
   /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
   private async drainTenant(tenantId: string): Promise<number> {
-    const startTime = Date.now();
+    const startTime = new Date().getTime();
     const rows = await this.database.write<RelayedEvent>({ tenantId }, this.sink.takeEvents(tenantId, EVENTS_AT_ONCE));
     this.sink.taken(tenantId, rows);
     const events = rows.filter((row, at) => row.event_id !== rows[at - 1]?.event_id);

@@ -8,7 +8,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import { BasicAuth } from '../http/basic-auth';
+import { BasicAuth } from '../http/server/basic-auth';
 import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 
 /**

@@ -25,7 +25,7 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
     const host = this.config.QUEUE_UI_HOST ?? this.config.HOST;
     const [{ createQueueUi }, { BasicAuth }] = await Promise.all([
       import('./queue-ui-server.js'),
-      import('../http/basic-auth.js'),
+      import('../http/server/basic-auth.js'),
     ]);
     this.queue = new Queue(DELIVERY_QUEUE, producerOptions(this.config));
     this.queue.on('error', () => undefined); // away: what is asked for meanwhile is answered with an error

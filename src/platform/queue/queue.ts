@@ -3,9 +3,9 @@ import { createIORedisClient, createPostgresBackend, RedisConnection, setDefault
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
-import { QUEUE_SCHEMA } from '../database/service-login';
+import { QUEUE_SCHEMA } from '../database/migrate/service-login';
 import { withDeadline } from '../deadline';
-import { connectRedis } from '../redis';
+import { connectRedis } from '../redis/redis';
 
 /** Deliveries that a worker is to send now. */
 export const DELIVERY_QUEUE = 'webhook-deliveries';

@@ -7,12 +7,13 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
 import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
-import { sendProblem } from '../problem.filter';
-import { requestIdOf } from '../request-id';
-import type { RequestRecords } from '../request-records';
-import { SECURITY_HEADERS } from '../security-headers';
+import { sendProblem } from '../responses/problem.filter';
+import { requestIdOf } from './request-id';
+import type { RequestRecords } from './request-log';
+import { SECURITY_HEADERS } from './security-headers';
+import { trustedProxies } from './client-network';
 import { Exchanges } from './exchanges';
-import { canonicalTarget } from './request-target';
+import { canonicalTarget } from '../requests/request-target';
 
 const MIB = 1024 * 1024;
 /** More than Node takes in a request's head, so that no id in a path is too long to be told from one of ours. */
@@ -41,7 +42,7 @@ export class ApiAdapter extends FastifyAdapter {
       // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
       childLoggerFactory: (parent: Logger) => parent,
       bodyLimit: MIB,
-      trustProxy: trustProxy(config.TRUST_PROXY),
+      trustProxy: trustedProxies(config.TRUST_PROXY),
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
       // Node's own answer to a request without Host has no body: ours is in the hook.
       http: { requireHostHeader: false, ...SERVER_OPTIONS },
@@ -81,11 +82,4 @@ export class ApiAdapter extends FastifyAdapter {
     });
     this.exchanges.watch(server);
   }
-}
-
-function trustProxy(text: string): boolean | string[] | ((address: string, hop: number) => boolean) {
-  if (text === 'true' || text === 'false') return text === 'true';
-  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
-  if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
-  return text.split(',').map((part) => part.trim());
 }

@@ -1,7 +1,7 @@
 /** What is wrong with the head of a request, whatever its route does. */
 import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
-import { preferredType } from './accept';
+import { preferredType } from '../requests/accept';
 
 const JSON_ONLY: readonly string[] = ['application/json'];
 /** Every route takes an `Accept` that names problems: each may answer with one. */

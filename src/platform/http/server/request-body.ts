@@ -2,11 +2,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { AppError, MalformedRequest, ValidationFailed } from '../../errors';
-import { InvalidText, MalformedJson, parseJsonBody } from '../json-body';
-
-const JSON_TYPE = 'application/json';
-/** A PATCH merges its members into the resource (RFC 7396), so it may say so. */
-const MERGE_PATCH_TYPE = 'application/merge-patch+json';
+import { InvalidText, MalformedJson, parseJsonBody } from '../requests/json-body';
+import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
 
 /** Puts the parsers of bodies on the server. */
 export function addBodyParsers(server: FastifyInstance): void {
@@ -63,11 +60,4 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
 
 function unsupported(): AppError {
   return new AppError('unsupported_media_type', 'The request body must be application/json.');
-}
-
-/** `Accept` of a 415 (RFC 9110, 15.5.16) and, on a PATCH, `Accept-Patch` (RFC 5789, 2.2). */
-export function typesTaken(method: string): Record<string, string> {
-  if (method !== 'PATCH') return { Accept: JSON_TYPE };
-  const types = `${JSON_TYPE}, ${MERGE_PATCH_TYPE}`;
-  return { Accept: types, 'Accept-Patch': types };
 }

@@ -4,7 +4,7 @@
  */
 import type { FastifyRequest, RouteOptions } from 'fastify';
 import { AppError } from '../../errors';
-import { pathOf } from './request-target';
+import { pathOf } from '../requests/request-target';
 
 /** A route's methods and path, and in how many places the path takes anything. */
 interface RoutePattern {

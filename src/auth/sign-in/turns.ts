@@ -1,0 +1,36 @@
+import { RateLimited } from '../../platform/errors';
+
+interface Queue {
+  running: number;
+  waiting: (() => void)[];
+}
+
+/** Lets a few at a time of each key pass; the others wait in the order they came. */
+export class Turns {
+  private readonly queues = new Map<string, Queue>();
+
+  constructor(
+    private readonly atOnce: number,
+    private readonly mostWaiting: number,
+  ) {}
+
+  /** Waits for a turn, and gives the function that ends it. @throws RateLimited when too many wait */
+  async take(key: string): Promise<() => void> {
+    const queue = this.queues.get(key) ?? { running: 0, waiting: [] };
+    this.queues.set(key, queue);
+    if (queue.running < this.atOnce) {
+      queue.running++;
+    } else {
+      if (queue.waiting.length >= this.mostWaiting) throw new RateLimited('Too many sign-ins at once; try again.', 1);
+      await new Promise<void>((resolve) => queue.waiting.push(resolve));
+    }
+    return () => this.end(key, queue);
+  }
+
+  /** The turn goes to the next in line, or is given up. */
+  private end(key: string, queue: Queue): void {
+    const next = queue.waiting.shift();
+    if (next) next();
+    else if (--queue.running === 0) this.queues.delete(key);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL; secrets
+ * are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one file that
+ * may reach both the API and the worker.
+ *
+ * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
+ * still there.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { DemoSignIn } from './demo';
+import { loadConfig, required } from '../platform/config/config';
+import { keptSecret } from '../platform/config/kept-secret';
+import { createDatabase } from '../platform/database/migrate/create-database';
+import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres';
+import { migrate } from '../platform/database/migrate/migrations';
+import { ROLES } from '../platform/database/sql/db-roles';
+import { createLogger } from '../platform/observability/logger';
+import { Metrics } from '../platform/observability/metrics';
+import { serveMetrics } from '../platform/observability/metrics-server';
+import { createTracing } from '../platform/observability/create-tracing';
+import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from '../processes/lifecycle';
+
+const DATABASE = 'orders';
+const LOOPBACK = '127.0.0.0/8';
+
+/** What to run to undo a start, newest last. */
+type Stops = (() => Promise<unknown>)[];
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function main(): Promise<void> {
+  const stop = stopSignal();
+  endWithNpm();
+  // A closed terminal or pipe is no reason to leave the database in the lurch.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const stops: Stops = [];
+  let logger: Logger | undefined;
+  try {
+    const env = { ...process.env };
+    const given = loadConfig(env);
+    await assertAddressFree(given);
+    const [embedded, { createApi, createWorker, seedDemo }] = await Promise.all([
+      given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
+      loadService(),
+    ]);
+    if (stop.asked) return;
+    if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
+    const config = loadConfig(env);
+    const serviceUrl = required(config, 'DATABASE_URL');
+    const applied = await migrate({
+      serviceUrl,
+      migrationUrl: config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl,
+      statementTimeout: config.DB_STATEMENT_TIMEOUT,
+    });
+    if (applied.length > 0) say(`Applied ${applied.length} migrations`);
+    if (stop.asked) return;
+
+    logger = createLogger(config);
+    const metrics = new Metrics('start');
+    const metricsServer = await serveMetrics(metrics, config, logger, false);
+    stops.push(async () => metricsServer?.close());
+    const tracing = await createTracing(config, logger, 'start');
+    stops.push(() => tracing.stop());
+    const app = await createApi(config, logger, metrics, tracing);
+    stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
+    const worker = await createWorker(config, logger, metrics, tracing);
+    stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
+    const demo = embedded && (await seedDemo(app, given.DATA_DIR, say));
+    if (stop.asked) return;
+    say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS));
+    const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
+    say(`${signal}: finishing what is in flight`);
+  } catch (error) {
+    // A Ctrl-C on the way reaches programs that were started, too: that they failed is what was asked for.
+    if (!stop.asked) throw error;
+  } finally {
+    for (const end of stops.reverse()) await end().catch((error: unknown) => say(explain(error)));
+    // The last lines of the log are still on their way.
+    if (logger) await new Promise<void>((resolve) => logger?.flush(() => resolve()));
+    if (stop.asked) say('Stopped.');
+  }
+}
+
+/** npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word. */
+function endWithNpm(): void {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 200);
+  watch.unref();
+}
+
+/** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
+async function loadService() {
+  await delay(50);
+  const [{ createApi }, { createWorker }, { seedDemo }] = await Promise.all([
+    import('../processes/api/api.module.js'),
+    import('../processes/worker/worker.module.js'),
+    import('./demo.js'),
+  ]);
+  return { createApi, createWorker, seedDemo };
+}
+
+/** Starts the embedded PostgreSQL and points `env` to it. `lost` rejects when the server ends by itself. */
+async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Stops): Promise<{ lost: Promise<never> }> {
+  let onExit: (error: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => {
+    onExit = (error) => reject(new Inoperable(error.message));
+  });
+  lost.catch(() => undefined);
+  const postgres = await startEmbeddedPostgres({ dataDir, onProgress: say, onExit }).catch((error: Error) => {
+    throw new Inoperable(error.message);
+  });
+  stops.push(() => postgres.stop());
+  await createDatabase(postgres.url('postgres'), DATABASE);
+  const service = new URL(postgres.url(DATABASE));
+  service.username = ROLES.service;
+  service.password = keptSecret(dataDir, 'service-password');
+  env.DATABASE_URL = service.href;
+  env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);
+  // A newcomer's receiver is on this machine.
+  env.WEBHOOK_ALLOW_CIDRS ??= LOOPBACK;
+  return { lost };
+}
+
+function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[]): string {
+  const seconds = (performance.now() / 1000).toFixed(1);
+  const lines = ['', `  Ready at ${url} (in ${seconds} s)`, '', `  Swagger UI   ${url}/docs`];
+  if (demo) {
+    lines.push(
+      `  Sign in as   ${demo.email}`,
+      `  Password     ${demo.password}`,
+      '',
+      '  Try it:',
+      `  curl -s ${url}/api/v1/auth/login -H 'content-type: application/json' \\`,
+      `    -d '{"email":"${demo.email}","password":"${demo.password}"}'`,
+    );
+  }
+  if (opened.length > 0) lines.push('', `  Webhooks     may also go to ${opened.join(', ')} (http included)`);
+  return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
+}
+
+run(main());

@@ -1,0 +1,33 @@
+import { hkdfSync } from 'node:crypto';
+import { Global, Module } from '@nestjs/common';
+import { type Config, required } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { createSecretBox, type SecretBox } from './secret-box';
+
+export type { SecretBox } from './secret-box';
+
+/** Injection token of the {@link SecretBox} that seals what is secret at rest. */
+export const SECRET_BOX = Symbol('SECRET_BOX');
+
+const DERIVED = 'jwt';
+
+/**
+ * The box with the configured keys; without any it seals with one that is derived from `JWT_SECRET`. That one opens in
+ * any case, so that keys can be configured later.
+ */
+export function secretBoxOf(config: Config): SecretBox {
+  const configured = config.ENCRYPTION_KEYS?.split(',') ?? [];
+  if (configured.length > 0 && (!config.JWT_SECRET || configured.some((key) => key.trim().startsWith(`${DERIVED}:`)))) {
+    return createSecretBox(configured.join(','));
+  }
+  const derived = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'secret-box', 32));
+  return createSecretBox([...configured, `${DERIVED}:${derived.toString('base64')}`].join(','));
+}
+
+/** Provides the secret box to everything. */
+@Global()
+@Module({
+  providers: [{ provide: SECRET_BOX, inject: [CONFIG], useFactory: secretBoxOf }],
+  exports: [SECRET_BOX],
+})
+export class SecretBoxModule {}

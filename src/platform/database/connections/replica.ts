@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Counter } from 'prom-client';
+import { withDeadline } from '../../deadline';
+import type { Pipeline } from './pipeline';
+import type { Prologue } from './transaction-settings';
+import type { Row, Statement } from '../sql/statement';
+
+/** The longest that anything of the replica is waited for: one that says nothing must not hold up a request. */
+const ANSWER_MS = 2_000;
+/** How long a replica that was behind or away is left alone. */
+const REST_MS = 1_000;
+const RETRY_MS = 5;
+
+/** How a replica is asked, and what it is compared with. */
+export interface ReplicaOptions {
+  pipeline: Pipeline;
+  /** Up to where the primary has written now, as a `pg_lsn`. */
+  primaryPosition: () => Promise<string>;
+  /** How long the replica may take to have what the primary had, milliseconds. */
+  patience: number;
+  /** Counts who answered. */
+  reads: Counter<'answered_by'>;
+  onError: (error: Error) => void;
+}
+
+/**
+ * A streaming replica that answers as the primary would: before it is asked, the primary is asked how far it has written,
+ * and an answer counts only if the replica had replayed at least that much when it read. So nothing that was acknowledged
+ * to anybody before the read is missing from it, whichever process wrote it. A replica that is behind for longer than the
+ * patience, away, or no replica any more is left alone for a second.
+ */
+export class Replica {
+  private restsUntil = 0;
+  private asking?: Promise<string>;
+  private askingNext?: Promise<string>;
+
+  constructor(private readonly options: ReplicaOptions) {}
+
+  /** Opens the connections, or goes on trying: the service does not need the replica. */
+  async connect(): Promise<void> {
+    await this.options.pipeline.connect().catch(this.options.onError);
+  }
+
+  async close(): Promise<void> {
+    await this.options.pipeline.close();
+  }
+
+  /** One statement that reads; `undefined` where the primary has to answer. Never throws. */
+  async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+    const rows = await this.attempt<R>(prologue, statement);
+    this.options.reads.inc({ answered_by: rows ? 'replica' : 'primary' });
+    return rows;
+  }
+
+  private async attempt<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+    const { used, idle } = this.options.pipeline.state();
+    if (used + idle === 0 || performance.now() < this.restsUntil) return undefined;
+    try {
+      const position = await this.positionNow();
+      for (const deadline = performance.now() + this.options.patience; ; await sleep(RETRY_MS)) {
+        const [state, rows] = await inTime(this.options.pipeline.flight(prologue, [hasReplayed(position), statement]));
+        if (state?.[0]?.reached) return rows as R[];
+        if (performance.now() >= deadline) break;
+      }
+    } catch (error) {
+      this.options.onError(error as Error);
+    }
+    this.restsUntil = performance.now() + REST_MS;
+    return undefined;
+  }
+
+  /** By a question that is asked after this call: those who come while one is under way share the next. */
+  private positionNow(): Promise<string> {
+    if (!this.asking) {
+      this.asking = this.options.primaryPosition().finally(() => (this.asking = undefined));
+      return this.asking;
+    }
+    this.askingNext ??= this.asking
+      .catch(() => undefined)
+      .then(() => {
+        this.askingNext = undefined;
+        return this.positionNow();
+      });
+    return this.askingNext;
+  }
+}
+
+/** In the flight of the read and before it: the read sees at least what was replayed by then. */
+function hasReplayed(position: string): Statement {
+  return {
+    name: 'replica_has_replayed',
+    text: 'select pg_is_in_recovery() and coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) as reached',
+    values: [position],
+  };
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return withDeadline(answer, ANSWER_MS, () => new Error('the replica did not answer in time'));
+}

@@ -1,0 +1,34 @@
+import type { Statement } from '../sql/statement';
+
+/** A run-time setting for the length of one transaction, such as `app.tenant_id`. */
+export type Setting = readonly [name: string, value: string];
+
+/** How a transaction begins: the settings that bind it to a role, to a tenant, to reading. */
+export interface Prologue {
+  readonly settings: readonly Setting[];
+}
+
+export const READ_ONLY: Setting = ['transaction_read_only', 'on'];
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A setting that holds an id. Strict, since `SET LOCAL` takes no parameters and has it as a literal. */
+export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Setting {
+  if (!UUID.test(id)) throw new Error('not a lower-case UUID');
+  return [name, id];
+}
+
+/** The prologue as one simple query, which begins a transaction that holds its connection. */
+export function beginText({ settings }: Prologue): string {
+  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}='${value}'`)].join(';');
+}
+
+const textByCount: string[] = [];
+
+/** The prologue as one prepared statement, for a transaction that is implicit. */
+export function settingsStatement({ settings }: Prologue): Statement {
+  const text = (textByCount[settings.length] ??= `select ${settings
+    .map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`)
+    .join(', ')}`);
+  return { name: `settings_${settings.length}`, text, values: settings.flat() };
+}

@@ -1,0 +1,158 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { DataSource, type MigrationInterface } from 'typeorm';
+import { distributeTables } from '../sql/citus';
+import { sqlState } from '../sql/errors';
+import { type MigrationSql, sqlOf } from './migration-sql';
+import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
+
+type MigrationClass = new () => MigrationInterface;
+
+/** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
+const MIGRATION_LOCK = 7_263_540_119;
+/** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
+const LOCK_TIMEOUT_MS = 2_000;
+const LOCK_ATTEMPTS = 30;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Where the migrations connect, and what the service's login needs. */
+export interface MigrateOptions extends ServiceLogin {
+  /** The owner of the tables. */
+  migrationUrl: string;
+  /** Told when a table was in use for too long and the migration is about to be tried again. */
+  onTableInUse?: (attempt: number) => void;
+}
+
+/** How a database and this build's migrations differ. */
+export interface MigrationStatus {
+  /** Of this build, and not applied. */
+  pending: string[];
+  /** Applied, and not of this build: a newer release has been here. */
+  unknown: string[];
+}
+
+/** A migration that is to be applied. */
+export interface PlannedMigration extends MigrationSql {
+  name: string;
+}
+
+/** The nearest folder of that name on the way up: from the source, from the build, and from the bundle of both. */
+function migrationsFolder(): string {
+  for (let folder = __dirname; ; folder = dirname(folder)) {
+    const found = join(folder, 'migrations');
+    if (existsSync(found)) return found;
+    if (folder === dirname(folder)) throw new Error('there is no folder of migrations');
+  }
+}
+
+/** All migrations of this build, oldest first. */
+export function migrationClasses(): MigrationClass[] {
+  const folder = migrationsFolder();
+  return readdirSync(folder)
+    .filter((file) => /^\d+-[a-z0-9-]+\.(js|ts)$/.test(file))
+    .sort()
+    .flatMap((file) => {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- the folder is the list
+      return Object.values(require(join(folder, file)) as Record<string, MigrationClass>);
+    });
+}
+
+/** The names of this build's migrations that TypeORM writes into its table. */
+export function migrationNames(): string[] {
+  return migrationClasses().map((migration) => migration.name);
+}
+
+/** Compares what was applied with this build, and changes nothing. */
+export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
+  return alone(migrationUrl, statusOf);
+}
+
+/** What {@link migrate} would apply now, with its SQL. Changes nothing. */
+export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
+  const { pending } = await migrationStatus(migrationUrl);
+  const classes = migrationClasses().filter(({ name }) => pending.includes(name));
+  return Promise.all(classes.map(async (migration) => ({ name: migration.name, ...(await sqlOf(new migration())) })));
+}
+
+/**
+ * Applies what is pending, each migration in a transaction of its own, under an advisory lock, and sees that the
+ * service's roles and login are as they must be.
+ * @returns the names of the migrations that were applied
+ */
+export function migrate(options: MigrateOptions): Promise<string[]> {
+  return alone(options.migrationUrl, async (client) => {
+    const { pending } = await statusOf(client);
+    await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
+    // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
+    const { runMigrations } = await import('bullmq');
+    await runMigrations(client as never, QUEUE_SCHEMA);
+    await ensureLogin(client, options);
+    await distributeTables(client);
+    return pending;
+  });
+}
+
+/** Undoes the newest migration. */
+export function revertLast(migrationUrl: string): Promise<void> {
+  return alone(migrationUrl, () =>
+    withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction: 'each' })),
+  );
+}
+
+/** Runs `work` as the owner while no other process migrates this database. */
+async function alone<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, application_name: 'orders-saas-api migrate' });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function statusOf(client: Client): Promise<MigrationStatus> {
+  const names = migrationNames();
+  const { rows } = await client.query<{ made: boolean }>(`select to_regclass('migrations') is not null as made`);
+  if (!rows[0]?.made) return { pending: names, unknown: [] };
+  const applied = (await client.query<{ name: string }>('select name from migrations order by id')).rows;
+  const known = new Set(applied.map(({ name }) => name));
+  return {
+    pending: names.filter((name) => !known.has(name)),
+    unknown: [...known].filter((name) => !names.includes(name)),
+  };
+}
+
+/** A statement that waits for a table's lock holds up all that come after it: better to fail, and to try once more. */
+async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: number) => void): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await dataSource.runMigrations({ transaction: 'each' });
+      return;
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
+      onTableInUse?.(attempt);
+      await delay(LOCK_TIMEOUT_MS * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  const dataSource = await new DataSource({
+    type: 'postgres',
+    url,
+    migrations: migrationClasses(),
+    migrationsTableName: 'migrations',
+    installExtensions: false,
+    poolSize: 2,
+    extra: { lock_timeout: LOCK_TIMEOUT_MS },
+    logging: false,
+  }).initialize();
+  try {
+    return await work(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}

@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { OPERATOR_ROLE, ROLES } from '../sql/db-roles';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
+
+/** Where BullMQ's own tables are. */
+export const QUEUE_SCHEMA = 'bullmq';
+const ROLE_ATTEMPTS = 10;
+
+/** What the service's login needs. */
+export interface ServiceLogin {
+  /** The service's own login; where it differs from the owner it is made or altered to be just that. */
+  serviceUrl: string;
+  /** Applied to the service's role, milliseconds. */
+  statementTimeout: number;
+}
+
+/**
+ * The service's login is `app_service` itself, or a role that may become it with SET ROLE. It gets its password from
+ * the service's URL, never inherits (so that it has one role's rights at a time), and has bounded patience.
+ */
+export async function ensureLogin(client: Client, options: ServiceLogin): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await client.query('begin');
+    try {
+      await setUpLogin(client, options);
+      await client.query('commit');
+      return;
+    } catch (error) {
+      await client.query('rollback');
+      if (attempt === ROLE_ATTEMPTS || !isRoleRace(error)) throw error;
+      await delay(Math.random() * 100 * attempt);
+    }
+  }
+}
+
+/** Roles belong to the cluster, the lock to a database: a migration of another one may change the same role at once. */
+function isRoleRace(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '23505' || code === '42710' || /tuple concurrently (updated|deleted)/.test(message ?? '');
+}
+
+async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> {
+  const service = new URL(options.serviceUrl);
+  const { rows: me } = await client.query<Owner>(
+    `select rolname as name, rolsuper as superuser, current_setting('server_version_num')::int as version
+       from pg_roles where rolname = current_user`,
+  );
+  const owner = me[0] as Owner;
+  const login = decodeURIComponent(service.username) || owner.name;
+  await client.query(`grant select on migrations to ${ROLES.service}`);
+  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  const name = client.escapeIdentifier(login);
+  // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
+  const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
+  await letBecomeOperator(client, owner, withoutInheriting);
+  if (login === owner.name) {
+    // The service will log in as the owner and take on its own role in each transaction.
+    const roles = Object.values(ROLES).join(', ');
+    if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
+    return;
+  }
+  const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
+  // A URL without a password is of a login that proves itself in another way: what it has is left alone.
+  const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
+  if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
+  else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
+  const others = Object.values(ROLES).filter((role) => role !== login);
+  await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
+  await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
+  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
+  await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
+  // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
+  // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
+  for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
+    await client.query(`alter role ${name} set enable_${plan} = off`);
+  }
+}
+
+interface Owner {
+  name: string;
+  superuser: boolean;
+  version: number;
+}
+
+/** The operator's commands log in as the owner. Who made the role may give it away, to itself as well. */
+async function letBecomeOperator(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
+  if (owner.superuser) return;
+  const { rows } = await client.query<{ may: boolean }>('select pg_has_role($1, $2) as may', [
+    OPERATOR_ROLE,
+    owner.version >= 160_000 ? 'SET' : 'MEMBER',
+  ]);
+  if (rows[0]?.may) return;
+  await client.query(`grant ${OPERATOR_ROLE} to ${client.escapeIdentifier(owner.name)}${withoutInheriting}`);
+}

@@ -1,0 +1,56 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Client } from 'pg';
+import { type Config, required } from '../../config/config';
+import { CONFIG } from '../../config/config.module';
+import { translateDatabaseError } from '../sql/errors';
+import { OPERATOR_ROLE } from '../sql/db-roles';
+import { type Row, type Statement, toQuery } from '../sql/statement';
+
+/**
+ * For the operator's commands alone: one connection of the tables' owner, who takes on a role that sees the list of tenants
+ * and nothing that is theirs. One statement at a time, each in a transaction of its own.
+ */
+@Injectable()
+export class OperatorDatabase implements OnApplicationShutdown {
+  private connection?: Promise<Client>;
+
+  constructor(@Inject(CONFIG) private readonly config: Config) {}
+
+  /** Runs a statement as the operator's role. @throws Unavailable when the database cannot be reached */
+  async query<R extends Row>(statement: Statement): Promise<R[]> {
+    try {
+      this.connection ??= this.connect();
+      const client = await this.connection;
+      await client.query('begin');
+      try {
+        await client.query(`set local role ${OPERATOR_ROLE}`);
+        const { rows } = await client.query<R>(toQuery(statement, false));
+        await client.query('commit');
+        return rows;
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      }
+    } catch (error) {
+      throw translateDatabaseError(error);
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    const client = await this.connection?.catch(() => undefined);
+    await client?.end();
+  }
+
+  private async connect(): Promise<Client> {
+    const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
+    const client = new Client({
+      connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
+      application_name: 'orders-saas-api admin',
+      connectionTimeoutMillis: 5_000,
+      query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
+    });
+    client.on('error', () => undefined); // the next query says it
+    await client.connect();
+    return client;
+  }
+}

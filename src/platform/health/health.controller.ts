@@ -1,0 +1,98 @@
+import { Controller, Get, Query, Res } from '@nestjs/common';
+import {
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiSchema,
+  ApiServiceUnavailableResponse,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { EXCLUDABLE, Readiness } from './readiness';
+import { Public } from '../http/requests/caller';
+import { ChoiceField } from '../http/requests/fields';
+import { ApiSection } from '../http/openapi/declarations';
+
+@ApiSchema({ description: 'The process answers.' })
+class Health {
+  @ApiProperty({ enum: ['ok'], description: 'Always `ok`.', example: 'ok' })
+  status: 'ok';
+}
+
+@ApiSchema({ name: 'Readiness', description: 'Whether requests can be served, and what stands in the way.' })
+class ReadinessAnswer {
+  @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` where every check is.', example: 'ok' })
+  status: 'ok' | 'unavailable';
+
+  @ApiProperty({
+    description: 'What was looked at, and `ok` or what is wrong with it.',
+    type: 'object',
+    additionalProperties: { type: 'string', maxLength: 1000 },
+    maxProperties: 20,
+    example: { database: 'ok', migrations: 'ok' },
+  })
+  checks: Record<string, string>;
+}
+
+class ReadinessQuery {
+  @ChoiceField({
+    description: 'A check that is left out: without the queue requests are served, and webhooks are sent later.',
+    values: EXCLUDABLE,
+    optional: true,
+    example: 'queue',
+  })
+  exclude?: (typeof EXCLUDABLE)[number];
+}
+
+@ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')
+@Controller('health')
+export class HealthController {
+  constructor(private readonly readiness: Readiness) {}
+
+  @Get()
+  @Public('unlimited')
+  @ApiOperation({ operationId: 'getHealth', summary: 'Is the process up?', description: 'Touches nothing else.' })
+  @ApiOkResponse({ type: Health, description: 'It is.' })
+  health(): Health {
+    return { status: 'ok' };
+  }
+
+  @Get('live')
+  @Public('unlimited')
+  @ApiOperation({
+    operationId: 'getLiveness',
+    summary: 'Liveness',
+    description: 'For an orchestrator: restart on failure.',
+  })
+  @ApiOkResponse({ type: Health, description: 'The process answers.' })
+  live(): Health {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @Public('unlimited')
+  @ApiOperation({
+    operationId: 'getReadiness',
+    summary: 'Readiness',
+    description:
+      'For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.',
+  })
+  @ApiOkResponse({ type: ReadinessAnswer, description: 'Requests can be served.' })
+  @ApiServiceUnavailableResponse({
+    description: 'Requests cannot be served now; `checks` says why.',
+    content: {
+      'application/json': {
+        schema: { $ref: getSchemaPath(ReadinessAnswer) },
+        example: { status: 'unavailable', checks: { database: 'unavailable' } },
+      },
+    },
+  })
+  async ready(@Query() { exclude }: ReadinessQuery, @Res() reply: FastifyReply): Promise<void> {
+    const report = await this.readiness.report(exclude);
+    const ready = report.status === 'ok';
+    void reply
+      .status(ready ? 200 : 503)
+      .headers({ 'content-type': 'application/json; charset=utf-8', ...(ready ? {} : { 'retry-after': '1' }) })
+      .send(JSON.stringify(report));
+  }
+}

@@ -1,0 +1,34 @@
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { DatabaseHealth } from '../database/database-health';
+import { connectRedis, type RedisClient } from '../redis/redis';
+
+/** Looks whether what is under BullMQ is there: Redis, or BullMQ's tables in PostgreSQL. */
+@Injectable()
+export class QueueHealth implements OnModuleDestroy {
+  private readonly redis?: RedisClient;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly database: DatabaseHealth,
+  ) {
+    if (!config.REDIS_URL) return;
+    this.redis = connectRedis(config.REDIS_URL, {
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 4), 1_000),
+    });
+    this.redis.on('error', () => undefined); // told by the answer of whoever asks
+  }
+
+  onModuleDestroy(): void {
+    this.redis?.disconnect();
+  }
+
+  /** @throws when it does not answer; how long that takes is the caller's to bound */
+  async assertThere(): Promise<void> {
+    if (this.redis) await this.redis.ping();
+    else await this.database.assertQueueTables();
+  }
+}

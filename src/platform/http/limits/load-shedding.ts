@@ -1,0 +1,204 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Counter, Gauge } from 'prom-client';
+import type { Config } from '../../config/config';
+import { CONFIG } from '../../config/config.module';
+import { DatabaseLoad } from '../../database/load';
+import { Unavailable } from '../../errors';
+import { LOGGER } from '../../observability/logger.module';
+import { Metrics } from '../../observability/metrics';
+import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
+import { requestIdOf } from '../server/request-id';
+import { SECURITY_HEADERS } from '../server/security-headers';
+import { ShareOf, StandingDelay } from './shed-ratio';
+import { WaitingRoom } from './admission-queue';
+
+type Reason = 'event_loop' | 'pool';
+
+const SAMPLE_MS = 20;
+/**
+ * For so long the event loop may be late, and a request may wait to be let in: a tenant's burst, which it has a right to, is
+ * served by then; and whoever asks again as soon as he is refused costs something once a second.
+ */
+const PATIENCE_MS = 1_000;
+/** Of reads, and of writes. */
+const MOST_HELD = 4_096;
+const LET_IN_EVERY_MS = 5;
+const LOG_MS = 1_000;
+/** Longest pause that is asked of a caller, seconds; each is told another, so that they do not come back together. */
+const LONGEST_PAUSE = 3;
+/** A body larger than this is not read to its end for the sake of the connection. */
+const MAX_DRAINED = 64 * 1024;
+const HEALTH = /^\/health(?:[/?]|$)/;
+/** As Node writes them with the least work: names and values by turns. */
+const REFUSAL_HEADERS = Object.entries({ ...SECURITY_HEADERS, 'content-type': PROBLEM_CONTENT_TYPE }).flat();
+const OVERLOADED = new Unavailable('turned away');
+
+/** Requests of one kind, those that read or those that write, which share a way to PostgreSQL. */
+interface Kind {
+  reads: boolean;
+  held: WaitingRoom;
+  shedding: ShareOf;
+}
+
+/**
+ * Lets in what can be done, before anything is spent on a request: neither its body nor its route is looked at. While as many
+ * statements are on their way to PostgreSQL as it answers in time, what comes waits here, reads and writes apart; what has
+ * waited for too long is turned away. And while the event loop is late, which is what all requests wait for, a share is
+ * turned away at once. Health routes are always let in.
+ */
+@Injectable()
+export class LoadShedding implements OnModuleDestroy {
+  private readonly reads = newKind(true);
+  private readonly writes = newKind(false);
+  private readonly eventLoopLag: StandingDelay;
+  private readonly shed: Counter<'reason'>;
+  private readonly sampler?: NodeJS.Timeout;
+  private letting?: NodeJS.Timeout;
+  private next: RequestListener = () => undefined;
+  private turnedAway = 0;
+  private loggedAt = 0;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: DatabaseLoad,
+    { registry }: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.shed = new Counter({
+      name: 'http_requests_shed_total',
+      help: 'Requests that were turned away with 503 since there was too much to do; they are not in http_request_duration_seconds.',
+      labelNames: ['reason'],
+      registers: [registry],
+    });
+    for (const reason of ['event_loop', 'pool']) this.shed.inc({ reason }, 0);
+    const held = (): number => this.held;
+    new Gauge({
+      name: 'http_requests_held',
+      help: 'Requests that wait to be let in.',
+      registers: [registry],
+      collect() {
+        this.set(held());
+      },
+    });
+    this.eventLoopLag = new StandingDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
+    if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.sampler);
+  }
+
+  /** Stands before whatever the server does with a request. */
+  guard(server: Server): void {
+    if (this.config.SHED_EVENT_LOOP_LAG === 0 && this.config.SHED_POOL_WAIT === 0) return;
+    const listeners = server.listeners('request') as RequestListener[];
+    server.removeAllListeners('request');
+    this.next = (request, response) => {
+      for (const listener of listeners) listener(request, response);
+    };
+    server.on('request', (request, response) => this.arrived(request, response));
+  }
+
+  private get held(): number {
+    return this.reads.held.size + this.writes.held.size;
+  }
+
+  private arrived(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '' } = request;
+    if (HEALTH.test(url)) return void this.next(request, response);
+    const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
+    const now = performance.now();
+    if (kind.shedding.pick(this.eventLoopLag.share(now))) this.turnAway('event_loop', request, response);
+    else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
+    else if (kind.held.enter(request, response, now)) this.letting ??= this.letIn();
+    else this.turnAway('pool', request, response);
+  }
+
+  private roomFor({ reads }: Kind): number {
+    const limit = this.config.SHED_POOL_WAIT;
+    return limit === 0 ? Infinity : this.database.room(reads, limit);
+  }
+
+  /** Lets in what there is room for, and turns away what has waited for too long, until nobody waits. */
+  private letIn(): NodeJS.Timeout {
+    return setInterval(() => {
+      for (const kind of [this.reads, this.writes]) {
+        for (let room = kind.held.size > 0 ? this.roomFor(kind) : 0; room > 0; room--) {
+          const entry = kind.held.leave();
+          if (!entry) break;
+          this.next(entry.request, entry.response);
+        }
+        const late = performance.now() - PATIENCE_MS;
+        for (let entry = kind.held.leave(late); entry; entry = kind.held.leave(late)) {
+          this.turnAway('pool', entry.request, entry.response);
+        }
+      }
+      if (this.held > 0) return;
+      clearInterval(this.letting);
+      this.letting = undefined;
+    }, LET_IN_EVERY_MS);
+  }
+
+  private turnAway(reason: Reason, request: IncomingMessage, response: ServerResponse): void {
+    this.shed.inc({ reason });
+    this.turnedAway++;
+    this.tell();
+    const requestId = requestIdOf(request);
+    const path = (request.url ?? '').split('?', 1)[0] as string;
+    const body = JSON.stringify(toProblem(OVERLOADED, path, requestId));
+    const { 'content-length': length, 'transfer-encoding': encoding, origin } = request.headers;
+    const headers = [
+      ...REFUSAL_HEADERS,
+      'content-length', String(Buffer.byteLength(body)),
+      'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
+      'x-request-id', requestId,
+    ]; // prettier-ignore
+    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin)) headers.push(...corsHeaders(origin));
+    if (encoding !== undefined || Number(length) > MAX_DRAINED) headers.push('connection', 'close');
+    response.writeHead(OVERLOADED.status, headers);
+    response.end(body);
+  }
+
+  /** Says that it happens, and how much, once in a while: a line for each would be work of its own. */
+  private tell(): void {
+    const now = performance.now();
+    if (now - this.loggedAt < LOG_MS) return;
+    this.loggedAt = now;
+    this.logger.warn(
+      {
+        requests: this.turnedAway,
+        event_loop_lag_ms: Math.round(this.eventLoopLag.value),
+        reads_held: this.reads.held.size,
+        writes_held: this.writes.held.size,
+      },
+      'too much to do: requests are turned away',
+    );
+    this.turnedAway = 0;
+  }
+
+  /** A timer is late by as much as the turn of the event loop took that it had to wait for. */
+  private sample(): NodeJS.Timeout {
+    let last = performance.now();
+    return setInterval(() => {
+      const now = performance.now();
+      this.eventLoopLag.add(Math.max(0, now - last - SAMPLE_MS), now);
+      last = now;
+    }, SAMPLE_MS).unref();
+  }
+}
+
+function newKind(reads: boolean): Kind {
+  return { reads, held: new WaitingRoom(MOST_HELD), shedding: new ShareOf() };
+}
+
+/** So that a browser's script may read the refusal. */
+function corsHeaders(origin: string): string[] {
+  return [
+    'access-control-allow-origin', origin,
+    'access-control-allow-credentials', 'true',
+    'access-control-expose-headers', 'Retry-After, X-Request-Id',
+    'vary', 'Origin',
+  ]; // prettier-ignore
+}

@@ -1,0 +1,146 @@
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { CONFIG } from '../../config/config.module';
+import type { Config } from '../../config/config';
+import { connectRedis, type RedisClient } from '../../redis/redis';
+
+/** A limit: so many at once, refilled at so many a second (a token bucket). */
+export interface Limit {
+  /** Shown in the `RateLimit` headers. */
+  name: string;
+  burst: number;
+  perSecond: number;
+}
+
+/** Whether a request may pass, and what to tell its caller. */
+export interface Verdict {
+  allowed: boolean;
+  remaining: number;
+  /** Seconds until the whole allowance is back. */
+  resetSeconds: number;
+  /** Seconds until the next request may pass; 0 when this one did. */
+  retryAfterSeconds: number;
+}
+
+const MAX_KEYS = 100_000;
+/** Buckets that a new one may cost a look at, once there are too many. */
+const LOOKED_AT = 8;
+/** Longest a request waits for Redis before the process counts for itself. */
+const REDIS_PATIENCE_MS = 100;
+
+/**
+ * The generic cell rate algorithm: of a bucket only the time is kept at which it will be full again. One number per
+ * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a whole
+ * burst costs is from another clock (the server's stepped back, or another server took over): it counts as an empty bucket.
+ */
+const GCRA_SCRIPT = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local stored = tonumber(redis.call('GET', KEYS[1]) or now)
+local full = math.min(math.max(stored, now), now + burst * interval)
+local next = full + interval
+if next - now > burst * interval then
+  if full < stored then redis.call('SET', KEYS[1], full, 'PX', math.ceil(full - now) + 1000) end
+  return { 0, full - now }
+end
+redis.call('SET', KEYS[1], next, 'PX', math.ceil(next - now) + 1000)
+return { 1, next - now }`;
+
+type Eval = (key: string, interval: number, burst: number) => Promise<[number, number]>;
+
+/** Counts requests against limits. Never refuses because its own store is away. */
+@Injectable()
+export class RateLimiter implements OnModuleDestroy {
+  /** By `performance.now()`. */
+  private readonly fullAt = new Map<string, number>();
+  private hand = this.fullAt.entries();
+  private readonly redis?: RedisClient;
+
+  constructor(@Inject(CONFIG) config: Config) {
+    if (!config.REDIS_URL) return;
+    this.redis = connectRedis(config.REDIS_URL, {
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      commandTimeout: REDIS_PATIENCE_MS,
+      retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
+    });
+    this.redis.on('error', () => undefined); // away: every call falls back; readiness reports it
+    this.redis.defineCommand('gcra', { numberOfKeys: 1, lua: GCRA_SCRIPT });
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.redis?.disconnect();
+  }
+
+  /** Takes one from the key's allowance. Synchronous without Redis. */
+  take(limit: Limit, key: string): Verdict | Promise<Verdict> {
+    const interval = 1000 / limit.perSecond;
+    const id = `${limit.name}:${key}`;
+    if (this.redis?.status !== 'ready') return this.takeHere(limit, id, interval);
+    const gcra = (this.redis as unknown as { gcra: Eval }).gcra.bind(this.redis) as Eval;
+    const counted = gcra(`limit:{${id}}`, interval, limit.burst).then(([allowed, untilFull]) =>
+      verdict(limit, interval, allowed === 1, untilFull),
+    );
+    return inTime(counted, () => this.takeHere(limit, id, interval));
+  }
+
+  private takeHere(limit: Limit, id: string, interval: number): Verdict {
+    const now = performance.now();
+    const stored = this.fullAt.get(id);
+    const next = Math.min(Math.max(stored ?? now, now), now + limit.burst * interval) + interval;
+    if (next - now > limit.burst * interval) return verdict(limit, interval, false, next - interval - now);
+    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.makeRoom(now);
+    this.fullAt.set(id, next);
+    return verdict(limit, interval, true, next - now);
+  }
+
+  /** Forgets one bucket: the next that is full again, or the last of the few that are looked at. */
+  private makeRoom(now: number): void {
+    for (let looked = 1; ; looked++) {
+      const next = this.hand.next();
+      if (next.done) {
+        this.hand = this.fullAt.entries();
+      } else if (next.value[1] <= now || looked >= LOOKED_AT) {
+        this.fullAt.delete(next.value[0]);
+        return;
+      }
+    }
+  }
+}
+
+/** The answer, or the stand-in's where there is none in time: a cluster that fails over is asked again for longer than that. */
+function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    let waiting = true;
+    const settle = (value: () => T): void => {
+      if (!waiting) return;
+      waiting = false;
+      clearTimeout(timer);
+      resolve(value());
+    };
+    const timer = setTimeout(() => settle(standIn), REDIS_PATIENCE_MS);
+    answer.then(
+      (value) => settle(() => value),
+      () => settle(standIn),
+    );
+  });
+}
+
+function verdict(limit: Limit, interval: number, allowed: boolean, untilFull: number): Verdict {
+  return {
+    allowed,
+    remaining: Math.max(0, Math.floor(limit.burst - untilFull / interval + 1e-6)),
+    resetSeconds: Math.ceil(untilFull / 1000),
+    retryAfterSeconds: allowed ? 0 : Math.max(0, (untilFull - (limit.burst - 1) * interval) / 1000),
+  };
+}
+
+/** The `RateLimit-Policy` value of a limit (draft-ietf-httpapi-ratelimit-headers-10). */
+export function policyHeader(limit: Limit): string {
+  return `"${limit.name}";q=${limit.burst};w=${Math.max(1, Math.round(limit.burst / limit.perSecond))}`;
+}
+
+/** The `RateLimit` value for a verdict. */
+export function limitHeader(limit: Limit, given: Verdict): string {
+  return `"${limit.name}";r=${given.remaining};t=${given.resetSeconds}`;
+}

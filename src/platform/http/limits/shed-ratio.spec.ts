@@ -1,0 +1,100 @@
+import { ShareOf, shedShare, StandingDelay } from './shed-ratio';
+
+describe('the share that is turned away', () => {
+  it('is none within the limit, and grows beyond it', () => {
+    expect([0, 50, 100].map((delay) => shedShare(delay, 100))).toEqual([0, 0, 0]);
+    expect([200, 400, 1_000].map((delay) => shedShare(delay, 100))).toEqual([0.5, 0.75, 0.9]);
+  });
+
+  it('is none where the limit is 0: turned off', () => {
+    expect(shedShare(1e6, 0)).toBe(0);
+  });
+
+  it('settles in a few turns at as much load as was offered, and does not swing', () => {
+    for (const load of [1.2, 2, 4]) {
+      const standing = new StandingDelay(100, 0);
+      let turn = 100;
+      const shares: number[] = [];
+      // Each turn of the event loop does what arrived in the one before, but for what is turned away.
+      for (let i = 0; i < 40; i++) {
+        standing.add(turn, i);
+        const share = standing.share(i);
+        shares.push(share);
+        turn = Math.max(1, load * turn * (1 - share));
+      }
+      const settled = shares.slice(20);
+      expect(Math.max(...settled) - Math.min(...settled)).toBeLessThan(0.01);
+      expect(settled[0]).toBeCloseTo(1 - 1 / load, 2);
+    }
+  });
+});
+
+describe('picking a share', () => {
+  it('is even', () => {
+    const share = new ShareOf();
+    expect(Array.from({ length: 9 }, () => share.pick(0.25))).toEqual(
+      [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => i % 4 === 0),
+    );
+  });
+
+  it('of changing shares picks as many as they amount to', () => {
+    const share = new ShareOf();
+    let picked = 0;
+    for (let i = 0; i < 10_000; i++) if (share.pick(i % 2 === 0 ? 0.9 : 0.3)) picked++;
+    expect(picked).toBe(6_000);
+  });
+});
+
+describe('a standing delay', () => {
+  const standing = (samples: [at: number, delay: number][], limit = 100): number[] => {
+    const delay = new StandingDelay(limit, 1_000);
+    return samples.map(([at, sample]) => {
+      delay.add(sample, at);
+      return delay.share(at);
+    });
+  };
+
+  it('turns nobody away after a pause, however long, or in a burst that is served in time', () => {
+    expect(
+      standing([
+        [0, 5],
+        [900, 900],
+        [920, 3],
+      ]),
+    ).toEqual([0, 0, 0]);
+    expect(
+      standing([
+        [0, 5_000],
+        [500, 3_000],
+        [980, 200],
+        [1_000, 50],
+        [1_020, 200],
+      ]),
+    ).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('turns a share away once it has stood above its limit, and none once it is below', () => {
+    expect(
+      standing([
+        [0, 200],
+        [990, 200],
+        [1_000, 200],
+        [1_020, 400],
+        [1_040, 100],
+        [1_060, 400],
+      ]),
+    ).toEqual([0, 0, 0.5, 0.75, 0, 0]);
+  });
+
+  it('turns nobody away where there is no limit', () => {
+    expect(
+      standing(
+        [
+          [0, 200],
+          [5_000, 200],
+        ],
+        0,
+      ),
+    ).toEqual([0, 0]);
+  });
+});

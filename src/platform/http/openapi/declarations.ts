@@ -1,0 +1,54 @@
+/**
+ * What a feature says of its routes for the OpenAPI document, where their nature does not tell: the section they stand
+ * in, refusals of their own, and messages that the service sends by itself. Everything else is derived, see `openapi.ts`.
+ */
+import { applyDecorators, SetMetadata, type Type } from '@nestjs/common';
+import { ApiTags, type OpenAPIObject } from '@nestjs/swagger';
+import type { ProblemCode } from '../../errors';
+
+export type PathItem = OpenAPIObject['paths'][string];
+export type Operation = NonNullable<PathItem['get']>;
+export type Components = NonNullable<OpenAPIObject['components']>;
+export type Schema = Exclude<NonNullable<Components['schemas']>[string], { $ref: string }>;
+export type Response = Exclude<NonNullable<Components['responses']>[string], { $ref: string }>;
+export type Parameter = Exclude<NonNullable<Components['parameters']>[string], { $ref: string }>;
+export type Header = Exclude<NonNullable<Components['headers']>[string], { $ref: string }>;
+export type Reference = { $ref: string };
+
+/** A part of the document with a text of its own, shown before its routes. */
+export interface Section {
+  name: string;
+  description: string;
+}
+
+/** A refusal that a route may answer with, and what it then says. */
+export interface DeclaredProblem {
+  code: ProblemCode;
+  detail: string;
+}
+
+/**
+ * What a feature adds to the document beside its routes; called when the document is built, which is at its first
+ * request. `models` are DTOs that only `webhooks` refer to.
+ */
+export type DocumentPart = () => {
+  sections?: Section[];
+  webhooks?: Record<string, PathItem>;
+  models?: Type[];
+};
+
+export const DECLARATION = { SECTION: 'openapi:section', PROBLEMS: 'openapi:problems' } as const;
+
+/** Puts a controller's routes into a section of the document. */
+export const ApiSection = (name: string, description: string): ClassDecorator =>
+  applyDecorators(ApiTags(name), SetMetadata(DECLARATION.SECTION, { name, description } satisfies Section));
+
+/** Adds a refusal that only this route has, or an example of what a general one says here. */
+export const ApiProblem =
+  (code: ProblemCode, detail: string): MethodDecorator =>
+  (_target, _name, descriptor) => {
+    const handler = descriptor.value as object;
+    const others = (Reflect.getMetadata(DECLARATION.PROBLEMS, handler) ?? []) as DeclaredProblem[];
+    // Decorators run from the last to the first; the document has them as they are written.
+    Reflect.defineMetadata(DECLARATION.PROBLEMS, [{ code, detail }, ...others], handler);
+  };

@@ -1,0 +1,122 @@
+/**
+ * Serves the document at `/openapi.json` and `/openapi.yaml` and as a page, and says how these routes describe
+ * themselves. Nothing is built before it is asked for; then it is kept as text, and the objects it was made of are let go.
+ */
+import type { INestApplication } from '@nestjs/common';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
+import type { Parameter, PathItem, Section } from './declarations';
+import type { Route } from './routes';
+import { swaggerUi, UI_FILES, UI_PATH } from './swagger-ui';
+
+const JSON_PATH = '/openapi.json';
+const YAML_PATH = '/openapi.yaml';
+const YAML_TYPE = 'application/yaml';
+
+/** Serves the documents of the application. `build` is called once, at the first request of one of them. */
+export function serveDocuments(app: INestApplication, build: () => OpenAPIObject): void {
+  const server = app.getHttpAdapter().getInstance() as FastifyInstance;
+  let json: string | undefined;
+  const document = (): string => (json ??= JSON.stringify(build()));
+  let yaml: Promise<string> | undefined;
+
+  server.get(JSON_PATH, (_request, reply) => reply.type('application/json; charset=utf-8').send(document()));
+  server.get(YAML_PATH, async (_request, reply) =>
+    reply.type(`${YAML_TYPE}; charset=utf-8`).send(await (yaml ??= toYaml(document()))),
+  );
+  void server.register(swaggerUi, { prefix: UI_PATH });
+}
+
+async function toYaml(json: string): Promise<string> {
+  const { dump } = await import('js-yaml');
+  return dump(JSON.parse(json), { noRefs: true, lineWidth: 120 });
+}
+
+/** How the documents describe themselves. */
+export const DOCUMENT_SECTION: Section = {
+  name: 'Documents',
+  description: 'This description, for programs and for people. Not there where `DOCS_ENABLED` is `false`.',
+};
+
+export const DOCUMENT_ROUTE: Route = {
+  section: DOCUMENT_SECTION,
+  public: 'unlimited',
+  idempotent: false,
+  ifMatch: false,
+  ifNoneMatch: false,
+  problems: [],
+};
+
+const get = (
+  operationId: string,
+  summary: string,
+  description: string,
+  mediaType: string,
+  schema: object,
+  example: unknown,
+): PathItem => ({
+  get: {
+    tags: [DOCUMENT_SECTION.name],
+    operationId,
+    summary,
+    description,
+    responses: { 200: { description: `${summary}.`, content: { [mediaType]: { schema, example } } } },
+  },
+});
+
+const FILE: Parameter = {
+  name: 'file',
+  in: 'path',
+  required: true,
+  description: 'The name of the file.',
+  schema: { type: 'string', enum: UI_FILES },
+};
+
+const EXCERPT = { openapi: '3.1.0', info: { title: 'Orders SaaS API', version: '1.0.0' }, paths: {} };
+
+/** The documents' own paths. */
+export const DOCUMENT_PATHS: Record<string, PathItem> = {
+  [JSON_PATH]: get(
+    'getOpenApiJson',
+    'This document as JSON',
+    'OpenAPI 3.1, for generators of clients.',
+    'application/json',
+    { type: 'object', description: 'An OpenAPI 3.1 document.' },
+    EXCERPT,
+  ),
+  [YAML_PATH]: get(
+    'getOpenApiYaml',
+    'This document as YAML',
+    'The same as `/openapi.json`.',
+    YAML_TYPE,
+    { type: 'string', description: 'An OpenAPI 3.1 document.' },
+    'openapi: 3.1.0\ninfo:\n  title: Orders SaaS API\n  version: 1.0.0\npaths: {}\n',
+  ),
+  [UI_PATH]: get(
+    'getDocs',
+    'Swagger UI',
+    'This document as a page, to read and to try out.',
+    'text/html',
+    { type: 'string', description: 'A page.' },
+    '<!doctype html>…',
+  ),
+  [`${UI_PATH}/{file}`]: {
+    get: {
+      tags: [DOCUMENT_SECTION.name],
+      operationId: 'getDocsFile',
+      summary: 'A file of Swagger UI',
+      description: 'Scripts, styles and pictures of the page; there are no others.',
+      parameters: [FILE],
+      responses: {
+        200: {
+          description: 'The file.',
+          content: {
+            'text/css': { schema: { type: 'string' }, example: 'body { margin: 0; }' },
+            'application/javascript': { schema: { type: 'string' }, example: "'use strict';" },
+            'image/png': {},
+          },
+        },
+      },
+    },
+  },
+};

@@ -1,0 +1,148 @@
+/**
+ * The OpenAPI 3.1 document. Controllers say what only they know: operation ids, summaries, descriptions, DTOs. What
+ * follows from the nature of a route is derived from what the application itself goes by (guards' metadata, arguments,
+ * limits, status codes): security, headers, every problem, examples. So no route repeats it, and none can forget it.
+ *
+ * The flow: `@nestjs/swagger` scans the controllers → each operation is completed (`openapi-operations.ts`) → schemas
+ * get their public names and requests are closed to unknown fields → components are put in order. It is built at the
+ * first request of a document (`openapi-documents.ts`), not at the start.
+ */
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import {
+  type Components,
+  type DocumentPart,
+  type Operation,
+  type PathItem,
+  type Schema,
+  type Section,
+} from './declarations';
+import { resolve } from './examples';
+import { guide } from './guide';
+import { HEADERS, PARAMETERS } from './headers';
+import { describe } from './operations';
+import { PROBLEM_SCHEMAS } from './problem-responses';
+import { routesOf } from './routes';
+import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from './documents';
+
+const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
+
+/** The document of the application, with what features add to it. */
+export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
+  const added = parts.map((part) => part());
+  const scanned = SwaggerModule.createDocument(app, settings(), {
+    extraModels: added.flatMap((part) => part.models ?? []),
+  });
+  const components: Components = {
+    ...scanned.components,
+    schemas: { ...scanned.components?.schemas, ...PROBLEM_SCHEMAS },
+    headers: HEADERS,
+    parameters: PARAMETERS,
+  };
+  const routes = routesOf(app);
+  const sections = new Map<string, Section>();
+  for (const [path, item] of Object.entries(scanned.paths)) {
+    for (const [method, operation] of operationsOf(item)) {
+      const route = routes.get(operation.operationId as string);
+      if (!route?.section) throw new Error(`${method} ${path} is in no section of the document (@ApiSection)`);
+      sections.set(route.section.name, route.section);
+      item[method] = describe(operation, route, path, methodsOf(item), components);
+    }
+  }
+  const documents = structuredClone(DOCUMENT_PATHS);
+  for (const [path, item] of Object.entries(documents)) {
+    for (const [method, operation] of operationsOf(item)) {
+      item[method] = describe(operation, DOCUMENT_ROUTE, path, methodsOf(item), components);
+    }
+  }
+  const paths = { ...scanned.paths, ...documents };
+  closeRequests(paths, components);
+  const webhooks = Object.assign({}, ...added.map((part) => part.webhooks ?? {})) as Record<string, PathItem>;
+  return withPublicNames({
+    ...scanned,
+    tags: [...sections.values(), ...added.flatMap((part) => part.sections ?? []), DOCUMENT_SECTION],
+    paths,
+    ...(Object.keys(webhooks).length > 0 ? { webhooks } : {}),
+    components: sorted(components),
+  });
+}
+
+/** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
+export function serveDocs(app: INestApplication, parts: readonly DocumentPart[] = []): void {
+  serveDocuments(app, () => buildDocument(app, parts));
+}
+
+function settings(): Omit<OpenAPIObject, 'paths'> {
+  const settings = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Orders SaaS API')
+    .setDescription(guide())
+    .setVersion('1.0.0')
+    .addServer('/', 'The server that this document came from.')
+    .addBearerAuth({
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'JWT',
+      description: 'The `access_token` of `POST /api/v1/auth/register`, `/login` or `/refresh`.',
+    })
+    .addSecurityRequirements('bearer')
+    .build();
+  const license = { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' };
+  const { contact: _none, ...info } = settings.info;
+  return { ...settings, info: { ...info, summary: 'Multi-tenant orders.', license } as OpenAPIObject['info'] };
+}
+
+function operationsOf(item: PathItem): [(typeof METHODS)[number], Operation][] {
+  return METHODS.flatMap((method) => (item[method] ? [[method, item[method]]] : []));
+}
+
+/** Fastify answers a HEAD wherever there is a GET. */
+function methodsOf(item: PathItem): string[] {
+  return operationsOf(item).flatMap(([method]) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+}
+
+/** Unknown fields of a request are refused: its objects say so, those inside of it too. Answers stay open to new fields. */
+function closeRequests(paths: OpenAPIObject['paths'], components: Components): void {
+  const seen = new Set<Schema>();
+  const close = (given: Schema | { $ref: string } | undefined): void => {
+    if (!given) return;
+    const schema = resolve(given, components);
+    if (seen.has(schema)) return;
+    seen.add(schema);
+    if (schema.properties) schema.additionalProperties ??= false;
+    Object.values(schema.properties ?? {}).forEach(close);
+    close(schema.items);
+    [...(schema.oneOf ?? []), ...(schema.anyOf ?? []), ...(schema.allOf ?? [])].forEach(close);
+  };
+  for (const item of Object.values(paths)) {
+    for (const [, { requestBody }] of operationsOf(item)) {
+      if (requestBody && 'content' in requestBody)
+        Object.values(requestBody.content).forEach((media) => close(media.schema));
+    }
+  }
+}
+
+/** `OrderView` is `Order` and `CreateOrderDto` is `CreateOrder` to the world: the endings say something to us only. */
+function withPublicNames(document: OpenAPIObject): OpenAPIObject {
+  const publicName = (name: string): string => name.replace(/(View|Dto)$/, '');
+  const names = Object.keys(document.components?.schemas ?? {}).map(publicName);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice) throw new Error(`two classes would be the schema ${twice}`);
+  const prefix = '#/components/schemas/';
+  const renamed = JSON.parse(JSON.stringify(document), (key, value: unknown) =>
+    key === '$ref' && typeof value === 'string' && value.startsWith(prefix)
+      ? prefix + publicName(value.slice(prefix.length))
+      : value,
+  ) as OpenAPIObject;
+  const schemas = Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [publicName(name), schema]);
+  return { ...renamed, components: sorted({ ...renamed.components, schemas: Object.fromEntries(schemas) }) };
+}
+
+function sorted(components: Components): Components {
+  const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
+  return Object.fromEntries(
+    Object.entries(components)
+      .sort(byName)
+      .map(([kind, entries]) => [kind, Object.fromEntries(Object.entries(entries as object).sort(byName))]),
+  );
+}

@@ -1,0 +1,141 @@
+/** Completes the description of one operation from the nature of its route. */
+import type { ProblemCode } from '../../errors';
+import { describeDeprecation } from '../responses/deprecation';
+import type { Components, Operation, Parameter, Reference, Response, Schema } from './declarations';
+import { addExamples, resolve } from './examples';
+import { type HeaderName, headerReferences, parameterReference } from './headers';
+import { problemResponses } from './problem-responses';
+import type { Route } from './routes';
+import { API_PREFIX } from '../server/server';
+
+const MIB = 1024 * 1024;
+const JSON_TYPE = 'application/json';
+
+/** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
+export function describe(
+  operation: Operation,
+  route: Route,
+  path: string,
+  methods: readonly string[],
+  components: Components,
+): Operation {
+  const parameters = parametersOf(operation, route);
+  const { requestBody } = operation;
+  if (requestBody && 'content' in requestBody) {
+    requestBody.description ??= `JSON of at most ${(route.bodyLimit ?? MIB) / MIB} MiB.`;
+    addExamples(requestBody.content, components);
+  }
+  const success = successOf(operation, route, components);
+  const problems = problemResponses(
+    problemsOf(operation, route, path.startsWith(`${API_PREFIX}/`)),
+    { path, methods, resource: route.resource, declared: route.problems },
+    components,
+  );
+  return {
+    tags: operation.tags,
+    summary: operation.summary,
+    description: description(operation, route),
+    operationId: operation.operationId,
+    ...(route.deprecation ? { deprecated: true } : {}),
+    security: route.public ? [] : [{ bearer: [] }],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(requestBody ? { requestBody } : {}),
+    // What the route itself says of a status stands: readiness answers 503 in its own form.
+    responses: { ...problems, ...success },
+  };
+}
+
+function description(operation: Operation, route: Route): string {
+  const permission =
+    route.permission && route.permission !== 'signed-in' ? `Asks for the permission \`${route.permission}\`.` : '';
+  return [operation.description, permission].filter(Boolean).join('\n\n');
+}
+
+function parametersOf(operation: Operation, route: Route): (Parameter | Reference)[] {
+  const own = ((operation.parameters ?? []) as Parameter[]).filter((parameter) => parameter.in !== 'header');
+  for (const parameter of own) {
+    const schema = (parameter.schema ?? {}) as Schema;
+    if (parameter.in === 'path' && route.resource) {
+      parameter.description ??= `The ${route.resource.toLowerCase()}'s id.`;
+      parameter.schema = { type: 'string', format: 'uuid' };
+    } else if (schema.example !== undefined) {
+      // Swagger UI fills in a parameter's `example`, and what is optional should be left out until it is wanted.
+      const { example, ...rest } = schema;
+      parameter.schema = { ...rest, examples: [example] };
+    }
+  }
+  return [
+    ...own,
+    ...(route.idempotent ? [parameterReference('IdempotencyKey')] : []),
+    ...(route.ifMatch ? [parameterReference('IfMatch')] : []),
+    ...(route.ifNoneMatch ? [parameterReference('IfNoneMatch')] : []),
+  ];
+}
+
+/** Which refusals a route can answer with. */
+function problemsOf(operation: Operation, route: Route, underApi: boolean): ProblemCode[] {
+  const parameters = (operation.parameters ?? []) as Parameter[];
+  const hasBody = operation.requestBody !== undefined;
+  const hasQuery = parameters.some((parameter) => parameter.in === 'query');
+  const isList = parameters.some((parameter) => parameter.in === 'query' && parameter.name === 'cursor');
+  const counted = route.public !== 'unlimited';
+  const when = (condition: boolean, ...codes: ProblemCode[]): ProblemCode[] => (condition ? codes : []);
+  return [
+    'malformed_request',
+    'internal_error',
+    ...when(isList, 'invalid_cursor'),
+    ...when(!route.public, 'unauthorized'),
+    ...when(route.permission !== undefined && route.permission !== 'signed-in', 'forbidden'),
+    ...when(
+      parameters.some((parameter) => parameter.in === 'path'),
+      'not_found',
+    ),
+    ...when(underApi, 'not_acceptable'),
+    ...when(route.ifMatch, 'version_conflict'),
+    ...when(hasBody, 'payload_too_large', 'unsupported_media_type'),
+    ...when(hasBody || hasQuery || route.idempotent, 'validation_error'),
+    ...when(route.idempotent, 'idempotency_in_progress', 'idempotency_key_reused'),
+    ...when(counted, 'rate_limited', 'unavailable'),
+  ];
+}
+
+/** The answers that the route itself describes, with their headers and examples. */
+function successOf(operation: Operation, route: Route, components: Components): Record<string, Response> {
+  const answers: Record<string, Response> = {};
+  const deprecation = route.deprecation && describeDeprecation(route.deprecation);
+  for (const [status, given] of Object.entries(operation.responses)) {
+    const answer = given as Response;
+    if (answer.content) addExamples(answer.content, components);
+    answers[status] = {
+      ...answer,
+      headers: { ...headersOf(status, answer, route, components), ...deprecation, ...answer.headers },
+    };
+  }
+  if (route.ifNoneMatch) {
+    answers['304'] = {
+      description: 'The resource is still what `If-None-Match` names.',
+      headers: headerReferences(['X-Request-Id', 'ETag', ...limitHeaders(route)]),
+    };
+  }
+  return answers;
+}
+
+function limitHeaders(route: Route): HeaderName[] {
+  return route.public === 'unlimited' ? [] : ['RateLimit', 'RateLimit-Policy'];
+}
+
+function headersOf(status: string, answer: Response, route: Route, components: Components): Record<string, Reference> {
+  const schema = answer.content?.[JSON_TYPE]?.schema;
+  const fields = Object.keys((schema && resolve(schema, components).properties) ?? {});
+  const names: HeaderName[] = ['X-Request-Id', ...limitHeaders(route)];
+  if (status.startsWith('2')) {
+    if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
+    if (status === '201' && fields.includes('id')) names.push('Location');
+    if (fields.includes('next_cursor')) names.push('Link');
+    if (route.idempotent) names.push('Idempotency-Replayed');
+    if (route.cacheControl) names.push('Cache-Control');
+    if (route.produces) names.push('Content-Disposition');
+  }
+  if (status === '503') names.push('Retry-After');
+  return headerReferences(names);
+}

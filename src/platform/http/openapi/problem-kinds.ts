@@ -1,0 +1,130 @@
+/** Every kind of problem, as the document explains it: the guide's table and the responses are both made from this. */
+import type { ProblemCode } from '../../errors';
+import type { HeaderName } from './headers';
+
+const LIMITED = ['RateLimit', 'RateLimit-Policy'] as const;
+
+/** What a caller should know of a refusal, an example of its detail, and the headers that come with it. */
+interface Explained {
+  meaning: string;
+  detail: string;
+  headers: readonly HeaderName[];
+}
+
+export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
+  malformed_request: {
+    meaning: 'The request could not be read: its JSON, its address or its headers are broken, or the body is missing.',
+    detail: 'The body is not valid JSON.',
+    headers: [],
+  },
+  invalid_cursor: {
+    meaning: 'The cursor is not one that this list gave out to this tenant for these filters: start again without it.',
+    detail: 'The cursor is not one that this list gave out for these filters; start again without it.',
+    headers: LIMITED,
+  },
+  unauthorized: {
+    meaning: 'There is no credential, or it does not count (any more).',
+    detail: 'A valid credential is required.',
+    headers: ['WWW-Authenticate', ...LIMITED],
+  },
+  forbidden: {
+    meaning: 'The credential is good, but may not do this.',
+    detail: 'The role viewer may not do this: it lacks orders:write.',
+    headers: LIMITED,
+  },
+  not_found: {
+    meaning: "There is no such thing, or it is another tenant's, which is the same answer.",
+    detail: 'There is nothing at this address.',
+    headers: LIMITED,
+  },
+  method_not_allowed: {
+    meaning: 'The path is right, but not with this method; `Allow` has those that are possible.',
+    detail: 'PUT is not possible here.',
+    headers: ['Allow'],
+  },
+  not_acceptable: {
+    meaning: 'The `Accept` header takes nothing that this route answers with.',
+    detail: 'This route answers with JSON; see Accept.',
+    headers: [],
+  },
+  request_timeout: {
+    meaning: 'The request took too long to arrive: send it again.',
+    detail: 'The request took too long to arrive.',
+    headers: [],
+  },
+  conflict: {
+    meaning: 'The request contradicts what is there.',
+    detail: 'This contradicts what is there.',
+    headers: LIMITED,
+  },
+  idempotency_in_progress: {
+    meaning: 'The first request with this `Idempotency-Key` is still running: try again.',
+    detail: 'The first request with this Idempotency-Key is still running.',
+    headers: ['Retry-After', ...LIMITED],
+  },
+  version_conflict: {
+    meaning: 'The resource has changed since the version named in `If-Match`: read it again, then decide.',
+    detail: 'The resource has changed since the version named in If-Match.',
+    headers: LIMITED,
+  },
+  payload_too_large: {
+    meaning: 'The request body is larger than this route takes.',
+    detail: 'The request body is larger than this route takes.',
+    headers: [],
+  },
+  unsupported_media_type: {
+    meaning: 'The request body is not `application/json`, or is compressed.',
+    detail: 'The request body must be application/json.',
+    headers: [],
+  },
+  range_not_satisfiable: {
+    meaning: 'The `Range` header names nothing of the file.',
+    detail: 'The range begins behind the end of the file.',
+    headers: [],
+  },
+  validation_error: {
+    meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',
+    detail: 'The request has invalid fields; see errors.',
+    headers: LIMITED,
+  },
+  business_rule_violation: {
+    meaning: 'The request is well-formed, but a rule of the business forbids it now.',
+    detail: 'This is not possible now.',
+    headers: LIMITED,
+  },
+  idempotency_key_reused: {
+    meaning: 'This `Idempotency-Key` was used for another request: use a new key for a new request.',
+    detail: 'This Idempotency-Key was used for another request; use a new key for a new request.',
+    headers: LIMITED,
+  },
+  rate_limited: {
+    meaning: 'Too many requests: wait as long as `Retry-After` says.',
+    detail: 'Too many requests; slow down.',
+    headers: ['Retry-After', ...LIMITED],
+  },
+  headers_too_large: {
+    meaning: 'The headers of the request, with its address, are larger than 16 KB.',
+    detail: 'The headers are larger than 16 KB.',
+    headers: [],
+  },
+  internal_error: {
+    meaning: 'Something went wrong on our side; tell us the request id.',
+    detail: 'Something went wrong on our side.',
+    headers: LIMITED,
+  },
+  not_implemented: {
+    meaning: 'The request uses a transfer coding other than chunked.',
+    detail: 'The only transfer coding that is supported is chunked.',
+    headers: [],
+  },
+  unavailable: {
+    meaning: 'Something that the service needs is away for a moment: try again.',
+    detail: 'The service is temporarily unavailable; try again.',
+    headers: ['Retry-After', ...LIMITED],
+  },
+  http_version_not_supported: {
+    meaning: 'The request is in a version of HTTP other than 1.0 and 1.1.',
+    detail: 'This version of HTTP is not supported; use HTTP/1.1.',
+    headers: [],
+  },
+};

@@ -1,0 +1,101 @@
+/** What the application's own metadata say of each route: who may call it, what it reads, what it answers with. */
+import type { INestApplication, Type } from '@nestjs/common';
+import { HEADERS_METADATA, METHOD_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constants.js';
+import { DECORATORS } from '@nestjs/swagger';
+import type { FastifyContextConfig } from 'fastify';
+import { ROUTE_METADATA } from '../requests/caller';
+import type { DeprecationNotice } from '../responses/deprecation';
+import { Idempotent } from '../responses/idempotency';
+import { DECLARATION, type DeclaredProblem, type Section } from './declarations';
+import { ResourceId } from '../requests/resource-id.pipe';
+
+/** A route as far as it matters to its description. */
+export interface Route {
+  section?: Section;
+  /** Open to callers without a credential, and whether they are counted. */
+  public?: 'limited' | 'unlimited';
+  /** The permission it asks for, or `signed-in`. */
+  permission?: string;
+  bodyLimit?: number;
+  produces?: string[];
+  deprecation?: DeprecationNotice;
+  idempotent: boolean;
+  ifMatch: boolean;
+  ifNoneMatch: boolean;
+  /** What the id in the path names, such as `Order`. */
+  resource?: string;
+  cacheControl?: string;
+  problems: DeclaredProblem[];
+}
+
+interface RouteArgument {
+  data?: unknown;
+  factory?: unknown;
+  pipes?: unknown[];
+}
+
+/** Every route of the application that the document shows, by its operation id. */
+export function routesOf(app: INestApplication): Map<string, Route> {
+  const routes = new Map<string, Route>();
+  const scanner = new MetadataScanner();
+  for (const module of app.get(ModulesContainer).values()) {
+    for (const { metatype } of module.controllers.values()) {
+      const controller = metatype as Type | null;
+      if (!controller) continue;
+      const prototype = controller.prototype as Record<string, object>;
+      for (const name of scanner.getAllMethodNames(prototype)) {
+        const handler = prototype[name] as object;
+        const operation = Reflect.getMetadata(DECORATORS.API_OPERATION, handler) as
+          { operationId?: string } | undefined;
+        if (!Reflect.hasMetadata(METHOD_METADATA, handler)) continue;
+        if (!operation?.operationId) throw new Error(`${controller.name}.${name} has no operation id`);
+        if (routes.has(operation.operationId)) throw new Error(`two routes are called ${operation.operationId}`);
+        routes.set(operation.operationId, routeOf(controller, name, handler));
+      }
+    }
+  }
+  return routes;
+}
+
+function routeOf(controller: Type, name: string, handler: object): Route {
+  const of = (key: string): unknown => Reflect.getMetadata(key, handler) ?? Reflect.getMetadata(key, controller);
+  const config = of(FASTIFY_ROUTE_CONFIG_METADATA) as FastifyContextConfig | undefined;
+  const headers = (of(HEADERS_METADATA) ?? []) as { name: string; value: unknown }[];
+  const read = argumentsOf(controller, name);
+  const readsHeader = (header: string): boolean =>
+    read.some(({ kind, data }) => kind === RouteParamtypes.HEADERS && String(data).toLowerCase() === header);
+  const resource = read
+    .flatMap(({ kind, pipes }) => (kind === RouteParamtypes.PARAM ? (pipes ?? []) : []))
+    .find((pipe) => pipe instanceof ResourceId);
+  return {
+    section: of(DECLARATION.SECTION) as Section | undefined,
+    public: of(ROUTE_METADATA.PUBLIC) as Route['public'],
+    permission: of(ROUTE_METADATA.PERMISSION) as string | undefined,
+    bodyLimit: config?.bodyLimit,
+    produces: config?.produces,
+    deprecation: config?.deprecation,
+    idempotent: read.some(({ factory }) => factory !== undefined && factory === idempotentFactory()),
+    ifMatch: readsHeader('if-match'),
+    ifNoneMatch: readsHeader('if-none-match'),
+    resource: resource && (Reflect.get(resource, 'resource') as string),
+    cacheControl: headers.find((header) => header.name.toLowerCase() === 'cache-control')?.value as string | undefined,
+    problems: (of(DECLARATION.PROBLEMS) ?? []) as DeclaredProblem[],
+  };
+}
+
+function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: number })[] {
+  const metadata = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, name) ?? {}) as Record<string, RouteArgument>;
+  return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
+}
+
+/** A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of `@Idempotent()`. */
+function idempotentFactory(): unknown {
+  class Probe {
+    method(_request: unknown): void {}
+  }
+  Idempotent()(Probe.prototype, 'method', 0);
+  return argumentsOf(Probe, 'method')[0]?.factory;
+}

@@ -1,0 +1,131 @@
+import {
+  type ArgumentMetadata,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  type PipeTransform,
+} from '@nestjs/common';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import type { FastifyRequest } from 'fastify';
+import { type FieldFault, MalformedRequest, ValidationFailed } from '../../errors';
+import { type CrossChecked, knownFields, Parsed } from './fields';
+import { isJsonObject } from './json-body';
+
+type Constructor = new () => object;
+
+/** Faults of one request that are listed; the rest of a body that is wrong throughout says nothing new. */
+const MAX_FAULTS = 100;
+const VALIDATION = { stopAtFirstError: true, validationError: { target: false, value: false } };
+
+/**
+ * Checks bodies and queries against their DTO and reports every fault at once (422): unknown fields, fields that break
+ * a rule, and rules over several fields. Input that is bounded here costs bounded time: a list longer than its field
+ * takes is not looked into, nor is anything once there are as many faults as are told.
+ */
+@Injectable()
+export class RequestValidationPipe implements PipeTransform {
+  transform(value: unknown, metadata: ArgumentMetadata): unknown {
+    if (metadata.type !== 'body' && metadata.type !== 'query') return value;
+    const dto = metadata.metatype as Constructor | undefined;
+    if (!dto || (dto as unknown) === Object) return value;
+    if (metadata.type === 'body' && value === undefined) throw new MalformedRequest('A JSON body is required.');
+    return readDto(dto, value);
+  }
+}
+
+/**
+ * Reads a body that may be left out. The parameter it stands at has no class as its type: else the global pipe, which
+ * comes first, would ask for a body.
+ */
+@Injectable()
+export class OptionalBody implements PipeTransform {
+  constructor(private readonly dto: Constructor) {}
+
+  transform(value: unknown): object {
+    return readDto(this.dto, value ?? {});
+  }
+}
+
+class NoFields {}
+
+/** Stands at a parameter of a route that takes no body: an empty object is as good as none, fields are refused. */
+export const NoBody = createParamDecorator((_: unknown, context: ExecutionContext): void => {
+  readDto(NoFields, context.switchToHttp().getRequest<FastifyRequest>().body ?? {});
+});
+
+/**
+ * The value as its DTO.
+ * @param more looks for faults that only a service can see; they are told together with all others
+ * @throws ValidationFailed
+ */
+export function readDto<T extends object>(dto: new () => T, value: unknown, more?: (instance: T) => FieldFault[]): T {
+  const faults: FieldFault[] = [];
+  const instance = read(dto, value, '', faults) as T;
+  if (more && instance) faults.push(...more(instance));
+  if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
+  return instance;
+}
+
+/** Reads an object and the lists of objects in it, as far as there is room for more faults. */
+function read(dto: Constructor, value: unknown, path: string, faults: FieldFault[]): object | undefined {
+  if (!isJsonObject(value)) {
+    faults.push({ field: path, message: 'must be an object', code: 'is_object' });
+    return undefined;
+  }
+  const prefix = path === '' ? '' : `${path}.`;
+  const fields = fieldsOf(dto);
+  const known: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) {
+    if (fields.has(name)) {
+      known[name] = opaque(value[name]);
+    } else if (faults.length < MAX_FAULTS) {
+      faults.push({ field: shown(prefix + name), message: 'is not a field of this request', code: 'unknown_field' });
+    }
+  }
+  const instance = plainToInstance(dto, known) as Partial<CrossChecked> & Record<string, unknown>;
+  // class-validator refuses a class without rules.
+  for (const error of fields.size > 0 ? validateSync(instance, VALIDATION) : []) {
+    for (const [rule, message] of Object.entries(error.constraints ?? {})) {
+      faults.push({ field: prefix + error.property, message, code: codeOf(rule) });
+    }
+  }
+  for (const [name, { nested }] of fields) {
+    const list = instance[name];
+    // A list that is too long is one fault, and no reason to read what is in it.
+    if (!nested || !Array.isArray(list) || list.length > nested.max) continue;
+    instance[name] = list.map((entry, index) =>
+      faults.length < MAX_FAULTS ? read(nested.type, entry, `${prefix}${name}.${index}`, faults) : undefined,
+    );
+  }
+  if (faults.length < MAX_FAULTS) {
+    for (const fault of instance.crossCheck?.() ?? []) faults.push({ ...fault, field: prefix + fault.field });
+  }
+  return instance;
+}
+
+/** A client's name for a field, made fit to be printed. */
+function shown(name: string): string {
+  return name.length > 200 ? `${name.slice(0, 200).replace(/[\ud800-\udbff]$/, '')}…` : name;
+}
+
+function opaque(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? new Parsed(value) : value;
+}
+
+const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();
+
+function fieldsOf(dto: Constructor): ReturnType<typeof knownFields> {
+  let fields = cache.get(dto);
+  if (!fields) cache.set(dto, (fields = knownFields(dto)));
+  return fields;
+}
+
+function codeOf(constraint: string): string {
+  return constraint.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function unique(faults: FieldFault[]): FieldFault[] {
+  const seen = new Set<string>();
+  return faults.filter((fault) => !seen.has(fault.field) && seen.add(fault.field));
+}

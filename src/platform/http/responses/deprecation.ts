@@ -1,0 +1,79 @@
+import type { Header } from '../openapi/declarations';
+import { addRouteConfig } from '../route-config';
+
+/** When a route became deprecated, and when it ends: days in UTC, as `2026-11-30`. */
+export interface DeprecationNotice {
+  since: string;
+  sunset: string;
+  /** Where it is said what to use in its place: a path, or a URL. */
+  link: string;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route is to go, as {@link Deprecated} says. */
+    deprecation?: DeprecationNotice;
+  }
+}
+
+const DAY = /^\d{4}-\d\d-\d\d$/;
+const DAY_MS = 86_400_000;
+/** A client gets at least this long: docs/versioning.md. */
+const LEAST_NOTICE_DAYS = 180;
+
+/**
+ * Marks a route as deprecated: every answer of it, refusals too, carries `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a
+ * `Link` to what takes its place, and the document says so. Stands above a `@RouteConfig()` of the same route, which would
+ * overwrite it.
+ * @throws Error at start where the notice is shorter than the policy gives clients, or its link is none
+ */
+export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
+  if (timeOf(notice.sunset) - timeOf(notice.since) < LEAST_NOTICE_DAYS * DAY_MS) {
+    throw new Error(`a route is deprecated at least ${LEAST_NOTICE_DAYS} days before it ends`);
+  }
+  if (!URL.canParse(notice.link, 'https://api.example') || /[<>\s]/.test(notice.link)) {
+    throw new Error(`'${notice.link}' leads nowhere`);
+  }
+  return (_target, _name, descriptor) => addRouteConfig(descriptor.value as object, { deprecation: notice });
+};
+
+/** The headers of every answer of a deprecated route. */
+export function deprecationHeaders(notice: DeprecationNotice): Record<'deprecation' | 'sunset' | 'link', string> {
+  return {
+    deprecation: `@${timeOf(notice.since) / 1000}`,
+    sunset: new Date(timeOf(notice.sunset)).toUTCString(),
+    link: `<${notice.link}>; rel="deprecation"; type="text/html"`,
+  };
+}
+
+/** The same, for the document; no component, since most often no route is deprecated. */
+export function describeDeprecation(notice: DeprecationNotice): Record<string, Header> {
+  const { deprecation, sunset, link } = deprecationHeaders(notice);
+  return {
+    Deprecation: {
+      description: 'Since when the route is deprecated, in Unix seconds after an `@` (RFC 9745).',
+      required: true,
+      schema: { type: 'string', pattern: '^@\\d+$', maxLength: 20 },
+      example: deprecation,
+    },
+    Sunset: {
+      description: 'When the route ends; from then on it answers 404 (RFC 8594).',
+      required: true,
+      schema: { type: 'string', maxLength: 29 },
+      example: sunset,
+    },
+    Link: {
+      description:
+        'What to use in its place (`rel="deprecation"`, RFC 9745); of a list also the next page (`rel="next"`).',
+      required: true,
+      schema: { type: 'string', maxLength: 4096 },
+      example: link,
+    },
+  };
+}
+
+function timeOf(day: string): number {
+  const time = DAY.test(day) ? Date.parse(`${day}T00:00:00Z`) : NaN;
+  if (Number.isNaN(time)) throw new Error(`'${day}' is no day such as 2026-11-30`);
+  return time;
+}

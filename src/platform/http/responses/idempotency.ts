@@ -1,0 +1,216 @@
+import { createParamDecorator, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isUniqueViolation, sqlState } from '../../database/sql/errors';
+import type { Statement } from '../../database/sql/statement';
+import { TenantDatabase, type TenantTransaction } from '../../database/tenant-database';
+import { AppError, ValidationFailed } from '../../errors';
+import { SECRET_BOX, type SecretBox } from '../../crypto/secret-box.module';
+import type { Caller } from '../requests/caller';
+import { digest } from './pagination';
+
+const LIFETIME_MS = 24 * 60 * 60 * 1000;
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** An answer as it goes out, and as it is stored: replayed byte for byte. */
+export interface Answer {
+  status: number;
+  /** `Location`, `ETag`: what belongs to the answer itself. */
+  headers: Record<string, string>;
+  body: string;
+  /** The body is no business of whoever can read the database: it is stored sealed. */
+  secret?: boolean;
+}
+
+/** What the caller asked to be done only once. */
+export interface IdempotentRequest {
+  key: string;
+  /** SHA-256 of method, path and body: another request under the same key is refused. */
+  hash: Buffer;
+}
+
+/** The request's `Idempotency-Key`, checked, or undefined. */
+export const Idempotent = createParamDecorator(
+  (_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const key = request.headers['idempotency-key'];
+    if (key === undefined) return undefined;
+    if (typeof key !== 'string' || !KEY.test(key)) {
+      throw new ValidationFailed([
+        { field: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters', code: 'idempotency_key' },
+      ]);
+    }
+    const path = request.routeOptions.url ?? request.url;
+    return {
+      key,
+      hash: digest(request.method, path, JSON.stringify(request.params), JSON.stringify(request.body ?? null)),
+    };
+  },
+);
+
+/** Sends an answer that was made, or replayed, by {@link Idempotency.transaction}. */
+export function sendAnswer(reply: FastifyReply, answer: Answer): void {
+  void reply
+    .status(answer.status)
+    .headers(answer.headers)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(answer.body);
+}
+
+interface StoredAnswer extends Record<string, unknown> {
+  request_hash: Buffer;
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/**
+ * Runs a request once per key: the answer is stored in the transaction that did the work, so there is never one
+ * without the other. Keys are per tenant and caller. A second request waits for nobody: while the first one runs it
+ * is told so (409), by a lock that lives exactly as long as the first one's transaction.
+ */
+@Injectable()
+export class Idempotency {
+  constructor(
+    private readonly database: TenantDatabase,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+  ) {}
+
+  /**
+   * Runs `work` in a transaction of the caller's tenant; with a key, at most once.
+   * @throws AppError `idempotency_in_progress`, `idempotency_key_reused`; whatever `work` throws leaves the key free
+   */
+  transaction(
+    caller: Caller,
+    request: IdempotentRequest | undefined,
+    work: (tx: TenantTransaction) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.database.transaction(caller, async (tx) => {
+      if (!request) return work(tx);
+      const stored = await this.claim(tx, caller, request);
+      if (stored) return { ...stored, headers: { ...stored.headers, 'Idempotency-Replayed': 'true' } };
+      const answer = await work(tx);
+      this.keep(tx, caller, request, answer);
+      return answer;
+    });
+  }
+
+  /**
+   * The same for work that asks nothing and only leaves what it writes: all of it is one round trip. It may be called
+   * twice, of which only the second is kept.
+   * @throws as {@link transaction}
+   */
+  async write(
+    caller: Caller,
+    request: IdempotentRequest | undefined,
+    work: (tx: TenantTransaction) => Answer,
+  ): Promise<Answer> {
+    if (request) {
+      try {
+        return await this.database.transaction(caller, async (tx) => {
+          tx.defer(lockOrFail(caller, request));
+          const answer = work(tx);
+          tx.insert(this.record('idempotency_insert', '', caller, request, answer));
+          return answer;
+        });
+      } catch (error) {
+        // The key is in use, or was used: the longer way tells which, and what to answer.
+        if (sqlState(error) !== DIVISION_BY_ZERO && !isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;
+      }
+    }
+    return this.transaction(caller, request, async (tx) => work(tx));
+  }
+
+  private async claim(tx: TenantTransaction, caller: Caller, request: IdempotentRequest): Promise<Answer | undefined> {
+    const who = nameOf(caller);
+    // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
+    // lock's last holder committed.
+    const [[lock], [stored]] = await Promise.all([
+      tx.query<{ locked: boolean }>({
+        name: 'idempotency_lock',
+        text: `select pg_try_advisory_xact_lock(hashtextextended($1, 7)) as locked`,
+        values: [contextOf(caller, request)],
+      }),
+      tx.query<StoredAnswer>({
+        name: 'idempotency_find',
+        text: `select request_hash, status, headers, body from idempotency_keys
+                where tenant_id = $1 and caller = $2 and key = $3 and expires_at > $4`,
+        values: [caller.tenantId, who, request.key, new Date()],
+      }),
+    ]);
+    if (!lock?.locked) {
+      throw new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key is still running.', {
+        headers: { 'Retry-After': '1' },
+      });
+    }
+    if (!stored) return undefined;
+    if (!stored.request_hash.equals(request.hash)) {
+      throw new AppError(
+        'idempotency_key_reused',
+        'This Idempotency-Key was used for another request; use a new key for a new request.',
+      );
+    }
+    // What was not sealed is JSON, which begins otherwise.
+    const body = stored.body.startsWith('{') ? stored.body : this.box.open(stored.body, contextOf(caller, request));
+    return { status: stored.status, headers: stored.headers, body };
+  }
+
+  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: Answer): void {
+    const overwrite = `on conflict (tenant_id, caller, key) do update set
+         request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+         body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
+    // The lock is held, so what is there has expired.
+    tx.insert(this.record('idempotency_upsert', overwrite, caller, request, answer));
+  }
+
+  private record(
+    name: string,
+    onConflict: string,
+    caller: Caller,
+    request: IdempotentRequest,
+    answer: Answer,
+  ): Statement {
+    const now = new Date();
+    return {
+      name,
+      text: `insert into idempotency_keys
+               (tenant_id, caller, key, request_hash, status, headers, body, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) ${onConflict}`,
+      values: [
+        caller.tenantId,
+        nameOf(caller),
+        request.key,
+        request.hash,
+        answer.status,
+        JSON.stringify(answer.headers),
+        answer.secret ? this.box.seal(answer.body, contextOf(caller, request)) : answer.body,
+        now,
+        new Date(now.getTime() + LIFETIME_MS),
+      ],
+    };
+  }
+}
+
+const DIVISION_BY_ZERO = '22012';
+
+/** Takes the key's lock; fails where another transaction has it, and with it everything that comes behind. */
+function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
+  return {
+    name: 'idempotency_lock_or_fail',
+    text: `select 1 / pg_try_advisory_xact_lock(hashtextextended($1, 7))::int`,
+    values: [contextOf(caller, request)],
+  };
+}
+
+/** The key with whose it is. */
+function contextOf(caller: Caller, request: IdempotentRequest): string {
+  return answerContext(caller.tenantId, nameOf(caller), request.key);
+}
+
+/** What a stored answer that is sealed is bound to, by the columns of its row. */
+export function answerContext(tenantId: string, caller: string, key: string): string {
+  return JSON.stringify([tenantId, caller, key]);
+}
+
+function nameOf(caller: Caller): string {
+  return `${caller.actor.type}:${caller.actor.id}`;
+}

@@ -1,0 +1,43 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { instanceOf } from '../requests/request-target';
+import { typesTaken } from '../requests/media-types';
+import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
+
+/** Headers that describe the response that a problem takes the place of. */
+const OF_A_SUCCESS = ['etag', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
+
+/** Turns everything that is thrown into `application/problem+json`: the only place that does. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    sendProblem(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+}
+
+/** Answers with the problem for an error, and logs what only we may know of it. */
+export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const error = toAppError(thrown);
+  const status = error.status;
+  const { log, id, trace } = request;
+  const ids = { request_id: id, ...(trace ? { trace_id: trace.traceId } : {}) };
+  if (status >= 500) {
+    log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
+  } else if (error.internal) {
+    log.info({ ...ids, problem: error.code, internal: error.internal }, 'request refused');
+  }
+  if (reply.sent || reply.raw.headersSent) {
+    // A response that has ended needs nothing more: the refusal of its unread body came first.
+    if (!reply.raw.writableEnded) reply.raw.destroy();
+    return;
+  }
+  const problem = toProblem(error, instanceOf(request.url), request.id);
+  for (const name of OF_A_SUCCESS) reply.removeHeader(name);
+  if (error.code === 'unsupported_media_type') reply.headers(typesTaken(request.method));
+  if (error.headers) reply.headers(error.headers);
+  void reply
+    .status(status)
+    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'x-request-id': request.id })
+    .send(JSON.stringify(problem));
+}

@@ -1,0 +1,30 @@
+import type { SealedTexts } from '../../crypto/resealing';
+import { answerContext } from './idempotency';
+
+/** Answers that hold a secret and are kept to be replayed, for sealing them anew. Those that are no secret are JSON. */
+export const IDEMPOTENT_ANSWERS: SealedTexts = {
+  what: 'stored answers',
+
+  lockOutdated: (tenantId, current, limit, offset) => ({
+    name: 'idempotency_lock_outdated',
+    text: `select array[caller, key] as key, array[body] as sealed from idempotency_keys
+            where tenant_id = $1 and not starts_with(body, '{') and not starts_with(body, $2) and expires_at > now()
+            order by caller, key limit $3 offset $4 for update`,
+    values: [tenantId, current, limit, offset],
+  }),
+
+  replace: (tenantId, { key: [caller = '', key = ''], sealed: [body = null] }) => ({
+    name: 'idempotency_replace',
+    text: 'update idempotency_keys set body = $4 where tenant_id = $1 and caller = $2 and key = $3',
+    values: [tenantId, caller, key, body],
+  }),
+
+  contextOf: (tenantId, [caller = '', key = '']) => answerContext(tenantId, caller, key),
+
+  countByKey: (tenantId) => ({
+    name: 'idempotency_count_by_key',
+    text: `select split_part(body, '.', 2) as kid, count(*)::int as count from idempotency_keys
+            where tenant_id = $1 and not starts_with(body, '{') and expires_at > now() group by 1`,
+    values: [tenantId],
+  }),
+};

@@ -1,0 +1,77 @@
+/** HTTP Basic authentication (RFC 7617) of the one person who operates the service, with a limit on guessing. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { clientNetwork } from './client-network';
+
+const FAILURES_FREE = 10;
+const WINDOW_MS = 15 * 60_000;
+const MAX_NETWORKS = 10_000;
+
+/** Why a request may not pass: the status, and the headers that go with it. */
+export interface BasicAuthRefusal {
+  status: 401 | 429;
+  headers: Record<string, string>;
+}
+
+interface Failures {
+  count: number;
+  until: number;
+}
+
+/** Knows one user. A network that was wrong ten times waits until a quarter of an hour after its first time. */
+export class BasicAuth {
+  private readonly expected: Buffer;
+  private readonly failures = new Map<string, Failures>();
+
+  constructor(
+    user: string,
+    password: string,
+    private readonly realm: string,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.expected = digest(`${user}:${password}`);
+  }
+
+  /** Undefined where the request may pass. */
+  refusal(authorization: string | undefined, address: string): BasicAuthRefusal | undefined {
+    const network = clientNetwork(address);
+    const failures = this.failuresOf(network);
+    if (failures && failures.count >= FAILURES_FREE) {
+      // Also for the right password: or the limit would tell which one that is.
+      const seconds = Math.ceil((failures.until - this.now()) / 1000);
+      return { status: 429, headers: { 'retry-after': String(Math.max(1, seconds)) } };
+    }
+    if (authorization !== undefined) {
+      if (this.fits(authorization)) return undefined;
+      this.count(network, failures);
+    }
+    return { status: 401, headers: { 'www-authenticate': `Basic realm="${this.realm}", charset="UTF-8"` } };
+  }
+
+  private fits(authorization: string): boolean {
+    const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(authorization)?.[1] ?? '';
+    // Digests are of one length: comparing them tells nothing of the password's, and takes one time.
+    return timingSafeEqual(digest(Buffer.from(encoded, 'base64')), this.expected);
+  }
+
+  private failuresOf(network: string): Failures | undefined {
+    const known = this.failures.get(network);
+    if (known && known.until <= this.now()) {
+      this.failures.delete(network);
+      return undefined;
+    }
+    return known;
+  }
+
+  private count(network: string, failures: Failures | undefined): void {
+    if (failures) {
+      failures.count++;
+      return;
+    }
+    if (this.failures.size >= MAX_NETWORKS) this.failures.delete(this.failures.keys().next().value as string);
+    this.failures.set(network, { count: 1, until: this.now() + WINDOW_MS });
+  }
+}
+
+function digest(text: string | Buffer): Buffer {
+  return createHash('sha256').update(text).digest();
+}

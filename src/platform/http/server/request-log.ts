@@ -1,0 +1,123 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { Gauge, Histogram } from 'prom-client';
+import type { Metrics } from '../../observability/metrics';
+import { parseTraceparent, type TraceContext } from '../../observability/trace-context';
+import { NO_TRACING, type TraceSpan, type Tracing } from '../../observability/tracing';
+import { arrivalOf } from '../limits/admission-queue';
+import { beginRequestSpan, endRequestSpan } from './request-spans';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The trace that this request belongs to, where its caller or the service has one. */
+    trace?: TraceContext;
+  }
+}
+
+/** The route of a request that none is made for: whatever was asked, it is one. */
+const UNMATCHED = 'unmatched';
+/** The status of an answer that nobody was there to hear (nginx's number for it). */
+const CALLER_LEFT = 499;
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * What is kept of each request once it has ended, however it ended: a line in the log, an observation and, where
+ * traces are kept, a span. They name the route by its template, so that neither holds what a caller wrote.
+ */
+export class RequestRecords {
+  private inFlight = 0;
+  private readonly logger: Logger;
+  private readonly duration: Histogram<'method' | 'route' | 'status'>;
+  /** What observes, by method, route and status: as many as there are of those. */
+  private readonly observers = new Map<string, (seconds: number) => void>();
+
+  constructor(
+    logger: Logger,
+    metrics: Metrics,
+    private readonly tracing: Tracing = NO_TRACING,
+  ) {
+    // The request's line holds nothing that a caller wrote: it need not be searched for secrets.
+    this.logger = logger.child({}, { redact: [] });
+    const registers = [metrics.registry];
+    this.duration = new Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'From the head of a request to the end of its answer.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: BUCKETS,
+      registers,
+    });
+    const inFlight = (): number => this.inFlight;
+    new Gauge({
+      name: 'http_requests_in_flight',
+      help: 'Requests whose answer has not ended.',
+      registers,
+      collect() {
+        this.set(inFlight());
+      },
+    });
+  }
+
+  /** A request has come; its end is seen to here. */
+  begin(request: FastifyRequest, reply: FastifyReply): void {
+    this.inFlight++;
+    const began = arrivalOf(request.raw);
+    const { traceparent } = request.headers;
+    if (traceparent !== undefined) request.trace = parseTraceparent(traceparent);
+    let span: TraceSpan | undefined;
+    if (this.tracing.isOn) {
+      span = beginRequestSpan(this.tracing, request, request.trace);
+      if (span) request.trace = span.context;
+    }
+    // An answer's `close` comes last and always, also where the caller left and there is no `finish`.
+    reply.raw.once('close', () => this.end(request, reply, performance.now() - began, span));
+  }
+
+  /** Bytes that could not be read as a request, and what was answered to them. */
+  malformed({ requestId, status, reason }: { requestId: string; status: number; reason: string }): void {
+    this.logger.info({ request_id: requestId, route: UNMATCHED, status, reason }, 'request could not be read');
+  }
+
+  /** Goes on with the request, so that what it does belongs to its trace. */
+  within(request: FastifyRequest, work: () => void): void {
+    if (this.tracing.isOn) this.tracing.within(request.trace, work);
+    else work();
+  }
+
+  private end(request: FastifyRequest, reply: FastifyReply, milliseconds: number, span?: TraceSpan): void {
+    this.inFlight--;
+    const { method, caller } = request;
+    const route = routeOf(request);
+    if (span) endRequestSpan(span, request, route, reply);
+    const status = reply.raw.writableFinished ? reply.raw.statusCode : CALLER_LEFT;
+    this.observer(METHODS.has(method) ? method : '_OTHER', route, status)(milliseconds / 1000);
+    this.logger.info(
+      {
+        request_id: request.id,
+        ...(request.trace ? { trace_id: request.trace.traceId } : {}),
+        method,
+        route,
+        status,
+        duration_ms: Math.round(milliseconds * 10) / 10,
+        ...(caller ? { tenant_id: caller.tenantId, actor: `${caller.actor.type}:${caller.actor.id}` } : {}),
+      },
+      'request',
+    );
+  }
+
+  private observer(method: string, route: string, status: number): (seconds: number) => void {
+    const key = `${method} ${status} ${route}`;
+    let observe = this.observers.get(key);
+    if (!observe) {
+      observe = this.duration.labels(method, route, String(status)).observe;
+      this.observers.set(key, observe);
+    }
+    return observe;
+  }
+}
+
+function routeOf(request: FastifyRequest): string {
+  const { url } = request.routeOptions;
+  // The CORS plugin's catch-all for preflights is no route of ours.
+  return url === undefined || url === '*' || request.is404 ? UNMATCHED : url;
+}

@@ -1,0 +1,143 @@
+/**
+ * The HTTP server under Nest: Fastify with everything that holds for each request before a controller sees it (request
+ * id, JSON, sizes, media types, CORS, security headers) and after it (the log line, problems for what no route made).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import cors from '@fastify/cors';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config';
+import { Readiness } from '../../health/readiness';
+import { LoadShedding } from '../limits/load-shedding';
+import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
+import { sendProblem } from '../responses/problem.filter';
+import { ApiAdapter } from './api-adapter';
+import { leavesUnread } from './discard-body';
+import { headFault } from './head-faults';
+import { addBodyParsers } from './request-body';
+import type { RequestRecords } from './request-log';
+import { RoutePatterns } from './route-patterns';
+import { SECURITY_HEADERS } from './security-headers';
+
+const IDLE_CLOSED_EVERY_MS = 50;
+/** Headers of answers that a browser's script may read. */
+const EXPOSED_HEADERS = [
+  'Deprecation',
+  'ETag',
+  'Idempotency-Replayed',
+  'Link',
+  'Location',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'Sunset',
+  'WWW-Authenticate',
+  'X-Request-Id',
+  'Content-Disposition',
+];
+/** Headers that a browser's script may send, those of its tracing included. */
+const ALLOWED_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'Idempotency-Key',
+  'If-Match',
+  'If-None-Match',
+  'X-Request-Id',
+  'X-Requested-With',
+  'baggage',
+  'traceparent',
+  'tracestate',
+];
+export const API_PREFIX = '/api/v1';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Largest body of this route in bytes; 1 MiB where it is left out. */
+    bodyLimit?: number;
+    /** Media types that the route answers with, beside problems; JSON where it is left out. */
+    produces?: string[];
+  }
+}
+
+/** The adapter that Nest is created with. */
+export function createAdapter(config: Config, logger: Logger, records: RequestRecords): ApiAdapter {
+  return new ApiAdapter(config, logger, records);
+}
+
+/** Everything on the server that is not a route. */
+export async function prepareServer(
+  app: NestFastifyApplication,
+  config: Config,
+  records: RequestRecords,
+): Promise<void> {
+  const adapter = app.getHttpAdapter() as unknown as ApiAdapter;
+  const server = adapter.getInstance() as unknown as FastifyInstance;
+  const { exchanges } = adapter;
+  const patterns = new RoutePatterns();
+
+  server.addHook('onRoute', (route: RouteOptions) => {
+    if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
+    if (route.config?.deprecation) announceDeprecation(route, route.config.deprecation);
+    patterns.add(route);
+  });
+  const readiness = app.get(Readiness, { strict: false });
+  server.addHook('onRequest', (request, reply, done) => {
+    exchanges.handled(request, reply);
+    records.begin(request, reply);
+    reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
+    if (request.url.startsWith(API_PREFIX)) reply.header('cache-control', 'no-store');
+    records.within(request, done);
+  });
+  server.addHook('onSend', (request, reply, payload, done) => {
+    const isLast = leavesUnread(request) || (readiness.isStopping && exchanges.isLatest(request.raw));
+    if (isLast) reply.header('connection', 'close');
+    // Fastify closes after each refusal of a body, although most were read whole.
+    else if (reply.hasHeader('connection')) reply.removeHeader('connection');
+    // A response without a body has no length either (RFC 9110, 8.6).
+    if (reply.statusCode === 204) reply.removeHeader('content-length');
+    done(null, payload);
+  });
+  // What is in flight when the door is shut keeps its connection, and a kept one would hold up the end.
+  server.addHook('preClose', (done) => {
+    const timer = setInterval(() => server.server.closeIdleConnections(), IDLE_CLOSED_EVERY_MS);
+    server.server.once('close', () => clearInterval(timer));
+    done();
+  });
+  addBodyParsers(server);
+
+  await server.register(cors, {
+    origin: config.ALLOWED_ORIGINS,
+    credentials: true,
+    // Any OPTIONS gets the preflight's answer, and not a refusal in plain text.
+    strictPreflight: false,
+    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
+    allowedHeaders: ALLOWED_HEADERS,
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: 600,
+  });
+  // After the plugins, so that its refusals have their headers.
+  server.addHook('onRequest', (request, _reply, done) => {
+    done(headFault(request) ?? patterns.refusal(request));
+  });
+  // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
+  server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    server.server.emit('request', request, response),
+  );
+  app.get(LoadShedding, { strict: false }).guard(server.server);
+  adapter.guardConnections(server.server);
+  server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+  server.setNotFoundHandler((request, reply) => sendProblem(patterns.missing(request), request, reply));
+}
+
+/** Of such routes alone: the others need not ask on every request whether they are deprecated. */
+function announceDeprecation(route: RouteOptions, notice: DeprecationNotice): void {
+  const headers = deprecationHeaders(notice);
+  route.onRequest = [
+    ...[route.onRequest ?? []].flat(),
+    (_request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      reply.headers(headers);
+      done();
+    },
+  ];
+}

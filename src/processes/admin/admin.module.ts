@@ -1,0 +1,65 @@
+/**
+ * The operator's process: a command, then the end. It holds the features' services and serves none of their routes; what
+ * crosses tenants is the list of tenants alone (`OperatorDatabase`), and everything else is done in the name of one
+ * tenant after the other, behind the same walls as a request.
+ */
+import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { AuthModule } from '../../auth/auth.module';
+import { User } from '../../users/user.entity';
+import { Order } from '../../orders/order.entity';
+import { OrderItem } from '../../orders/order-item.entity';
+import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
+import type { Config } from '../../platform/config/config';
+import { ConfigModule } from '../../platform/config/config.module';
+import { DatabaseModule } from '../../platform/database/database.module';
+import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { NestLogger } from '../../platform/observability/logger';
+import { LoggerModule } from '../../platform/observability/logger.module';
+import { Metrics } from '../../platform/observability/metrics';
+import { MetricsModule } from '../../platform/observability/metrics.module';
+import { NO_TRACING } from '../../platform/observability/tracing';
+import { TracingModule } from '../../platform/observability/tracing.module';
+import { Resealing } from '../../platform/crypto/resealing';
+import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { Membership } from '../../tenants/membership.entity';
+import { Tenant } from '../../tenants/tenant.entity';
+import { Janitor } from '../../retention/retention-job';
+import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
+import { WebhooksModule } from '../../webhooks/webhooks.module';
+
+/** Connections of one command, which does one thing at a time, or a few. */
+const CONNECTIONS = 8;
+
+@Module({})
+export class AdminModule {
+  static with(config: Config, logger: Logger): DynamicModule {
+    return {
+      module: AdminModule,
+      imports: [
+        // Nothing here counts requests: Redis need not be there.
+        ConfigModule.with({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
+        LoggerModule.with(logger),
+        MetricsModule.with(new Metrics('admin')),
+        TracingModule.with(NO_TRACING),
+        SecretBoxModule,
+        AuditPlatformModule,
+        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        AuthModule,
+        OrdersModule,
+        WebhooksModule,
+      ],
+      providers: [OperatorDatabase, Janitor, Resealing],
+    };
+  }
+}
+
+/** The services, connected. @throws Unavailable when the database cannot be reached, or migrations are pending */
+export async function createAdmin(config: Config, logger: Logger): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(AdminModule.with(config, logger), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
+}

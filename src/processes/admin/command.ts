@@ -1,0 +1,67 @@
+/** What a command of the operator is, and how its words are read. */
+import type { INestApplicationContext } from '@nestjs/common';
+import type { ParseArgsConfig } from 'node:util';
+import type { Config } from '../../platform/config/config';
+import { UsageError } from '../lifecycle';
+
+/** What a command found or did: once for people, once for programs. */
+export interface Report {
+  lines: string[];
+  data: unknown;
+  /** It did not do, or did not find, all that was asked: the process ends with 1. */
+  failed?: boolean;
+}
+
+/** What a command is given. */
+export interface Invocation {
+  config: Config;
+  values: Readonly<Record<string, string | boolean | undefined>>;
+  positionals: readonly string[];
+  /** Nothing is to be changed: say what would be. */
+  dryRun: boolean;
+  /** Connects to the database; the same each time. */
+  open(): Promise<INestApplicationContext>;
+}
+
+/** One of the operator's commands; its name is its key in `src/processes/admin/admin.ts`. */
+export interface Command {
+  /** What stands behind its name. */
+  usage: string;
+  /** What it does: a line, then more. */
+  help: string;
+  options?: NonNullable<ParseArgsConfig['options']>;
+  /** How many words stand behind its name. */
+  positionals?: number;
+  run(invocation: Invocation): Promise<Report>;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?Z)?$/;
+
+/** @throws UsageError unless the text is a UUID */
+export function readId(what: string, text: string | boolean | undefined): string {
+  const id = String(text ?? '').toLowerCase();
+  if (!UUID.test(id)) throw new UsageError(`${what} must be a UUID`);
+  return id;
+}
+
+/** @throws UsageError unless the text is a time in UTC, or a day, which means its beginning */
+export function readTime(what: string, text: string | boolean | undefined): Date {
+  const time = new Date(TIME.test(String(text)) ? String(text) : NaN);
+  if (Number.isNaN(time.getTime())) {
+    throw new UsageError(`${what} must be a time in UTC, such as 2026-01-31T12:00:00Z, or a day`);
+  }
+  return time;
+}
+
+/** @throws UsageError unless the text is a whole number in this range */
+export function readInteger(what: string, text: string | boolean | undefined, min: number, max: number): number {
+  const value = /^\d{1,9}$/.test(String(text)) ? Number(text) : NaN;
+  if (!(value >= min && value <= max)) throw new UsageError(`${what} must be a whole number from ${min} to ${max}`);
+  return value;
+}
+
+/** A text of a tenant's as a terminal may have it: without what would move its cursor. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+}

@@ -1,0 +1,99 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { IDEMPOTENT_ANSWERS } from '../../platform/http/responses/stored-response-encryption';
+import { Resealing } from '../../platform/crypto/resealing';
+import { newKey } from '../../platform/crypto/secret-box';
+import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { UsageError } from '../lifecycle';
+import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/sealed-secrets';
+import type { Command, Report } from './command';
+import { forEveryTenant } from './every-tenant';
+
+/** All that is sealed in the database. */
+const SEALED = [ENDPOINT_SECRETS, IDEMPOTENT_ANSWERS];
+const MOST_FAULTS = 100;
+
+export const listCommand: Command = {
+  usage: '',
+  help: `Lists the encryption keys: those of ENCRYPTION_KEYS, then the one that is derived from JWT_SECRET (jwt), with how many
+texts in the database each has sealed. The first seals, all open. A key of which nothing is left, and that no running
+process seals with, can be dropped. Ends with 1 where something is sealed with a key that is not configured.`,
+  async run({ open }) {
+    const app = await open();
+    const { kids, currentKid } = app.get<SecretBox>(SECRET_BOX);
+    const counts = await countByKey(app);
+    const keys = [...new Set([...kids, ...counts.keys()])].map((kid) => ({
+      kid,
+      seals: kid === currentKid,
+      configured: kids.includes(kid),
+      sealed: counts.get(kid) ?? 0,
+    }));
+    return {
+      lines: keys.map(({ kid, seals, configured, sealed }) => {
+        const note = seals ? '  seals' : configured ? '' : '  is not configured: what it sealed cannot be opened';
+        return `${kid}  sealed ${sealed}${note}`;
+      }),
+      data: { keys },
+      failed: keys.some(({ configured }) => !configured),
+    };
+  },
+};
+
+export const newCommand: Command = {
+  usage: 'ID',
+  help: `Prints a new key of this id, as ENCRYPTION_KEYS takes it. It is kept nowhere.
+
+To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
+that none meets what it cannot open. Then run keys reseal, and drop the old one once keys list shows nothing under it.`,
+  positionals: 1,
+  run({ positionals: [kid = ''] }) {
+    try {
+      const key = newKey(kid);
+      return Promise.resolve({ lines: [key], data: { kid, key } });
+    } catch (error) {
+      throw error instanceof RangeError ? new UsageError(error.message) : error;
+    }
+  },
+};
+
+export const resealCommand: Command = {
+  usage: '',
+  help: `Seals every secret in the database anew with the first key of ENCRYPTION_KEYS: the secrets of webhook endpoints and
+stored answers that hold one. In small transactions, beside running processes; it can be stopped and run again. Ends
+with 1 where something cannot be opened, and says where that is and which key it misses.`,
+  async run({ dryRun, open }): Promise<Report> {
+    const app = await open();
+    const { currentKid } = app.get<SecretBox>(SECRET_BOX);
+    if (dryRun) {
+      const counts = await countByKey(app);
+      const outdated = [...counts].reduce((sum, [kid, count]) => (kid === currentKid ? sum : sum + count), 0);
+      return { lines: [`would seal ${outdated} texts anew with ${currentKid}`], data: { kid: currentKid, outdated } };
+    }
+    const resealing = app.get(Resealing);
+    const total = { resealed: 0, failed: 0, faults: [] as string[] };
+    await forEveryTenant(app, async (scope) => {
+      for (const texts of SEALED) {
+        const { resealed, failed, faults } = await resealing.reseal(scope, texts);
+        total.resealed += resealed;
+        total.failed += failed;
+        total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
+      }
+    });
+    const summary = `sealed ${total.resealed} rows anew with ${currentKid}`;
+    return {
+      lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be opened:`, ...total.faults],
+      data: { kid: currentKid, ...total },
+      failed: total.failed > 0,
+    };
+  },
+};
+
+async function countByKey(app: INestApplicationContext): Promise<Map<string, number>> {
+  const resealing = app.get(Resealing);
+  const counts = new Map<string, number>();
+  await forEveryTenant(app, async (scope) => {
+    for (const texts of SEALED) {
+      for (const [kid, count] of await resealing.count(scope, texts)) counts.set(kid, (counts.get(kid) ?? 0) + count);
+    }
+  });
+  return counts;
+}

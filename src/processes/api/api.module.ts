@@ -1,0 +1,81 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { AuthModule } from '../../auth/auth.module';
+import { User } from '../../users/user.entity';
+import { Order } from '../../orders/order.entity';
+import { OrderItem } from '../../orders/order-item.entity';
+import { OrdersModule } from '../../orders/orders.module';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
+import type { Config } from '../../platform/config/config';
+import { ConfigModule } from '../../platform/config/config.module';
+import { DatabaseModule } from '../../platform/database/database.module';
+import { HttpPlatformModule } from '../../platform/http/http.module';
+import { serveDocs } from '../../platform/http/openapi/openapi';
+import { RequestRecords } from '../../platform/http/server/request-log';
+import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { NestLogger } from '../../platform/observability/logger';
+import { LoggerModule } from '../../platform/observability/logger.module';
+import { Metrics } from '../../platform/observability/metrics';
+import { MetricsModule } from '../../platform/observability/metrics.module';
+import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
+import { TracingModule } from '../../platform/observability/tracing.module';
+import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { EventTypes } from '../../platform/outbox/event-types';
+import { Membership } from '../../tenants/membership.entity';
+import { Tenant } from '../../tenants/tenant.entity';
+import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
+import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
+import { WebhooksModule } from '../../webhooks/webhooks.module';
+
+/** The API process: every feature's controllers, and no queue processor. */
+@Module({})
+export class ApiModule {
+  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [
+        ConfigModule.with(config),
+        LoggerModule.with(logger),
+        MetricsModule.with(metrics),
+        TracingModule.with(tracing),
+        SecretBoxModule,
+        AuditPlatformModule,
+        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        HttpPlatformModule,
+        AuthModule,
+        OrdersModule,
+        WebhooksModule,
+      ],
+    };
+  }
+}
+
+/**
+ * The API, ready to listen. @throws Unavailable when the database cannot be reached
+ */
+export async function createApi(
+  config: Config,
+  logger: Logger,
+  metrics = new Metrics('api'),
+  tracing = NO_TRACING,
+): Promise<NestFastifyApplication> {
+  if (config.TRUST_PROXY === 'true') {
+    logger.warn(
+      'TRUST_PROXY=true believes the left-most entry of X-Forwarded-For, which the caller writes: limits by address do not ' +
+        'hold. Set the number of proxies in front, or their addresses.',
+    );
+  }
+  const records = new RequestRecords(logger, metrics, tracing);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ApiModule.with(config, logger, metrics, tracing),
+    createAdapter(config, logger, records),
+    { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
+  );
+  app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
+  await prepareServer(app, config, records);
+  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventTypes, { strict: false }))]);
+  await app.init();
+  return app;
+}

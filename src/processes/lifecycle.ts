@@ -1,0 +1,173 @@
+/** What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not start. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { type Config, ConfigError } from '../platform/config/config';
+import { translateDatabaseError } from '../platform/database/sql/errors';
+import { AppError } from '../platform/errors';
+import { createHealthServer } from '../platform/health/health-server';
+import { Readiness } from '../platform/health/readiness';
+
+type Address = Pick<Config, 'HOST' | 'PORT'>;
+
+/** Listens; gives the address in use. @throws ConfigError when the address cannot be had */
+export async function listen(app: NestFastifyApplication, config: Address): Promise<string> {
+  try {
+    await app.listen(config.PORT, config.HOST);
+  } catch (error) {
+    throw addressFault(error, config);
+  }
+  const { address, port, family } = app.getHttpServer().address() as AddressInfo;
+  const host = address === '0.0.0.0' || address === '::' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
+  return `http://${host}:${port}`;
+}
+
+/** Looks whether `listen` would get its address, before anything slow is done for it. @throws ConfigError */
+export async function assertAddressFree(config: Address): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen(config.PORT, config.HOST);
+    await once(probe, 'listening');
+  } catch (error) {
+    throw addressFault(error, config);
+  } finally {
+    probe.close();
+  }
+}
+
+function addressFault(error: unknown, { HOST, PORT }: Address): unknown {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return new ConfigError([`PORT ${PORT} is in use on ${HOST}; stop what uses it, or choose another`]);
+    case 'EACCES':
+      return new ConfigError([`PORT ${PORT} is not open to this user; choose one above 1023`]);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new ConfigError([`HOST ${HOST} is no address of this machine`]);
+    default:
+      return error;
+  }
+}
+
+/**
+ * Listens, and resolves when the process was told to stop and has finished what was in flight. At SIGTERM, which is what
+ * orchestrators send, readiness falls a while before the door is shut; nobody waits for balancers at a Ctrl-C.
+ */
+export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
+  const stop = stopSignal();
+  try {
+    logger.info({ url: await listen(app, config) }, 'listening');
+    const signal = await stop.received;
+    logger.info({ signal }, 'stopping');
+    app.get(Readiness, { strict: false }).fall();
+    if (signal === 'SIGTERM') await delay(config.SHUTDOWN_DELAY);
+  } finally {
+    await closeWithin(app, config, logger);
+  }
+}
+
+/**
+ * Lets a worker work until the process was told to stop, and resolves when what it was sending is done. Its health is
+ * answered on the address where an API process would serve. Where that serves there already (both on one machine), the
+ * worker works all the same, and says that nobody can ask for its health. @throws ConfigError when the address is none
+ */
+export async function workUntilStopped(
+  app: INestApplicationContext,
+  readiness: Readiness,
+  config: Config,
+  logger: Logger,
+): Promise<void> {
+  const stop = stopSignal();
+  const health = createHealthServer(readiness);
+  try {
+    health.listen(config.PORT, config.HOST);
+    await once(health, 'listening').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw addressFault(error, config);
+      logger.warn(`PORT ${config.PORT} is in use: nobody can ask for this worker’s health; give it another PORT`);
+    });
+    logger.info({ port: (health.address() as AddressInfo | null)?.port }, 'working');
+    logger.info({ signal: await stop.received }, 'stopping');
+    readiness.fall();
+  } finally {
+    await closeWithin(app, config, logger);
+    health.close();
+    health.closeAllConnections();
+  }
+}
+
+async function closeWithin(app: INestApplicationContext, config: Config, logger: Logger): Promise<void> {
+  if (await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT)) logger.info('stopped');
+  else logger.warn('stopped at the deadline, with something still in flight');
+}
+
+/** A wish that the process should stop. */
+export interface StopSignal {
+  readonly asked: boolean;
+  /** Resolves with the first signal's name. */
+  readonly received: Promise<string>;
+}
+
+/** One Ctrl-C arrives twice where npm passes on what the terminal has sent to all: only a later one is a second one. */
+const SECOND_SIGNAL_AFTER_MS = 1_000;
+
+/** Hears SIGTERM, SIGINT and SIGHUP; a second one ends the process at once. */
+export function stopSignal(): StopSignal {
+  let askedAt: number | undefined;
+  const received = new Promise<string>((resolve) => {
+    const onSignal = (signal: string): void => {
+      if (askedAt !== undefined && performance.now() - askedAt > SECOND_SIGNAL_AFTER_MS) process.exit(130);
+      askedAt ??= performance.now();
+      resolve(signal);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, onSignal);
+  });
+  return {
+    received,
+    get asked() {
+      return askedAt !== undefined;
+    },
+  };
+}
+
+/** Runs `stop`, but no longer than this; what hangs is left to end with the process. Gives whether it ended by itself. */
+export async function stopWithin(stop: () => Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false as const);
+  });
+  const ended = await Promise.race([stop().then(() => true), deadline]);
+  clearTimeout(timer);
+  return ended;
+}
+
+/** Runs a process's work to its end: exit code 0 (or what the work has set), 1 with the reason on stderr, 2 for a command line that makes no sense. */
+export function run(work: Promise<void>): void {
+  work.then(
+    () => process.exit(),
+    (error: unknown) => {
+      process.stderr.write(`${explain(error)}\n`);
+      process.exit(error instanceof UsageError ? 2 : 1);
+    },
+  );
+}
+
+/** What the process needs is not to be had; the message alone says all that its operator can use. */
+export class Inoperable extends Error {}
+
+/** A command line that makes no sense. */
+export class UsageError extends Inoperable {}
+
+/** Why a process ended, for its operator: a line for what they can mend, a stack for what only we can. */
+export function explain(thrown: unknown): string {
+  if (thrown instanceof ConfigError || thrown instanceof Inoperable) return thrown.message;
+  const error = translateDatabaseError(thrown);
+  if (error instanceof AppError) return error.internal ?? error.publicMessage;
+  const { severity, code } = error as { severity?: unknown; code?: unknown };
+  // What PostgreSQL refuses before or instead of serving us: a password, a database, a privilege.
+  if (severity === 'FATAL' || code === '42501') return `database: ${(error as Error).message} (${String(code)})`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,52 @@
+import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
+import type { Config } from '../../platform/config/config';
+import { ConfigModule } from '../../platform/config/config.module';
+import { DatabaseModule } from '../../platform/database/database.module';
+import { NestLogger } from '../../platform/observability/logger';
+import { LoggerModule } from '../../platform/observability/logger.module';
+import { Readiness } from '../../platform/health/readiness';
+import { Metrics } from '../../platform/observability/metrics';
+import { MetricsModule } from '../../platform/observability/metrics.module';
+import { QueueHealth } from '../../platform/health/queue-health';
+import { QueueUi } from '../../platform/queue/queue-ui';
+import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
+import { TracingModule } from '../../platform/observability/tracing.module';
+import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
+
+/** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the queue's UI. */
+@Module({})
+export class WorkerModule {
+  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
+    return {
+      module: WorkerModule,
+      imports: [
+        ConfigModule.with(config),
+        LoggerModule.with(logger),
+        MetricsModule.with(metrics),
+        TracingModule.with(tracing),
+        SecretBoxModule,
+        AuditPlatformModule,
+        DatabaseModule.with([]),
+        WebhooksWorkerModule.with(config),
+      ],
+      providers: [QueueHealth, QueueUi, Readiness],
+    };
+  }
+}
+
+/** A worker that has begun to work. @throws Unavailable when the database cannot be reached */
+export async function createWorker(
+  config: Config,
+  logger: Logger,
+  metrics = new Metrics('worker'),
+  tracing = NO_TRACING,
+): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(WorkerModule.with(config, logger, metrics, tracing), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
+}

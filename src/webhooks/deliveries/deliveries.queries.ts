@@ -1,0 +1,179 @@
+/** Deliveries as the API shows them, and what a person may ask of them. */
+import { jsonTime } from '../../platform/database/sql/json';
+import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
+import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.dto';
+
+const FIELDS = `'id', d.id, 'endpoint_id', d.endpoint_id, 'event_id', d.event_id, 'event_type', d.event_type,
+    'status', d.status, 'attempt_count', d.attempt_count, 'next_attempt_at', ${jsonTime('d.next_attempt_at')},
+    'created_at', ${jsonTime('d.created_at')}, 'completed_at', ${jsonTime('d.completed_at')}`;
+
+/** A delivery `d` as JSON. */
+export const DELIVERY_JSON = `json_build_object(${FIELDS})`;
+
+const ATTEMPTS_JSON = `(select coalesce(json_agg(json_build_object(
+      'number', a.number, 'started_at', ${jsonTime('a.started_at')}, 'duration_ms', a.duration_ms,
+      'response_status', a.response_status, 'response_body', a.response_body, 'error', a.error) order by a.number), '[]')
+    from (select * from delivery_attempts where tenant_id = d.tenant_id and delivery_id = d.id
+           order by number desc limit ${SHOWN_ATTEMPTS}) a)`;
+
+/** Filters of the list. */
+export interface DeliveryFilter {
+  endpointId?: string;
+  eventId?: string;
+  eventType?: string;
+  status?: DeliveryStatus;
+}
+
+/** The page after `afterId`, newest first; ask for one more than the page holds. */
+export function listDeliveriesJson(
+  tenantId: string,
+  filter: DeliveryFilter,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
+  const values: SqlValue[] = [tenantId, limit];
+  const conditions = ['d.tenant_id = $1'];
+  const names: string[] = [];
+  const where = (name: string, condition: string, value: SqlValue | undefined): void => {
+    if (value === undefined) return;
+    values.push(value);
+    names.push(name);
+    conditions.push(`${condition} $${values.length}`);
+  };
+  where('endpoint', 'd.endpoint_id =', filter.endpointId);
+  where('event', 'd.event_id =', filter.eventId);
+  where('type', 'd.event_type =', filter.eventType);
+  where('status', 'd.status =', filter.status);
+  where('after', 'd.id <', afterId);
+  return {
+    name: `deliveries_list_${names.join('_')}`,
+    text: `select d.id, ${DELIVERY_JSON}::text as json from deliveries d
+            where ${conditions.join(' and ')} order by d.id desc limit $2`,
+    values,
+  };
+}
+
+/** One delivery with its attempts. */
+export function findDeliveryJson(tenantId: string, id: string): Statement {
+  return {
+    name: 'delivery_json',
+    text: `select json_build_object(${FIELDS}, 'attempts', ${ATTEMPTS_JSON})::text as json
+             from deliveries d where d.tenant_id = $1 and d.id = $2`,
+    values: [tenantId, id],
+  };
+}
+
+/** What has to be known of a delivery that a person wants sent again. */
+export interface HeldDelivery extends Row {
+  status: DeliveryStatus;
+  endpoint_id: string;
+}
+
+/** The endpoint of a delivery, held as `holdEndpoint` does; no row where it is gone. */
+export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
+  return {
+    name: 'delivery_endpoint_hold',
+    text: `select enabled from webhook_endpoints where tenant_id = $1 and id = (
+             select endpoint_id from deliveries where tenant_id = $1 and id = $2) for key share`,
+    values: [tenantId, deliveryId],
+  };
+}
+
+/** What a delivery says is still there: without it, there is nothing to send. */
+const HAS_EVENT = 'exists (select from events e where e.tenant_id = d.tenant_id and e.id = d.event_id)';
+
+export function lockDelivery(tenantId: string, id: string): Statement {
+  return {
+    name: 'delivery_lock',
+    text: `select status, endpoint_id from deliveries d
+            where d.tenant_id = $1 and d.id = $2 and ${HAS_EVENT} for update of d`,
+    values: [tenantId, id],
+  };
+}
+
+/** Makes a delivery due now, with its whole schedule before it. */
+export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
+  return {
+    name: 'delivery_request',
+    text: `update deliveries d
+              set status = case when d.attempt_count = 0 then 'pending' else 'retrying' end,
+                  tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
+            where d.tenant_id = $1 and d.id = $2
+           returning ${DELIVERY_JSON}::text as json`,
+    values: [tenantId, id, now],
+  };
+}
+
+/** One of the deliveries that an event became. */
+export interface EventDelivery extends Row {
+  id: string;
+  endpoint_id: string;
+  status: DeliveryStatus;
+}
+
+/** What was, or should have been, sent of an event. */
+export function deliveriesOfEvent(tenantId: string, eventId: string, limit: number): Statement {
+  return {
+    name: 'deliveries_of_event',
+    text: `select id, endpoint_id, status from deliveries
+            where tenant_id = $1 and event_id = $2 and status <> 'filtered' order by id limit $3`,
+    values: [tenantId, eventId, limit],
+  };
+}
+
+/** Writes the delivery of a test at once; the relay, which comes after, finds it there. */
+export function insertRequestedDelivery(
+  tenantId: string,
+  row: { id: string; endpointId: string; eventId: string; eventType: string; createdAt: Date },
+): Statement {
+  return {
+    name: 'delivery_insert_requested',
+    text: `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries,
+                                   next_attempt_at, requested_at, created_at)
+           values ($1, $2, $3, $4, $5, 'pending', 0, 0, $6, $6, $6)
+           on conflict (tenant_id, id) do nothing`,
+    values: [tenantId, row.id, row.endpointId, row.eventId, row.eventType, row.createdAt],
+  };
+}
+
+/** Of a tenant, an endpoint and a range of ids: what came to nothing. */
+const IS_LOST = `d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
+              and d.status in ('failed', 'disabled') and ${HAS_EVENT}`;
+
+/** Up to `limit` deliveries of an endpoint and a range of ids that came to nothing, by id. */
+export function lockLost(
+  tenantId: string,
+  endpointId: string,
+  range: { after: string; before: string },
+  limit: number,
+): Statement {
+  return {
+    name: 'deliveries_lock_lost',
+    text: `select id from deliveries d
+            where ${IS_LOST}
+            order by d.id limit $5 for update of d`,
+    values: [tenantId, endpointId, range.after, range.before, limit],
+  };
+}
+
+/** How many there are of them, without locking any. */
+export function countLost(tenantId: string, endpointId: string, range: { after: string; before: string }): Statement {
+  return {
+    name: 'deliveries_count_lost',
+    text: `select count(*)::int as count from deliveries d
+            where ${IS_LOST}`,
+    values: [tenantId, endpointId, range.after, range.before],
+  };
+}
+
+/** Makes these deliveries due now, with their whole schedule before them. */
+export function recoverDeliveries(tenantId: string, ids: readonly string[], now: Date): Statement {
+  return {
+    name: 'deliveries_recover',
+    text: `update deliveries
+              set status = case when attempt_count = 0 then 'pending' else 'retrying' end,
+                  tries = 0, next_attempt_at = $3, requested_at = null, completed_at = null
+            where tenant_id = $1 and id = any($2::uuid[])`,
+    values: [tenantId, ids, now],
+  };
+}

@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
+import { Conflict, NotFound } from '../../platform/errors';
+import type { Caller } from '../../platform/http/requests/caller';
+import { etagOfContent } from '../../platform/http/responses/etag';
+import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Cursors } from '../../platform/http/responses/pagination';
+import type { ListDeliveriesDto } from './deliveries.dto';
+import * as queries from './deliveries.queries';
+import { DispatchSignal } from '../notifications/dispatch-request';
+
+/** More endpoints than a tenant may have. */
+const MAX_OF_EVENT = 2_000;
+
+/** The delivery log, and sending again by a person's wish. */
+@Injectable()
+export class DeliveriesService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly cursors: Cursors,
+    private readonly signal: DispatchSignal,
+  ) {}
+
+  /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, input: ListDeliveriesDto): Promise<JsonPage> {
+    const { limit, cursor, ...filters } = input;
+    const scope = { tenant: caller, list: 'webhooks/deliveries', filters };
+    const afterId = this.cursors.decode(scope, cursor);
+    const filter = {
+      endpointId: filters.endpoint_id,
+      eventId: filters.event_id,
+      eventType: filters.event_type,
+      status: filters.status,
+    };
+    // Not on the shared connections: a rare type in a long log takes a while to find.
+    const rows = await this.database.transaction(caller, (tx) =>
+      tx.query<JsonRow>(queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1)),
+    );
+    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** A delivery with its attempts. @throws NotFound */
+  async find(caller: Caller, id: string): Promise<Representation> {
+    const [row] = await this.database.read<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
+    if (!row) throw new NotFound('Delivery', id);
+    return { json: row.json, etag: etagOfContent(row.json) };
+  }
+
+  /**
+   * Sends a delivery now, out of turn and with its whole schedule before it, one that has succeeded too.
+   * @returns the delivery's JSON
+   * @throws NotFound; Conflict where there is nobody to send it to
+   */
+  async retry(scope: TenantScope, id: string): Promise<string> {
+    const { tenantId } = scope;
+    return this.database.transaction(scope, async (tx) => {
+      const delivery = await holdToRetry(tx, id);
+      const [row] = await tx.query<JsonRow>(queries.requestDelivery(tenantId, id, new Date()));
+      this.signal.requested(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
+      return (row as JsonRow).json;
+    });
+  }
+
+  /** What {@link retry} would send again, unchanged. @throws as that does */
+  async findToRetry(scope: TenantScope, id: string): Promise<queries.HeldDelivery> {
+    return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
+  }
+
+  /** The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any */
+  async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
+    const rows = await this.database.read<queries.EventDelivery>(
+      scope,
+      queries.deliveriesOfEvent(scope.tenantId, eventId, MAX_OF_EVENT),
+    );
+    if (rows.length === 0) throw new NotFound('Delivery of event', eventId);
+    return rows;
+  }
+}
+
+/** The delivery, held with its endpoint so that it can be sent again. */
+async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
+  const [[endpoint], [delivery]] = await Promise.all([
+    tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),
+    tx.query<queries.HeldDelivery>(queries.lockDelivery(tx.tenantId, id)),
+  ]);
+  if (!delivery) throw new NotFound('Delivery', id);
+  if (!endpoint) throw new Conflict(`The endpoint '${delivery.endpoint_id}' of this delivery is gone.`);
+  if (!endpoint.enabled) throw new Conflict(`The endpoint '${delivery.endpoint_id}' is disabled: enable it first.`);
+  if (delivery.status === 'filtered') {
+    throw new Conflict('The endpoint did not want events of this type; there is nothing to send again.');
+  }
+  if (delivery.status === 'cancelled') throw new Conflict('The delivery was cancelled.');
+  return delivery;
+}

@@ -1,0 +1,74 @@
+import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { NoBody } from '../../platform/http/requests/validation.pipe';
+import { DeliveryView } from './deliveries.dto';
+import { EndpointStats } from './endpoint-stats';
+import { EndpointId, ENDPOINTS_SECTION } from '../endpoints/endpoints.controller';
+import { Recovery } from './recovery';
+import { TestDeliveries } from './test-deliveries';
+import { RecoverDto, RecoveredView, StatsDto, StatsView } from './endpoint-deliveries.dto';
+
+/** What goes to an endpoint: tried out, made up for, counted. */
+@ApiSection(...ENDPOINTS_SECTION)
+@Controller('webhooks/endpoints/:id')
+export class TrafficController {
+  constructor(
+    private readonly tests: TestDeliveries,
+    private readonly recovery: Recovery,
+    private readonly stats: EndpointStats,
+  ) {}
+
+  @Post('test')
+  @Requires('webhooks:write')
+  @ApiOperation({
+    operationId: 'testEndpoint',
+    summary: 'Send a test message',
+    description: 'A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.',
+  })
+  @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; see what became of it by its id.' })
+  async test(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @NoBody() _none: undefined,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.tests.send(caller, id, request));
+  }
+
+  @Post('recover')
+  @Requires('webhooks:write')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'recoverEndpoint',
+    summary: 'Send again what was missed',
+    description:
+      'Every `failed` or `disabled` delivery of that time is due again, with its whole schedule before it and its ' +
+      '`webhook-id` as it was. Repeating the request is harmless: what is due is neither failed nor disabled any more.',
+  })
+  @ApiAcceptedResponse({ type: RecoveredView, description: 'How many.' })
+  @ApiProblem('conflict', "The endpoint '0198c0de-7a11-7000-8000-000000000031' is disabled: enable it first.")
+  async recover(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @Body() body: RecoverDto,
+  ): Promise<RecoveredView> {
+    return { count: await this.recovery.recover(caller, id, body) };
+  }
+
+  @Get('stats')
+  @Requires('webhooks:read')
+  @ApiOperation({
+    operationId: 'getEndpointStats',
+    summary: 'See how an endpoint does',
+    description: 'Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.',
+  })
+  @ApiOkResponse({ type: StatsView, description: 'The hours.' })
+  async find(@CurrentCaller() caller: Caller, @EndpointId() id: string, @Query() query: StatsDto): Promise<StatsView> {
+    return { data: await this.stats.find(caller, id, query) };
+  }
+}

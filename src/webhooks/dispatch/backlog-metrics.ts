@@ -1,0 +1,123 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Gauge } from 'prom-client';
+import { BacklogDatabase } from '../../platform/database/roles/backlog';
+import { timeOfId } from '../../platform/ids/ids';
+import { LOGGER } from '../../platform/observability/logger.module';
+import { Metrics } from '../../platform/observability/metrics';
+import { Snapshot } from '../../platform/observability/snapshot';
+import { DELIVERY_QUEUE } from '../../platform/queue/queue';
+import { DeliveryQueue } from './delivery-queue';
+import { Dispatcher } from './dispatcher';
+
+const KEEP_MS = 5_000;
+const DEADLINE_MS = 2_500;
+
+interface Backlog {
+  outboxLag: number;
+  due: number;
+  oldestDue: number;
+}
+
+/**
+ * Gauges of what waits. Every worker reads them, not the leader alone: that nobody leads is when they are needed most. So
+ * they are the same from all workers, and are to be taken by `max`; a reading that fails is left out and not made up. What
+ * the leader alone knows (breakers) is 0 elsewhere, and is to be summed.
+ */
+@Injectable()
+export class BacklogMetrics {
+  private readonly backlog: Snapshot<Backlog>;
+  private readonly jobs: Snapshot<Record<string, number>>;
+
+  constructor(
+    { registry }: Metrics,
+    private readonly database: BacklogDatabase,
+    queue: DeliveryQueue,
+    dispatcher: Dispatcher,
+    @Inject(LOGGER) logger: Logger,
+  ) {
+    const options = (what: string) => ({
+      keepMs: KEEP_MS,
+      deadlineMs: DEADLINE_MS,
+      onError: (error: Error) => logger.warn({ reason: error.message }, `${what} could not be measured`),
+    });
+    this.backlog = new Snapshot(() => this.read(), options('the backlog'));
+    this.jobs = new Snapshot(() => queue.counts(), options('the queue'));
+    const registers = [registry];
+    const gauge = (name: string, help: string, read: () => Promise<number | undefined>): Gauge =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        async collect() {
+          const value = await read();
+          if (value === undefined) this.remove();
+          else this.set(value);
+        },
+      });
+    gauge(
+      'outbox_lag_seconds',
+      'Age of the oldest event that is not fanned out yet; 0 where there is none.',
+      async () => (await this.backlog.get())?.outboxLag,
+    );
+    gauge('webhook_due_deliveries', 'Deliveries that are due and not in the queue; counted up to 10,000.', () =>
+      this.dueAndNotQueued(),
+    );
+    gauge(
+      'webhook_oldest_due_seconds',
+      'For how long the delivery that has waited longest is due; 0 where none is.',
+      async () => (await this.backlog.get())?.oldestDue,
+    );
+    const { jobs } = this;
+    new Gauge({
+      name: 'queue_jobs',
+      help: 'Jobs in the queue.',
+      labelNames: ['queue', 'state'],
+      registers,
+      async collect() {
+        this.reset();
+        const counts = (await jobs.get()) ?? {};
+        for (const [state, count] of Object.entries(counts)) this.set({ queue: DELIVERY_QUEUE, state }, count);
+      },
+    });
+    new Gauge({
+      name: 'webhook_breakers',
+      help: 'Endpoints that the leader knows of, by the state of their circuit breaker.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        for (const [state, count] of Object.entries(dispatcher.breakers())) this.set({ state }, count);
+      },
+    });
+    new Gauge({
+      name: 'webhook_leader',
+      help: '1 in the worker that relays and dispatches, 0 in all others.',
+      registers,
+      collect() {
+        this.set(dispatcher.isRunning ? 1 : 0);
+      },
+    });
+  }
+
+  private async read(): Promise<Backlog> {
+    const now = new Date();
+    const [oldest, due] = await Promise.all([this.database.oldestEvent(), this.database.dueDeliveries(now)]);
+    return {
+      outboxLag: secondsSince(oldest === undefined ? undefined : timeOfId(oldest), now),
+      due: due.count,
+      oldestDue: secondsSince(due.since, now),
+    };
+  }
+
+  /** What is in the queue is due as well, until it has been sent. */
+  private async dueAndNotQueued(): Promise<number | undefined> {
+    const [backlog, jobs] = await Promise.all([this.backlog.get(), this.jobs.get()]);
+    if (!backlog) return undefined;
+    const queued = Object.values(jobs ?? {}).reduce((sum, count) => sum + count, 0);
+    return Math.max(0, backlog.due - queued);
+  }
+}
+
+function secondsSince(time: Date | undefined, now: Date): number {
+  return time === undefined ? 0 : Math.max(0, now.getTime() - time.getTime()) / 1000;
+}

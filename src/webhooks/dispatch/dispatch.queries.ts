@@ -1,0 +1,86 @@
+/** Statements of the dispatcher. All are of one tenant, and each names it. */
+import type { Row, Statement } from '../../platform/database/sql/statement';
+
+/** The lane a waiting delivery is in: never tried, or to be tried again. */
+export type LaneName = 'pending' | 'retrying';
+
+/** What the dispatcher needs of an endpoint. */
+export interface SubscriberRow extends Row {
+  id: string;
+  enabled: boolean;
+  rate_limit: number | null;
+  ordering: 'none' | 'by_aggregate';
+}
+
+/** An endpoint's settings, with one of its waiting deliveries, or with none. */
+export interface LaneRow extends Row {
+  enabled: boolean | null;
+  rate_limit: number | null;
+  ordering: 'none' | 'by_aggregate' | null;
+  id: string | null;
+  attempt_count: number;
+  next_attempt_at: Date;
+  requested_at: Date | null;
+}
+
+/**
+ * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. Where
+ * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out.
+ */
+export function readLane(
+  tenantId: string,
+  endpointId: string,
+  lane: LaneName,
+  ordered: boolean,
+  limit: number,
+): Statement {
+  const inTurn = ordered
+    ? `and not exists (
+         select 1 from deliveries earlier
+          where earlier.tenant_id = d.tenant_id and earlier.endpoint_id = d.endpoint_id
+            and earlier.aggregate_id = d.aggregate_id and earlier.sequence < d.sequence
+            and earlier.status in ('pending', 'retrying'))`
+    : '';
+  return {
+    name: `webhook_lane_${lane}${ordered ? '_ordered' : ''}`,
+    text: `select p.enabled, p.rate_limit, p.ordering, head.id, head.attempt_count, head.next_attempt_at, head.requested_at
+             from (select $1::uuid as tenant_id, $2::uuid as endpoint_id) as lane
+             left join webhook_endpoints p on p.tenant_id = lane.tenant_id and p.id = lane.endpoint_id
+             left join lateral (
+               select d.id, d.attempt_count, d.next_attempt_at, d.requested_at from deliveries d
+                where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${lane}' ${inTurn}
+                order by d.next_attempt_at, d.id limit $3) as head on true`,
+    values: [tenantId, endpointId, limit],
+  };
+}
+
+/** A delivery that a person asked for, if it still waits. */
+export function findRequested(tenantId: string, id: string): Statement {
+  return {
+    name: 'delivery_requested',
+    text: `select attempt_count from deliveries
+            where tenant_id = $1 and id = $2 and status in ('pending', 'retrying') and requested_at is not null`,
+    values: [tenantId, id],
+  };
+}
+
+/** Ends deliveries that will not be sent, since their endpoint is gone or disabled; a bounded number at a time. */
+export function endWaiting(
+  tenantId: string,
+  endpointId: string,
+  status: 'cancelled' | 'disabled',
+  now: Date,
+  limit: number,
+): Statement {
+  return {
+    name: 'deliveries_end_waiting',
+    text: `update deliveries set status = $3, next_attempt_at = null, completed_at = $4
+            where tenant_id = $1 and id in (
+              select id from deliveries
+               where tenant_id = $1 and endpoint_id = $2 and status in ('pending', 'retrying')
+                 and ($3 = 'cancelled' or requested_at is null)
+               limit $5 for update skip locked)
+           returning id`,
+    values: [tenantId, endpointId, status, now, limit],
+  };
+}

@@ -1,0 +1,393 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { DiscoveryDatabase } from '../../platform/database/roles/role-databases';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import { LOGGER } from '../../platform/observability/logger.module';
+import type { DeliveryJob } from '../../platform/queue/queue';
+import type { BreakerState } from './breaker';
+import { DeliveryMetrics } from '../deliveries/delivery-metrics';
+import { DeliveryQueue } from './delivery-queue';
+import { dueTime } from './due-time';
+import type { LaneName, SubscriberRow } from './dispatch.queries';
+import { EndpointQueue } from './endpoint-queue';
+import { LaneReader } from './lane-reader';
+import { Places, type TenantPlaces } from './places';
+import { Turns } from './turns';
+import type { DispatchRequest } from '../notifications/dispatch-request';
+
+/** Of one tenant, one after the other: what is read and written together is read and written for less. */
+const DELIVERIES_A_TURN = 32;
+/** Whole turns in one add to the queue. */
+const JOBS_AT_ONCE = 6 * DELIVERIES_A_TURN;
+const MAX_ENDPOINTS = 50_000;
+const TICK_MS = 25;
+const SWEEP_MS = 5_000;
+const AUDIT_MS = 1_000;
+/** How often the queue is asked for a job that is under way, and how many at once. */
+const SUSPECT_AFTER_MS = 2_000;
+const SUSPECTS_AT_ONCE = 200;
+
+/** A delivery that fan-out has just made. */
+export interface Offer {
+  tenantId: string;
+  deliveryId: string;
+  /** Its endpoint, as it was when the delivery was made. */
+  endpoint: SubscriberRow;
+}
+
+/** What became of an attempt, as the dispatcher needs it. */
+export interface AttemptEnd {
+  tenantId: string;
+  endpointId: string;
+  deliveryId: string;
+  /** Left out where nothing was sent. */
+  ok?: boolean;
+  /** How long the receiver took, milliseconds. */
+  durationMs?: number;
+  /** When the delivery is due again, milliseconds of Unix time. */
+  nextAttemptAt?: number;
+}
+
+/** A tenant of which something is known. */
+interface KnownTenant extends TenantPlaces {
+  endpoints: Map<string, EndpointQueue>;
+  /** Of these, those with something to send or to read. */
+  turns: Turns<EndpointQueue>;
+}
+
+/**
+ * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
+ * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
+ * turn, so that who has a million waiting delays nobody; endpoints that hang, or were not seen to answer yet, share a part
+ * of the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is due.
+ */
+@Injectable()
+export class Dispatcher {
+  private readonly tenants = new Map<string, KnownTenant>();
+  /** Those with something to send or to read: what is decided costs no more for all others that are known. */
+  private readonly turns = new Turns<KnownTenant>();
+  private readonly places: Places;
+  private readonly lanes: LaneReader;
+  private running = false;
+  /** One add at a time: what ends meanwhile makes the next one larger. */
+  private adding = false;
+  private pausedUntil = 0;
+  /** Until then only endpoints with nothing under way are given jobs. */
+  private refillAt = 0;
+  /** Since the last tick. */
+  private hasAdmitted = false;
+  private pumping = false;
+  private sweeping = false;
+  private timers: NodeJS.Timeout[] = [];
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly discovery: DiscoveryDatabase,
+    database: TenantDatabase,
+    private readonly queue: DeliveryQueue,
+    metrics: DeliveryMetrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.places = new Places(config.WEBHOOK_CONCURRENCY);
+    this.lanes = new LaneReader(database, metrics);
+  }
+
+  /** Begins with nothing known, and looks for what waits. */
+  start(): void {
+    this.running = true;
+    this.timers = [
+      setInterval(() => this.tick(), TICK_MS),
+      setInterval(() => void this.sweep(), SWEEP_MS),
+      setInterval(() => void this.audit(), AUDIT_MS),
+    ];
+    void this.sweep();
+  }
+
+  /** Takes what all workers together can have under way: some came, some went. */
+  resize(capacity: number): void {
+    this.places.resize(capacity);
+  }
+
+  /** Whether this process is the one that decides. */
+  get isRunning(): boolean {
+    return this.running;
+  }
+
+  /** How many endpoints there are of each state of the breaker, among those that are known. */
+  breakers(): Record<BreakerState, number> {
+    const counts = { closed: 0, half_open: 0, open: 0 };
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) counts[endpoint.breakerState]++;
+    }
+    return counts;
+  }
+
+  /** Stops and forgets everything. */
+  stop(): void {
+    this.running = false;
+    for (const timer of this.timers) clearInterval(timer);
+    this.tenants.clear();
+    this.turns.clear();
+    this.places.clear();
+  }
+
+  /** Takes deliveries that were just committed. */
+  offer(offers: readonly Offer[]): void {
+    if (!this.running || offers.length === 0) return;
+    for (const { tenantId, deliveryId, endpoint: settings } of offers) {
+      const endpoint = this.endpoint(tenantId, settings.id);
+      endpoint.applySettings(settings);
+      endpoint.offer(deliveryId);
+      this.activate(endpoint);
+    }
+    this.pump();
+  }
+
+  /** Takes ends of attempts, and gives their places to the next. */
+  ended(ends: readonly AttemptEnd[]): void {
+    if (!this.running) return;
+    for (const end of ends) this.end(end);
+    // At once, so that the next are in the queue when the jobs that ended here ask it for more.
+    this.pump();
+  }
+
+  private end(end: AttemptEnd): void {
+    const endpoint = this.endpoint(end.tenantId, end.endpointId);
+    this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
+    if (end.nextAttemptAt !== undefined) {
+      const lane = endpoint.lanes.retrying;
+      lane.nextDueAt = Math.min(lane.nextDueAt, dueTime(end.nextAttemptAt));
+    }
+    // In an ordered endpoint the end of one delivery may be another's turn.
+    if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
+  }
+
+  /** Looks at an endpoint anew: a person asked for a delivery, or changed the endpoint. */
+  requested(request: DispatchRequest): void {
+    if (!this.running) return;
+    const endpoint = this.endpoint(request.tenantId, request.endpointId);
+    if (request.deliveryId !== undefined) void this.admitRequested(endpoint, request.deliveryId);
+    else this.lookAgain(endpoint, true);
+    this.pump();
+  }
+
+  /** Puts what a person asked for before everything that waits; if that fails, it has its turn. */
+  private async admitRequested(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
+    try {
+      const attempt = await this.lanes.attemptOf(endpoint.tenantId, deliveryId);
+      if (attempt === undefined || !this.running) return;
+      endpoint.request({ deliveryId, attempt });
+      this.activate(endpoint);
+      this.pump();
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
+      this.lookAgain(endpoint);
+    }
+  }
+
+  private lookAgain(endpoint: EndpointQueue, anew = false): void {
+    endpoint.lookAgain(anew);
+    this.activate(endpoint);
+  }
+
+  /** Lets an endpoint have its turn. */
+  private activate({ tenantId, endpointId }: EndpointQueue): void {
+    const tenant = this.tenants.get(tenantId);
+    const endpoint = tenant?.endpoints.get(endpointId);
+    if (!tenant || !endpoint) return;
+    if (!tenant.turns.get(endpointId)) tenant.turns.set(endpointId, endpoint);
+    if (!this.turns.get(tenantId)) this.turns.set(tenantId, tenant);
+  }
+
+  /** Of what was quiet, something may have become due. */
+  private tick(): void {
+    const now = performance.now();
+    for (const tenant of this.tenants.values()) {
+      if (tenant.turns.size === tenant.endpoints.size) continue;
+      for (const endpoint of tenant.endpoints.values()) if (!endpoint.isQuiet(now)) this.activate(endpoint);
+    }
+    this.pump(true);
+  }
+
+  private schedulePump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    setImmediate(() => {
+      this.pumping = false;
+      this.pump();
+    });
+  }
+
+  /**
+   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way wait until there
+   * is room for a whole turn, or nothing moves: what goes together stays together, in the queue and where it is read and written,
+   * and is not split up more and more. Where places are scarce, one that has nothing under way takes what there is.
+   */
+  private pump(isTick = false): void {
+    if (!this.running) return;
+    const now = performance.now();
+    if (now < this.pausedUntil) return;
+    this.places.takeStock(now);
+    const jobs: DeliveryJob[] = [];
+    const mayRefill = now >= this.refillAt;
+    const isStill = isTick && !this.hasAdmitted;
+    let progress = true;
+    while (progress && this.places.free > 0 && !this.adding && jobs.length < JOBS_AT_ONCE) {
+      progress = false;
+      for (const [tenantId, tenant] of this.turns.round()) {
+        if (this.places.free <= 0) break;
+        const before = jobs.length;
+        this.takeTurn(tenant, jobs, now, mayRefill && (isStill || this.places.hasRoomFor(DELIVERIES_A_TURN)));
+        if (tenant.turns.size === 0) this.turns.delete(tenantId);
+        if (jobs.length === before) continue;
+        this.turns.served(tenantId);
+        progress = true;
+      }
+    }
+    if (isTick) this.hasAdmitted = false;
+    if (jobs.length > 0) {
+      this.hasAdmitted = true;
+      if (mayRefill) this.refillAt = now + this.queue.pauseAfter(jobs.length);
+      void this.add(jobs);
+    }
+    if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
+  }
+
+  /** Adds what a tenant may send in one turn to the jobs; its endpoints share it evenly, who waits longest first. */
+  private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
+    const share = Math.ceil(DELIVERIES_A_TURN / tenant.turns.size);
+    const end = Math.min(JOBS_AT_ONCE, jobs.length + DELIVERIES_A_TURN);
+    for (const [endpointId, endpoint] of tenant.turns.round()) {
+      if (this.places.free <= 0 || jobs.length === end) return;
+      this.fillIfNeeded(endpoint, now);
+      if (!refilling && endpoint.underWay.size > 0) continue;
+      const before = jobs.length;
+      const most = Math.min(end, before + share);
+      while (jobs.length < most) {
+        const ready = this.places.take(tenant, endpoint, now);
+        if (!ready) break;
+        jobs.push({ tenantId: endpoint.tenantId, deliveryId: ready.deliveryId, attempt: ready.attempt });
+      }
+      if (jobs.length > before) tenant.turns.served(endpointId);
+      else if (endpoint.isQuiet(now)) tenant.turns.delete(endpointId);
+    }
+  }
+
+  private async add(jobs: DeliveryJob[]): Promise<void> {
+    this.adding = true;
+    try {
+      await this.queue.add(jobs);
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message, jobs: jobs.length }, 'the queue took no jobs');
+      this.pausedUntil = performance.now() + 500;
+      for (const job of jobs) this.forget(job.tenantId, job.deliveryId);
+    } finally {
+      this.adding = false;
+    }
+    this.schedulePump();
+  }
+
+  private fillIfNeeded(endpoint: EndpointQueue, now: number): void {
+    for (const name of ['pending', 'retrying'] as const) {
+      if (this.lanes.isFree && endpoint.lanes[name].needsFilling(now)) void this.fill(endpoint, name);
+    }
+  }
+
+  private async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
+    try {
+      await this.lanes.fill(endpoint, name);
+    } catch (error) {
+      this.pausedUntil = performance.now() + 250;
+      this.logger.warn({ reason: (error as Error).message }, 'waiting deliveries could not be read');
+    }
+    this.schedulePump();
+  }
+
+  /** Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked. */
+  private async sweep(): Promise<void> {
+    if (this.sweeping) return;
+    this.sweeping = true;
+    try {
+      const waiting = await this.discovery.waitingEndpoints(MAX_ENDPOINTS);
+      if (!this.running) return;
+      for (const row of waiting) {
+        const endpoint = this.endpoint(row.tenant_id, row.endpoint_id);
+        const lane = endpoint.lanes[row.status];
+        const dueAt = dueTime(row.next_attempt_at.getTime());
+        if (dueAt <= performance.now()) lane.more = true;
+        else lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
+        this.activate(endpoint);
+      }
+      this.dropIdle();
+      this.pump();
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'the sweep failed');
+    } finally {
+      this.sweeping = false;
+    }
+  }
+
+  /** Compares what should be in the queue with what is: a queue that was flushed or replaced has lost jobs. */
+  private async audit(): Promise<void> {
+    const now = performance.now();
+    const suspects: DeliveryJob[] = [];
+    for (const tenant of this.tenants.values()) {
+      for (const endpoint of tenant.endpoints.values()) {
+        for (const [deliveryId, entry] of endpoint.underWay) {
+          if (entry.seenAt > now - SUSPECT_AFTER_MS || suspects.length >= SUSPECTS_AT_ONCE) continue;
+          entry.seenAt = now;
+          suspects.push({ tenantId: endpoint.tenantId, deliveryId, attempt: entry.attempt });
+        }
+      }
+    }
+    if (suspects.length === 0) return;
+    try {
+      for (const lost of await this.queue.missing(suspects)) this.forget(lost.tenantId, lost.deliveryId);
+    } catch {
+      // away: adds fail too, and say so
+    }
+  }
+
+  /** A delivery is not under way any more, though nobody said how it ended: it is looked up again. */
+  private forget(tenantId: string, deliveryId: string): void {
+    for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
+      if (!endpoint.underWay.has(deliveryId)) continue;
+      this.release(endpoint, deliveryId);
+      this.lookAgain(endpoint);
+    }
+  }
+
+  private release(endpoint: EndpointQueue, deliveryId: string, ok?: boolean, durationMs = 0): void {
+    const now = performance.now();
+    const since = endpoint.ended(deliveryId, ok, durationMs, now);
+    if (since === undefined) return;
+    this.places.giveBack(endpoint, ok ? now - since : undefined);
+  }
+
+  private endpoint(tenantId: string, endpointId: string): EndpointQueue {
+    let tenant = this.tenants.get(tenantId);
+    if (!tenant) {
+      tenant = { underWay: 0, unproven: 0, endpoints: new Map(), turns: new Turns() };
+      this.tenants.set(tenantId, tenant);
+    }
+    let endpoint = tenant.endpoints.get(endpointId);
+    if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
+    return endpoint;
+  }
+
+  private dropIdle(): void {
+    const now = performance.now();
+    for (const [tenantId, tenant] of this.tenants) {
+      for (const [endpointId, endpoint] of tenant.endpoints) {
+        if (!endpoint.isIdle(now)) continue;
+        tenant.endpoints.delete(endpointId);
+        tenant.turns.delete(endpointId);
+      }
+      if (tenant.endpoints.size > 0) continue;
+      this.tenants.delete(tenantId);
+      this.turns.delete(tenantId);
+    }
+  }
+}

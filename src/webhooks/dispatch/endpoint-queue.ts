@@ -1,0 +1,244 @@
+import { Breaker, type BreakerState } from './breaker';
+import type { LaneName, LaneRow } from './dispatch.queries';
+import { dueTime } from './due-time';
+
+/** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
+const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
+/**
+ * Waiting deliveries of a lane that are known by id, besides two for each that is under way; all others wait in PostgreSQL. So a
+ * busy endpoint's are read in large portions, of which those under way are a small part, and others take little memory.
+ */
+const READY_AT_LEAST = 64;
+/** All that an endpoint may have under way while it is not seen to answer. */
+const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
+/** An endpoint that answered well within this time is proven. */
+const PROVEN_FOR_MS = 10 * 60_000;
+/** An answer that takes longer than this makes an endpoint slow. */
+const SLOW_MS = 2_000;
+/** How far a rate limit may make up for a dispatcher that came late. */
+const CATCH_UP_MS = 25;
+
+const LANES_PENDING_FIRST: readonly LaneName[] = ['pending', 'retrying'];
+const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
+
+type SlotName = LaneName | 'requested';
+
+/** How an endpoint has answered: well and not long ago, not at all yet (or badly), or not within the time it should. */
+export type Standing = 'proven' | 'unknown' | 'slow';
+
+/** A delivery that may be sent now, and the number its attempt will have. */
+export interface Ready {
+  deliveryId: string;
+  attempt: number;
+}
+
+interface UnderWay {
+  slot: SlotName;
+  since: number;
+  attempt: number;
+  /** When the queue was last asked whether it has the job. */
+  seenAt: number;
+}
+
+/** The waiting deliveries of one status: the head of them by id, and what is known of the rest. */
+export class Lane {
+  /** By the delivery's id, in the order in which they are sent. */
+  readonly ready = new Map<string, Ready>();
+  /** There may be more in the database that are due. */
+  more = false;
+  /** When the first that is not due yet will be. */
+  nextDueAt = Infinity;
+  filling = false;
+
+  /** What is offered while rows are read may not be among them: it says again that there is more. */
+  beginFilling(): void {
+    this.filling = true;
+    this.more = false;
+    this.nextDueAt = Infinity;
+  }
+
+  needsFilling(now: number): boolean {
+    return !this.filling && this.ready.size === 0 && (this.more || this.nextDueAt <= now);
+  }
+
+  wantsAttention(now: number): boolean {
+    return this.filling || this.more || this.ready.size > 0 || this.nextDueAt <= now;
+  }
+
+  /** Takes the first out. */
+  shift(): Ready | undefined {
+    const [first] = this.ready.values();
+    if (first) this.ready.delete(first.deliveryId);
+    return first;
+  }
+
+  get isEmpty(): boolean {
+    return this.ready.size === 0 && !this.more && this.nextDueAt === Infinity && !this.filling;
+  }
+}
+
+/**
+ * What the dispatcher knows of one endpoint: the heads of its lanes, what is under way, and what holds it back (slots, its
+ * rate limit, its breaker). All of it can be lost and read again; its size does not grow with what waits.
+ */
+export class EndpointQueue {
+  readonly lanes: Readonly<Record<LaneName, Lane>> = { pending: new Lane(), retrying: new Lane() };
+  readonly underWay = new Map<string, UnderWay>();
+  /** What a person asked for: sent first, past the breaker. */
+  readonly requested: Ready[] = [];
+  enabled = true;
+  ordered = false;
+  private rateLimit: number | null = null;
+  private readonly breaker = new Breaker();
+  private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
+  private provenUntil = 0;
+  private wasSlow = false;
+  private nextSendAt = 0;
+  private lastLane: LaneName = 'retrying';
+
+  constructor(
+    readonly tenantId: string,
+    readonly endpointId: string,
+  ) {}
+
+  /** Takes the endpoint's settings, as a lane's row has them. */
+  applySettings(row: Pick<LaneRow, 'enabled' | 'rate_limit' | 'ordering'>): void {
+    this.enabled = row.enabled ?? false;
+    this.rateLimit = row.rate_limit;
+    this.ordered = row.ordering === 'by_aggregate';
+  }
+
+  get breakerState(): BreakerState {
+    return this.breaker.state;
+  }
+
+  /** @param hangsAfter how long a delivery may be under way, milliseconds */
+  standing(now: number, hangsAfter: number): Standing {
+    for (const { since } of this.underWay.values()) {
+      if (now - since >= hangsAfter) return 'slow';
+      break; // the oldest is first
+    }
+    if (this.wasSlow) return 'slow';
+    return this.provenUntil > now ? 'proven' : 'unknown';
+  }
+
+  /** Adds a delivery that was just made, if it can be known by id; otherwise remembers that there is more to read. */
+  offer(deliveryId: string): void {
+    const lane = this.lanes.pending;
+    if (this.ordered || lane.more || lane.filling || lane.ready.size >= this.readyLimit) lane.more = true;
+    else if (!this.knows(deliveryId)) lane.ready.set(deliveryId, { deliveryId, attempt: 1 });
+  }
+
+  /** Puts a delivery that a person asked for before all others, unless it is under way. */
+  request(ready: Ready): void {
+    if (this.underWay.has(ready.deliveryId)) return;
+    for (const lane of Object.values(this.lanes)) lane.ready.delete(ready.deliveryId);
+    if (!this.knows(ready.deliveryId)) this.requested.push(ready);
+  }
+
+  /** One delivery is held once, or its place would be given back once and taken twice. */
+  private knows(deliveryId: string): boolean {
+    return (
+      this.underWay.has(deliveryId) ||
+      this.requested.some((waiting) => waiting.deliveryId === deliveryId) ||
+      this.lanes.pending.ready.has(deliveryId) ||
+      this.lanes.retrying.ready.has(deliveryId)
+    );
+  }
+
+  /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
+  take(now: number, standing: Standing): Ready | undefined {
+    const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
+    if (asked) return this.begin(asked, 'requested', now);
+    if (!this.enabled || now < this.nextSendAt) return undefined;
+    if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
+    // In turn, so that under a rate limit neither lane waits for the other's backlog.
+    const name = (this.lastLane === 'pending' ? LANES_RETRYING_FIRST : LANES_PENDING_FIRST).find(
+      (candidate) => this.lanes[candidate].ready.size > 0 && this.used[candidate] < SLOTS[candidate],
+    );
+    if (!name || !this.breaker.admit(now)) return undefined;
+    if (this.rateLimit !== null) this.nextSendAt = Math.max(this.nextSendAt, now - CATCH_UP_MS) + 1000 / this.rateLimit;
+    this.lastLane = name;
+    return this.begin(this.lanes[name].shift() as Ready, name, now);
+  }
+
+  /**
+   * An attempt has ended, after the receiver took `durationMs`. `ok` is undefined where nothing was sent.
+   * @returns since when it was under way, or undefined where it was not
+   */
+  ended(deliveryId: string, ok: boolean | undefined, durationMs: number, now: number): number | undefined {
+    const entry = this.underWay.get(deliveryId);
+    if (!entry) return undefined;
+    this.underWay.delete(deliveryId);
+    this.used[entry.slot]--;
+    if (ok === undefined) {
+      this.breaker.skipped();
+      return entry.since;
+    }
+    this.wasSlow = durationMs >= SLOW_MS;
+    if (ok) this.breaker.succeeded();
+    else this.breaker.failed(now);
+    if (this.wasSlow) this.provenUntil = 0;
+    else if (ok) this.provenUntil = now + PROVEN_FOR_MS;
+    return entry.since;
+  }
+
+  /** There may be more to read than is known. @param anew whether what is known is doubtful, too */
+  lookAgain(anew = false): void {
+    for (const lane of Object.values(this.lanes)) {
+      if (anew) lane.ready.clear();
+      lane.more = true;
+    }
+  }
+
+  /** How many rows to ask for: enough to see past what is known already. */
+  get readLimit(): number {
+    return this.readyLimit + this.underWay.size + this.requested.length;
+  }
+
+  private get readyLimit(): number {
+    return READY_AT_LEAST + 2 * this.underWay.size;
+  }
+
+  /** Takes what was read of a lane. */
+  fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
+    const lane = this.lanes[name];
+    for (const row of rows) {
+      if (row.id === null) return;
+      const dueAt = dueTime(row.next_attempt_at.getTime());
+      if (dueAt > now) {
+        lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
+        return;
+      }
+      if (this.knows(row.id)) continue;
+      const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
+      if (row.requested_at) this.requested.push(ready);
+      else if (this.enabled) lane.ready.set(row.id, ready);
+    }
+    if (rows.length >= limit) lane.more = true;
+  }
+
+  /** Whether there is nothing to send or to read for now: until something is offered, ends or becomes due. */
+  isQuiet(now: number): boolean {
+    const { pending, retrying } = this.lanes;
+    return this.requested.length === 0 && !pending.wantsAttention(now) && !retrying.wantsAttention(now);
+  }
+
+  /** Whether nothing is lost by forgetting it: how it has answered is worth keeping for a while, too. */
+  isIdle(now: number): boolean {
+    return (
+      this.provenUntil <= now &&
+      this.underWay.size === 0 &&
+      this.requested.length === 0 &&
+      this.lanes.pending.isEmpty &&
+      this.lanes.retrying.isEmpty &&
+      !this.breaker.isOpen
+    );
+  }
+
+  private begin(ready: Ready, slot: SlotName, now: number): Ready {
+    this.underWay.set(ready.deliveryId, { slot, since: now, attempt: ready.attempt, seenAt: now });
+    this.used[slot]++;
+    return ready;
+  }
+}

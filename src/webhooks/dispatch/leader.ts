@@ -1,0 +1,85 @@
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { type Config, required } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { Leadership } from '../../platform/leader-election/leadership';
+import { LOGGER } from '../../platform/observability/logger.module';
+import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
+import { Relay } from '../../platform/outbox/relay';
+import { Dispatcher } from './dispatcher';
+import { Janitor } from '../../retention/retention-job';
+import { OUTCOME_CHANNEL, parseEnds } from '../sending/outcomes';
+import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
+
+/** Any 64-bit number, the same in every release: who holds this advisory lock leads. */
+const LEADER_LOCK = 7_263_540_120;
+/** A notification that was lost costs at most this long. */
+const POLL_MS = 500;
+const JANITOR_MS = 60_000;
+
+/**
+ * Of all workers one leads: it empties the outbox, decides what is sent next, and cleans up. The others only send. When
+ * the leader dies another takes over and reads everything anew.
+ */
+@Injectable()
+export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly leadership: Leadership;
+  private timers: NodeJS.Timeout[] = [];
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    @Inject(LOGGER) logger: Logger,
+    private readonly relay: Relay,
+    private readonly dispatcher: Dispatcher,
+    private readonly janitor: Janitor,
+  ) {
+    this.leadership = new Leadership({
+      connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
+      lock: LEADER_LOCK,
+      share: config.WEBHOOK_CONCURRENCY,
+      channels: [OUTBOX_CHANNEL, OUTCOME_CHANNEL, REQUEST_CHANNEL],
+      onGained: () => {
+        logger.info('leading: this worker relays and dispatches');
+        this.lead();
+      },
+      onLost: () => {
+        logger.info('not leading any more');
+        this.rest();
+      },
+      onWhole: (concurrency) => this.dispatcher.resize(concurrency),
+      onNotification: (channel, payload) => this.hear(channel, payload),
+      onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.leadership.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.leadership.stop();
+    await this.relay.stop();
+  }
+
+  private lead(): void {
+    this.relay.start();
+    this.dispatcher.start();
+    this.relay.wake();
+    this.timers = [
+      setInterval(() => this.relay.wake(), POLL_MS),
+      setInterval(() => void this.janitor.run(), JANITOR_MS),
+    ];
+  }
+
+  private rest(): void {
+    for (const timer of this.timers) clearInterval(timer);
+    this.dispatcher.stop();
+    void this.relay.stop();
+  }
+
+  private hear(channel: string, payload: string): void {
+    if (channel === OUTBOX_CHANNEL) this.relay.wake();
+    else if (channel === OUTCOME_CHANNEL) this.dispatcher.ended(parseEnds(payload));
+    else this.dispatcher.requested(JSON.parse(payload) as DispatchRequest);
+  }
+}

@@ -1,0 +1,54 @@
+/** What the audit log says of endpoints: which values changed, and of those that may hold secrets only that they did. */
+import { type Change, SECRET_CHANGE } from '../../platform/audit/audit-entry';
+import type { WebhookEndpoint } from './webhook-endpoint.entity';
+import type { CreateEndpointDto } from './endpoints.dto';
+
+export function endpointTarget(id: string): { type: string; id: string } {
+  return { type: 'webhook_endpoint', id };
+}
+
+/** The changes that an entry names, by the names of the API. */
+const FIELDS: Readonly<Partial<Record<keyof WebhookEndpoint, string>>> = {
+  url: 'url',
+  description: 'description',
+  eventTypes: 'event_types',
+  headers: 'headers',
+  rateLimit: 'rate_limit',
+  ordering: 'ordering',
+  signature: 'signature',
+  secret: 'secret',
+  enabled: 'enabled',
+};
+
+/** What a change of an endpoint makes different. */
+export function auditedChanges(before: WebhookEndpoint, change: Partial<WebhookEndpoint>): Record<string, Change> {
+  const changes: Record<string, Change> = {};
+  for (const [column, value] of Object.entries(change)) {
+    const name = FIELDS[column as keyof WebhookEndpoint];
+    if (name !== undefined) changes[name] = shown(name, before[column as keyof WebhookEndpoint], value);
+  }
+  return changes;
+}
+
+/** What an endpoint was made of. */
+export function creationOf(input: CreateEndpointDto): Record<string, Change> {
+  const { url, event_types, enabled = true, headers } = input;
+  return {
+    url: shown('url', null, url),
+    event_types: [null, event_types],
+    enabled: [null, enabled],
+    ...(headers ? { headers: SECRET_CHANGE } : {}),
+  };
+}
+
+/** A receiver's token may stand in its headers, and in the query string of its URL. */
+function shown(name: string, before: unknown, after: unknown): Change {
+  if (name === 'headers' || name === 'secret') return SECRET_CHANGE;
+  return name === 'url' ? [withoutQuery(before), withoutQuery(after)] : [before, after];
+}
+
+function withoutQuery(url: unknown): string | null {
+  if (typeof url !== 'string') return null;
+  const query = url.indexOf('?');
+  return query === -1 ? url : `${url.slice(0, query)}?•`;
+}

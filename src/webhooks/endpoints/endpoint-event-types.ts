@@ -1,0 +1,28 @@
+import type { EventType } from '../../platform/outbox/event-types';
+import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
+import { EndpointView } from './endpoints.dto';
+import { TEST_EVENT } from '../event-types/event-type-names';
+
+/** What webhooks emit about themselves. In `data` the values of an endpoint's headers are `***`. */
+export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
+  {
+    name: TEST_EVENT,
+    description: 'A person tries an endpoint out. It goes to that endpoint alone, and means nothing.',
+    data: EndpointView,
+    example: { headers: { Authorization: '***' } },
+  },
+  {
+    name: ENDPOINT_DISABLED_EVENT,
+    description:
+      'An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. ' +
+      'Not emitted where a person disables it.',
+    data: EndpointView,
+    example: {
+      headers: { Authorization: '***' },
+      enabled: false,
+      disabled_reason: 'The endpoint answered 410 Gone.',
+      version: 2,
+      updated_at: '2026-01-31T12:05:00.000Z',
+    },
+  },
+];

@@ -1,0 +1,124 @@
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Header,
+  Headers,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { sendPage, sendResource } from '../../platform/http/responses/json-response';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { PageDto } from '../../platform/http/requests/page.dto';
+import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
+import { CreateEndpointBody, UpdateEndpointBody } from '../bodies';
+import { EndpointCreatedView } from './secrets.dto';
+import * as dto from './endpoints.dto';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { EndpointsService } from './endpoints.service';
+
+export const EndpointId = () => Param('id', new ResourceId('Endpoint'));
+export const ENDPOINTS_SECTION = [
+  'Webhook endpoints',
+  'Where you receive events, signed after Standard Webhooks: their settings, secrets and health.',
+] as const;
+
+@ApiSection(...ENDPOINTS_SECTION)
+@Controller('webhooks/endpoints')
+export class EndpointsController {
+  constructor(private readonly endpoints: EndpointsService) {}
+
+  @Post()
+  @Requires('webhooks:write')
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'createEndpoint',
+    summary: 'Create an endpoint',
+    description: 'Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.',
+  })
+  @ApiBody({ type: dto.CreateEndpointDto })
+  @ApiCreatedResponse({ type: EndpointCreatedView, description: 'The endpoint, with its secret.' })
+  @ApiProblem('business_rule_violation', 'A tenant has at most 1000 endpoints.')
+  async create(
+    @CurrentCaller() caller: Caller,
+    @Body(CreateEndpointBody) body: CreateEndpointDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.endpoints.create(caller, body, request));
+  }
+
+  @Get()
+  @Requires('webhooks:read')
+  @ApiOperation({ operationId: 'listEndpoints', summary: 'List endpoints', description: 'Newest first.' })
+  @ApiOkResponse({ type: dto.EndpointPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: PageDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.endpoints.list(caller, query));
+  }
+
+  @Get(':id')
+  @Requires('webhooks:read')
+  @ApiOperation({ operationId: 'getEndpoint', summary: 'Get an endpoint', description: 'Without its secret.' })
+  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.endpoints.find(caller, id), ifNoneMatch);
+  }
+
+  @Patch(':id')
+  @Requires('webhooks:write')
+  @ApiOperation({
+    operationId: 'updateEndpoint',
+    summary: 'Change an endpoint',
+    description:
+      'With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what ' +
+      'waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.',
+  })
+  @ApiBody({ type: dto.UpdateEndpointDto })
+  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint as it is now.' })
+  async update(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @Body(UpdateEndpointBody) body: UpdateEndpointDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.endpoints.update(caller, id, body, ifMatch));
+  }
+
+  @Delete(':id')
+  @Requires('webhooks:write')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'deleteEndpoint',
+    summary: 'Remove an endpoint',
+    description: 'Its waiting deliveries become `cancelled`; the log of those that were sent stays.',
+  })
+  @ApiNoContentResponse({ description: 'The endpoint is gone.' })
+  remove(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    return this.endpoints.remove(caller, id, ifMatch);
+  }
+}

@@ -1,0 +1,248 @@
+import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
+import type { FieldFault } from '../../platform/errors';
+import {
+  BooleanField,
+  ChoiceField,
+  type CrossChecked,
+  IntegerField,
+  TextField,
+  ValueField,
+} from '../../platform/http/requests/fields';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { validateEndpointHeaders } from '../http-client/custom-headers';
+import { eventTypesFaults, MAX_EVENT_TYPES, MAX_TYPE_NAME, PATTERN } from '../event-types/event-type-names';
+import { ORDERINGS, type Ordering, type Signature, SIGNATURES } from './webhook-endpoint.entity';
+
+export const ENDPOINT_ID = '0198c0de-7a11-7000-8000-000000000031';
+const TIME = '2026-01-31T12:00:00.000Z';
+const MAX_URL = 2048;
+const MAX_DESCRIPTION = 500;
+const MAX_RATE_LIMIT = 10_000;
+
+const URL_FIELD = {
+  description:
+    'Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without ' +
+    'user info and fragment. Names are looked up and checked each time a message is sent.',
+  min: 1,
+  max: MAX_URL,
+  format: 'uri',
+  example: 'https://example.com/webhooks/orders',
+} as const;
+
+const EVENT_TYPES_API = {
+  type: 'array',
+  items: { type: 'string', maxLength: MAX_TYPE_NAME, pattern: PATTERN.source },
+  minItems: 1,
+  maxItems: MAX_EVENT_TYPES,
+} satisfies ApiPropertyOptions;
+
+const EVENT_TYPES_FIELD = {
+  description:
+    "Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good " +
+    'as ours. Of equal entries one is kept.',
+  example: ['order.*', 'invoice.paid'],
+  api: EVENT_TYPES_API,
+} as const;
+
+const HEADERS_API = {
+  type: 'object',
+  additionalProperties: { type: 'string', maxLength: 1024, pattern: '^[\\x20-\\x7e]*$' },
+  maxProperties: 20,
+} satisfies ApiPropertyOptions;
+
+const HEADERS_FIELD = {
+  description:
+    'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
+    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.',
+  example: { Authorization: 'Bearer of-your-own' },
+  optional: true,
+  api: HEADERS_API,
+} as const;
+
+const DESCRIPTION_FIELD = {
+  description: 'For people.',
+  max: MAX_DESCRIPTION,
+  multiline: true,
+  nullable: true,
+  example: 'Warehouse',
+} as const;
+
+const RATE_LIMIT_FIELD = {
+  description: 'Messages a second at most, over all workers; null for no limit.',
+  min: 1,
+  max: MAX_RATE_LIMIT,
+  nullable: true,
+  example: 50,
+} as const;
+
+const ORDERING_DOC =
+  '`by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; ' +
+  '`none`: as fast as they can.';
+
+const SIGNATURE_DOC =
+  'After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at ' +
+  '`GET /webhooks/jwks`.';
+
+/** Faults of what more than one rule says something about. */
+function shapeFaults(input: UpdateEndpointDto): FieldFault[] {
+  return [
+    ...(input.event_types === undefined ? [] : eventTypesFaults(input.event_types)),
+    ...(input.headers === undefined ? [] : validateEndpointHeaders(input.headers)),
+  ];
+}
+
+@ApiSchema({ description: 'A new endpoint.' })
+export class CreateEndpointDto implements CrossChecked {
+  @TextField(URL_FIELD)
+  url: string;
+
+  @TextField(DESCRIPTION_FIELD)
+  description?: string | null;
+
+  @ValueField(EVENT_TYPES_FIELD)
+  event_types: string[];
+
+  @ValueField(HEADERS_FIELD)
+  headers?: Record<string, string>;
+
+  @IntegerField(RATE_LIMIT_FIELD)
+  rate_limit?: number | null;
+
+  @ChoiceField({ description: ORDERING_DOC, values: ORDERINGS, optional: true, default: 'none', example: 'none' })
+  ordering?: Ordering;
+
+  @ChoiceField({ description: SIGNATURE_DOC, values: SIGNATURES, optional: true, default: 'v1', example: 'v1' })
+  signature?: Signature;
+
+  @BooleanField({ description: '`false` makes it disabled.', optional: true, default: true, example: true })
+  enabled?: boolean;
+
+  crossCheck(): FieldFault[] {
+    return shapeFaults(this);
+  }
+}
+
+@ApiSchema({ description: 'What is left out stays as it is; `event_types` and `headers` are replaced whole.' })
+export class UpdateEndpointDto implements CrossChecked {
+  @TextField({ ...URL_FIELD, optional: true })
+  url?: string;
+
+  @TextField(DESCRIPTION_FIELD)
+  description?: string | null;
+
+  @ValueField({ ...EVENT_TYPES_FIELD, optional: true })
+  event_types?: string[];
+
+  @ValueField(HEADERS_FIELD)
+  headers?: Record<string, string>;
+
+  @IntegerField(RATE_LIMIT_FIELD)
+  rate_limit?: number | null;
+
+  @ChoiceField({ description: ORDERING_DOC, values: ORDERINGS, optional: true, example: 'by_aggregate' })
+  ordering?: Ordering;
+
+  @ChoiceField({
+    description: `${SIGNATURE_DOC} A change makes a new secret; the old one signs beside it for a day.`,
+    values: SIGNATURES,
+    optional: true,
+    example: 'v1',
+  })
+  signature?: Signature;
+
+  @BooleanField({
+    description:
+      '`false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was ' +
+      'kept is sent when it is recovered.',
+    optional: true,
+    example: true,
+  })
+  enabled?: boolean;
+
+  crossCheck(): FieldFault[] {
+    return shapeFaults(this);
+  }
+}
+
+@ApiSchema({ description: 'Where you receive events.' })
+export class EndpointView {
+  @ApiProperty({ format: 'uuid', description: "The endpoint's id.", example: ENDPOINT_ID })
+  id: string;
+
+  @ApiProperty({
+    format: 'uri',
+    maxLength: MAX_URL,
+    description: 'Where messages are sent.',
+    example: URL_FIELD.example,
+  })
+  url: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: MAX_DESCRIPTION,
+    description: 'For people.',
+    example: 'Warehouse',
+  })
+  description: string | null;
+
+  @ApiProperty({ ...EVENT_TYPES_API, description: 'Which events it gets.', example: ['order.*', 'invoice.paid'] })
+  event_types: string[];
+
+  @ApiProperty({ ...HEADERS_API, description: 'Headers of your own.', example: HEADERS_FIELD.example })
+  headers: Record<string, string>;
+
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    minimum: 1,
+    maximum: MAX_RATE_LIMIT,
+    description: 'Messages a second at most.',
+    example: 50,
+  })
+  rate_limit: number | null;
+
+  @ApiProperty({ enum: ORDERINGS, description: ORDERING_DOC, example: 'none' })
+  ordering: Ordering;
+
+  @ApiProperty({ enum: SIGNATURES, description: SIGNATURE_DOC, example: 'v1' })
+  signature: Signature;
+
+  @ApiProperty({ description: 'Whether it is sent anything.', example: true })
+  enabled: boolean;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'Why it is disabled: a person, 410 Gone, or five days of failures.',
+    example: null,
+  })
+  disabled_reason: string | null;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
+  updated_at: string;
+}
+
+@ApiSchema({ description: 'A page of endpoints, newest first.' })
+export class EndpointPage {
+  @ApiProperty({ type: [EndpointView], maxItems: 100, description: 'The endpoints.' })
+  data: EndpointView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

@@ -1,0 +1,205 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
+import type { Row } from '../../platform/database/sql/statement';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { AppError, NotFound } from '../../platform/errors';
+import type { Caller } from '../../platform/http/requests/caller';
+import { assertMatch, etagOf } from '../../platform/http/responses/etag';
+import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import type { PageDto } from '../../platform/http/requests/page.dto';
+import { Cursors } from '../../platform/http/responses/pagination';
+import { API_PREFIX } from '../../platform/http/server/server';
+import { newTimedId } from '../../platform/ids/ids';
+import { endWaiting } from '../dispatch/dispatch.queries';
+import { EndpointSecrets } from './endpoint-secrets';
+import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import * as queries from './endpoints.queries';
+import { DispatchSignal } from '../notifications/dispatch-request';
+import { WebhookEndpoint } from './webhook-endpoint.entity';
+
+const MAX_ENDPOINTS = 1_000;
+/** Waiting deliveries that are ended with a change of their endpoint; the dispatcher ends the rest. */
+const ENDED_AT_ONCE = 10_000;
+const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
+const DISABLED_BY_A_PERSON = 'Disabled by a person.';
+
+/** Where a tenant receives events. */
+@Injectable()
+export class EndpointsService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly idempotency: Idempotency,
+    private readonly cursors: Cursors,
+    private readonly secrets: EndpointSecrets,
+    private readonly signal: DispatchSignal,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
+  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<Answer> {
+    const { tenantId } = caller;
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const [, [counted]] = await Promise.all([
+        tx.query(queries.lockEndpointCount(tenantId)),
+        tx.query<{ count: number }>(queries.countEndpoints(tenantId)),
+      ]);
+      if ((counted?.count ?? 0) >= MAX_ENDPOINTS) {
+        throw new AppError('business_rule_violation', `A tenant has at most ${MAX_ENDPOINTS} endpoints.`);
+      }
+      const { id, at } = newTimedId();
+      const signature = input.signature ?? 'v1';
+      const secret = this.secrets.create({ tenantId, id }, signature);
+      const enabled = input.enabled ?? true;
+      await tx.repository(WebhookEndpoint).insert({
+        tenantId,
+        id,
+        url: input.url,
+        description: input.description ?? null,
+        eventTypes: distinct(input.event_types),
+        headers: input.headers ?? {},
+        rateLimit: input.rate_limit ?? null,
+        ordering: input.ordering ?? 'none',
+        signature,
+        secret: secret.sealed,
+        previousSecret: null,
+        previousSecretExpiresAt: null,
+        enabled,
+        disabledReason: enabled ? null : DISABLED_BY_A_PERSON,
+        failingSince: null,
+        version: 1,
+        createdAt: at,
+        updatedAt: at,
+      });
+      const { json, etag } = await represent(tx, id);
+      const target = endpointTarget(id);
+      this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
+      return {
+        status: 201,
+        headers: { location: `${API_PREFIX}/webhooks/endpoints/${id}`, etag },
+        body: `${json.slice(0, -1)},"secret":${JSON.stringify(secret.shown)}}`,
+        secret: true,
+      };
+    });
+  }
+
+  /** A page of endpoints, newest first. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+    const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
+    const afterId = this.cursors.decode(scope, cursor);
+    const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
+    const rows = await this.database.read<JsonRow>(caller, statement);
+    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** @throws NotFound */
+  async find(caller: Caller, id: string): Promise<Representation> {
+    return representationOf(
+      id,
+      await this.database.read<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
+    );
+  }
+
+  /**
+   * Changes an endpoint; where nothing changes, the version stays. What waits for an endpoint that is disabled is kept
+   * as `disabled`, in the same transaction as far as that is a bounded number.
+   * @throws NotFound; VersionConflict
+   */
+  update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
+    const { tenantId } = caller;
+    return this.database.transaction(caller, async (tx) => {
+      const endpoint = await lockEndpoint(tx, id);
+      assertMatch(ifMatch, etagOf(endpoint.version));
+      const now = new Date();
+      const change = this.changeOf(endpoint, input, now);
+      if (Object.keys(change).length > 0) {
+        await tx
+          .repository(WebhookEndpoint)
+          .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
+        const changes = auditedChanges(endpoint, change);
+        this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
+        if (change.enabled === false) tx.defer(endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
+        this.signal.requested(tx, { tenantId, endpointId: id });
+      }
+      return represent(tx, id);
+    });
+  }
+
+  /** Removes an endpoint; its waiting deliveries are cancelled. @throws NotFound; VersionConflict */
+  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+    const { tenantId } = caller;
+    await this.database.transaction(caller, async (tx) => {
+      const endpoint = await lockEndpoint(tx, id);
+      assertMatch(ifMatch, etagOf(endpoint.version));
+      await tx.repository(WebhookEndpoint).delete({ tenantId, id });
+      this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
+      tx.defer(endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
+      this.signal.requested(tx, { tenantId, endpointId: id });
+    });
+  }
+
+  /** The columns that the input makes different. */
+  private changeOf(endpoint: WebhookEndpoint, input: UpdateEndpointDto, now: Date): Partial<WebhookEndpoint> {
+    const wanted: Partial<WebhookEndpoint> = {
+      url: input.url,
+      description: input.description,
+      eventTypes: input.event_types && distinct(input.event_types),
+      headers: input.headers,
+      rateLimit: input.rate_limit,
+      ordering: input.ordering,
+      signature: input.signature,
+      enabled: input.enabled,
+    };
+    const change = Object.fromEntries(
+      Object.entries(wanted).filter(
+        ([name, value]) => value !== undefined && !isSame(value, endpoint[name as keyof WebhookEndpoint]),
+      ),
+    ) as Partial<WebhookEndpoint>;
+    if (change.enabled === false) change.disabledReason = DISABLED_BY_A_PERSON;
+    if (change.enabled) change.disabledReason = null;
+    // Failures of another address, or from before it was mended, say nothing of what will be.
+    if (change.enabled || change.url !== undefined) change.failingSince = null;
+    if (change.signature) {
+      const next = this.secrets.create(endpoint, change.signature);
+      const overlapEnds = new Date(now.getTime() + DEFAULT_OVERLAP_MS);
+      Object.assign(change, this.secrets.rotated(endpoint, next, overlapEnds));
+    }
+    return change;
+  }
+}
+
+/** The endpoint, locked against other changes. @throws NotFound */
+export async function lockEndpoint(tx: TenantTransaction, id: string): Promise<WebhookEndpoint> {
+  const endpoint = await tx
+    .repository(WebhookEndpoint)
+    .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
+  if (!endpoint) throw new NotFound('Endpoint', id);
+  return endpoint;
+}
+
+interface VersionedRow extends Row {
+  version: number;
+  json: string;
+}
+
+async function represent(tx: TenantTransaction, id: string): Promise<Representation> {
+  return representationOf(id, await tx.query<VersionedRow>(queries.findEndpointJson(tx.tenantId, id)));
+}
+
+function representationOf(id: string, [row]: VersionedRow[]): Representation {
+  if (!row) throw new NotFound('Endpoint', id);
+  return { json: row.json, etag: etagOf(row.version) };
+}
+
+function distinct(entries: readonly string[]): string[] {
+  return [...new Set(entries)];
+}
+
+/** Whether two values of columns are the same; keys in any order. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return a === b;
+  if (Array.isArray(a)) return JSON.stringify(a) === JSON.stringify(b);
+  const sorted = (value: object) => JSON.stringify(Object.entries(value).sort(([x], [y]) => (x < y ? -1 : 1)));
+  return sorted(a) === sorted(b);
+}

@@ -1,0 +1,66 @@
+import { Body, Controller, Get, Header, HttpCode, Post, Res } from '@nestjs/common';
+import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { sendJson } from '../../platform/http/responses/json-response';
+import { ApiSection } from '../../platform/http/openapi/declarations';
+import { OptionalBody } from '../../platform/http/requests/validation.pipe';
+import { EndpointId, ENDPOINTS_SECTION } from './endpoints.controller';
+import * as dto from './secrets.dto';
+import type { RotateSecretDto } from './secrets.dto';
+import { SecretsService } from './secrets.service';
+
+@ApiSection(...ENDPOINTS_SECTION)
+@Controller('webhooks')
+export class SecretsController {
+  constructor(private readonly secrets: SecretsService) {}
+
+  @Get('endpoints/:id/secret')
+  @Requires('webhooks:write')
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'getEndpointSecret',
+    summary: "Get an endpoint's secret",
+    description: 'What you verify signatures with.',
+  })
+  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The secret.' })
+  async find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<{ secret: string }> {
+    return { secret: await this.secrets.find(caller, id) };
+  }
+
+  @Post('endpoints/:id/rotate-secret')
+  @Requires('webhooks:write')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'rotateEndpointSecret',
+    summary: "Rotate an endpoint's secret",
+    description:
+      'Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that ' +
+      'you may change over at any moment in between.',
+  })
+  @ApiBody({ type: dto.RotateSecretDto, required: false })
+  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The new secret.' })
+  async rotate(
+    @CurrentCaller() caller: Caller,
+    @EndpointId() id: string,
+    @Body(new OptionalBody(dto.RotateSecretDto)) body: RotateSecretDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
+  }
+
+  @Get('jwks')
+  @Requires('webhooks:read')
+  @ApiOperation({
+    operationId: 'getWebhookKeys',
+    summary: 'Get your public keys',
+    description: 'Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.',
+  })
+  @ApiOkResponse({ type: dto.JwksView, description: 'The keys.' })
+  async jwks(@CurrentCaller() caller: Caller, @Res() reply: FastifyReply): Promise<void> {
+    sendJson(reply, await this.secrets.jwks(caller));
+  }
+}

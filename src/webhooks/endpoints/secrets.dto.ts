@@ -1,0 +1,76 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { IntegerField } from '../../platform/http/requests/fields';
+import { ENDPOINT_ID, EndpointView } from './endpoints.dto';
+
+const DAY = 86_400;
+const SECRET_DOC = {
+  maxLength: 200,
+  pattern: '^wh(sec|pk)_[A-Za-z0-9+/]+=*$',
+  description:
+    'What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private ' +
+    'half is never shown.',
+  example: 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=',
+} as const;
+
+@ApiSchema({ description: 'A new endpoint, with its secret.' })
+export class EndpointCreatedView extends EndpointView {
+  @ApiProperty(SECRET_DOC)
+  secret: string;
+}
+
+@ApiSchema({ description: 'The secret of an endpoint.' })
+export class EndpointSecretView {
+  @ApiProperty(SECRET_DOC)
+  secret: string;
+}
+
+@ApiSchema({ description: 'How a secret is rotated.' })
+export class RotateSecretDto {
+  @IntegerField({
+    description:
+      'How long messages are signed with the old secret too, seconds: 0 to 7 days. A secret that was still signing ' +
+      'from an earlier rotation ends now.',
+    min: 0,
+    max: 7 * DAY,
+    optional: true,
+    default: DAY,
+    example: DAY,
+  })
+  overlap_seconds: number = DAY;
+}
+
+@ApiSchema({ description: 'A public key (RFC 8037).' })
+export class PublicKeyView {
+  @ApiProperty({ enum: ['OKP'], description: 'The kind of key.', example: 'OKP' })
+  kty: 'OKP';
+
+  @ApiProperty({ enum: ['Ed25519'], description: 'The curve.', example: 'Ed25519' })
+  crv: 'Ed25519';
+
+  @ApiProperty({
+    pattern: '^[A-Za-z0-9_-]{43}$',
+    maxLength: 43,
+    description: 'The key, 32 bytes in base64url.',
+    example: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+  })
+  x: string;
+
+  @ApiProperty({ enum: ['sig'], description: 'What it is for.', example: 'sig' })
+  use: 'sig';
+
+  @ApiProperty({ enum: ['EdDSA'], description: 'The algorithm.', example: 'EdDSA' })
+  alg: 'EdDSA';
+
+  @ApiProperty({
+    maxLength: 50,
+    description: "The endpoint's id; with `/previous` after it for the key that a rotation replaced, while both sign.",
+    example: ENDPOINT_ID,
+  })
+  kid: string;
+}
+
+@ApiSchema({ description: 'A JSON Web Key Set (RFC 7517).' })
+export class JwksView {
+  @ApiProperty({ type: [PublicKeyView], maxItems: 2000, description: 'The keys.' })
+  keys: PublicKeyView[];
+}

@@ -1,0 +1,107 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Put, Res } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+} from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
+import { sendJson, sendResource } from '../../platform/http/responses/json-response';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { EventTypeName, OwnEventTypeName } from '../bodies';
+import { MAX_TYPE_NAME, TYPE_NAME } from './event-type-names';
+import * as dto from './event-types.dto';
+import { EventTypesService } from './event-types.service';
+
+const ApiName = (example: string) =>
+  ApiParam({
+    name: 'name',
+    description: "The type's name.",
+    schema: { type: 'string', maxLength: MAX_TYPE_NAME, pattern: TYPE_NAME.source, example },
+  });
+
+@ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
+@Controller('webhooks/event-types')
+export class EventTypesController {
+  constructor(private readonly types: EventTypesService) {}
+
+  @Get()
+  @Requires('webhooks:read')
+  @ApiOperation({
+    operationId: 'listEventTypes',
+    summary: 'List event types',
+    description: 'All that the service emits, and those of your own that you have registered.',
+  })
+  @ApiOkResponse({ type: dto.EventTypeList, description: 'The catalogue.' })
+  async list(@CurrentCaller() caller: Caller, @Res() reply: FastifyReply): Promise<void> {
+    sendJson(reply, await this.types.list(caller));
+  }
+
+  @Get(':name')
+  @Requires('webhooks:read')
+  @ApiName('order.created')
+  @ApiOperation({
+    operationId: 'getEventType',
+    summary: 'Get an event type',
+    description: "One of the service's, or of your own.",
+  })
+  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type.' })
+  @ApiProblem('not_found', "Event type 'invoice.paid' not found")
+  async find(
+    @CurrentCaller() caller: Caller,
+    @Param('name', EventTypeName) name: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.types.find(caller, name), ifNoneMatch);
+  }
+
+  @Put(':name')
+  @Requires('webhooks:write')
+  @ApiName('invoice.paid')
+  @ApiOperation({
+    operationId: 'registerEventType',
+    summary: 'Register an event type',
+    description:
+      'Registers a type of your own, or changes it to what is given; what is left out is gone. From then on events of this ' +
+      'type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a ' +
+      '200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.',
+  })
+  @ApiBody({ type: dto.RegisterEventTypeDto })
+  @ApiCreatedResponse({ type: dto.EventTypeView, description: 'The type, which is new.' })
+  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type as it is now.' })
+  @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
+  async register(
+    @CurrentCaller() caller: Caller,
+    @Param('name', OwnEventTypeName) name: string,
+    @Body() body: dto.RegisterEventTypeDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { created, ...type } = await this.types.register(caller, name, body, ifMatch);
+    sendResource(reply.status(created ? 201 : 200), type);
+  }
+
+  @Delete(':name')
+  @Requires('webhooks:write')
+  @HttpCode(204)
+  @ApiName('invoice.paid')
+  @ApiOperation({
+    operationId: 'deleteEventType',
+    summary: 'Remove an event type',
+    description: 'Events of this type may still be emitted, and are not checked any more.',
+  })
+  @ApiNoContentResponse({ description: 'The type is gone.' })
+  @ApiProblem('not_found', "Event type 'invoice.paid' not found")
+  @ApiProblem('business_rule_violation', "Event type 'order.created' is the service's own and cannot be removed.")
+  remove(
+    @CurrentCaller() caller: Caller,
+    @Param('name', EventTypeName) name: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    return this.types.remove(caller, name, ifMatch);
+  }
+}

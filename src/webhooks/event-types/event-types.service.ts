@@ -1,0 +1,162 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Injectable } from '@nestjs/common';
+import type { Row } from '../../platform/database/sql/statement';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { AppError, NotFound, VersionConflict } from '../../platform/errors';
+import type { Caller } from '../../platform/http/requests/caller';
+import { assertMatch, etagOfContent } from '../../platform/http/responses/etag';
+import type { Representation } from '../../platform/http/responses/json-response';
+import { newTimedId } from '../../platform/ids/ids';
+import { EventTypes } from '../../platform/outbox/event-types';
+import { exampleMessage, messageSchema } from './event-messages';
+import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
+import * as queries from './event-types.queries';
+import { RegisteredSchemas } from './schema-cache';
+
+const MAX_EVENT_TYPES = 500;
+/** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
+const MAX_BYTES = 1024 * 1024;
+
+/** The catalogue: types of events that the service emits, and those that a tenant has registered for its own. */
+@Injectable()
+export class EventTypesService {
+  /** The service's own as JSON, by name; made when first asked for, since features add theirs until the start is over. */
+  private builtIn?: ReadonlyMap<string, string>;
+
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly types: EventTypes,
+    private readonly schemas: RegisteredSchemas,
+  ) {}
+
+  /** All of them as one page. */
+  async list(caller: Caller): Promise<string> {
+    // Not on the shared connections: a tenant's may be a megabyte.
+    const own = await this.database.transaction(caller, (tx) =>
+      tx.query<{ json: string }>(queries.listEventTypes(caller.tenantId)),
+    );
+    const data = [...this.ours().values(), ...own.map((row) => row.json)].join(',');
+    return `{"data":[${data}],"next_cursor":null,"has_more":false}`;
+  }
+
+  /** @throws NotFound */
+  async find(caller: Caller, name: string): Promise<Representation> {
+    const builtIn = this.ours().get(name);
+    if (builtIn !== undefined) return representationOf(builtIn);
+    const statement = queries.findEventType(caller.tenantId, name);
+    const [row] = await this.database.read<queries.EventTypeRow>(caller, statement);
+    if (!row) throw new NotFound('Event type', name);
+    return representationOf(row.json);
+  }
+
+  /**
+   * Registers a type of the tenant's own, or changes it to what is given; where nothing changes, the version stays.
+   * @throws VersionConflict; AppError `business_rule_violation` for more than a tenant may have
+   */
+  register(
+    caller: Caller,
+    name: string,
+    input: RegisterEventTypeDto,
+    ifMatch?: string,
+  ): Promise<Representation & { created: boolean }> {
+    const { tenantId } = caller;
+    return this.database.transaction(caller, async (tx) => {
+      const [row, [others]] = await Promise.all([
+        this.lock(tx, name, ifMatch),
+        tx.query<OthersRow>(queries.measureOtherEventTypes(tenantId, name)),
+      ]);
+      // What is not there has no tag that could match.
+      if (!row && ifMatch !== undefined) throw new VersionConflict();
+      const schema = JSON.stringify(input.schema);
+      const example = input.example ? JSON.stringify(input.example) : null;
+      const description = input.description ?? null;
+      if (row && says(row, description, schema, example)) return { ...representationOf(row.json), created: false };
+      assertRoom(others, row === undefined, Buffer.byteLength(schema) + Buffer.byteLength(example ?? ''));
+      const { id, at } = newTimedId();
+      const [saved] = await tx.query<{ json: string }>(
+        queries.saveEventType(tenantId, name, {
+          id: row?.id ?? id,
+          description,
+          schema,
+          example,
+          version: (row?.version ?? 0) + 1,
+          createdAt: row?.created_at ?? at,
+          updatedAt: at,
+        }),
+      );
+      tx.afterCommit(() => this.schemas.forget(tenantId, name));
+      if (!saved) throw new Error('an event type was saved');
+      return { ...representationOf(saved.json), created: row === undefined };
+    });
+  }
+
+  /** Removes a type of the tenant's own: its events are not checked any more. @throws NotFound; VersionConflict */
+  async remove(caller: Caller, name: string, ifMatch?: string): Promise<void> {
+    const { tenantId } = caller;
+    if (this.ours().has(name)) {
+      throw new AppError('business_rule_violation', `Event type '${name}' is the service's own and cannot be removed.`);
+    }
+    await this.database.transaction(caller, async (tx) => {
+      const row = await this.lock(tx, name, ifMatch);
+      if (!row) throw new NotFound('Event type', name);
+      tx.defer(queries.deleteEventType(tenantId, name));
+      tx.afterCommit(() => this.schemas.forget(tenantId, name));
+    });
+  }
+
+  /** The type, if there is one, that nobody else changes before this transaction ends. */
+  private async lock(tx: TenantTransaction, name: string, ifMatch?: string): Promise<queries.EventTypeRow | undefined> {
+    // In one round trip: the second statement's snapshot is taken once the lock is held.
+    const [, [row]] = await Promise.all([
+      tx.query(queries.lockEventTypes(tx.tenantId)),
+      tx.query<queries.EventTypeRow>(queries.findEventType(tx.tenantId, name)),
+    ]);
+    if (row) assertMatch(ifMatch, etagOfContent(row.json));
+    return row;
+  }
+
+  private ours(): ReadonlyMap<string, string> {
+    this.builtIn ??= new Map(
+      this.types.all().map((type) => {
+        const view: EventTypeView = {
+          name: type.name,
+          description: type.description,
+          schema_of: 'message',
+          schema: messageSchema(type),
+          example: exampleMessage(type),
+          version: null,
+          created_at: null,
+          updated_at: null,
+        };
+        return [type.name, JSON.stringify(view)];
+      }),
+    );
+    return this.builtIn;
+  }
+}
+
+interface OthersRow extends Row {
+  count: number;
+  bytes: number;
+}
+
+function assertRoom(others: OthersRow | undefined, isNew: boolean, bytes: number): void {
+  if (isNew && (others?.count ?? 0) >= MAX_EVENT_TYPES) {
+    throw new AppError('business_rule_violation', `A tenant has at most ${MAX_EVENT_TYPES} event types of its own.`);
+  }
+  if ((others?.bytes ?? 0) + bytes > MAX_BYTES) {
+    throw new AppError('business_rule_violation', 'The schemas and examples of a tenant are at most 1 MiB in all.');
+  }
+}
+
+/** Whether a type already says this; the order of keys means nothing. */
+function says(row: queries.EventTypeRow, description: string | null, schema: string, example: string | null): boolean {
+  const view = JSON.parse(row.json) as EventTypeView;
+  const wanted = [description, JSON.parse(schema), example && JSON.parse(example)];
+  return isDeepStrictEqual([view.description, view.schema, view.example], wanted);
+}
+
+function representationOf(json: string): Representation {
+  // Not made of the version: a type that is removed and registered again begins anew with 1.
+  return { json, etag: etagOfContent(json) };
+}

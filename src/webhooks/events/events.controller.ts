@@ -1,0 +1,73 @@
+import { Body, Controller, Get, Headers, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
+import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { sendPage, sendResource } from '../../platform/http/responses/json-response';
+import { ApiSection } from '../../platform/http/openapi/declarations';
+import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
+import { EmitEventBody } from '../bodies';
+import * as dto from './events.dto';
+import type { EmitEventDto } from './events.dto';
+import { EventsService } from './events.service';
+
+const EventId = () => Param('id', new ResourceId('Event'));
+
+@ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
+@Controller('webhooks/events')
+export class EventsController {
+  constructor(private readonly events: EventsService) {}
+
+  @Post()
+  @Requires('webhooks:write')
+  @ApiOperation({
+    operationId: 'emitEvent',
+    summary: 'Emit an event of your own',
+    description:
+      'It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.',
+  })
+  @ApiBody({ type: dto.EmitEventDto })
+  @ApiAcceptedResponse({ type: dto.EventView, description: 'The event; it is delivered within moments.' })
+  async emit(
+    @CurrentCaller() caller: Caller,
+    @Body(EmitEventBody) body: EmitEventDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendAnswer(reply, await this.events.emit(caller, body, request));
+  }
+
+  @Get()
+  @Requires('webhooks:read')
+  @ApiOperation({
+    operationId: 'listEvents',
+    summary: 'List events',
+    description: 'Newest first, ours and yours, each with its first deliveries.',
+  })
+  @ApiOkResponse({ type: dto.EventPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: dto.ListEventsDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.events.list(caller, query));
+  }
+
+  @Get(':id')
+  @Requires('webhooks:read')
+  @ApiOperation({
+    operationId: 'getEvent',
+    summary: 'Get an event',
+    description: 'With its first deliveries: what became of it.',
+  })
+  @ApiOkResponse({ type: dto.EventView, description: 'The event.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @EventId() id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.events.find(caller, id), ifNoneMatch);
+  }
+}

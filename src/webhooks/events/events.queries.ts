@@ -1,0 +1,56 @@
+/** Events as the API shows them. */
+import { jsonTime } from '../../platform/database/sql/json';
+import type { SqlValue, Statement } from '../../platform/database/sql/statement';
+import { DELIVERY_JSON } from '../deliveries/deliveries.queries';
+import { SHOWN_DELIVERIES } from './events.dto';
+
+/** Events `e` with the first of their deliveries, those that were not sent last. */
+const EVENT_JSON = `json_build_object(
+    'id', e.id, 'type', e.type, 'timestamp', ${jsonTime('e.created_at')}, 'data', e.data,
+    'aggregate_id', e.aggregate_id, 'sequence', e.sequence, 'event_id', e.event_id,
+    'deliveries', shown.deliveries, 'has_more_deliveries', shown.count > ${SHOWN_DELIVERIES})::text`;
+
+const WITH_DELIVERIES = `cross join lateral (
+    select coalesce(json_agg(${DELIVERY_JSON} order by d.place) filter (where d.place <= ${SHOWN_DELIVERIES}), '[]') as deliveries,
+           count(*) as count
+      from (select *, row_number() over (order by status = 'filtered', id) as place
+              from deliveries where tenant_id = e.tenant_id and event_id = e.id
+             order by place limit ${SHOWN_DELIVERIES + 1}) d) as shown`;
+
+export function findEventJson(tenantId: string, id: string): Statement {
+  return {
+    name: 'event_json',
+    text: `select e.id, ${EVENT_JSON} as json from events e ${WITH_DELIVERIES} where e.tenant_id = $1 and e.id = $2`,
+    values: [tenantId, id],
+  };
+}
+
+/** The event that has the caller's own id. */
+export function findEventByOwnId(tenantId: string, eventId: string): Statement {
+  return {
+    name: 'event_json_by_own_id',
+    text: `select e.id, ${EVENT_JSON} as json from events e ${WITH_DELIVERIES}
+            where e.tenant_id = $1 and e.event_id = $2`,
+    values: [tenantId, eventId],
+  };
+}
+
+/** The page after `afterId`, newest first; ask for one more than the page holds. */
+export function listEventsJson(
+  tenantId: string,
+  type: string | undefined,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
+  const values: SqlValue[] = [tenantId, limit];
+  const conditions = ['tenant_id = $1'];
+  if (type !== undefined) conditions.push(`type = $${values.push(type)}`);
+  if (afterId !== undefined) conditions.push(`id < $${values.push(afterId)}`);
+  return {
+    name: `events_list${type === undefined ? '' : '_type'}${afterId === undefined ? '' : '_after'}`,
+    text: `select e.id, ${EVENT_JSON} as json
+             from (select * from events where ${conditions.join(' and ')} order by id desc limit $2) e ${WITH_DELIVERIES}
+            order by e.id desc`,
+    values,
+  };
+}

@@ -1,0 +1,124 @@
+import { Injectable } from '@nestjs/common';
+import { isUniqueViolation } from '../../platform/database/sql/errors';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../platform/errors';
+import type { Caller } from '../../platform/http/requests/caller';
+import { etagOfContent } from '../../platform/http/responses/etag';
+import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Cursors } from '../../platform/http/responses/pagination';
+import { Outbox } from '../../platform/outbox/outbox';
+import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
+import * as queries from './events.queries';
+import { isOutdated, RegisteredSchemas, type Registration } from '../event-types/schema-cache';
+
+/** How often an event is checked anew because its type was registered in another way meanwhile. */
+const MAX_CHECKS = 5;
+
+/** What happened, and a tenant's own events. */
+@Injectable()
+export class EventsService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly idempotency: Idempotency,
+    private readonly cursors: Cursors,
+    private readonly outbox: Outbox,
+    private readonly schemas: RegisteredSchemas,
+  ) {}
+
+  /**
+   * Emits an event of the tenant's own, whose data fits the schema of its type, if one is registered. Of two with one
+   * `event_id` the first is emitted and is the answer to both, also where they come at the same time.
+   *
+   * The schema that is kept in this process may be out of date. It costs no question all the same: that it is not is
+   * asserted in the flight that writes the event, and a fault counts only by what was just read.
+   * @throws ValidationFailed
+   */
+  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<Answer> {
+    let known = this.schemas.known(caller, input.type);
+    for (let checks = 0; checks < MAX_CHECKS; checks++) {
+      const registration = known ?? (await this.schemas.read(caller, input.type));
+      const faults = registration.faults(input.data);
+      if (faults.length === 0) {
+        const answer = await this.write(caller, input, registration, request);
+        if (answer) return answer;
+      } else if (!known) {
+        return this.answerFirst(caller, input, request, faults);
+      }
+      known = undefined;
+    }
+    throw new Unavailable('an event type was changed each time that an event of it was checked');
+  }
+
+  /** Writes the event; gives nothing where its type was registered in another way meanwhile. */
+  private async write(
+    caller: Caller,
+    input: EmitEventDto,
+    registration: Registration,
+    request?: IdempotentRequest,
+  ): Promise<Answer | undefined> {
+    try {
+      return await this.idempotency.write(caller, request, (tx) => {
+        const { type, event_id: eventId } = input;
+        registration.assertIn(tx);
+        const [event] = this.outbox.publish(tx, [{ type, data: JSON.stringify(input.data), eventId }]);
+        if (!event) throw new Error('one event was published');
+        const view: EventView = {
+          id: event.id,
+          type,
+          timestamp: event.createdAt.toISOString(),
+          data: input.data,
+          aggregate_id: null,
+          sequence: null,
+          event_id: eventId ?? null,
+          deliveries: [],
+          has_more_deliveries: false,
+        };
+        return { status: 202, headers: {}, body: JSON.stringify(view) };
+      });
+    } catch (error) {
+      if (isOutdated(error)) return undefined;
+      if (input.event_id === undefined || !isUniqueViolation(error, 'events_event_id_key')) throw error;
+    }
+    return this.answerFirst(caller, input, request);
+  }
+
+  /**
+   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also where
+   * the schema has changed since.
+   * @throws ValidationFailed with the faults, where there is none
+   */
+  private answerFirst(
+    caller: Caller,
+    { event_id: eventId }: EmitEventDto,
+    request: IdempotentRequest | undefined,
+    faults?: FieldFault[],
+  ): Promise<Answer> {
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const [first] =
+        eventId === undefined ? [] : await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
+      if (first) return { status: 202, headers: {}, body: first.json };
+      if (faults) throw new ValidationFailed(faults);
+      throw new Unavailable('the first event of this id expired between two transactions');
+    });
+  }
+
+  /** A page of events, newest first. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, input: ListEventsDto): Promise<JsonPage> {
+    const { limit, cursor, type } = input;
+    const scope = { tenant: caller, list: 'webhooks/events', filters: { type } };
+    const afterId = this.cursors.decode(scope, cursor);
+    // Not on the shared connections: data may be large, and a rare type takes a while to find.
+    const rows = await this.database.transaction(caller, (tx) =>
+      tx.query<JsonRow>(queries.listEventsJson(caller.tenantId, type, afterId, limit + 1)),
+    );
+    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** An event with its deliveries. @throws NotFound */
+  async find(caller: Caller, id: string): Promise<Representation> {
+    const [row] = await this.database.read<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
+    if (!row) throw new NotFound('Event', id);
+    return { json: row.json, etag: etagOfContent(row.json) };
+  }
+}

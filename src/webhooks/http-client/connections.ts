@@ -1,0 +1,228 @@
+/**
+ * Connections to receivers. The rule of this file: no socket is opened to an address that was not checked a moment
+ * before, and it is that address, not a name, that the socket is given. So a resolver that changes its mind between check
+ * and dial, or between two deliveries, gains nothing; and a kept connection still leads to the address that was checked.
+ *
+ * undici's own pools were weighed and left aside. They bound how many requests run at a time to one origin, which lets one
+ * tenant's hanging endpoint hold up all others on a shared host (hooks.slack.com); and a request that waits in one of their
+ * queues cannot be taken back at its deadline. Here each running request has a connection of its own, how many run is the
+ * caller's to say, and what is bounded is how many connections are kept when idle: per origin and in all.
+ */
+import { isIP, connect as connectPlain } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { Client } from 'undici';
+import type { buildConnector } from 'undici';
+import { isAllowedAddress } from './ssrf-policy';
+import type { DestinationPolicy } from './ssrf-policy';
+import type { Resolve } from './resolver';
+import { SendFailure, toSendFailure } from './send-failure';
+
+export interface SocketTarget {
+  /** A literal address. */
+  address: string;
+  port: number;
+  secure: boolean;
+  /** For SNI and the certificate's check; empty for a URL with a literal address. */
+  servername: string;
+}
+export type OpenSocket = (target: SocketTarget) => Socket;
+
+export interface ConnectionSettings {
+  policy: DestinationPolicy;
+  resolve: Resolve;
+  openSocket: OpenSocket;
+  maxIdlePerOrigin: number;
+  maxIdle: number;
+  /** How long an idle connection is kept; a receiver's `Keep-Alive` can only make it shorter. */
+  idleTimeout: number;
+  /** A connection is not used again after this, so that a moved host is found and checked anew. */
+  maxAge: number;
+}
+
+const MAX_HEADER_BYTES = 32 * 1024;
+/** How many of a host's addresses are tried, and how long each but the last may take to answer. */
+const MAX_ADDRESSES = 4;
+const ADDRESS_TIMEOUT = 2_000;
+
+/** The sockets of production: certificates are always checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says. */
+export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocket {
+  return ({ address: host, port, secure, servername }) => {
+    const socket = secure
+      ? connectSecure({ ...tls, host, port, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] })
+      : connectPlain({ host, port });
+    return socket.setNoDelay(true).setKeepAlive(true, 60_000);
+  };
+}
+
+/** One HTTP/1.1 connection with one request at a time on it. */
+export class Connection {
+  readonly client: Client;
+  socket: Socket | undefined;
+  /** Answers that came over this socket. */
+  served = 0;
+  #openedAt = 0;
+  #opening: Socket | undefined;
+  #dead = false;
+
+  constructor(
+    readonly origin: string,
+    private readonly options: ConnectionSettings,
+    onLost: (connection: Connection) => void,
+  ) {
+    this.client = new Client(origin, {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeout: options.idleTimeout,
+      keepAliveMaxTimeout: options.idleTimeout,
+      // The sender's one deadline stands in for all of undici's.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: (target, callback) => this.#connect(target, callback),
+    });
+    this.client.on('disconnect', () => onLost(this));
+  }
+
+  get reusable(): boolean {
+    return !this.#dead && this.socket?.destroyed === false && performance.now() - this.#openedAt < this.options.maxAge;
+  }
+
+  /** Ends it at once, whatever it was doing. */
+  destroy(reason: Error): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#opening?.destroy();
+    this.client.destroy(reason).catch(() => undefined);
+  }
+
+  #connect(target: buildConnector.Options, callback: buildConnector.Callback): void {
+    this.#dial(target)
+      .then(
+        (socket) => {
+          this.socket = socket;
+          this.served = 0;
+          this.#openedAt = performance.now();
+          callback(null, socket);
+        },
+        (error: unknown) => callback(toSendFailure(error, false), null),
+      )
+      .catch((error: unknown) => this.destroy(error as Error));
+  }
+
+  async #dial({ hostname, protocol, port }: buildConnector.Options): Promise<Socket> {
+    const literal = isIP(hostname) !== 0;
+    const addresses = literal ? [hostname] : await this.#lookUp(hostname);
+    const refused = addresses.filter((address) => !isAllowedAddress(address, this.options.policy));
+    // One bad answer refuses the whole host: a mixed answer is how rebinding gets its foot in the door.
+    if (refused.length > 0) throw new SendFailure('destination not allowed', `${hostname} is ${refused.join(', ')}`);
+    const secure = protocol === 'https:';
+    const numericPort = Number(port) || (secure ? 443 : 80);
+    const tried = addresses.slice(0, MAX_ADDRESSES);
+    let failure: unknown = new SendFailure('host not found', `${hostname} has no address`);
+    for (const [index, address] of tried.entries()) {
+      const target = { address, port: numericPort, secure, servername: literal ? '' : hostname };
+      try {
+        return await this.#open(target, index < tried.length - 1 ? ADDRESS_TIMEOUT : undefined);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async #lookUp(hostname: string): Promise<readonly string[]> {
+    try {
+      return await this.options.resolve(hostname);
+    } catch (error) {
+      throw new SendFailure('host not found', toSendFailure(error, false).message, error);
+    }
+  }
+
+  #open(target: SocketTarget, timeout?: number): Promise<Socket> {
+    // The deadline may have passed while a name was looked up: then nothing is dialled any more.
+    if (this.#dead) return Promise.reject(new SendFailure('timed out', 'given up before dialling'));
+    const socket = this.options.openSocket(target);
+    this.#opening = socket;
+    return new Promise<Socket>((resolve, reject) => {
+      let reached = false;
+      const fail = (error: unknown) => {
+        clearTimeout(timer);
+        socket.destroy();
+        reject(
+          reached && target.secure ? new SendFailure('TLS error', toSendFailure(error, false).message, error) : error,
+        );
+      };
+      const timer =
+        timeout === undefined
+          ? undefined
+          : setTimeout(() => fail(new SendFailure('timed out', `${target.address} did not answer`)), timeout);
+      socket.once('connect', () => (reached = true));
+      socket.once(target.secure ? 'secureConnect' : 'connect', () => {
+        clearTimeout(timer);
+        resolve(socket);
+      });
+      // Stays for the socket's life: an error without a listener would end the process.
+      socket.on('error', fail);
+      socket.once('close', () => fail(new SendFailure('connection reset', 'closed while connecting')));
+    });
+  }
+}
+
+/** Idle connections, the longest unused origin first: a Map keeps the order in which its keys were set. */
+export class IdleConnections {
+  readonly #byOrigin = new Map<string, Connection[]>();
+  #count = 0;
+
+  constructor(private readonly options: ConnectionSettings) {}
+
+  get size(): number {
+    return this.#count;
+  }
+
+  /** The most recently used one, which is the least likely to have been closed by the other side. */
+  take(origin: string): Connection | undefined {
+    const list = this.#byOrigin.get(origin);
+    while (list && list.length > 0) {
+      const connection = list.pop()!;
+      this.#count--;
+      if (list.length === 0) this.#byOrigin.delete(origin);
+      if (connection.reusable) return connection;
+      connection.destroy(new SendFailure('not sent', 'no longer usable'));
+    }
+    return undefined;
+  }
+
+  put(connection: Connection): void {
+    const { origin } = connection;
+    const list = this.#byOrigin.get(origin) ?? [];
+    if (!connection.reusable || list.length >= this.options.maxIdlePerOrigin) {
+      connection.destroy(new SendFailure('not sent', 'not kept'));
+      return;
+    }
+    list.push(connection);
+    this.#count++;
+    this.#byOrigin.delete(origin);
+    this.#byOrigin.set(origin, list);
+    while (this.#count > this.options.maxIdle) this.#evict();
+  }
+
+  /** Forgets a connection that was closed while idle; one that is in use is not here. */
+  remove(connection: Connection): void {
+    const list = this.#byOrigin.get(connection.origin);
+    const index = list?.indexOf(connection) ?? -1;
+    if (!list || index < 0) return;
+    list.splice(index, 1);
+    this.#count--;
+    if (list.length === 0) this.#byOrigin.delete(connection.origin);
+    connection.destroy(new SendFailure('not sent', 'closed while idle'));
+  }
+
+  clear(): void {
+    while (this.#count > 0) this.#evict();
+  }
+
+  #evict(): void {
+    const [oldest] = this.#byOrigin.values();
+    if (oldest?.[0]) this.remove(oldest[0]);
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Where a webhook may not go. A tenant names the URL, the service dials it from inside our network: so what is behind
+ * our walls must not be reachable through it. Two checks, and the second is the wall:
+ *
+ *  - `checkUrl`, at registration and again before each send, reads the text alone. Nothing is resolved: a name says
+ *    nothing about where it will point tomorrow.
+ *  - `isAllowedAddress`, at connect time, on every address that the resolver gave and on the very one that is dialled.
+ *
+ * ipaddr.js (2.5) parses addresses and knows the special ranges. It was weighed against IANA's special-purpose registries,
+ * and what it misses is mended here:
+ *  - It lists what is special and calls all else `unicast`; that is complete for IPv4, but in IPv6 it lets through
+ *    IPv4-compatible `::7f00:1`, the dummy prefix `100:0:0:1::/64` and most of the unassigned space (`::2`, `200::/7`,
+ *    `4000::/3`, `8000::/1`…). So IPv6 must lie in 2000::/3, the only space that was ever given to the internet, first.
+ *  - It parses what a resolver would never say (`0177.1`, zones; `::127.0.0.1` it reads as IPv4-mapped), and prints `::` as `:`.
+ *    So text must pass net.isIP, has no zone, and is never printed back by it.
+ *  - ISATAP interface ids carry an IPv4 address under any prefix. Azure's wire server, which hands out a virtual machine's
+ *    secrets, sits at an ordinary public address.
+ * What nobody can know is a NAT64 prefix of one's own (RFC 6052): do not run one on a network where workers dial out.
+ */
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { type Address, type Cidr, contains, parseAddress } from '../../platform/net/cidrs';
+
+export interface DestinationPolicy {
+  /** `WEBHOOK_ALLOW_HTTP`: http beside https, for any destination that is allowed. */
+  readonly allowHttp: boolean;
+  /** `WEBHOOK_ALLOW_CIDRS`: one's own ranges, opened with http included. */
+  readonly allowCidrs: readonly Cidr[];
+}
+
+export type UrlFault =
+  | 'too_long'
+  | 'invalid_url'
+  | 'control_character'
+  | 'scheme_not_allowed'
+  | 'user_info'
+  | 'fragment'
+  | 'port_not_allowed'
+  | 'destination_not_allowed';
+
+export type UrlVerdict = { ok: true; url: URL } | { ok: false; code: UrlFault; message: string };
+
+const MAX_URL = 2_048;
+const GLOBAL_UNICAST: Cidr = [ipaddr.IPv6.parse('2000::'), 3];
+const AZURE_WIRE_SERVER = '168.63.129.16';
+const MAX_NAME = 253;
+const LABEL = /^[a-z0-9_-]{1,63}$/;
+
+function refuse(code: UrlFault, message: string): UrlVerdict {
+  return { ok: false, code, message };
+}
+
+/** Whether an endpoint may have this URL, by its text alone. The messages are for the tenant. */
+export function checkUrl(text: string, policy: DestinationPolicy): UrlVerdict {
+  if (text.length > MAX_URL) return refuse('too_long', `must be at most ${MAX_URL} characters`);
+  // Before parsing: the WHATWG parser drops tabs and line breaks, trims, and turns backslashes into slashes.
+  if (/\p{Cc}|%[01][0-9a-f]|%7f/iu.test(text))
+    return refuse('control_character', 'must not hold control characters, encoded or not');
+  if (/[\s\\]|\p{Surrogate}/u.test(text))
+    return refuse('invalid_url', 'must not hold spaces, backslashes or broken characters');
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme !== undefined && scheme !== 'https' && scheme !== 'http')
+    return refuse('scheme_not_allowed', 'must begin with https://');
+  const authority = /^https?:\/\/([^/?#]+)/i.exec(text)?.[1];
+  if (authority === undefined || !URL.canParse(text))
+    return refuse('invalid_url', 'must be a URL such as https://example.com/webhooks');
+  // By the text too: the parser forgets an empty user ("https://@host").
+  if (authority.includes('@')) return refuse('user_info', 'must not hold a user name or password');
+  // A fragment is never sent; a URL that has one was meant for a browser.
+  if (text.includes('#')) return refuse('fragment', 'must not have a fragment (#…)');
+
+  const url = new URL(text);
+  const port = url.port === '' ? undefined : Number(url.port);
+  if (port !== undefined && port !== 443 && port !== 80 && port < 1_024) {
+    return refuse('port_not_allowed', 'must use port 443, 80 or one above 1023');
+  }
+  // The parser has made one spelling of all: 0x7f.1, 2130706433, 017700000001, １２７。０。０。１ are 127.0.0.1 by now.
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const literal = isIP(host) !== 0;
+  if (literal ? !isAllowedAddress(host, policy) : isLocalhost(host)) {
+    const hint = !literal && isOpened('127.0.0.1', policy) ? ': write 127.0.0.1 in place of localhost' : '';
+    return refuse('destination_not_allowed', `destination not allowed${hint}`);
+  }
+  if (!literal && !isHostName(host))
+    return refuse('invalid_url', 'must have a valid host name, without a dot at its end');
+  if (url.protocol === 'http:' && !policy.allowHttp && !(literal && isOpened(host, policy))) {
+    return refuse('scheme_not_allowed', 'must begin with https://');
+  }
+  return { ok: true, url };
+}
+
+function isLocalhost(host: string): boolean {
+  return /(^|\.)localhost\.*$/.test(host);
+}
+
+/** Names that DNS can hold as host names; the URL standard lets more through (`a..b`, `*`, `a,b`). */
+function isHostName(host: string): boolean {
+  return host.length <= MAX_NAME && host.split('.').every((label) => LABEL.test(label));
+}
+
+/** Whether a socket may be opened to this address. Whatever is not plainly an address is refused. */
+export function isAllowedAddress(ip: string, policy: DestinationPolicy): boolean {
+  const address = parseAddress(ip);
+  if (!address) return false;
+  return policy.allowCidrs.some((cidr) => contains(cidr, address)) || isPublic(address);
+}
+
+/** Whether `allowCidrs` opens this address, and with it plain http. */
+export function isOpened(ip: string, policy: DestinationPolicy): boolean {
+  const address = parseAddress(ip);
+  return address !== undefined && policy.allowCidrs.some((cidr) => contains(cidr, address));
+}
+
+function isPublic(address: Address): boolean {
+  if (address.range() !== 'unicast') return false;
+  if (address instanceof ipaddr.IPv4) return address.toString() !== AZURE_WIRE_SERVER;
+  return contains(GLOBAL_UNICAST, address) && !isIsatap(address);
+}
+
+/** RFC 5214: the interface id is 0:5efe or 200:5efe and then an IPv4 address. */
+function isIsatap({ parts }: ipaddr.IPv6): boolean {
+  return parts[5] === 0x5efe && (parts[4] === 0 || parts[4] === 0x200);
+}

@@ -1,0 +1,146 @@
+/**
+ * Checks the data of events against a tenant's JSON Schema (draft 2020-12). The schema is interpreted as it is, and each
+ * step is paid for out of a fixed sum: schemas that multiply through `anyOf` and `$ref` are exponential whatever they look
+ * like, so it is the work that is bounded and not its looks.
+ */
+import type { FieldFault } from '../../platform/errors';
+import { fieldAt } from '../../platform/http/requests/json-body';
+import { resolveReference, type Schema, type SchemaObject } from './validator';
+import { type Evaluation, type Kind, kindOf, RULES, type Rule } from './keywords';
+
+/** Steps that one check may take; see ADR 0032 for what the worst of them cost. */
+export const MAX_STEPS = 300_000;
+const MAX_FAULTS = 100;
+/** Characters that are looked at in the time of a step. */
+const CHARACTERS_A_STEP = 32;
+/** Steps in the time of naming a place and saying what is wrong with it. */
+const STEPS_OF_A_FAULT = 100;
+
+/** What the data breaks of a schema that has no faults, as faults of `field` and below; at most one for each place. */
+export function dataFaults(schema: SchemaObject, data: unknown, field = 'data'): FieldFault[] {
+  const check = new Check(schema, field);
+  try {
+    check.apply(schema, data);
+  } catch (error) {
+    if (error === TOO_COSTLY) {
+      const message = 'takes too many steps to check against the schema of its type';
+      return [{ field, message, code: 'too_costly' }];
+    }
+    if (error !== ENOUGH_FAULTS) throw error;
+  }
+  return check.faults;
+}
+
+const TOO_COSTLY = Symbol('the steps are used up');
+const ENOUGH_FAULTS = Symbol('there is no room for more faults');
+
+class Check implements Evaluation {
+  readonly faults: FieldFault[] = [];
+  private readonly seen = new Set<string>();
+  private readonly targets = new Map<string, Schema>();
+  private readonly path: (string | number)[];
+  private steps = MAX_STEPS;
+  /** Above 0 nothing is reported, and the first thing that does not fit decides. */
+  private quiet = 0;
+
+  constructor(
+    readonly root: SchemaObject,
+    field: string,
+  ) {
+    this.path = [field];
+  }
+
+  get isQuiet(): boolean {
+    return this.quiet > 0;
+  }
+
+  apply(schema: Schema, value: unknown): boolean {
+    if (typeof schema === 'boolean') {
+      this.spend(1);
+      return schema || this.fail('not_allowed', () => 'is not allowed here');
+    }
+    const rules = rulesOf(schema);
+    this.spend(1 + rules.length);
+    const kind = kindOf(value);
+    return this.every(rules, ({ of, fits, argument }) => {
+      if (of !== undefined && of !== kind) return true;
+      return fits(argument as never, value as never, this, schema);
+    });
+  }
+
+  applyAt(key: string | number, schema: Schema, value: unknown): boolean {
+    this.path.push(key);
+    const fits = this.apply(schema, value);
+    this.path.pop();
+    return fits;
+  }
+
+  fits(schema: Schema, value: unknown): boolean {
+    this.quiet++;
+    const fits = this.apply(schema, value);
+    this.quiet--;
+    return fits;
+  }
+
+  every<T>(list: readonly T[], check: (entry: T, index: number) => boolean): boolean {
+    let fits = true;
+    for (let index = 0; index < list.length; index++) {
+      if (check(list[index] as T, index)) continue;
+      fits = false;
+      if (this.isQuiet) break;
+    }
+    return fits;
+  }
+
+  target(reference: string): Schema {
+    let target = this.targets.get(reference);
+    if (target === undefined) {
+      target = resolveReference(this.root, reference) ?? true;
+      this.targets.set(reference, target);
+    }
+    return target;
+  }
+
+  fail(code: string, message: () => string): false {
+    if (this.isQuiet) return false;
+    this.spend(STEPS_OF_A_FAULT);
+    const field = fieldAt(this.path);
+    // Of several faults of a place the first is told, as everywhere.
+    if (this.seen.has(field)) return false;
+    this.seen.add(field);
+    this.faults.push({ field, message: message(), code });
+    if (this.faults.length >= MAX_FAULTS) throw ENOUGH_FAULTS;
+    return false;
+  }
+
+  failAt(key: string | number, code: string, message: () => string): false {
+    this.path.push(key);
+    this.fail(code, message);
+    this.path.pop();
+    return false;
+  }
+
+  spend(steps: number): void {
+    this.steps -= steps;
+    if (this.steps < 0) throw TOO_COSTLY;
+  }
+
+  spendOnText(text: string): void {
+    this.spend(1 + Math.floor(text.length / CHARACTERS_A_STEP));
+  }
+}
+
+type BoundRule = { of: Kind | undefined; fits: Rule; argument: unknown };
+/** Kept as long as the schema is, which is looked at over and over. */
+const rulesOfSchema = new WeakMap<SchemaObject, readonly BoundRule[]>();
+
+function rulesOf(schema: SchemaObject): readonly BoundRule[] {
+  const known = rulesOfSchema.get(schema);
+  if (known) return known;
+  const rules = Object.keys(schema).flatMap((keyword) => {
+    const rule = RULES.get(keyword);
+    return rule ? [{ of: rule.of, fits: rule.fits, argument: schema[keyword] }] : [];
+  });
+  rulesOfSchema.set(schema, rules);
+  return rules;
+}

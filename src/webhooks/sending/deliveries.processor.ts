@@ -1,0 +1,65 @@
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { type Job, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { LOGGER } from '../../platform/observability/logger.module';
+import { DELIVERY_QUEUE, type DeliveryJob, withPatience, workerOptions } from '../../platform/queue/queue';
+import { DeliverySender } from './delivery-sender';
+import { Intake } from './adaptive-concurrency';
+
+/** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
+@Injectable()
+export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private worker?: Worker<DeliveryJob>;
+  private intake?: Intake;
+  private readonly underWay = new Set<Promise<void>>();
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly deliveries: DeliverySender,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const worker = new Worker<DeliveryJob>(
+      DELIVERY_QUEUE,
+      (job) => this.note(this.process(job)),
+      workerOptions(this.config),
+    );
+    const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
+    this.intake = new Intake(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
+    this.worker = worker;
+    worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.intake?.stop();
+    const closed = this.worker?.close();
+    // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that waits
+    // for a connection which it has given up itself, and never ends.
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
+    if (closed) await withPatience(closed).catch(() => this.logger.warn('the queue did not let go in time'));
+    await this.deliveries.close();
+  }
+
+  private note(work: Promise<void>): Promise<void> {
+    const noted = work.finally(() => {
+      this.underWay.delete(noted);
+      this.intake?.ended();
+    });
+    this.underWay.add(noted);
+    this.intake?.began();
+    return noted;
+  }
+
+  private async process(job: Job<DeliveryJob>): Promise<void> {
+    try {
+      await this.deliveries.deliver(job.data);
+    } catch (error) {
+      // The delivery stays as it was, and due: the dispatcher finds its job gone and looks it up again.
+      this.logger.error({ err: error, delivery_id: job.data.deliveryId }, 'a delivery could not be processed');
+      throw error;
+    }
+  }
+}

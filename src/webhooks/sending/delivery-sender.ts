@@ -1,0 +1,139 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { parseCidr } from '../../platform/net/cidrs';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import { LOGGER } from '../../platform/observability/logger.module';
+import { parseTraceparent } from '../../platform/observability/trace-context';
+import { TRACING, type Tracing } from '../../platform/observability/tracing';
+import type { DeliveryJob } from '../../platform/queue/queue';
+import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { Batcher } from './batcher';
+import { beginDeliverySpans } from './delivery-spans';
+import { secretContext } from '../endpoints/endpoint-secrets';
+import type { SendOutcome } from '../http-client/http-exchange';
+import { Outcomes } from './outcomes';
+import { createSender, type Sender } from '../http-client/webhook-client';
+import { findToSend, type SendingRow } from './sending.queries';
+import { sign } from '../http-client/signature';
+
+/** A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at once. */
+const READS = { limit: 100, interval: 15, enough: 32 };
+const OPENED_SECRETS = 2_000;
+/** Clocks of two processes may differ by this much. */
+const CLOCK_TOLERANCE_MS = 5_000;
+
+/**
+ * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has the
+ * outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver may
+ * see the same `webhook-id` twice, never a delivery after a recorded success.
+ */
+@Injectable()
+export class DeliverySender {
+  private readonly sender: Sender;
+  private readonly loads: Batcher<string, SendingRow | undefined>;
+  /** The secrets of the endpoints that were sent to last, by context and sealed text. */
+  private readonly opened = new Map<string, string>();
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly database: TenantDatabase,
+    private readonly outcomes: Outcomes,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TRACING) private readonly tracing: Tracing,
+  ) {
+    this.sender = createSender({
+      policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
+      timeout: config.WEBHOOK_TIMEOUT,
+    });
+    this.loads = new Batcher((tenantId, ids) => this.load(tenantId, ids), READS);
+  }
+
+  async deliver(job: DeliveryJob): Promise<void> {
+    const takenAt = new Date().getTime();
+    const row = await this.loads.submit(job.tenantId, job.deliveryId);
+    if (!row?.is_due || row.attempt_count !== job.attempt - 1) {
+      if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+      return;
+    }
+    const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, job, row, takenAt) : undefined;
+    try {
+      const sent = await this.send(job.tenantId, row, spans?.traceparent);
+      spans?.sent(sent);
+      await this.outcomes.record(job.tenantId, row, sent);
+      spans?.end();
+    } catch (error) {
+      spans?.end((error as Error).name);
+      throw error;
+    }
+  }
+
+  /** How many wait for their receivers, and have for so long, milliseconds. */
+  outFor(milliseconds: number): number {
+    return this.sender.outFor(milliseconds);
+  }
+
+  /** Waits for what is being sent, then closes all connections. */
+  async close(): Promise<void> {
+    await this.sender.close();
+  }
+
+  private async send(tenantId: string, row: SendingRow, traceparent: string | undefined): Promise<SendOutcome> {
+    const body = Buffer.from(
+      `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
+    );
+    const timestamp = Math.floor(new Date().getTime() / 1000);
+    const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    const outcome = await this.sender.send({
+      url: row.url,
+      id: row.id,
+      timestamp,
+      signature,
+      body,
+      traceparent,
+      headers: row.headers,
+    });
+    if (outcome.internal) {
+      const trace = parseTraceparent(row.traceparent);
+      this.logger.info(
+        {
+          delivery_id: row.id,
+          ...(trace ? { trace_id: trace.traceId } : {}),
+          error: outcome.error,
+          internal: outcome.internal,
+        },
+        'a delivery failed',
+      );
+    }
+    return outcome;
+  }
+
+  /** The secrets to sign with, the current one first; the one before only while both count. */
+  private secretsOf(tenantId: string, row: SendingRow): string[] {
+    const context = secretContext(tenantId, row.endpoint_id);
+    const secrets = [this.open(row.secret, context)];
+    if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
+    return secrets;
+  }
+
+  private open(sealed: string, context: string): string {
+    const key = `${context} ${sealed}`;
+    let secret = this.opened.get(key);
+    if (secret === undefined) {
+      secret = this.box.open(sealed, context);
+      if (this.opened.size >= OPENED_SECRETS) this.opened.clear();
+      this.opened.set(key, secret);
+    }
+    return secret;
+  }
+
+  private async load(tenantId: string, ids: string[]): Promise<(SendingRow | undefined)[]> {
+    const now = new Date();
+    const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
+    const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  }
+}

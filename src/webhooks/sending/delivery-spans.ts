@@ -1,0 +1,67 @@
+import { formatTraceparent, parseTraceparent } from '../../platform/observability/trace-context';
+import type { Tracing } from '../../platform/observability/tracing';
+import { DELIVERY_QUEUE, type DeliveryJob } from '../../platform/queue/queue';
+import type { SendOutcome } from '../http-client/http-exchange';
+import { succeeded } from '../http-client/webhook-client';
+import type { SendingRow } from './sending.queries';
+
+/** The spans of one attempt: the job, and in it the request to the receiver. */
+export interface DeliverySpans {
+  /** What the receiver is told. */
+  readonly traceparent: string;
+  /** The receiver has answered, or has not. */
+  sent(outcome: SendOutcome): void;
+  end(errorType?: string): void;
+}
+
+/**
+ * Begins them in the trace of the event, where it has one. Of the receiver's address only host and port are kept: paths and
+ * queries of webhooks often hold a key.
+ * @param takenAt when the job was taken from the queue, milliseconds of Unix time
+ */
+export function beginDeliverySpans(
+  tracing: Tracing,
+  job: DeliveryJob,
+  row: SendingRow,
+  takenAt: number,
+): DeliverySpans | undefined {
+  const parent = parseTraceparent(row.traceparent);
+  const process =
+    parent &&
+    tracing.start(`process ${DELIVERY_QUEUE}`, {
+      kind: 'consumer',
+      parent,
+      startTime: takenAt,
+      attributes: {
+        'messaging.system': 'bullmq',
+        'messaging.destination.name': DELIVERY_QUEUE,
+        'messaging.operation.type': 'process',
+        'app.tenant_id': job.tenantId,
+        'app.delivery_id': row.id,
+        'app.event_type': row.event_type,
+      },
+    });
+  const { hostname, port, protocol } = new URL(row.url as string);
+  const request =
+    process &&
+    tracing.start('POST', {
+      kind: 'client',
+      parent: process.context,
+      attributes: {
+        'http.request.method': 'POST',
+        'url.scheme': protocol.slice(0, -1),
+        'server.address': hostname,
+        'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+        'http.request.resend_count': job.attempt - 1,
+      },
+    });
+  if (!process || !request) return undefined;
+  return {
+    traceparent: formatTraceparent(request.context),
+    sent(outcome) {
+      if (outcome.status !== undefined) request.set('http.response.status_code', outcome.status);
+      request.end(succeeded(outcome) ? undefined : (outcome.error ?? String(outcome.status)));
+    },
+    end: (errorType) => process.end(errorType),
+  };
+}

@@ -1,0 +1,133 @@
+/** Statements of the worker: what is to be sent, and what came of it. */
+import type { Row, Statement } from '../../platform/database/sql/statement';
+
+/** A delivery with all that sending it takes. Endpoint columns are null where the endpoint is gone. */
+export interface SendingRow extends Row {
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  event_type: string;
+  attempt_count: number;
+  tries: number;
+  /** It waits, its time has come, and there is an endpoint that is enabled, or a person asked for it. */
+  is_due: boolean;
+  data: string;
+  event_created_at: Date;
+  /** The trace that the event belongs to, where there is one. */
+  traceparent: string | null;
+  url: string;
+  headers: Record<string, string>;
+  secret: string;
+  /** While it counts beside the current one. */
+  previous_secret: string | null;
+  failing_since: Date | null;
+}
+
+/** @param dueBy up to when a delivery may be due */
+export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
+  return {
+    name: 'deliveries_to_send',
+    text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries,
+                  d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
+                    and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
+                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
+                  case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
+             from deliveries d
+             join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+             left join webhook_endpoints p on p.tenant_id = d.tenant_id and p.id = d.endpoint_id
+            where d.tenant_id = $1 and d.id = any($2::uuid[])`,
+    values: [tenantId, ids, now, dueBy],
+  };
+}
+
+/** What an attempt came to. */
+export interface Outcome {
+  deliveryId: string;
+  endpointId: string;
+  /** The number of the attempt, from 1. */
+  number: number;
+  status: 'succeeded' | 'retrying' | 'failed' | 'disabled';
+  nextAttemptAt: Date | null;
+  startedAt: Date;
+  endedAt: Date;
+  durationMs: number;
+  responseStatus: number | null;
+  responseBody: string | null;
+  error: string | null;
+}
+
+/** Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than any join. */
+const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
+
+/**
+ * Writes attempts and what they make of their deliveries. A delivery that was ended meanwhile (its endpoint disabled or
+ * removed while the request was under way) stays ended unless it arrived, and the attempt counts all the same. One that
+ * another worker has told of, or that is deleted, is left alone: its row is locked by the update, so that no attempt is
+ * written beside it. Of two outcomes of one delivery that of the later attempt counts.
+ */
+export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
+  // What is looked up is the first of a delivery.
+  const outcomes = recorded.toSorted((a, b) => b.number - a.number);
+  const status = ofOutcome('$5::text[]');
+  return {
+    name: 'outcomes_record',
+    text: `with changed as (
+             update deliveries d
+                set status = case when d.next_attempt_at is not null or ${status} = 'succeeded' then ${status} else d.status end,
+                    attempt_count = d.attempt_count + 1, tries = d.tries + 1, requested_at = null,
+                    next_attempt_at = case when d.next_attempt_at is not null then to_timestamp(${ofOutcome('$6::float8[]')}) end,
+                    completed_at = case when d.next_attempt_at is null or ${status} <> 'retrying'
+                                        then to_timestamp(${ofOutcome('$8::float8[]')}) end
+              where d.tenant_id = $1 and d.id = any($2::uuid[]) and d.attempt_count = ${ofOutcome('$4::int[]')} - 1
+                and d.status in ('pending', 'retrying', 'disabled', 'cancelled')
+             returning d.id, array_position($2::uuid[], d.id) as place
+           ), logged as (
+             insert into delivery_attempts (tenant_id, delivery_id, number, endpoint_id, started_at, duration_ms,
+                                            response_status, response_body, error, succeeded)
+             select $1::uuid, id, ($4::int[])[place], ($3::uuid[])[place], to_timestamp(($7::float8[])[place]),
+                    ($9::int[])[place], ($10::smallint[])[place], ($11::text[])[place], ($12::text[])[place],
+                    ($5::text[])[place] = 'succeeded'
+               from changed
+             on conflict (tenant_id, delivery_id, number) do nothing
+             returning delivery_id
+           )
+           select id from changed`,
+    values: [
+      tenantId,
+      outcomes.map((outcome) => outcome.deliveryId),
+      outcomes.map((outcome) => outcome.endpointId),
+      outcomes.map((outcome) => outcome.number),
+      outcomes.map((outcome) => outcome.status),
+      outcomes.map((outcome) => outcome.nextAttemptAt && toSeconds(outcome.nextAttemptAt)),
+      outcomes.map((outcome) => toSeconds(outcome.startedAt)),
+      outcomes.map((outcome) => toSeconds(outcome.endedAt)),
+      outcomes.map((outcome) => outcome.durationMs),
+      outcomes.map((outcome) => outcome.responseStatus),
+      outcomes.map((outcome) => outcome.responseBody),
+      outcomes.map((outcome) => outcome.error),
+    ],
+  };
+}
+
+/** Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its milliseconds. */
+const toSeconds = (time: Date): number => time.getTime() / 1000;
+
+/** Remembers since when an endpoint has only failed. */
+export function markFailing(tenantId: string, endpointIds: readonly string[], since: Date): Statement {
+  return {
+    name: 'endpoints_mark_failing',
+    text: `update webhook_endpoints set failing_since = $3
+            where tenant_id = $1 and id = any($2::uuid[]) and failing_since is null`,
+    values: [tenantId, endpointIds, since],
+  };
+}
+
+/** An endpoint that answered well is not failing. */
+export function markWorking(tenantId: string, endpointIds: readonly string[]): Statement {
+  return {
+    name: 'endpoints_mark_working',
+    text: `update webhook_endpoints set failing_since = null
+            where tenant_id = $1 and id = any($2::uuid[]) and failing_since is not null`,
+    values: [tenantId, endpointIds],
+  };
+}

@@ -1,0 +1,239 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PLACEMENTS } from '../../src/platform/database/sql/citus';
+import { Janitor } from '../../src/retention/retention-job';
+import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
+import { orderInput } from '../harness/client';
+import { createTestDatabase, type TestDatabase } from '../harness/databases';
+import { createEndpoint } from '../harness/endpoints';
+import { type Receiver, startReceiver } from '../harness/receiver';
+import { readGolden } from '../harness/golden';
+import { startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
+import { startWorker, type TestWorker } from '../harness/worker';
+
+jest.setTimeout(120_000);
+
+const urls = citusUrls();
+const databases: [string, () => Promise<SpreadDatabase>][] = [
+  ['PostgreSQL that says it has Citus', createFakeSpreadDatabase],
+];
+if (urls.length > 0) databases.push(['a real Citus', () => createSpreadDatabase(urls)]);
+
+const placed = (placement: string): string[] =>
+  Object.keys(PLACEMENTS).filter((table) => PLACEMENTS[table] === placement);
+
+describe.each(databases)('on %s', (_, create) => {
+  let database: SpreadDatabase;
+  let service: TestService;
+  let worker: TestWorker;
+  let receiver: Receiver;
+
+  beforeAll(async () => {
+    database = await create();
+    service = await startService({ database, env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
+    worker = await startWorker(database);
+    receiver = await startReceiver();
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await service?.stop();
+    await receiver?.stop();
+    await database?.drop();
+  });
+
+  it('spreads each table as it is placed, once', async () => {
+    const spread = async (): Promise<string[]> =>
+      (await database.sql<{ name: string }>('select logicalrelid::text as name from pg_dist_partition')).map(
+        ({ name }) => name,
+      );
+    const first = await spread();
+    expect([...first].sort()).toEqual([...placed('reference'), ...placed('distributed')].sort());
+    await database.migrate();
+    expect(await spread()).toHaveLength(first.length);
+  });
+
+  it('serves a tenant from registration to export', async () => {
+    const tenant = await service.tenant();
+    const key = { 'idempotency-key': 'one' };
+    const body = orderInput();
+    const made = await tenant.post('/orders', body, key);
+    expect(made.status).toBe(201);
+    const again = await tenant.post('/orders', body, key);
+    expect([again.status, again.text, again.headers.get('idempotency-replayed')]).toEqual([201, made.text, 'true']);
+    const id = made.body.id as string;
+    expect((await tenant.patch(`/orders/${id}`, { notes: 'x' })).status).toBe(200);
+    expect((await tenant.patch(`/orders/${id}/status`, { status: 'confirmed' })).status).toBe(200);
+    expect((await tenant.post('/orders/batch', { orders: [orderInput(), orderInput()] })).status).toBe(201);
+    const list = await tenant.get('/orders?limit=2');
+    expect([list.status, list.body.data.length, list.body.has_more]).toEqual([200, 2, true]);
+    expect((await tenant.get(`/orders/${id}/events`)).body.data).toHaveLength(3);
+    expect((await tenant.get('/orders/export')).text.trim().split('\n')).toHaveLength(3);
+    expect((await tenant.get('/auth/me')).status).toBe(200);
+    const session = tenant.session as NonNullable<typeof tenant.session>;
+    const refreshed = await service.client.post('/auth/refresh', { refresh_token: session.refresh_token });
+    expect(refreshed.status).toBe(200);
+    const signedIn = await service.client.post('/auth/login', {
+      email: session.user.email,
+      password: 'a password for tests',
+    });
+    expect(signedIn.status).toBe(200);
+    expect((await service.client.post('/auth/logout', { refresh_token: signedIn.body.refresh_token })).status).toBe(
+      204,
+    );
+  });
+
+  it('delivers webhooks', async () => {
+    const tenant = await service.tenant();
+    const endpoint = await createEndpoint(tenant, receiver.url, { event_types: ['order.*'] });
+    const ids: string[] = [];
+    for (let i = 0; i < 10; i++) ids.push((await tenant.createOrder()).id as string);
+    const arrived = (): string[] =>
+      receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id);
+    await until('every order to arrive', () => arrived().length >= ids.length, 30_000);
+    expect(arrived().sort()).toEqual(ids.sort());
+    await until('the outcomes', async () => {
+      const answer = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&status=succeeded&limit=100`);
+      return answer.body.data.length === ids.length;
+    });
+    expect((await tenant.get(`/webhooks/endpoints/${endpoint.id}/stats`)).status).toBe(200);
+    expect((await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`)).status).toBe(202);
+    expect((await tenant.delete(`/webhooks/endpoints/${endpoint.id}`)).status).toBe(204);
+  });
+
+  it('keeps tenants apart, also on the servers that have the rows', async () => {
+    const [one, two] = [await service.tenant(), await service.tenant()];
+    const order = await one.createOrder();
+    expect((await two.get(`/orders/${order.id}`)).status).toBe(404);
+    expect((await two.get('/orders')).body.data).toEqual([]);
+    expect((await one.get('/orders')).body.data).toHaveLength(1);
+  });
+
+  it('cleans up, and complains of nothing', async () => {
+    await worker.app.get(Janitor).run();
+    expect(worker.logLines.filter((line) => JSON.parse(line).level > 30)).toEqual([]);
+    expect(service.logLines.filter((line) => JSON.parse(line).level > 40)).toEqual([]);
+  });
+});
+
+it('spreads those first that others refer to, with the settings that a first time wants', async () => {
+  const database = await createFakeSpreadDatabase();
+  try {
+    const calls = await database.sql<{
+      function: string;
+      name: string;
+      column_name: string;
+      colocate_with: string;
+      mode: string;
+    }>(
+      'select function, logicalrelid::text as name, column_name, colocate_with, mode from fake_citus.calls order by id',
+    );
+    const order = calls.map(({ name }) => name);
+    for (const call of calls.filter(({ name }) => PLACEMENTS[name] === 'distributed')) {
+      expect(call).toEqual({
+        function: 'create_distributed_table',
+        name: call.name,
+        column_name: 'tenant_id',
+        colocate_with: call.name === 'orders' ? 'default' : 'orders',
+        mode: 'sequential',
+      });
+    }
+    const keys = await database.sql<{ child: string; parent: string }>(
+      `select conrelid::regclass::text as child, confrelid::regclass::text as parent from pg_constraint
+        where contype = 'f' and connamespace = 'public'::regnamespace`,
+    );
+    expect(keys.length).toBeGreaterThan(0);
+    for (const { child, parent } of keys)
+      expect([child, parent, order.indexOf(parent) < order.indexOf(child)]).toEqual([child, parent, true]);
+    const logins = await database.sql(`select rolname from pg_roles where rolname ~ '^app_' and not rolcanlogin`);
+    expect(logins).toEqual([]);
+  } finally {
+    await database.drop();
+  }
+});
+
+describe('the schema', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.drop());
+
+  it('has a placement for each table, and no other', async () => {
+    const rows = await database.sql<{ name: string }>(
+      `select relname as name from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace`,
+    );
+    expect(Object.keys(PLACEMENTS).sort()).toEqual(rows.map(({ name }) => name).sort());
+  });
+
+  it('has the placements that docs/scaling.md tells', () => {
+    const text = readFileSync(join(__dirname, '..', '..', 'docs', 'scaling.md'), 'utf8');
+    const told = [...text.matchAll(/^\| (`[^|]+) \| (reference|distributed|local)\b/gm)].flatMap(
+      ([, names, placement]) =>
+        [...(names as string).matchAll(/`(\w+)`/g)].map(([, name]) => [name as string, placement as string] as const),
+    );
+    expect(Object.fromEntries(told)).toEqual(PLACEMENTS);
+  });
+
+  it('can be spread: the tenant is in every key, and no key leads to another placement', async () => {
+    const keys = await database.sql<{ table: string; columns: string[]; type: string }>(
+      `select k.conrelid::regclass::text as table, k.contype as type,
+              (select array_agg(attname::text) from pg_attribute where attrelid = k.conrelid and attnum = any (k.conkey)) as columns
+         from pg_constraint k where k.contype in ('p', 'u', 'x') and k.conrelid::regclass::text = any ($1)
+       union all
+       select i.indrelid::regclass::text, 'index',
+              (select array_agg(attname::text) from pg_attribute where attrelid = i.indrelid and attnum = any (i.indkey::int2[]))
+         from pg_index i where i.indisunique and i.indrelid::regclass::text = any ($1)`,
+      [placed('distributed')],
+    );
+    expect(keys.length).toBeGreaterThan(placed('distributed').length);
+    expect(keys.filter(({ columns }) => !columns.includes('tenant_id'))).toEqual([]);
+    const foreign = await database.sql<{
+      child: string;
+      parent: string;
+      child_columns: string[];
+      parent_columns: string[];
+      on_delete: string;
+      on_update: string;
+    }>(
+      `select k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, k.confdeltype as on_delete,
+              k.confupdtype as on_update,
+              (select array_agg(attname::text order by n) from unnest(k.conkey) with ordinality as c (num, n)
+                 join pg_attribute on attrelid = k.conrelid and attnum = num) as child_columns,
+              (select array_agg(attname::text order by n) from unnest(k.confkey) with ordinality as c (num, n)
+                 join pg_attribute on attrelid = k.confrelid and attnum = num) as parent_columns
+         from pg_constraint k where k.contype = 'f' and k.connamespace = 'public'::regnamespace`,
+    );
+    const wrong = foreign.filter((key) => {
+      const at = key.child_columns.indexOf('tenant_id');
+      const together = PLACEMENTS[key.child] === 'distributed' && at >= 0 && key.parent_columns[at] === 'tenant_id';
+      const fits = PLACEMENTS[key.parent] === 'reference' ? PLACEMENTS[key.child] !== 'local' : together;
+      return !fits || ['n', 'd'].includes(key.on_delete) || key.on_update !== 'a';
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('is asked by the service with the tenant in every statement, and with nothing that Citus refuses', () => {
+    const newest = readdirSync(join(__dirname, '..', 'golden'))
+      .filter((name) => name.startsWith('statements-'))
+      .sort()
+      .at(-1);
+    const statements = JSON.parse(readGolden(newest as string)) as { role: string; text: string }[];
+    const tables = placed('distributed').join('|');
+    const ofService = statements.filter(
+      ({ role, text }) =>
+        role === 'app_service' && new RegExp(`\\b(from|update|into|join)\\s+"?(${tables})\\b`, 'i').test(text),
+    );
+    expect(ofService.length).toBeGreaterThan(20);
+    const tenantless = ofService.filter(
+      ({ text }) =>
+        !/"?tenant_id"? = (\$\d|any)|^\s*(with [^]*)?insert into\s+"?\w+"?\s*(as \w+\s*)?\(\s*"?tenant_id/i.test(text),
+    );
+    expect(tenantless.map(({ text }) => text)).toEqual([]);
+    const refused = ofService.filter(({ text }) =>
+      /on conflict[^]*do update set[^]*\b(now|clock_timestamp|random)\(/i.test(text),
+    );
+    expect(refused).toEqual([]);
+  });
+});

@@ -1,0 +1,71 @@
+import { expectProblem } from '../harness/problems';
+import { hasRedis, startRedis, type TestRedis } from '../harness/redis';
+import { startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
+
+const ready = { status: 'ok', checks: { database: 'ok', migrations: 'ok', queue: 'ok' } };
+const withoutQueue = { status: 'ok', checks: { database: 'ok', migrations: 'ok' } };
+const queueAway = { status: 'unavailable', checks: { database: 'ok', migrations: 'ok', queue: 'unavailable' } };
+
+describe('readiness', () => {
+  describe('with the queue in PostgreSQL', () => {
+    let service: TestService;
+    beforeAll(async () => {
+      service = await startService();
+    });
+    afterAll(() => service.stop());
+
+    it('looks at the database, its migrations and the queue', async () => {
+      const answer = await service.client.get('/health/ready');
+      expect(answer).toMatchObject({ status: 200, body: ready });
+      expect(answer.body).toEqual(ready);
+    });
+
+    it('falls while the queue’s tables are not there', async () => {
+      await service.database.sql('alter table bullmq.job rename to gone');
+      expect(await service.client.get('/health/ready')).toMatchObject({ status: 503, body: queueAway });
+      await service.database.sql('alter table bullmq.gone rename to job');
+      expect((await service.client.get('/health/ready')).status).toBe(200);
+    });
+
+    it('leaves out the queue where it is asked to, and nothing else', async () => {
+      const answer = await service.client.get('/health/ready?exclude=queue');
+      expect(answer).toMatchObject({ status: 200, body: withoutQueue });
+      expect(answer.body).toEqual(withoutQueue);
+      for (const query of ['exclude=database', 'exclude=', 'exclude=queue&exclude=queue', 'except=queue']) {
+        expectProblem(await service.client.get(`/health/ready?${query}`), 'validation_error');
+      }
+    });
+  });
+
+  (hasRedis() ? describe : describe.skip)('with the queue in Redis', () => {
+    let redis: TestRedis;
+    let service: TestService;
+    beforeAll(async () => {
+      redis = await startRedis();
+      service = await startService({ env: { REDIS_URL: redis.url } });
+    });
+    afterAll(async () => {
+      await service.stop();
+      await redis.stop();
+    });
+
+    it('falls while Redis is away, names it, and rises by itself; without the queue it stays', async () => {
+      await until('ready', async () => (await service.client.get('/health/ready')).status === 200);
+      await redis.kill();
+      const answer = await until('Redis to be missed', async () => {
+        const seen = await service.client.get('/health/ready');
+        return seen.status === 503 && seen;
+      });
+      expect(answer.body).toEqual(queueAway);
+      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(await service.client.get('/health/ready?exclude=queue')).toMatchObject({
+        status: 200,
+        body: withoutQueue,
+      });
+      expect((await service.client.get('/health/live')).status).toBe(200);
+      await redis.start();
+      await until('ready again', async () => (await service.client.get('/health/ready')).status === 200);
+    });
+  });
+});

@@ -1,0 +1,354 @@
+import { randomUUID } from 'node:crypto';
+import { ApiClient, type Answer, orderInput, type SignedIn } from '../harness/client';
+import { expectProblem, faultsOf } from '../harness/problems';
+import { newEmail, startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
+
+/** The headers that belong to the answer itself, and are replayed with it. */
+const KEPT = ['content-type', 'location', 'etag', 'content-length'];
+
+describe('idempotency', () => {
+  let service: TestService;
+  let tenant: ApiClient;
+
+  beforeAll(async () => {
+    service = await startService();
+    tenant = await service.tenant();
+  });
+  afterAll(() => service.stop());
+
+  const keyed = (key: string = randomUUID()) => ({ 'idempotency-key': key });
+  const ordersNoted = async (notes: string) =>
+    service.database.sql<{ id: string }>('select id from orders where notes = $1', [notes]);
+
+  function expectFirst(answer: Answer): void {
+    expect([answer.status, answer.text.slice(0, 200)]).toEqual([201, expect.any(String)]);
+    expect(answer.headers.get('idempotency-replayed')).toBeNull();
+  }
+
+  function expectReplay(answer: Answer, first: Answer): void {
+    expect(answer.headers.get('idempotency-replayed')).toBe('true');
+    expect([answer.status, answer.text]).toEqual([first.status, first.text]);
+    for (const name of KEPT) expect([name, answer.headers.get(name)]).toEqual([name, first.headers.get(name)]);
+    expect(answer.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
+  }
+
+  describe('the same key and the same body', () => {
+    it.each([
+      ['/orders', (notes: string) => ({ ...orderInput(), notes, metadata: { zz: '日本語 "\\', a: '\u2028' } }), 1],
+      [
+        '/orders/batch',
+        (notes: string) => ({
+          orders: [
+            { ...orderInput(), notes },
+            { ...orderInput(), notes },
+          ],
+        }),
+        2,
+      ],
+    ] as const)('POST %s gives the first answer again, byte for byte', async (path, input, count) => {
+      const notes = `once ${randomUUID()}`;
+      const body = input(notes);
+      const key = keyed();
+      const first = await tenant.post(path, body, key);
+      expectFirst(first);
+      for (let i = 0; i < 3; i++) expectReplay(await tenant.post(path, body, key), first);
+      expectReplay(await tenant.post(`${path}/`, body, key), first);
+      expect(await ordersNoted(notes)).toHaveLength(count);
+      const [history] = await service.database.sql(
+        'select count(*)::int as n from order_history h join orders o on o.id = h.order_id where notes = $1',
+        [notes],
+      );
+      expect(history?.n).toBe(count);
+    });
+
+    it('makes a second order without a key, or with another', async () => {
+      const notes = `thrice ${randomUUID()}`;
+      const body = { ...orderInput(), notes };
+      for (const headers of [keyed(), keyed(), undefined, undefined])
+        expectFirst(await tenant.post('/orders', body, headers));
+      expect(await ordersNoted(notes)).toHaveLength(4);
+    });
+
+    it('is one body however it is spaced and escaped', async () => {
+      const key = keyed();
+      const body = { ...orderInput(), notes: 'é' };
+      const first = await tenant.post('/orders', body, key);
+      expectReplay(await tenant.post('/orders', JSON.stringify(body, null, 4), key), first);
+      expectReplay(await tenant.post('/orders', JSON.stringify(body).replace('é', '\\u00e9'), key), first);
+    });
+
+    it('gives the first answer even when the order has changed since', async () => {
+      const key = keyed();
+      const body = orderInput();
+      const first = await tenant.post('/orders', body, key);
+      await tenant.patch(`/orders/${first.body.id}`, { notes: 'changed' });
+      expectReplay(await tenant.post('/orders', body, key), first);
+    });
+
+    it('holds for another session of the same person, and for another process and after a restart', async () => {
+      const { email } = tenant.session?.user as SignedIn['user'];
+      const login = await service.client.post('/auth/login', { email, password: 'a password for tests' });
+      const again = new ApiClient(service.url, login.body as SignedIn);
+      const key = keyed();
+      const body = orderInput();
+      const other = await startService({ database: service.database });
+      const first = await tenant.post('/orders', body, key);
+      expectFirst(first);
+      expectReplay(await again.post('/orders', body, key), first);
+      expectReplay(await new ApiClient(other.url, tenant.session).post('/orders', body, key), first);
+      await other.stop();
+      const restarted = await startService({ database: service.database });
+      expectReplay(await new ApiClient(restarted.url, tenant.session).post('/orders', body, key), first);
+      await restarted.stop();
+    });
+  });
+
+  describe('the same key and something else', () => {
+    it('answers 422 for another body, and does nothing', async () => {
+      const key = keyed();
+      const notes = `one ${randomUUID()}`;
+      const body = {
+        ...orderInput(),
+        notes,
+        items: [{ product_id: 'p', product_name: 'n', quantity: 1, unit_price: 1.5 }],
+      };
+      const first = await tenant.post('/orders', body, key);
+      expectFirst(first);
+      const others = [
+        { ...body, customer_id: randomUUID() },
+        { ...body, metadata: {} },
+        { ...body, items: [...body.items, ...body.items] },
+        { ...body, items: [{ ...body.items[0], unit_price: '1.5' }] },
+        { ...body, currency: 'EUR' },
+      ];
+      for (const other of others) {
+        const answer = await tenant.post('/orders', other, key);
+        expectProblem(answer, 'idempotency_key_reused');
+        expect(answer.headers.get('idempotency-replayed')).toBeNull();
+      }
+      expect(await ordersNoted(notes)).toHaveLength(1);
+      expectReplay(await tenant.post('/orders', body, key), first);
+    });
+
+    it('answers 422 on another route', async () => {
+      const key = keyed();
+      const orders = [orderInput()];
+      expectFirst(await tenant.post('/orders', orders[0], key));
+      expectProblem(await tenant.post('/orders/batch', { orders }, key), 'idempotency_key_reused');
+      const batchKey = keyed();
+      expectFirst(await tenant.post('/orders/batch', { orders }, batchKey));
+      expectProblem(await tenant.post('/orders', orders[0], batchKey), 'idempotency_key_reused');
+    });
+
+    it('is another key for another tenant, and for another person of the same tenant', async () => {
+      const key = keyed();
+      const body = orderInput();
+      const first = await tenant.post('/orders', body, key);
+      const stranger = await service.tenant();
+      const theirs = await stranger.post('/orders', body, key);
+      expectFirst(theirs);
+      expect(theirs.body.id).not.toBe(first.body.id);
+
+      const colleague = await service.tenant();
+      await service.database.sql(
+        `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, 'member', now(), now())`,
+        [tenant.tenantId, colleague.session?.user.id],
+      );
+      const login = await service.client.post('/auth/login', {
+        email: colleague.session?.user.email,
+        password: 'a password for tests',
+        tenant_id: tenant.tenantId,
+      });
+      const member = new ApiClient(service.url, login.body as SignedIn);
+      expect(member.tenantId).toBe(tenant.tenantId);
+      const colleagues = await member.post('/orders', body, key);
+      expectFirst(colleagues);
+      expect(colleagues.body.id).not.toBe(first.body.id);
+      expectReplay(await tenant.post('/orders', body, key), first);
+      expectReplay(await stranger.post('/orders', body, key), theirs);
+      expectReplay(await member.post('/orders', body, key), colleagues);
+      // Under another's key with another body: not even "reused" is told.
+      expectFirst(await (await service.tenant()).post('/orders', orderInput(), key));
+    });
+  });
+
+  describe('at the same time', () => {
+    /** Every insert of an item waits until `work` is done. */
+    async function whileBlocked(work: () => Promise<void>): Promise<void> {
+      await service.database.sql(`
+        create or replace function wait_for_test() returns trigger language plpgsql as $$
+          begin perform pg_advisory_xact_lock(4712); return new; end $$;
+        create trigger wait_for_test before insert on order_items for each row execute function wait_for_test();
+        select pg_advisory_lock(4712)`);
+      try {
+        await work();
+      } finally {
+        await service.database.sql('select pg_advisory_unlock(4712)');
+        await service.database.sql('drop trigger wait_for_test on order_items');
+      }
+    }
+
+    it('answers 409 with Retry-After while the first call runs, and its answer afterwards', async () => {
+      const key = keyed();
+      const body = orderInput();
+      let running: Promise<Answer> | undefined;
+      await whileBlocked(async () => {
+        running = tenant.post('/orders', body, key);
+        await until('the first call waits', async () => {
+          const [row] = await service.database.sql(
+            `select count(*)::int as n from pg_locks where locktype = 'advisory' and not granted
+                and database = (select oid from pg_database where datname = current_database())`,
+          );
+          return row?.n === 1;
+        });
+        for (const other of [body, orderInput()]) {
+          const answer = await tenant.post('/orders', other, key);
+          expectProblem(answer, 'idempotency_in_progress');
+          expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+          expect(answer.headers.get('idempotency-replayed')).toBeNull();
+        }
+      });
+      const first = (await running) as Answer;
+      expectFirst(first);
+      expectReplay(await tenant.post('/orders', body, key), first);
+    });
+
+    it('lets exactly one of many parallel calls make the order, in two processes', async () => {
+      const other = await startService({ database: service.database });
+      const elsewhere = new ApiClient(other.url, tenant.session);
+      for (let round = 0; round < 12; round++) {
+        const notes = `parallel ${randomUUID()}`;
+        const body = { ...orderInput(), notes };
+        const path = round % 3 === 2 ? '/orders/batch' : '/orders';
+        const sent = path === '/orders' ? body : { orders: [body] };
+        const key = keyed();
+        const answers = await Promise.all(
+          Array.from({ length: 12 }, (_, i) => (i % 2 ? elsewhere : tenant).post(path, sent, key)),
+        );
+        const firsts = answers.filter((a) => a.status === 201 && a.headers.get('idempotency-replayed') === null);
+        expect(firsts).toHaveLength(1);
+        for (const answer of answers.filter((candidate) => candidate !== firsts[0])) {
+          if (answer.status === 201) expectReplay(answer, firsts[0] as Answer);
+          else {
+            expectProblem(answer, 'idempotency_in_progress');
+            expect(answer.headers.get('retry-after')).toBe('1');
+          }
+        }
+        expect(await ordersNoted(notes)).toHaveLength(1);
+        expectReplay(await tenant.post(path, sent, key), firsts[0] as Answer);
+      }
+      await other.stop();
+    });
+
+    it('lets parallel calls with keys of their own all through', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () => tenant.post('/orders', orderInput(), keyed())),
+      );
+      for (const answer of answers) expectFirst(answer);
+    });
+  });
+
+  describe('keys', () => {
+    it('may be 1 to 255 printable ASCII characters', async () => {
+      const printable = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i))
+        .join('')
+        .trim();
+      for (const key of ['x', 'k'.repeat(255), printable, '"quoted"', 'a b', '0', "'; drop table orders; --"]) {
+        const body = orderInput();
+        const first = await tenant.post('/orders', body, keyed(key));
+        expectFirst(first);
+        expectReplay(await tenant.post('/orders', body, keyed(key)), first);
+      }
+    });
+
+    it('are told apart exactly', async () => {
+      const body = orderInput();
+      const base = randomUUID();
+      const made = new Set<string>();
+      for (const key of [base, base.toUpperCase(), `${base}.`, `.${base}`, `${base} .`, base.slice(1)]) {
+        made.add((await tenant.post('/orders', body, keyed(key))).body.id);
+      }
+      expect(made.size).toBe(6);
+    });
+
+    it('are refused where they are anything else', async () => {
+      const notes = `refused ${randomUUID()}`;
+      for (const key of ['', 'k'.repeat(256), 'k'.repeat(5000), 'schlüssel', '\u00ff', 'a\tb', 'a\u0080b']) {
+        for (const [path, body] of [
+          ['/orders', { ...orderInput(), notes }],
+          ['/orders/batch', { orders: [{ ...orderInput(), notes }] }],
+        ] as const) {
+          expect(faultsOf(await tenant.post(path, body, keyed(key)))).toEqual(['Idempotency-Key: idempotency_key']);
+        }
+      }
+      expect(await ordersNoted(notes)).toEqual([]);
+    });
+
+    it('stay free when the call was refused', async () => {
+      const key = keyed();
+      const body = orderInput();
+      const viewerToken = 'not.a.token';
+      expectProblem(await tenant.post('/orders', { ...body, currency: 'XXX' }, key), 'validation_error');
+      expectProblem(await tenant.post('/orders', '{', key), 'malformed_request');
+      expectProblem(await tenant.post('/orders', undefined, key), 'malformed_request');
+      expectProblem(
+        await tenant.post('/orders', body, { ...key, 'content-type': 'text/plain' }),
+        'unsupported_media_type',
+      );
+      expectProblem(await tenant.post('/orders', body, { ...key, accept: 'text/html' }), 'not_acceptable');
+      expectProblem(await tenant.withToken(viewerToken).post('/orders', body, key), 'unauthorized');
+      expectProblem(await tenant.post('/orders/batch', { orders: [] }, key), 'validation_error');
+      expectFirst(await tenant.post('/orders', body, key));
+    });
+
+    it('live for 24 hours', async () => {
+      const key = keyed();
+      const body = orderInput();
+      const first = await tenant.post('/orders', body, key);
+      const [row] = await service.database.sql(
+        `select extract(epoch from expires_at - created_at)::int as life, abs(extract(epoch from now() - created_at)) < 60 as fresh
+           from idempotency_keys where key = $1`,
+        [key['idempotency-key']],
+      );
+      expect(row).toEqual({ life: 86_400, fresh: true });
+      const age = (seconds: number) =>
+        service.database.sql(
+          `update idempotency_keys set created_at = created_at - $2 * interval '1 second',
+                  expires_at = expires_at - $2 * interval '1 second' where key = $1`,
+          [key['idempotency-key'], seconds],
+        );
+      await age(86_400 - 60);
+      expectReplay(await tenant.post('/orders', body, key), first);
+      await age(61);
+      const second = await tenant.post('/orders', orderInput(), key);
+      expectFirst(second);
+      expect(second.body.id).not.toBe(first.body.id);
+      expectProblem(await tenant.post('/orders', body, key), 'idempotency_key_reused');
+    });
+
+    it('mean nothing where nothing is created', async () => {
+      const key = keyed('k'.repeat(300));
+      const { id } = await tenant.createOrder();
+      for (const notes of ['one', 'two']) {
+        const answer = await tenant.patch(`/orders/${id}`, { notes }, key);
+        expect([answer.status, answer.body.notes]).toEqual([200, notes]);
+      }
+      expect((await tenant.get('/orders', key)).status).toBe(200);
+    });
+
+    it('mean nothing to /auth', async () => {
+      const key = keyed();
+      const register = () => ({ email: newEmail(), password: 'a password for tests', tenant_name: 'T' });
+      const answers = [];
+      for (let i = 0; i < 2; i++) answers.push(await service.client.post('/auth/register', register(), key));
+      expect(answers.map((answer) => answer.status)).toEqual([201, 201]);
+      expect(answers[1]?.headers.get('idempotency-replayed')).toBeNull();
+      expect(answers[0]?.body.user.id).not.toBe(answers[1]?.body.user.id);
+      const stored = await service.database.sql('select 1 as one from idempotency_keys where key = $1', [
+        key['idempotency-key'],
+      ]);
+      expect(stored).toEqual([]);
+    });
+  });
+});

@@ -1,0 +1,358 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { TenantDatabase } from '../../src/platform/database/tenant-database';
+import { type Answer, type ApiClient, orderInput } from '../harness/client';
+import { createTestDatabase, type TestDatabase } from '../harness/databases';
+import { parseMetrics } from '../harness/prometheus';
+import { expectProblem } from '../harness/problems';
+import { startService, type TestService } from '../harness/service';
+import { TcpProxy } from '../harness/tcp-proxy';
+import { until } from '../harness/until';
+
+/** Of two connections, 128 each. */
+const ROOM_FOR_READS = 256;
+/** So many that each of three pauses is asked of one at least: all but three times in ten million. */
+const MANY = 40;
+
+async function metric(service: TestService, name: string, labels: Record<string, string> = {}): Promise<number> {
+  const samples = parseMetrics(await service.metrics.registry.metrics());
+  const wanted = Object.entries(labels);
+  const found = samples.find(
+    (one) => one.name === name && wanted.every(([label, value]) => one.labels[label] === value),
+  );
+  return found?.value ?? NaN;
+}
+
+const shedOf = (service: TestService, reason: string) => metric(service, 'http_requests_shed_total', { reason });
+const heldBy = (service: TestService) => metric(service, 'http_requests_held');
+
+/** Keeps the event loop from everything else, for so long at a time. */
+function occupy(milliseconds: number): () => void {
+  const timer = setInterval(() => {
+    for (const end = performance.now() + milliseconds; performance.now() < end;);
+  }, 1);
+  return () => clearInterval(timer);
+}
+
+/** So many callers, each of whom asks again when answered; gives how many were served a second. */
+async function servedByClosedLoop(tenant: ApiClient, callers: number, milliseconds: number): Promise<number> {
+  const end = performance.now() + milliseconds;
+  let served = 0;
+  const caller = async (): Promise<void> => {
+    while (performance.now() < end) if ((await tenant.post('/orders', orderInput())).status === 201) served++;
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return (served * 1_000) / milliseconds;
+}
+
+/** Callers who know nothing of each other, so many a second; counted once the service is used to them. */
+async function servedByOpenLoop(tenant: ApiClient, rate: number, milliseconds: number) {
+  const began = performance.now();
+  const latencies: number[] = [];
+  const calls: Promise<void>[] = [];
+  let refused = 0;
+  const call = async (): Promise<void> => {
+    const sentAt = performance.now();
+    const { status } = await tenant.post('/orders', orderInput());
+    const now = performance.now();
+    if (status === 503) refused++;
+    else if (now - began > 1_000 && now - began <= milliseconds) latencies.push(now - sentAt);
+  };
+  for (let sent = 0; performance.now() - began < milliseconds; await delay(5)) {
+    for (const due = ((performance.now() - began) * rate) / 1_000; sent < due; sent++) calls.push(call());
+  }
+  await Promise.all(calls);
+  return { perSecond: latencies.length / (milliseconds / 1_000 - 1), latencies, refused };
+}
+
+describe('load shedding', () => {
+  describe('by the event loop', () => {
+    let service: TestService;
+    let tenant: ApiClient;
+
+    beforeAll(async () => {
+      service = await startService({
+        env: { SHED_EVENT_LOOP_LAG: '40ms', ALLOWED_ORIGINS: 'https://app.example.com' },
+      });
+      tenant = await service.tenant();
+    });
+    afterAll(() => service.stop());
+
+    const shed = (answer: Answer): boolean => answer.status === 503;
+
+    it('turns a share of requests away while it is late, and none of health’s', async () => {
+      const release = occupy(120);
+      try {
+        const headers = { 'x-request-id': 'shed-me', origin: 'https://app.example.com' };
+        const answers: Answer[] = [];
+        await until('some are turned away', async () => {
+          const [asked, health] = await Promise.all([
+            Promise.all(Array.from({ length: 20 }, () => tenant.get('/orders', headers))),
+            Promise.all(['/health', '/health/live', '/health/ready'].map((path) => service.client.get(path))),
+          ]);
+          expect(health.map(({ status }) => status)).toEqual([200, 200, 200]);
+          answers.push(...asked);
+          return answers.some(shed) && answers.some(({ status }) => status === 200);
+        });
+        expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 503]));
+        const refused = answers.find(shed) as Answer;
+        expectProblem(refused, 'unavailable');
+        expect(refused.body.instance).toBe('/api/v1/orders');
+        expect(refused.headers.get('x-request-id')).toBe('shed-me');
+        expect(refused.headers.get('retry-after')).toMatch(/^[123]$/);
+        expect(refused.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
+        expect(refused.headers.get('x-content-type-options')).toBe('nosniff');
+        expect(await shedOf(service, 'event_loop')).toBe(answers.filter(shed).length);
+        expect(await shedOf(service, 'pool')).toBe(0);
+      } finally {
+        release();
+      }
+    });
+
+    it('reads neither body nor credential of what it turns away', async () => {
+      const release = occupy(120);
+      try {
+        const refused = await until('one is turned away', async () => {
+          const answers = await Promise.all(
+            Array.from({ length: 10 }, () => service.client.request('POST', '/orders', { body: '{ no JSON' })),
+          );
+          return answers.find(shed);
+        });
+        expectProblem(refused, 'unavailable');
+      } finally {
+        release();
+      }
+    });
+
+    it('lets everything in again once the loop is free', async () => {
+      await until('a hundred in a row are let in', async () => {
+        const answers = await Promise.all(Array.from({ length: 100 }, () => tenant.get('/orders')));
+        return answers.every(({ status }) => status === 200);
+      });
+    });
+
+    it('says in the log how much was turned away', () => {
+      const line = service.logLines
+        .map((text) => JSON.parse(text) as Record<string, unknown>)
+        .find(({ msg }) => msg === 'too much to do: requests are turned away');
+      expect(line?.event_loop_lag_ms).toBeGreaterThan(40);
+    });
+  });
+
+  describe('by the wait for the database', () => {
+    let service: TestService;
+    let tenant: ApiClient;
+    let order: { id: string };
+    let owner: Client;
+
+    beforeAll(async () => {
+      service = await startService({ env: { SHED_POOL_WAIT: '100ms' } });
+      tenant = await service.tenant();
+      order = await tenant.createOrder();
+      owner = new Client({ connectionString: service.database.ownerUrl });
+      await owner.connect();
+    });
+    afterAll(async () => {
+      await owner.end();
+      await service.stop();
+    });
+
+    /** Holds the tables of orders, so that statements stand in line. */
+    async function whileHeld(mode: string, work: () => Promise<void>): Promise<void> {
+      await owner.query(`begin; lock table orders in ${mode} mode`);
+      try {
+        await work();
+      } finally {
+        await owner.query('rollback');
+      }
+    }
+
+    /** Asks again and again, and gives the first refusal. */
+    async function firstRefused(ask: () => Promise<Answer>): Promise<Answer> {
+      let refused: Answer | undefined;
+      return until('one is turned away', async () => {
+        if (!refused) void ask().then((answer) => (refused ??= answer.status === 503 ? answer : undefined));
+        await delay(50);
+        return refused;
+      });
+    }
+
+    it('turns reads away while reads stand in line, and lets writes elsewhere and health in', async () => {
+      let early: Promise<Answer>[] = [];
+      await whileHeld('access exclusive', async () => {
+        early = Array.from({ length: 4 }, () => tenant.get(`/orders/${order.id}`));
+        expectProblem(await firstRefused(() => tenant.get(`/orders/${order.id}`)), 'unavailable');
+        expect(await shedOf(service, 'pool')).toBeGreaterThan(0);
+        expect((await service.client.get('/health')).status).toBe(200);
+        const signIn = { email: 'nobody@example.com', password: 'no password of anybody' };
+        expect((await service.client.post('/auth/login', signIn)).status).toBe(401);
+      });
+      // What was let in is answered, however late.
+      expect((await Promise.all(early)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      await until('reads are let in', async () => (await tenant.get(`/orders/${order.id}`)).status === 200);
+    });
+
+    it('serves at twice what the database can do as much as at its peak, and soon', async () => {
+      // What limits is time that PostgreSQL spends asleep: how busy this machine is changes little of it.
+      await owner.query(`
+        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.06); return new; end';
+        create trigger slowly before insert on orders for each row execute function slowly()`);
+      try {
+        const peak = await servedByClosedLoop(tenant, 24, 3_000);
+        const { perSecond, latencies, refused } = await servedByOpenLoop(tenant, 2 * peak, 5_000);
+        expect(refused).toBeGreaterThan(0);
+        expect(perSecond / peak).toBeGreaterThan(0.8);
+        // A backlog of five seconds at twice the load would keep the last of them waiting for as long.
+        expect(latencies.sort((a, b) => a - b)[Math.floor(latencies.length * 0.9)]).toBeLessThan(2_000);
+      } finally {
+        await owner.query('drop trigger slowly on orders; drop function slowly');
+      }
+    });
+
+    it('serves a burst of as many requests as a tenant is allowed, though they wait longer than the limit', async () => {
+      const other = await service.tenant();
+      await owner.query(`
+        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.008); return new; end';
+        create trigger slowly before insert on orders for each row execute function slowly()`);
+      try {
+        const statuses = await Promise.all(
+          Array.from({ length: 500 }, async () => (await other.post('/orders', orderInput())).status),
+        );
+        expect(new Set(statuses)).toEqual(new Set([201]));
+      } finally {
+        await owner.query('drop trigger slowly on orders; drop function slowly');
+      }
+    });
+
+    it('turns writes away while writes stand in line, and lets reads in', async () => {
+      await whileHeld('exclusive', async () => {
+        // One for each of the six connections that writes share, and some behind them.
+        const early = Array.from({ length: 12 }, () => tenant.post('/orders', orderInput()));
+        expectProblem(await firstRefused(() => tenant.post('/orders', orderInput())), 'unavailable');
+        expect((await tenant.get(`/orders/${order.id}`)).status).toBe(200);
+        void Promise.allSettled(early);
+      });
+      await until('writes are let in', async () => (await tenant.post('/orders', orderInput())).status === 201);
+    });
+  });
+
+  describe('by the room on the connections', () => {
+    let database: TestDatabase;
+    let proxy: TcpProxy;
+    let service: TestService;
+
+    beforeAll(async () => {
+      database = await createTestDatabase();
+      proxy = await TcpProxy.start(Number(new URL(database.serviceUrl).port));
+      // However long statements wait: nothing is turned away for that.
+      const env = { SHED_POOL_WAIT: '1m', DB_STATEMENT_TIMEOUT: '30s' };
+      service = await startService({ env, database: { ...database, serviceUrl: proxy.through(database.serviceUrl) } });
+    });
+    afterAll(async () => {
+      await proxy.refuse();
+      await database.drop();
+    });
+
+    /** Does the work while there is no room for another read. */
+    async function whileFull(tenant: ApiClient, work: () => Promise<void>): Promise<void> {
+      const database = service.app.get(TenantDatabase);
+      const statement = { name: 'one', text: 'select 1 as one', values: [] };
+      proxy.hang();
+      const reads = Array.from({ length: ROOM_FOR_READS }, () =>
+        database.read({ tenantId: tenant.tenantId }, statement),
+      );
+      try {
+        await work();
+      } finally {
+        await proxy.pass();
+      }
+      expect(new Set((await Promise.all(reads)).map(([row]) => row?.one))).toEqual(new Set([1]));
+    }
+
+    it('lets what finds no room wait for a second, and turns it away before a route has it', async () => {
+      const tenant = await service.tenant();
+      await whileFull(tenant, async () => {
+        const waited: number[] = [];
+        const ask = async (): Promise<Answer> => {
+          const began = performance.now();
+          const answer = await tenant.get('/orders');
+          waited.push(performance.now() - began);
+          return answer;
+        };
+        const refused = await Promise.all(Array.from({ length: MANY }, ask));
+        expect(Math.min(...waited)).toBeGreaterThanOrEqual(1_000);
+        for (const answer of refused) expectProblem(answer, 'unavailable');
+        expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1', '2', '3']));
+        expect(await heldBy(service)).toBe(0);
+        expect(await shedOf(service, 'pool')).toBe(MANY);
+      });
+      expect(service.logLines.filter((line) => line.includes('request failed'))).toEqual([]);
+      expect((await tenant.get('/orders')).status).toBe(200);
+    });
+
+    it('lets it in as soon as there is room, and counts the time', async () => {
+      const tenant = await service.tenant();
+      const held: Promise<Answer>[] = [];
+      await whileFull(tenant, async () => {
+        held.push(tenant.get('/orders', { 'x-request-id': 'was-held' }));
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        await delay(200);
+      });
+      expect((await held[0])?.status).toBe(200);
+      const line = await until('its line', () => service.logLines.find((text) => text.includes('was-held')));
+      expect((JSON.parse(line) as { duration_ms: number }).duration_ms).toBeGreaterThanOrEqual(200);
+    });
+
+    it('has room for what a request needs beside: a session that must be read', async () => {
+      const tenant = await service.tenant();
+      const written: Promise<Answer>[] = [];
+      await whileFull(tenant, async () => {
+        written.push(tenant.post('/orders', orderInput()));
+        expect(await Promise.race([written[0], delay(100)])).toBeUndefined();
+        expect(await heldBy(service)).toBe(0);
+      });
+      expect((await written[0])?.status).toBe(201);
+    });
+
+    it('forgets whose caller left', async () => {
+      const tenant = await service.tenant();
+      const begun = await shedOf(service, 'pool');
+      await whileFull(tenant, async () => {
+        const caller = new AbortController();
+        const headers = { authorization: `Bearer ${tenant.session?.access_token}` };
+        const left = fetch(`${service.url}/api/v1/orders`, { headers, signal: caller.signal }).catch(() => undefined);
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        caller.abort();
+        await left;
+        await until('it is forgotten', async () => (await heldBy(service)) === 0);
+      });
+      expect(await shedOf(service, 'pool')).toBe(begun);
+    });
+
+    it('answers what is held when it stops', async () => {
+      const tenant = await service.tenant();
+      const held: Promise<Answer>[] = [];
+      let stopped: Promise<void> | undefined;
+      await whileFull(tenant, async () => {
+        held.push(tenant.get('/orders'));
+        await until('it is held', async () => (await heldBy(service)) === 1);
+        stopped = service.stop();
+        await delay(100);
+      });
+      expect((await held[0])?.status).toBe(200);
+      await stopped;
+    });
+  });
+
+  it('is off where both limits are 0', async () => {
+    const service = await startService({ env: { SHED_EVENT_LOOP_LAG: '0', SHED_POOL_WAIT: '0' } });
+    const release = occupy(60);
+    try {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => service.client.get('/orders')));
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    } finally {
+      release();
+      await service.stop();
+    }
+  });
+});

@@ -1,0 +1,94 @@
+import { ApiClient } from '../harness/client';
+import { createEndpoint } from '../harness/endpoints';
+import { Load } from '../harness/load';
+import { hasRedis } from '../harness/redis';
+import { type RedisTopology, startRedisCluster, startRedisSentinels } from '../harness/redis-topologies';
+import { type Receiver, startReceiver } from '../harness/receiver';
+import { startService, type TestService } from '../harness/service';
+import { startWorker, type TestWorker } from '../harness/worker';
+import { until } from '../harness/until';
+
+/** A key of the queue: all of them are in its slot. */
+const QUEUE_KEY = '{bull}:webhook-deliveries:meta';
+const REQUESTS_PER_SECOND = 20;
+
+jest.setTimeout(120_000);
+
+const topologies: [string, () => Promise<RedisTopology>][] = [
+  ['a cluster', startRedisCluster],
+  ['a master behind sentinels', startRedisSentinels],
+];
+
+describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
+  let redis: RedisTopology;
+  let service: TestService;
+  let worker: TestWorker;
+  let receiver: Receiver;
+  let tenant: ApiClient;
+  let load: Load | undefined;
+
+  beforeAll(async () => {
+    redis = await start();
+    const env = { REDIS_URL: redis.url, WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' };
+    service = await startService({ env });
+    worker = await startWorker(service.database, env);
+    receiver = await startReceiver();
+    tenant = await service.tenant();
+    await createEndpoint(tenant, receiver.url, { event_types: ['order.created'] });
+  });
+  afterAll(async () => {
+    await load?.stop();
+    await worker?.stop();
+    await service?.stop();
+    await receiver?.stop();
+    await redis?.stop();
+  });
+
+  const arrived = (): string[] =>
+    receiver.received.map(({ body }) => (JSON.parse(body) as { data: { id: string } }).data.id);
+
+  it('carries the queue and the rate limits', async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 10; i++) ids.push((await tenant.createOrder()).id as string);
+    await until('every order to arrive', () => arrived().length >= ids.length, 20_000);
+    expect(arrived().sort()).toEqual(ids.sort());
+    expect(await redis.keys('{bull}:webhook-deliveries:*')).toContain(QUEUE_KEY);
+    expect(await redis.keys('limit:*')).not.toEqual([]);
+    // The queue is where it is thought to be, and not in PostgreSQL.
+    expect(await service.database.sql('select 1 from bullmq.job')).toEqual([]);
+  });
+
+  it('may lose the server that has the queue: another takes over, no request fails and every order arrives', async () => {
+    receiver.received.length = 0;
+    load = new Load(tenant, REQUESTS_PER_SECOND);
+    const running = load;
+    await until('the load runs', () => running.outcomes.length >= REQUESTS_PER_SECOND, 20_000);
+    const killedAt = Date.now();
+    const lost = await redis.killMasterOf(QUEUE_KEY);
+    await until('another to take over', async () => (await redis.masterOf(QUEUE_KEY)) !== lost, 30_000);
+    const tookOverAt = Date.now();
+    const before = running.outcomes.length;
+    await until('the load runs on', () => running.outcomes.length >= before + REQUESTS_PER_SECOND, 20_000);
+    const outcomes = await running.stop();
+    expect(running.failures.map(({ kind, status, text }) => ({ kind, status, text }))).toEqual([]);
+    // The limiter does not wait for whoever takes over: far above what it waits, for a busy machine.
+    expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThan(5_000);
+    const made = outcomes.flatMap(({ orderId }) => orderId ?? []);
+    await until('every order to arrive', () => new Set(arrived()).size >= made.length, 60_000);
+    expect([...new Set(arrived())].sort()).toEqual(made.sort());
+    expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(made.length);
+    const during = new Set(
+      outcomes.flatMap(({ orderId, begunAt }) => (orderId && begunAt < tookOverAt ? orderId : [])),
+    );
+    const last = Math.max(
+      ...receiver.received
+        .filter(({ body }) => during.has((JSON.parse(body) as { data: { id: string } }).data.id))
+        .map(({ at }) => at),
+    );
+    process.stdout.write(
+      `${expect.getState().currentTestName}: took over after ${tookOverAt - killedAt} ms; ` +
+        `what had waited had arrived ${Math.max(0, last - tookOverAt)} ms later; ` +
+        `slowest answer ${Math.max(...outcomes.map(({ tookMs }) => tookMs))} ms\n`,
+    );
+  });
+});
