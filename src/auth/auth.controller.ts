@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/requests/caller';
@@ -14,7 +14,6 @@ export class AuthController {
 
   @Post('register')
   @Public()
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'register',
     summary: 'Register a company',
@@ -29,7 +28,6 @@ export class AuthController {
   @Post('login')
   @Public()
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'login',
     summary: 'Sign in',
@@ -64,7 +62,6 @@ export class AuthController {
   @Post('refresh')
   @Public()
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'refreshTokens',
     summary: 'Get a new pair of tokens',

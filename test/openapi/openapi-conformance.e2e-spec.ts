@@ -51,6 +51,11 @@ describe('what the service answers', () => {
     for (const file of ['start.js', 'page.css', 'swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
       await expectStatuses([() => anyone.get(`/docs/${file}`), 200]);
     }
+    await expectStatuses(
+      [() => anyone.get('/docs/swagger-ui.css', { range: 'bytes=0-9' }), 206],
+      [() => anyone.get('/docs/swagger-ui.css', { range: 'bytes=99999999-' }), 416],
+      [() => anyone.get('/docs/swagger-ui.css', { 'if-match': '"zz"' }), 412],
+    );
   });
 
   it('is as documented for signing in and out', async () => {

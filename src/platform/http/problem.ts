@@ -62,6 +62,12 @@ const DETAIL_OF_CODE: Partial<Record<ProblemCode, string>> = {
   range_not_satisfiable: 'The range begins behind the end of the file.',
 };
 
+/** How long a file is, where a range of it cannot be had: the plugin of static files says so in its error. */
+function contentRange(error: unknown): Record<string, string> | undefined {
+  const range = (error as { headers?: Record<string, unknown> }).headers?.['Content-Range'];
+  return typeof range === 'string' ? { 'Content-Range': range } : undefined;
+}
+
 /** Any thrown value as an AppError: what is not one of ours, nor a refusal of the framework, is an internal error. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
@@ -72,6 +78,7 @@ export function toAppError(error: unknown): AppError {
     return new AppError(code, DETAIL_OF_CODE[code] ?? problemTitle(code), {
       internal: (error as Error).message,
       cause: error,
+      headers: contentRange(error),
     });
   }
   return new AppError('internal_error', 'Something went wrong on our side.', {

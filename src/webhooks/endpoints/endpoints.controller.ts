@@ -3,7 +3,6 @@ import {
   Controller,
   Delete,
   Get,
-  Header,
   Headers,
   HttpCode,
   Param,
@@ -40,7 +39,6 @@ export class EndpointsController {
 
   @Post()
   @Requires('webhooks:write')
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'createEndpoint',
     summary: 'Create an endpoint',

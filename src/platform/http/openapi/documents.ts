@@ -6,6 +6,8 @@ import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import type { Parameter, PathItem, Section } from './declarations';
+import { headerReferences } from './headers';
+import { PROBLEMS } from './problem-kinds';
 import type { Route } from './routes';
 import { swaggerUi, UI_FILES, UI_PATH } from './swagger-ui';
 
@@ -41,10 +43,20 @@ export const DOCUMENT_SECTION: Section = {
 export const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
   public: 'unlimited',
+  reads: true,
   idempotent: false,
   ifMatch: false,
   ifNoneMatch: false,
   problems: [],
+};
+
+/** The route of a file, which may be asked for in parts and on conditions. */
+export const FILE_ROUTE: Route = {
+  ...DOCUMENT_ROUTE,
+  problems: (['version_conflict', 'range_not_satisfiable'] as const).map((code) => ({
+    code,
+    detail: PROBLEMS[code].detail,
+  })),
 };
 
 const get = (
@@ -116,6 +128,12 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
             'image/png': {},
           },
         },
+        206: {
+          description: 'The part of the file that `Range` names.',
+          headers: headerReferences(['Content-Range']),
+          content: { 'application/octet-stream': {} },
+        },
+        304: { description: 'The file is still what `If-None-Match` or `If-Modified-Since` names.' },
       },
     },
   },

@@ -23,7 +23,7 @@ import { HEADERS, PARAMETERS } from './headers';
 import { describe } from './operations';
 import { PROBLEM_SCHEMAS } from './problem-responses';
 import { routesOf } from './routes';
-import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from './documents';
+import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, FILE_ROUTE, serveDocuments } from './documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
@@ -52,7 +52,13 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
   const documents = structuredClone(DOCUMENT_PATHS);
   for (const [path, item] of Object.entries(documents)) {
     for (const [method, operation] of operationsOf(item)) {
-      item[method] = describe(operation, DOCUMENT_ROUTE, path, methodsOf(item), components);
+      item[method] = describe(
+        operation,
+        path.includes('{') ? FILE_ROUTE : DOCUMENT_ROUTE,
+        path,
+        methodsOf(item),
+        components,
+      );
     }
   }
   const paths = { ...scanned.paths, ...documents };

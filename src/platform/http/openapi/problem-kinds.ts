@@ -75,12 +75,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   unsupported_media_type: {
     meaning: 'The request body is not `application/json`, or is compressed.',
     detail: 'The request body must be application/json.',
-    headers: [],
+    headers: ['Accept', 'Accept-Patch'],
   },
   range_not_satisfiable: {
     meaning: 'The `Range` header names nothing of the file.',
     detail: 'The range begins behind the end of the file.',
-    headers: [],
+    headers: ['Content-Range'],
   },
   validation_error: {
     meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',

@@ -103,21 +103,24 @@ function otherMethod({ path, methods }: ProblemContext): Response {
   const value = { ...problem('method_not_allowed', detail), instance };
   return {
     description: `\`method_not_allowed\`: This path has ${methods.join(', ')}, and no other method.`,
-    headers: headerReferences(['X-Request-Id', 'Allow']),
+    headers: headerReferences(['X-Request-Id', 'Cache-Control', 'Allow']),
     content: { [MEDIA_TYPE]: { schema: problemSchema(['method_not_allowed']), example: value } },
   };
 }
 
-/** What a later version may add. */
+/** Refusals of requests that no route has seen: they are the same everywhere. */
+const UNREAD = ['request_timeout', 'headers_too_large', 'not_implemented', 'http_version_not_supported'] as const;
+
+/** Refusals of what could not be read, and what a later version may add. */
 function otherProblem(components: Components): Reference {
   components.responses ??= {};
   components.responses.OtherProblem ??= {
     description: 'Any other problem, in the same form: kinds may be added.',
-    headers: headerReferences(['X-Request-Id']),
+    headers: headerReferences(['X-Request-Id', 'Cache-Control']),
     content: {
       [MEDIA_TYPE]: {
         schema: { $ref: '#/components/schemas/Problem' },
-        examples: Object.fromEntries(examplesOf('internal_error', [], components)),
+        examples: Object.fromEntries(UNREAD.flatMap((code) => examplesOf(code, [], components))),
       },
     },
   };
@@ -140,7 +143,11 @@ function response(
   special: readonly DeclaredProblem[],
   components: Components,
 ): Response {
-  const headers = new Set<HeaderName>(['X-Request-Id', ...codes.flatMap((code) => PROBLEMS[code].headers)]);
+  const headers = new Set<HeaderName>([
+    'X-Request-Id',
+    'Cache-Control',
+    ...codes.flatMap((code) => PROBLEMS[code].headers),
+  ]);
   const examples = codes.flatMap((code) => examplesOf(code, special, components));
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join('\n\n'),

@@ -20,6 +20,14 @@ export function preferredType<T extends string>(accept: string | undefined, offe
   return best;
 }
 
+/** Every route takes an `Accept` that names problems: each may answer with one. */
+export function namesProblems(accept: string): boolean {
+  return accept
+    .split(',')
+    .map(parseRange)
+    .some(({ type, quality }) => type === 'application/problem+json' && quality > 0);
+}
+
 /** The most specific range that covers a type decides on it. */
 function qualityOf(type: string, ranges: readonly Range[]): number {
   for (const name of [type, `${type.split('/')[0]}/*`, '*/*']) {

@@ -38,6 +38,6 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   if (error.headers) reply.headers(error.headers);
   void reply
     .status(status)
-    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'x-request-id': request.id })
+    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'cache-control': 'no-store', 'x-request-id': request.id })
     .send(JSON.stringify(problem));
 }

@@ -55,7 +55,7 @@ export class ApiAdapter extends FastifyAdapter {
       genReqId: requestIdOf,
       frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
         records.begin(request, reply);
-        void reply.headers({ ...SECURITY_HEADERS, 'cache-control': 'no-store' });
+        void reply.headers(SECURITY_HEADERS);
         const refusal = new MalformedRequest('The address could not be read.', { internal: error.message });
         sendProblem(refusal, request, reply);
       },

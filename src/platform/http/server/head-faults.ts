@@ -1,11 +1,9 @@
 /** What is wrong with the head of a request, whatever its route does. */
 import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
-import { preferredType } from '../requests/accept';
+import { namesProblems, preferredType } from '../requests/accept';
 
 const JSON_ONLY: readonly string[] = ['application/json'];
-/** Every route takes an `Accept` that names problems: each may answer with one. */
-const PROBLEM_TYPE = 'application/problem+json';
 /** A name, IPv4 address or bracketed IPv6 address, with an optional port (RFC 3986, 3.2.2). */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::\d{0,5})?$/;
 
@@ -46,6 +44,6 @@ function notAcceptable({ is404, headers, routeOptions }: FastifyRequest): AppErr
   if (is404 || accept === undefined || accept === '*/*' || accept === 'application/json') return undefined;
   const produces = routeOptions.config?.produces ?? JSON_ONLY;
   // A route whose success has no body has nothing to refuse.
-  if (produces.length === 0 || preferredType(accept, [...produces, PROBLEM_TYPE]) !== undefined) return undefined;
+  if (produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept)) return undefined;
   return new AppError('not_acceptable', `This route answers with ${produces.join(' or ')}; see Accept.`);
 }

@@ -18,7 +18,12 @@ export function addBodyParsers(server: FastifyInstance): void {
   server.addContentTypeParser('*', refuseBytes);
 }
 
-/** A body without bytes has no type that could be wrong: `curl -X POST -d ''` sends one of a form. */
+/** Where there are no bytes, what their type would be means nothing: `curl -X POST -d ''` sends that of a form. */
+export function forgetTypeOfNothing({ headers }: FastifyRequest): void {
+  if (headers['content-length'] === '0') delete headers['content-type'];
+}
+
+/** A body without bytes has no type that could be wrong, also where its length is known at its end only. */
 function refuseBytes(
   request: FastifyRequest,
   payload: IncomingMessage,

@@ -14,8 +14,9 @@ import { deprecationHeaders, type DeprecationNotice } from '../responses/depreca
 import { sendProblem } from '../responses/problem.filter';
 import { ApiAdapter } from './api-adapter';
 import { leavesUnread } from './discard-body';
+import { noteEmptyResponses } from './empty-responses';
 import { headFault } from './head-faults';
-import { addBodyParsers } from './request-body';
+import { addBodyParsers, forgetTypeOfNothing } from './request-body';
 import type { RequestRecords } from './request-log';
 import { RoutePatterns } from './route-patterns';
 import { SECURITY_HEADERS } from './security-headers';
@@ -55,7 +56,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Largest body of this route in bytes; 1 MiB where it is left out. */
     bodyLimit?: number;
-    /** Media types that the route answers with, beside problems; JSON where it is left out. */
+    /** Media types that the route answers with, beside problems; JSON where it is left out, empty for a 204. */
     produces?: string[];
   }
 }
@@ -75,6 +76,7 @@ export async function prepareServer(
   const server = adapter.getInstance() as unknown as FastifyInstance;
   const { exchanges } = adapter;
   const patterns = new RoutePatterns();
+  noteEmptyResponses(app);
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
@@ -118,6 +120,7 @@ export async function prepareServer(
   });
   // After the plugins, so that its refusals have their headers.
   server.addHook('onRequest', (request, _reply, done) => {
+    forgetTypeOfNothing(request);
     done(headFault(request) ?? patterns.refusal(request));
   });
   // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
