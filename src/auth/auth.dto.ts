@@ -1,7 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { EmailField, NameField, SecretField, TextField, UuidField } from '../platform/http/requests/fields';
-import { PERMISSIONS } from '../platform/http/requests/caller';
-import { TENANT_ROLES } from '../tenants/roles';
+import { PERMISSIONS } from '../platform/permissions/permissions';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
@@ -121,15 +120,15 @@ export class MeView {
   @ApiProperty({ type: TenantView })
   tenant: TenantView;
 
-  @ApiProperty({ enum: TENANT_ROLES, description: "The person's role in the tenant.", example: 'owner' })
+  @ApiProperty({ maxLength: 50, description: "The person's role in the tenant.", example: 'owner' })
   role: string;
 
   @ApiProperty({
-    enum: PERMISSIONS,
+    enum: PERMISSIONS.names,
     isArray: true,
     uniqueItems: true,
     description: 'What follows from the role: what the credential may do.',
-    example: [...PERMISSIONS],
+    example: PERMISSIONS.names,
   })
   permissions: string[];
 }

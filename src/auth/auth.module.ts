@@ -20,6 +20,7 @@ import { AuthService } from './auth.service';
 import { JwtStrategy } from './tokens/jwt.strategy';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
+import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
 import { TenantGuard } from './tenant.guard';
 
@@ -28,6 +29,7 @@ import { TenantGuard } from './tenant.guard';
   controllers: [AuthController],
   providers: [
     AuthService,
+    PasswordPolicy,
     AccessTokens,
     JwtStrategy,
     Sessions,

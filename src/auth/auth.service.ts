@@ -10,6 +10,7 @@ import type { Role } from '../tenants/roles';
 import { Tenant } from '../tenants/tenant.entity';
 import { AccessTokens } from './tokens/access-tokens';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
+import { PasswordPolicy } from './sign-in/password-policy';
 import { hashPassword, verifyPassword } from './sign-in/passwords';
 import { SessionStates } from './sessions/session-states';
 import { touchMembership } from './sessions/sessions.queries';
@@ -27,10 +28,12 @@ export class AuthService {
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly tokens: AccessTokens,
+    private readonly passwords: PasswordPolicy,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
   async register(input: RegisterDto): Promise<SignedInView> {
+    this.passwords.check(input.password, { email: input.email, tenantName: input.tenant_name });
     const now = new Date();
     const user: User = {
       id: uuidv7(),

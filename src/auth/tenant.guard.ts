@@ -6,10 +6,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
 import { Forbidden, RateLimited, Unauthorized } from '../platform/errors';
-import { type Caller, type Permission, ROUTE_METADATA } from '../platform/http/requests/caller';
+import { type Caller, ROUTE_METADATA } from '../platform/http/requests/caller';
 import { callerNetwork, originOf } from '../platform/http/server/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from '../platform/http/limits/rate-limit';
-import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
+import { type Permission, permissionsOfRole } from '../platform/permissions/permissions';
 import type { AccessClaims } from './tokens/access-tokens';
 import { SessionStates } from './sessions/session-states';
 
@@ -123,7 +123,7 @@ export class TenantGuard extends AuthGuard('jwt') implements OnModuleInit {
       actor: { type: 'user', id: claims.sub },
       role: state.role,
       sessionId: claims.sid,
-      permissions: PERMISSIONS_OF_ROLE[state.role],
+      permissions: permissionsOfRole(state.role, null),
       session: { id: claims.sid },
       origin: originOf(request),
     };

@@ -8,7 +8,7 @@ import type { OrderStatus } from '../orders/order-status';
 import { keptSecret } from '../platform/config/kept-secret';
 import { AppError } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
-import { PERMISSIONS_OF_ROLE } from '../tenants/roles';
+import { PERMISSIONS } from '../platform/permissions/permissions';
 
 /** How to sign in to the demo tenant. */
 export interface DemoSignIn {
@@ -98,7 +98,7 @@ function ownerOf(tenantId: string, userId: string): Caller {
     actor: { type: 'user', id: userId },
     role: 'owner',
     sessionId: tenantId,
-    permissions: PERMISSIONS_OF_ROLE.owner,
+    permissions: PERMISSIONS.ofRole('owner'),
   };
 }
 

@@ -5,7 +5,7 @@ import { RateLimited } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import type { JsonRow } from '../platform/http/responses/json-response';
 import type { ExportFormat } from './export-format';
-import type { OrderFilters, OrderView } from './orders.dto';
+import type { ExportOrdersDto, OrderView } from './orders.dto';
 import { listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
@@ -14,19 +14,24 @@ const ROWS_AT_ONCE = 100;
 const MAX_EXPORTS = 16;
 const MAX_EXPORTS_OF_TENANT = 4;
 
-const COLUMNS = [
-  'id',
-  'customer_id',
-  'status',
-  'total_amount',
-  'currency',
-  'notes',
-  'metadata',
-  'items',
-  'version',
-  'created_at',
-  'updated_at',
-] as const satisfies readonly (keyof OrderView)[];
+/** Every field of an order, in the order of the columns: a field that is missing here does not compile. */
+const COLUMN_OF = {
+  id: true,
+  customer_id: true,
+  status: true,
+  total_amount: true,
+  currency: true,
+  notes: true,
+  metadata: true,
+  items: true,
+  version: true,
+  created_at: true,
+  updated_at: true,
+} as const satisfies Record<keyof OrderView, true>;
+const COLUMNS = Object.keys(COLUMN_OF) as (keyof OrderView)[];
+
+/** Of UTF-8: Excel takes a file without it for one of the system's old encoding. */
+const BYTE_ORDER_MARK = '\ufeff';
 
 /**
  * Streams all orders of a filter, newest first. It pages by the key with short transactions, a page at a time and only
@@ -41,7 +46,7 @@ export class OrdersExport {
   constructor(private readonly database: TenantDatabase) {}
 
   /** The export as a byte stream. @throws RateLimited while too many run */
-  stream(caller: Caller, input: OrderFilters, format: ExportFormat): Readable {
+  stream(caller: Caller, input: ExportOrdersDto, format: ExportFormat): Readable {
     const ofTenant = this.runningOf.get(caller.tenantId) ?? 0;
     if (this.running >= MAX_EXPORTS || ofTenant >= MAX_EXPORTS_OF_TENANT) {
       throw new RateLimited('Too many exports at once; try again.', 5);
@@ -59,16 +64,16 @@ export class OrdersExport {
     else this.runningOf.delete(tenantId);
   }
 
-  private async *chunks(caller: Caller, input: OrderFilters, format: ExportFormat): AsyncGenerator<string> {
+  private async *chunks(caller: Caller, input: ExportOrdersDto, format: ExportFormat): AsyncGenerator<string> {
     const filter = toFilter(input);
     const toText = format === 'csv' ? csvLine : jsonLine;
     // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
-    let head = format === 'csv' ? `${COLUMNS.join(',')}\r\n` : '';
+    let head = format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
     let rows: JsonRow[];
     let afterId: string | undefined;
     do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.readApart<JsonRow>(caller, statement);
+      rows = await this.database.queryIsolated<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;
@@ -93,9 +98,11 @@ function csvLine(row: JsonRow): string {
 
 /** What a spreadsheet may run at the head of a cell, in full width too. */
 const ACTIVE = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/** What ends a cell in RFC 4180, or in a program that separates by semicolon, tab or bar, too. */
+const SEPARATING = /[",;\t|\r\n]/;
 
-/** A cell of RFC 4180, defused. */
+/** A cell of RFC 4180: what a spreadsheet would run is text behind an apostrophe, what might end the cell is quoted. */
 export function csvCell(text: string): string {
-  const defused = ACTIVE.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(defused) || defused !== text ? `"${defused.replaceAll('"', '""')}"` : defused;
+  const harmless = ACTIVE.test(text) ? `'${text}` : text;
+  return SEPARATING.test(harmless) || harmless !== text ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

@@ -20,6 +20,8 @@ interface ForeignKey {
 const SPECIAL: Record<string, unknown> = {
   'orders.currency': 'USD',
   'idempotency_keys.status': 200,
+  'memberships.role': 'owner',
+  'api_keys.kind': 'personal',
 };
 
 const OF_TYPE: Record<string, () => unknown> = {

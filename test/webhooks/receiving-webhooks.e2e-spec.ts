@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseCidr } from '../../src/platform/net/cidrs';
 import { schema } from '../../src/platform/config/schema';
-import { createSender, type Sender, type SendRequest } from '../../src/webhooks/http-client/webhook-client';
+import {
+  createWebhookClient,
+  type WebhookClient,
+  type SendRequest,
+} from '../../src/webhooks/http-client/webhook-client';
 import { newSecret, newSigningKeyPair, sign } from '../../src/webhooks/http-client/signature';
 import { until } from '../harness/until';
 
@@ -105,14 +109,14 @@ for (const language of LANGUAGES) {
   (expected ? describe : describe.skip)(`the ${language.name} receiver`, () => {
     let folder: string;
     let program: [string, string[]];
-    let sender: Sender;
+    let sender: WebhookClient;
     const running = new Set<Receiver>();
 
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'receiver-'));
       cpSync(join(EXAMPLES, language.folder), folder, { recursive: true });
       program = language.command(folder);
-      sender = createSender({
+      sender = createWebhookClient({
         policy: { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) },
         timeout: 5_000,
       });
@@ -166,10 +170,12 @@ for (const language of LANGUAGES) {
     ): Promise<number | undefined> {
       const signed = message({ age });
       const signature = sign({ ...signed, secrets });
-      const outcome = await sender.send({ url: receiver.url, ...signed, signature, ...change });
+      const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, signature, ...change });
       expect(outcome.error).toBeUndefined();
       return outcome.status;
     }
+
+    const tenantId = 'a-tenant';
 
     function message({ age = 0, eventId = randomUUID() } = {}) {
       // Spaces, escapes and letters that a parser would write in another way.
@@ -203,7 +209,7 @@ for (const language of LANGUAGES) {
         const receiver = await start(key.shown);
         const { eventId, ...signed } = message();
         const signature = sign({ ...signed, secrets: [key.signing] });
-        const outcome = await sender.send({ url: receiver.url, ...signed, signature });
+        const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, signature });
         expect(outcome).toMatchObject({ status: 204 });
         await until('the work', () => receiver.printed().includes(`processed order.created ${eventId}`));
       });
@@ -234,7 +240,7 @@ for (const language of LANGUAGES) {
         const { eventId, ...signed } = message({ age: 20 });
         for (const timestamp of [signed.timestamp, signed.timestamp + 10, signed.timestamp + 20]) {
           const signature = sign({ ...signed, timestamp, secrets: [key.signing] });
-          const outcome = await sender.send({ url: receiver.url, ...signed, timestamp, signature });
+          const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, timestamp, signature });
           expect(outcome.status).toBe(204);
         }
         await until('the work', () => receiver.printed().includes(`processed order.created ${eventId}`));
@@ -258,11 +264,11 @@ for (const language of LANGUAGES) {
         const { eventId, ...signed } = message();
         const request = { ...signed, signature: sign({ ...signed, secrets: [secret] }) };
         const first = await start(secret);
-        expect((await sender.send({ url: first.url, ...request })).status).toBe(204);
+        expect((await sender.send({ tenantId, url: first.url, ...request })).status).toBe(204);
         await until('the work', () => first.printed().includes(`processed order.created ${eventId}`));
         await first.stop();
         const second = await start(secret);
-        expect((await sender.send({ url: second.url, ...request })).status).toBe(204);
+        expect((await sender.send({ tenantId, url: second.url, ...request })).status).toBe(204);
         await until('the duplicate', () => second.printed().includes(`duplicate ${signed.id}`));
         expect(second.printed()).not.toContain('processed');
       });

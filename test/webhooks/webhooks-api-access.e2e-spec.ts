@@ -86,6 +86,23 @@ describe('who may use webhooks', () => {
     expect(await state()).toBe(before);
   });
 
+  it('lets a member read, but neither write nor see secrets', async () => {
+    const become = async (role: string) => {
+      await service.database.sql('update memberships set role = $2 where tenant_id = $1', [viewer.tenantId, role]);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+    };
+    await become('member');
+    try {
+      const mine = routesOf(await idsOfViewer());
+      const before = await state();
+      for (const route of mine.reading) expect([route[1], (await call(viewer, route)).status]).toEqual([route[1], 200]);
+      for (const route of mine.writing) expectProblem(await call(viewer, route), 'forbidden');
+      expect(await state()).toBe(before);
+    } finally {
+      await become('viewer');
+    }
+  });
+
   async function idsOfViewer() {
     const [row] = await service.database.sql<{ id: string; endpoint_id: string; event_id: string }>(
       'select id, endpoint_id, event_id from deliveries where tenant_id = $1',

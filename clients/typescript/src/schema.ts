@@ -220,7 +220,7 @@ export interface paths {
         };
         /**
          * Export orders
-         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.
+         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.
          *
          *     Asks for the permission `orders:read`.
          */
@@ -1667,19 +1667,25 @@ export interface components {
             /**
              * @description The person's role in the tenant.
              * @example owner
-             * @enum {string}
              */
-            role: "owner" | "admin" | "member" | "viewer";
+            role: string;
             /**
              * @description What follows from the role: what the credential may do.
              * @example [
+             *       "api_keys:manage",
+             *       "audit:read",
              *       "orders:read",
              *       "orders:write",
+             *       "members:read",
+             *       "members:manage",
+             *       "roles:manage",
+             *       "tenant:manage",
+             *       "sso:manage",
              *       "webhooks:read",
              *       "webhooks:write"
              *     ]
              */
-            permissions: ("orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
+            permissions: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
         };
         /** @description An order with its items. */
         Order: {
@@ -3212,8 +3218,8 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description A check that is left out: without the queue requests are served, and webhooks are sent later. */
-                exclude?: "queue";
+                /** @description Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
             path?: never;
@@ -3941,8 +3947,15 @@ export interface operations {
                      *       },
                      *       "role": "owner",
                      *       "permissions": [
+                     *         "api_keys:manage",
+                     *         "audit:read",
                      *         "orders:read",
                      *         "orders:write",
+                     *         "members:read",
+                     *         "members:manage",
+                     *         "roles:manage",
+                     *         "tenant:manage",
+                     *         "sso:manage",
                      *         "webhooks:read",
                      *         "webhooks:write"
                      *       ]
@@ -4020,6 +4033,8 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
+                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                after_id?: string;
                 /** @description Entries on a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -4427,8 +4442,12 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
+                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                after_id?: string;
                 /** @description One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a preference it is `ndjson`. */
                 format?: "ndjson" | "csv";
+                /** @description `true`: CSV begins with a byte order mark, by which Excel reads it as UTF-8. Without effect on NDJSON. */
+                bom?: boolean;
             };
             header?: never;
             path?: never;
@@ -8098,7 +8117,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": unknown;
+                    "text/css": unknown;
+                    "application/javascript": unknown;
+                    "image/png": unknown;
                 };
             };
             /** @description The file is still what `If-None-Match` or `If-Modified-Since` names. */

@@ -20,7 +20,7 @@ describe('what is known of sessions', () => {
     asked.length = 0;
     jest.spyOn(performance, 'now').mockImplementation(() => now);
     states = new SessionStates({
-      read: () => new Promise((resolve) => asked.push(resolve)),
+      query: () => new Promise((resolve) => asked.push(resolve)),
     } as unknown as TenantDatabase);
   });
   afterEach(() => jest.restoreAllMocks());
@@ -80,7 +80,7 @@ describe('what is known of sessions', () => {
   it('tells those who wait, and them alone, that the database is away', async () => {
     void get();
     await answer([LIVE]);
-    jest.spyOn(states['database'], 'read').mockRejectedValue(new Error('away'));
+    jest.spyOn(states['database'], 'query').mockRejectedValue(new Error('away'));
     now += 600;
     expect(get()).toEqual({ userId: 'somebody', role: 'admin' });
     await new Promise(setImmediate);

@@ -70,7 +70,7 @@ export class SessionStates {
   }
 
   private async find(tenantId: string, sessionId: string): Promise<SessionState | undefined> {
-    const [row] = await this.database.read<SessionRow>({ tenantId }, findSession(tenantId, sessionId));
+    const [row] = await this.database.query<SessionRow>({ tenantId }, findSession(tenantId, sessionId));
     const live = row && !row.revoked_at && !row.suspended_at && row.expires_at > new Date();
     return live ? { userId: row.user_id, role: row.role as Role } : undefined;
   }

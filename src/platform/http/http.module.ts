@@ -9,6 +9,7 @@ import { LoadShedding } from './limits/load-shedding';
 import { Cursors } from './responses/pagination';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
+import { RoutePermissions } from './requests/route-permissions';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
@@ -20,6 +21,7 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     RateLimiter,
     QueueHealth,
     Readiness,
+    RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],

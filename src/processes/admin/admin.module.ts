@@ -6,6 +6,8 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import '../../api-keys/api-keys.permissions';
+import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -16,17 +18,19 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
-import { Resealing } from '../../platform/crypto/resealing';
+import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
-import { Janitor } from '../../retention/retention-job';
+import { TenantsModule } from '../../tenants/tenants.module';
+import { RetentionJob } from '../../retention/retention-job';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
@@ -35,30 +39,32 @@ const CONNECTIONS = 8;
 
 @Module({})
 export class AdminModule {
-  static with(config: Config, logger: Logger): DynamicModule {
+  static forRoot(config: Config, logger: Logger): DynamicModule {
     return {
       module: AdminModule,
       imports: [
         // Nothing here counts requests: Redis need not be there.
-        ConfigModule.with({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
-        LoggerModule.with(logger),
-        MetricsModule.with(new Metrics('admin')),
-        TracingModule.with(NO_TRACING),
+        ConfigModule.forRoot({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
+        LoggerModule.forRoot(logger),
+        MetricsModule.forRoot(new Metrics('admin')),
+        TracingModule.forRoot(NO_TRACING),
         SecretBoxModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        MailPlatformModule,
+        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],
-      providers: [OperatorDatabase, Janitor, Resealing],
+      providers: [OperatorDatabase, RetentionJob, Reencryption],
     };
   }
 }
 
 /** The services, connected. @throws Unavailable when the database cannot be reached, or migrations are pending */
 export async function createAdmin(config: Config, logger: Logger): Promise<INestApplicationContext> {
-  return NestFactory.createApplicationContext(AdminModule.with(config, logger), {
+  return NestFactory.createApplicationContext(AdminModule.forRoot(config, logger), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });

@@ -2,6 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
+import '../../api-keys/api-keys.permissions';
+import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -13,8 +15,9 @@ import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
-import { RequestRecords } from '../../platform/http/server/request-log';
+import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -22,9 +25,10 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
-import { EventTypes } from '../../platform/outbox/event-types';
+import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
+import { TenantsModule } from '../../tenants/tenants.module';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -32,19 +36,21 @@ import { WebhooksModule } from '../../webhooks/webhooks.module';
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
 export class ApiModule {
-  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
+  static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
     return {
       module: ApiModule,
       imports: [
-        ConfigModule.with(config),
-        LoggerModule.with(logger),
-        MetricsModule.with(metrics),
-        TracingModule.with(tracing),
+        ConfigModule.forRoot(config),
+        LoggerModule.forRoot(logger),
+        MetricsModule.forRoot(metrics),
+        TracingModule.forRoot(tracing),
         SecretBoxModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        MailPlatformModule,
+        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
+        TenantsModule,
         OrdersModule,
         WebhooksModule,
       ],
@@ -67,15 +73,15 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestRecords(logger, metrics, tracing);
+  const records = new RequestLog(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.with(config, logger, metrics, tracing),
+    ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
   await prepareServer(app, config, records);
-  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventTypes, { strict: false }))]);
+  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;
 }

@@ -5,8 +5,8 @@ import { Webhook } from 'standardwebhooks';
 import { drip, flood, stubHttp, stubRaw } from '../../../test/harness/stub-receivers';
 import type { Answer, StubReceiver } from '../../../test/harness/stub-receivers';
 import { parseCidr } from '../../platform/net/cidrs';
-import { createSender, succeeded, USER_AGENT } from './webhook-client';
-import type { Sender, SendOutcome, SendRequest } from './webhook-client';
+import { createWebhookClient, succeeded, USER_AGENT } from './webhook-client';
+import type { WebhookClient, SendOutcome, SendRequest } from './webhook-client';
 import { newSecret, sign } from './signature';
 
 const policy = { allowHttp: false, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
@@ -18,13 +18,21 @@ const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
   const body = more.body ?? Buffer.from('{"type":"order.created"}');
   const timestamp = Math.floor(Date.now() / 1000);
-  return { url, body, id, timestamp, signature: sign({ id, timestamp, body, secrets: [secret] }), ...more };
+  return {
+    tenantId: 'a-tenant',
+    url,
+    body,
+    id,
+    timestamp,
+    signature: sign({ id, timestamp, body, secrets: [secret] }),
+    ...more,
+  };
 }
 
 describe('sending a webhook', () => {
   /** Ample, so that only what hangs meets it; `hasty` is for that. */
-  const patient = createSender({ policy, resolve, timeout: 20_000 });
-  const hasty = createSender({ policy, resolve, timeout: 300 });
+  const patient = createWebhookClient({ policy, resolve, timeout: 20_000 });
+  const hasty = createWebhookClient({ policy, resolve, timeout: 300 });
   const receivers: StubReceiver[] = [];
 
   afterEach(async () => {
@@ -44,7 +52,7 @@ describe('sending a webhook', () => {
     receivers.push(receiver);
     return receiver;
   }
-  async function outcomeOf(receiver: StubReceiver, sender: Sender = patient): Promise<SendOutcome> {
+  async function outcomeOf(receiver: StubReceiver, sender: WebhookClient = patient): Promise<SendOutcome> {
     const outcome = await sender.send(message(`${receiver.origin}/hook`));
     expect(outcome.startedAt).toBeInstanceOf(Date);
     expect(outcome.durationMs).toBeGreaterThanOrEqual(0);
@@ -52,7 +60,7 @@ describe('sending a webhook', () => {
     return outcome;
   }
   /** A failure that is fit to be shown, and after which nothing stays open. */
-  async function failureOf(receiver: StubReceiver, sender?: Sender): Promise<SendOutcome> {
+  async function failureOf(receiver: StubReceiver, sender?: WebhookClient): Promise<SendOutcome> {
     const outcome = await outcomeOf(receiver, sender);
     expect(succeeded(outcome)).toBe(false);
     expect(outcome.error).not.toMatch(/\d/);
@@ -190,7 +198,7 @@ describe('sending a webhook', () => {
         'NODE_USE_ENV_PROXY',
       ];
       for (const name of names) process.env[name] = name === 'NODE_USE_ENV_PROXY' ? '1' : proxy.origin;
-      const sender = createSender({ policy, resolve, timeout: 20_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
       try {
         expect(await outcomeOf(receiver, sender)).toMatchObject({ status: 200 });
       } finally {
@@ -282,7 +290,7 @@ describe('sending a webhook', () => {
       const receiver = await http(({ url }, response) => {
         if (url === '/good') response.end('ok');
       });
-      const sender = createSender({ policy, resolve, timeout: 5_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 5_000 });
       let hanging = 100;
       const hung = Array.from({ length: hanging }, () =>
         sender.send(message(`${receiver.origin}/hang`)).finally(() => hanging--),
@@ -298,7 +306,7 @@ describe('sending a webhook', () => {
   });
 
   it('says how many have been under way for how long', async () => {
-    const sender = createSender({ policy, resolve, timeout: 20_000 });
+    const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
     const hanging = await raw(() => undefined);
     const sent = [1, 2].map(() => sender.send(message(`${hanging.origin}/hook`)));
     expect(sender.outFor(0)).toBe(2);
@@ -417,6 +425,50 @@ describe('sending a webhook', () => {
       expect(outcome.status).toBe(status);
     });
 
+    const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+    const HINTS = 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n';
+
+    it.each([
+      ['100 Continue', [CONTINUE + OK]],
+      ['100 Continue in a packet of its own', [CONTINUE, OK]],
+      ['several of them', ['HTTP/1.1 102 Processing\r\n\r\n' + CONTINUE + HINTS, CONTINUE, HINTS + OK]],
+      ['one byte after the other', [...(CONTINUE + HINTS + OK)]],
+      ['headers in them', ['HTTP/1.1 100 Continue\r\nserver: a\r\nx: b\r\n\r\n' + OK]],
+    ])('skips interim responses before the final one: %s', async (_name, pieces) => {
+      const receiver = await raw((socket) => {
+        const next = (): void => {
+          const piece = pieces.shift();
+          if (piece !== undefined) socket.write(piece, () => setTimeout(next, 2));
+        };
+        next();
+      });
+      const outcome = await outcomeOf(receiver);
+      expect(outcome).toMatchObject({ status: 200, body: 'ok' });
+      expect(succeeded(outcome)).toBe(true);
+    });
+
+    it('uses a connection again after an interim response, and skips the next one, too', async () => {
+      const receiver = await raw((socket) => void socket.write(CONTINUE + OK));
+      for (let n = 0; n < 3; n++) expect(await outcomeOf(receiver)).toMatchObject({ status: 200, body: 'ok' });
+      expect(receiver.accepted).toBe(1);
+    });
+
+    it.each([
+      ['Content-Length without the bytes', 'content-length: 5\r\n\r\n'],
+      ['Content-Length and the bytes', 'content-length: 5\r\n\r\nhello'],
+      ['chunked', 'transfer-encoding: chunked\r\n\r\n'],
+      ['chunked, with a chunk', 'transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
+    ])('ends 204 and 304 at the blank line, whatever they announce: %s', async (_name, rest) => {
+      for (const status of ['204 No Content', '304 Not Modified']) {
+        const receiver = await raw((socket) => void socket.write(`HTTP/1.1 ${status}\r\n${rest}`));
+        const outcome = await outcomeOf(receiver);
+        expect(outcome).toMatchObject({ status: Number(status.slice(0, 3)), body: '' });
+        expect(outcome.error).toBeUndefined();
+        // What comes after belongs to no request: the connection is not used again.
+        await receiver.drained();
+      }
+    });
+
     it('takes a body that ends with the connection, where no length was given', async () => {
       const receiver = await raw((socket) => socket.end('HTTP/1.0 200 OK\r\n\r\nall of it'));
       expect(await outcomeOf(receiver)).toMatchObject({ status: 200, body: 'all of it' });
@@ -491,7 +543,7 @@ describe('sending a webhook', () => {
   describe('closing', () => {
     it('lets what runs end, closes every connection, and sends nothing afterwards', async () => {
       const receiver = await http((_request, response) => setTimeout(() => response.end('late'), 100));
-      const sender = createSender({ policy, resolve, timeout: 20_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
       const running = outcomeOf(receiver, sender);
       const closing = sender.close();
       expect(await outcomeOf(receiver, sender)).toMatchObject({ error: 'not sent' });

@@ -131,7 +131,7 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
         206: {
           description: 'The part of the file that `Range` names.',
           headers: headerReferences(['Content-Range']),
-          content: { 'application/octet-stream': {} },
+          content: { 'text/css': {}, 'application/javascript': {}, 'image/png': {} },
         },
         304: { description: 'The file is still what `If-None-Match` or `If-Modified-Since` names.' },
       },

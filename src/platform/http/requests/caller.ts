@@ -2,11 +2,8 @@ import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestj
 import type { FastifyRequest } from 'fastify';
 import type { RequestOrigin } from '../../audit/audit-entry';
 import type { TenantScope } from '../../database/tenant-database';
+import type { Permission } from '../../permissions/permissions';
 import { addRouteConfig } from '../route-config';
-
-/** What a credential may be allowed to do. */
-export const PERMISSIONS = ['orders:read', 'orders:write', 'webhooks:read', 'webhooks:write'] as const;
-export type Permission = (typeof PERMISSIONS)[number];
 
 /** Who did something, as history and events show it. */
 export interface Actor {

@@ -8,9 +8,9 @@ import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
 import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
 import { sendProblem } from '../responses/problem.filter';
-import { requestIdOf } from './request-id';
-import type { RequestRecords } from './request-log';
-import { SECURITY_HEADERS } from './security-headers';
+import { requestIdOf } from '../requests/request-id';
+import type { RequestLog } from './request-log';
+import { SECURITY_HEADERS } from '../responses/security-headers';
 import { trustedProxies } from './client-network';
 import { Exchanges } from './exchanges';
 import { canonicalTarget } from '../requests/request-target';
@@ -22,7 +22,7 @@ const MAX_PARAM_LENGTH = 65_536;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** Fastify's own lines are off, ours is in a hook; but a response that breaks off must leave a line. */
-class RequestLog extends LogController {
+class QuietLogController extends LogController {
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
       request.log.info({ request_id: request.id }, 'the caller left before the end of the answer');
@@ -34,11 +34,11 @@ class RequestLog extends LogController {
 export class ApiAdapter extends FastifyAdapter {
   readonly exchanges: Exchanges;
 
-  constructor(config: Config, logger: Logger, records: RequestRecords) {
+  constructor(config: Config, logger: Logger, records: RequestLog) {
     const exchanges = new Exchanges((problem) => records.malformed(problem));
     super({
       loggerInstance: logger,
-      logController: new RequestLog({ disableRequestLogging: true }),
+      logController: new QuietLogController({ disableRequestLogging: true }),
       // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
       childLoggerFactory: (parent: Logger) => parent,
       bodyLimit: MIB,

@@ -11,8 +11,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type ProblemCode } from '../../errors';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
-import { requestIdOf } from './request-id';
-import { SECURITY_HEADERS } from './security-headers';
+import { requestIdOf } from '../requests/request-id';
+import { SECURITY_HEADERS } from '../responses/security-headers';
 import { closeInStages } from './connection-end';
 
 /** The newest exchange of a connection: answers go out in order, so when its answer has ended, all have. */

@@ -17,9 +17,9 @@ import { leavesUnread } from './discard-body';
 import { noteEmptyResponses } from './empty-responses';
 import { headFault } from './head-faults';
 import { addBodyParsers, forgetTypeOfNothing } from './request-body';
-import type { RequestRecords } from './request-log';
+import type { RequestLog } from './request-log';
 import { RoutePatterns } from './route-patterns';
-import { SECURITY_HEADERS } from './security-headers';
+import { SECURITY_HEADERS } from '../responses/security-headers';
 
 const IDLE_CLOSED_EVERY_MS = 50;
 /** Headers of answers that a browser's script may read. */
@@ -62,16 +62,12 @@ declare module 'fastify' {
 }
 
 /** The adapter that Nest is created with. */
-export function createAdapter(config: Config, logger: Logger, records: RequestRecords): ApiAdapter {
+export function createAdapter(config: Config, logger: Logger, records: RequestLog): ApiAdapter {
   return new ApiAdapter(config, logger, records);
 }
 
 /** Everything on the server that is not a route. */
-export async function prepareServer(
-  app: NestFastifyApplication,
-  config: Config,
-  records: RequestRecords,
-): Promise<void> {
+export async function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): Promise<void> {
   const adapter = app.getHttpAdapter() as unknown as ApiAdapter;
   const server = adapter.getInstance() as unknown as FastifyInstance;
   const { exchanges } = adapter;

@@ -324,7 +324,7 @@ describe('behind the application', () => {
   });
 
   describe('the narrow roles', () => {
-    it.each(['app_sign_in', 'app_janitor', 'app_relay', 'app_dispatcher'])(
+    it.each(['app_sign_in', 'app_janitor', 'app_relay', 'app_dispatcher', 'app_members'])(
       '%s gets at no table but those granted to it',
       async (role) => {
         const others = (await tablesOf(database, 'all')).filter((table) => table !== 'migrations');
@@ -354,6 +354,27 @@ describe('behind the application', () => {
       const { rows } = await service.query('select tenant_id, user_id from memberships');
       expect(rows).toEqual([{ tenant_id: mine.tenantId, user_id: membership.user_id }]);
       expect(await attempt('update memberships set role = role')).toBe(REFUSED);
+    });
+
+    it('app_members reads the addresses of people and the members of one tenant, and changes nothing', async () => {
+      const user = mine.rows.get('users') as { id: string; email: string };
+      await begin({ 'app.tenant_id': mine.tenantId }, 'app_members');
+      const { rows } = await service.query(
+        `select m.tenant_id, u.email from memberships m join users u on u.id = m.user_id`,
+      );
+      expect(rows).toEqual([{ tenant_id: mine.tenantId, email: user.email }]);
+      for (const statement of [
+        'select password_hash from users',
+        'update users set name = name',
+        'update memberships set role = role',
+        'delete from memberships',
+      ]) {
+        expect([statement, await attempt(statement)]).toEqual([statement, REFUSED]);
+      }
+      await service.query('rollback');
+      await begin({}, 'app_members');
+      expect(await attempt('select * from memberships')).toMatch(NO_TENANT);
+      await service.query('rollback');
     });
 
     it('app_sign_in makes a tenant and its owner only where it said which', async () => {

@@ -1,0 +1,84 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Members have a status and a version, and roles of the tenant's own beside the four built in. A member's e-mail address and
+ * name are read by a role that sees the members of one tenant and those columns of the people; the role that serves requests
+ * still sees no address.
+ */
+export class MembersAndRoles1765090000000 implements MigrationInterface {
+  name = 'MembersAndRoles1765090000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      do $$ begin
+        if to_regrole('app_members') is null then create role app_members nologin noinherit; end if;
+      exception when duplicate_object or unique_violation then null; end $$;
+      grant usage on schema public to app_members;
+    `);
+
+    await runner.query(`
+      alter table memberships
+        add column status text not null default 'active',
+        add column managed_by text not null default 'user',
+        add column version integer not null default 1;
+      alter table memberships drop constraint memberships_role_check;
+      alter table memberships
+        add constraint memberships_role_check check (role ~ '^[a-z][a-z0-9_-]{0,49}$') not valid,
+        add constraint memberships_status_check check (status in ('active', 'suspended', 'unconfirmed')) not valid,
+        add constraint memberships_managed_by_check check (managed_by in ('user', 'directory')) not valid;
+      grant select on memberships to app_members;
+      create policy memberships_for_members on memberships for select to app_members
+        using (tenant_id = current_setting('app.tenant_id')::uuid);
+      grant select (id, email, name) on users to app_members;
+      create policy users_for_members on users for select to app_members using (true);
+      grant update (status, version), delete on memberships to app_sign_in;
+      create policy memberships_of_the_person on memberships for update to app_sign_in
+        using (user_id = current_setting('app.user_id')::uuid)
+        with check (user_id = current_setting('app.user_id')::uuid);
+      create policy memberships_left_by_the_person on memberships for delete to app_sign_in
+        using (user_id = current_setting('app.user_id')::uuid);
+    `);
+
+    await runner.query(`
+      create table roles (
+        tenant_id uuid not null,
+        name text not null,
+        description text,
+        permissions text[] not null,
+        version integer not null,
+        created_at timestamptz not null,
+        updated_at timestamptz not null,
+        constraint roles_pkey primary key (tenant_id, name),
+        constraint roles_tenant_id_fkey foreign key (tenant_id) references tenants (id),
+        constraint roles_name_check check (name ~ '^[a-z][a-z0-9_-]{0,49}$'
+          and name not in ('owner', 'admin', 'member', 'viewer'))
+      );
+      alter table roles enable row level security;
+      alter table roles force row level security;
+      grant select, insert, update, delete on roles to app_service;
+      create policy roles_of_the_tenant on roles to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table roles;
+      drop policy memberships_left_by_the_person on memberships;
+      drop policy memberships_of_the_person on memberships;
+      revoke update (status, version), delete on memberships from app_sign_in;
+      drop policy users_for_members on users;
+      revoke select (id, email, name) on users from app_members;
+      drop policy memberships_for_members on memberships;
+      revoke select on memberships from app_members;
+      alter table memberships drop constraint memberships_role_check;
+      -- allow no-backfill-at-once: the release before knows the built-in roles alone
+      update memberships set role = 'viewer' where role not in ('owner', 'admin', 'member', 'viewer');
+      alter table memberships
+        add constraint memberships_role_check check (role in ('owner', 'admin', 'member', 'viewer')) not valid;
+      alter table memberships drop column status, drop column managed_by, drop column version;
+      revoke usage on schema public from app_members;
+    `);
+  }
+}

@@ -1,0 +1,31 @@
+import { PermissionRegistry } from './permissions';
+
+const of = (registry: PermissionRegistry, role: 'owner' | 'admin' | 'member' | 'viewer') => [...registry.ofRole(role)];
+
+describe('PermissionRegistry', () => {
+  const declared = () => {
+    const registry = new PermissionRegistry();
+    registry.declare({ 'orders:read': { description: 'Reads.', roles: ['admin', 'member', 'viewer'] } });
+    return registry;
+  };
+
+  it('gives the owner every permission, also one declared after the first question', () => {
+    const registry = declared();
+    expect(of(registry, 'owner')).toEqual(['orders:read']);
+    registry.declare({ 'sso:manage': { description: 'Manages.', roles: [], customRoles: false, apiKeys: false } });
+    expect(of(registry, 'owner')).toEqual(['orders:read', 'sso:manage']);
+    expect(of(registry, 'admin')).toEqual(['orders:read']);
+  });
+
+  it('keeps what no custom role and no API key may have out of their lists', () => {
+    const registry = declared();
+    registry.declare({ 'sso:manage': { description: 'Manages.', roles: [], customRoles: false, apiKeys: false } });
+    expect(registry.allowedIn('customRoles')).toEqual(['orders:read']);
+    expect(registry.allowedIn('apiKeys')).toEqual(['orders:read']);
+  });
+
+  it('refuses a permission that is declared twice', () => {
+    const registry = declared();
+    expect(() => registry.declare({ 'orders:read': { description: 'Again.', roles: [] } })).toThrow('declared twice');
+  });
+});

@@ -1,0 +1,98 @@
+/**
+ * The permissions of the product and the built-in roles that have them. The platform names no permission: a feature
+ * adds its names to {@link PermissionNames} and declares them in its own `*.permissions.ts`, which the feature's
+ * controllers reach. A route that asks for an undeclared permission stops the start (`http/requests/route-permissions`).
+ */
+
+/** The names of all permissions. Features extend it: `declare module '…/permissions' { interface PermissionNames { 'orders:read': true } }`. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- extended by the features
+export interface PermissionNames {}
+
+/** What a credential may be allowed to do, such as `orders:read`. */
+export type Permission = keyof PermissionNames;
+
+/** The roles that every tenant has, the most powerful first. */
+export const BUILT_IN_ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
+export type BuiltInRole = (typeof BUILT_IN_ROLES)[number];
+
+/** What a feature says of a permission. */
+export interface PermissionDeclaration {
+  /** What the permission allows, for the list of a role's permissions. */
+  description: string;
+  /** The built-in roles that have it, beside the owner, which has all. */
+  roles: readonly Exclude<BuiltInRole, 'owner'>[];
+  /** Whether a custom role may contain it; true if left out. */
+  customRoles?: boolean;
+  /** Whether an API key may have it as a scope; true if left out. */
+  apiKeys?: boolean;
+}
+
+/** The declared permissions. Names are a live list: documents that refer to it see what is declared later. */
+export class PermissionRegistry {
+  readonly names: Permission[] = [];
+  private readonly declarations = new Map<string, PermissionDeclaration>();
+  private readonly ofRoles = new Map<BuiltInRole, ReadonlySet<Permission>>();
+  private readonly lists = new Map<'customRoles' | 'apiKeys', Permission[]>([
+    ['customRoles', []],
+    ['apiKeys', []],
+  ]);
+
+  /** Adds the permissions of a feature. @throws when another feature has declared one of them */
+  declare(declarations: { readonly [P in Permission]?: PermissionDeclaration }): void {
+    for (const [name, declaration] of Object.entries(declarations) as [Permission, PermissionDeclaration][]) {
+      if (this.declarations.has(name)) throw new Error(`the permission ${name} is declared twice`);
+      this.declarations.set(name, declaration);
+      this.names.push(name);
+      for (const [kind, list] of this.lists) if (declaration[kind] ?? true) list.push(name);
+    }
+    this.ofRoles.clear();
+  }
+
+  has(name: string): name is Permission {
+    return this.declarations.has(name);
+  }
+
+  descriptionOf(name: Permission): string {
+    return this.declarations.get(name)?.description ?? '';
+  }
+
+  /** What a built-in role may do. */
+  ofRole(role: BuiltInRole): ReadonlySet<Permission> {
+    let permissions = this.ofRoles.get(role);
+    if (!permissions) {
+      permissions = new Set(
+        this.names.filter((name) => role === 'owner' || this.declarations.get(name)?.roles.includes(role)),
+      );
+      this.ofRoles.set(role, permissions);
+    }
+    return permissions;
+  }
+
+  /** The permissions that a custom role may contain, or an API key may have as a scope: a live list too. */
+  allowedIn(kind: 'customRoles' | 'apiKeys'): readonly Permission[] {
+    return this.lists.get(kind) as Permission[];
+  }
+}
+
+/** Every permission that a loaded feature has declared. */
+export const PERMISSIONS = new PermissionRegistry();
+
+/** Whether the name is one of the roles that every tenant has. */
+export function isBuiltInRole(name: string): name is BuiltInRole {
+  return (BUILT_IN_ROLES as readonly string[]).includes(name);
+}
+
+/**
+ * What a role of a tenant may do. `custom` is the list that a custom role has stored; a stored permission that is no
+ * longer declared, or no longer allowed in a custom role, counts for nothing.
+ */
+export function permissionsOfRole(role: string, custom: readonly string[] | null): ReadonlySet<Permission> {
+  if (isBuiltInRole(role)) return PERMISSIONS.ofRole(role);
+  const allowed = PERMISSIONS.allowedIn('customRoles') as readonly string[];
+  return new Set((custom ?? []).filter((name): name is Permission => allowed.includes(name)));
+}
+
+/** Those of the wanted permissions that the holder lacks. */
+export function lacking(holder: ReadonlySet<Permission>, wanted: Iterable<Permission>): Permission[] {
+  return [...wanted].filter((permission) => !holder.has(permission));
+}
