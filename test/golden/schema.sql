@@ -1,3 +1,13 @@
+create table address_reservations (
+  email_key text not null,
+  user_id uuid not null,
+  expires_at timestamp with time zone not null,
+  constraint address_reservations_pkey PRIMARY KEY (email_key, user_id)
+);
+CREATE INDEX address_reservations_expires_at_idx ON address_reservations USING btree (expires_at);
+grant delete, select on address_reservations to app_janitor;
+grant delete, insert, select, update on address_reservations to app_sign_in;
+
 create table api_key_secrets (
   tenant_id uuid not null,
   key_hash bytea not null,
@@ -342,6 +352,20 @@ grant delete on invitations to app_janitor;
 grant delete, insert, select, update on invitations to app_service;
 grant select (tenant_id, id, expires_at) on invitations to app_janitor;
 
+create table known_networks (
+  user_id uuid not null,
+  network_hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint known_networks_pkey PRIMARY KEY (user_id, network_hash)
+);
+alter table known_networks enable row level security;
+alter table known_networks force row level security;
+CREATE INDEX known_networks_expires_at_idx ON known_networks USING btree (expires_at);
+create policy known_networks_expired on known_networks as permissive for all to app_janitor using ((expires_at < now()));
+create policy known_networks_of_the_person on known_networks as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on known_networks to app_janitor;
+grant delete, insert, select, update on known_networks to app_sign_in;
+
 create table mail_outbox (
   tenant_id uuid not null,
   id uuid not null,
@@ -416,6 +440,25 @@ create table migrations (
   constraint "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 );
 grant select on migrations to app_service;
+
+create table one_time_tokens (
+  subject_id uuid not null,
+  token_hash bytea not null,
+  kind text not null,
+  data json not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  spent_at timestamp with time zone,
+  constraint one_time_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32)),
+  constraint one_time_tokens_pkey PRIMARY KEY (subject_id, token_hash)
+);
+alter table one_time_tokens enable row level security;
+alter table one_time_tokens force row level security;
+CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expires_at);
+create policy one_time_tokens_expired on one_time_tokens as permissive for all to app_janitor using ((expires_at < now()));
+create policy one_time_tokens_of_the_subject on one_time_tokens as permissive for all to app_sign_in using ((subject_id = (current_setting('app.user_id'::text))::uuid)) with check ((subject_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on one_time_tokens to app_janitor;
+grant insert, select, update on one_time_tokens to app_sign_in;
 
 create table order_history (
   tenant_id uuid not null,
@@ -540,17 +583,33 @@ create table sessions (
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   revoked_at timestamp with time zone,
-  constraint sessions_membership_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memberships(tenant_id, user_id) ON DELETE CASCADE,
+  kind text not null default 'tenant'::text,
+  family_id uuid,
+  signed_in_at timestamp with time zone,
+  amr text[] not null default '{pwd}'::text[],
+  acr text not null default 'aal1'::text,
+  auth_time timestamp with time zone,
+  connection_id uuid,
+  last_seen_at timestamp with time zone,
+  network text,
+  user_agent text,
+  constraint sessions_acr_check CHECK ((acr = ANY (ARRAY['aal1'::text, 'aal2'::text]))) NOT VALID,
+  constraint sessions_home_check CHECK (((kind = 'tenant'::text) = (tenant_id <> user_id))) NOT VALID,
+  constraint sessions_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'account'::text, 'restore'::text]))) NOT VALID,
   constraint sessions_pkey PRIMARY KEY (tenant_id, id)
 );
 alter table sessions enable row level security;
 alter table sessions force row level security;
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+CREATE INDEX sessions_person_idx ON sessions USING btree (user_id, id);
 CREATE INDEX sessions_user_idx ON sessions USING btree (tenant_id, user_id);
 create policy sessions_expired on sessions as permissive for all to app_janitor using ((expires_at < now()));
+create policy sessions_of_the_person on sessions as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy sessions_of_the_tenant on sessions as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, select on sessions to app_janitor;
 grant delete, insert, select, update on sessions to app_service;
+grant select on sessions to app_sign_in;
+grant update (revoked_at) on sessions to app_sign_in;
 
 create table sign_in_failures (
   key text not null,
@@ -563,6 +622,23 @@ create table sign_in_failures (
 CREATE INDEX sign_in_failures_expires_at_idx ON sign_in_failures USING btree (expires_at);
 grant delete, select on sign_in_failures to app_janitor;
 grant delete, insert, select, update on sign_in_failures to app_sign_in;
+
+create table tenant_auth_state (
+  tenant_id uuid not null,
+  user_id uuid not null,
+  epoch integer not null,
+  constraint tenant_auth_state_pkey PRIMARY KEY (tenant_id, user_id)
+);
+alter table tenant_auth_state enable row level security;
+alter table tenant_auth_state force row level security;
+create policy tenant_auth_state_of_the_operator on tenant_auth_state as permissive for all to app_operator using (true) with check (true);
+create policy tenant_auth_state_of_the_person on tenant_auth_state as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy tenant_auth_state_of_the_tenant on tenant_auth_state as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenant_auth_state_to_compare on tenant_auth_state as permissive for select to app_epochs using (true);
+grant select on tenant_auth_state to app_epochs;
+grant insert, select, update on tenant_auth_state to app_operator;
+grant delete, insert, select, update on tenant_auth_state to app_service;
+grant insert, select, update on tenant_auth_state to app_sign_in;
 
 create table tenants (
   id uuid not null,
@@ -599,14 +675,18 @@ create table users (
   name text,
   password_hash text not null,
   created_at timestamp with time zone not null,
+  email_key text,
+  email_verified_at timestamp with time zone,
+  erase_at timestamp with time zone,
   constraint users_pkey PRIMARY KEY (id)
 );
 alter table users enable row level security;
 alter table users force row level security;
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
+CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
 create policy users_for_members on users as permissive for select to app_members using (true);
-grant insert, select on users to app_sign_in;
+grant delete, insert, select, update on users to app_sign_in;
 grant select (id, email, name) on users to app_members;
 
 create table webhook_endpoints (
@@ -664,6 +744,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- sequence outbox_position_seq
 -- usage of schema public: app_audit usage
 -- usage of schema public: app_dispatcher usage
+-- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
 -- usage of schema public: app_mail usage
 -- usage of schema public: app_members usage

@@ -16,6 +16,7 @@ import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
+import { EpochDatabase } from './roles/epoch-database';
 import { MembersDatabase } from './roles/members-database';
 import { DiscoveryDatabase, RetentionDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
@@ -50,6 +51,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
@@ -61,6 +63,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,

@@ -18,6 +18,7 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
@@ -25,6 +26,7 @@ import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { Membership } from '../../tenants/membership.entity';
@@ -49,6 +51,8 @@ export class AdminModule {
         MetricsModule.forRoot(new Metrics('admin')),
         TracingModule.forRoot(NO_TRACING),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),

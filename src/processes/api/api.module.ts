@@ -17,6 +17,7 @@ import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
@@ -24,6 +25,7 @@ import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { Membership } from '../../tenants/membership.entity';
@@ -45,6 +47,8 @@ export class ApiModule {
         MetricsModule.forRoot(metrics),
         TracingModule.forRoot(tracing),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),

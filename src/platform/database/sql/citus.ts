@@ -28,6 +28,7 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   webhook_endpoints: 'distributed',
   deliveries: 'distributed',
   delivery_attempts: 'distributed',
+  tenant_auth_state: 'distributed',
   roles: 'distributed',
   invitations: 'distributed',
   api_keys: 'distributed',
@@ -44,6 +45,9 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   audit_keys: 'local',
   mail_suppressions: 'local',
   sign_in_failures: 'local',
+  one_time_tokens: 'local',
+  address_reservations: 'local',
+  known_networks: 'local',
   migrations: 'local',
 };
 

@@ -14,6 +14,8 @@ export const DB_ROLES = {
   relay: 'app_relay',
   /** Finds out which endpoints have deliveries waiting, and until when. */
   dispatcher: 'app_dispatcher',
+  /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
+  epochs: 'app_epochs',
   /** Reads the addresses and names of the members of the tenant in `app.tenant_id`. */
   members: 'app_members',
   /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */

@@ -11,7 +11,7 @@ import { sendProblem } from '../responses/problem.filter';
 import { requestIdOf } from '../requests/request-id';
 import type { RequestLog } from './request-log';
 import { SECURITY_HEADERS } from '../responses/security-headers';
-import { trustedProxies } from './client-network';
+import { trustedProxies } from '../../net/client-network';
 import { Exchanges } from './exchanges';
 import { canonicalTarget } from '../requests/request-target';
 
