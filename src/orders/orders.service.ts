@@ -5,7 +5,7 @@ import { AppError, NotFound } from '../platform/errors';
 import { newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { API_PREFIX } from '../platform/http/server/server';
+import { API_PREFIX } from '../platform/http/api-prefix';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
 import type { PageDto } from '../platform/http/requests/page.dto';
@@ -70,10 +70,11 @@ export class OrdersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'orders', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.queryReplica<JsonRow>(
-      caller,
-      queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
-    );
+    const filter = toFilter(filters);
+    const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, limit + 1);
+    const rows = await (queries.isLongRead(filter)
+      ? this.database.queryLong<JsonRow>(caller, statement)
+      : this.database.queryReplica<JsonRow>(caller, statement));
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 

@@ -1,6 +1,26 @@
 // Generated from the OpenAPI document by `npm run client`: not to be edited.
 
 export interface paths {
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this address is
+         * @description A page with links to the documents and to health; JSON where `Accept` prefers it.
+         */
+        get: operations["getRoot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1930,6 +1950,18 @@ export interface components {
             instance: string;
             /** @description As in `X-Request-Id`: for logs and support. */
             request_id: string;
+            /** @description With `validation_error`: every fault. */
+            errors?: {
+                /**
+                 * @description Where, as a dotted path.
+                 * @example items.0.quantity
+                 */
+                field: string;
+                /** @description What is wrong, for a person. */
+                message: string;
+                /** @description The rule that is broken: what a program looks at. */
+                code: string;
+            }[];
         };
         /** @description A public key (RFC 8037). */
         PublicKey: {
@@ -2301,6 +2333,160 @@ export interface components {
         };
     };
     responses: {
+        /** @description `conflict`: The request contradicts what is there. */
+        AuthConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        AuthNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        AuthRateLimited: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "rate_limited";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Rate Limited";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 429;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        AuthUnauthorized: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
         DeliveryNotFound: {
             headers: {
@@ -2327,6 +2513,81 @@ export interface components {
                      * @enum {integer}
                      */
                     status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `range_not_satisfiable`: The `Range` header names nothing of the file. */
+        DocumentsRangeNotSatisfiable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Content-Range": components["headers"]["Content-Range"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "range_not_satisfiable";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Range Not Satisfiable";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 416;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `version_conflict`: The resource has changed since the version named in `If-Match`: read it again, then decide. */
+        DocumentsVersionConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "version_conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Version Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 412;
                     /** @description What is wrong with this request, for a person. */
                     detail: string;
                     /**
@@ -2720,6 +2981,60 @@ export interface components {
                 };
             };
         };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        OrdersValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
         /** @description Any other problem, in the same form: kinds may be added. */
         OtherProblem: {
             headers: {
@@ -3064,6 +3379,230 @@ export interface components {
                 };
             };
         };
+        /** @description `conflict`: The request contradicts what is there. */
+        WebhookDeliveriesConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
+        WebhookEndpointsConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        WebhookEventsNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        WebhookEventsValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
     };
     parameters: {
         /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
@@ -3155,6 +3694,111 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getRoot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                    /**
+                     * @example {
+                     *       "name": "Orders SaaS API",
+                     *       "docs": "/docs",
+                     *       "openapi": "/openapi.json",
+                     *       "health": "/health"
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description Name of the service.
+                         * @example Orders SaaS API
+                         */
+                        name: string;
+                        /**
+                         * Format: uri-reference
+                         * @description Swagger UI.
+                         * @example /docs
+                         */
+                        docs: string;
+                        /**
+                         * Format: uri-reference
+                         * @description This document.
+                         * @example /openapi.json
+                         */
+                        openapi: string;
+                        /**
+                         * Format: uri-reference
+                         * @description Whether the service runs.
+                         * @example /health
+                         */
+                        health: string;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -3417,7 +4061,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3518,44 +4162,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["AuthConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -3572,7 +4179,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
@@ -3617,83 +4224,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
+            404: components["responses"]["AuthNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -3745,45 +4277,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
-            /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "rate_limited";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Rate Limited";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 429;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            429: components["responses"]["AuthRateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["OtherProblem"];
@@ -3796,7 +4290,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3830,45 +4324,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -3933,7 +4389,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -3957,45 +4413,7 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -5078,60 +5496,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["OrdersValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -5488,62 +5853,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             *
-             *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6396,44 +6706,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["WebhookEndpointsConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -6739,44 +7012,7 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            404: components["responses"]["WebhookEventsNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7019,60 +7255,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7108,44 +7291,7 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            404: components["responses"]["WebhookEventsNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7197,60 +7343,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7961,44 +8054,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["WebhookDeliveriesConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -8335,81 +8391,8 @@ export interface operations {
                     };
                 };
             };
-            /** @description `version_conflict`: The resource has changed since the version named in `If-Match`: read it again, then decide. */
-            412: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "version_conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Version Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 412;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description `range_not_satisfiable`: The `Range` header names nothing of the file. */
-            416: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    "Content-Range": components["headers"]["Content-Range"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "range_not_satisfiable";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Range Not Satisfiable";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 416;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            412: components["responses"]["DocumentsVersionConflict"];
+            416: components["responses"]["DocumentsRangeNotSatisfiable"];
             500: components["responses"]["InternalError"];
             default: components["responses"]["OtherProblem"];
         };

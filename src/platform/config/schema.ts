@@ -60,6 +60,10 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  PUBLIC_URL: url({
+    schemes: ['https', 'http'],
+    doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
+  }),
   APP_URL: url({
     schemes: ['https', 'http'],
     doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
@@ -128,6 +132,12 @@ export const schema = {
     max: '10m',
     fallback: '15s',
     doc: 'Longest a statement may run before it is cancelled (503).',
+  }),
+  DB_LIST_TIMEOUT: duration({
+    min: '100ms',
+    max: '10m',
+    fallback: '2s',
+    doc: 'Longest a list that has to look for its rows may take before it is cancelled (503); never longer than `DB_STATEMENT_TIMEOUT`.',
   }),
   REDIS_URL: text({
     secret: true,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ConnectionManager } from './connections/connection-manager';
-import { idSetting, type TransactionSettings } from './connections/transaction-settings';
+import { idSetting, type Setting, type TransactionSettings } from './connections/transaction-settings';
 import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
@@ -25,7 +25,7 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
     txSettings: TransactionSettings,
     readonly tenantId: string,
   ) {
-    super(connections, txSettings);
+    super(connections, txSettings, tenantId);
   }
 
   /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
@@ -62,6 +62,20 @@ export class TenantDatabase implements TransactionRunner {
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
       this.connections.queryIsolated<R>(txSettings, statement)
+    );
+  }
+
+  /**
+   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and for no
+   * longer than a list may take. @throws Unavailable where it takes longer
+   */
+  async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const { tenantId } = scope;
+    const timeout: Setting = ['statement_timeout', String(this.connections.listTimeout)];
+    const settings = [idSetting('app.tenant_id', tenantId), timeout];
+    const txSettings = this.connections.transactionSettings(DB_ROLES.service, settings, true);
+    return runTransaction(new TenantTransaction(this.connections, txSettings, tenantId), (tx) =>
+      tx.query<R>(statement),
     );
   }
 

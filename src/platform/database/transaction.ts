@@ -33,6 +33,7 @@ export class Transaction {
   constructor(
     private readonly connections: ConnectionManager,
     private readonly txSettings: TransactionSettings,
+    private readonly shareOf?: string,
   ) {}
 
   /** Runs a statement now and gives its rows. */
@@ -145,7 +146,7 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.connections.acquire();
+    const [client, release] = await this.connections.acquire(this.shareOf);
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.

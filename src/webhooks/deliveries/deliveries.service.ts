@@ -32,9 +32,10 @@ export class DeliveriesService {
       eventType: filters.event_type,
       status: filters.status,
     };
-    // Not on the shared connections: a rare type in a long log takes a while to find.
-    const rows = await this.database.transaction(caller, (tx) =>
-      tx.query<JsonRow>(queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1)),
+    // Not on the shared connections: what fits several filters takes a while to find in a long log.
+    const rows = await this.database.queryLong<JsonRow>(
+      caller,
+      queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }

@@ -13,6 +13,7 @@ import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
+import { TenantShares } from './tenant-shares';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 const READ_LANES = 2;
@@ -35,11 +36,14 @@ export class ConnectionManager {
   private readonly writes: Pipeline;
   private readonly apart?: Pipeline;
   private readonly replica?: Replica;
+  private readonly shares: TenantShares;
   private readonly onPoolWait: (seconds: number) => void;
   /** Of what is asked by a request that is traced. */
   readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
+  /** Milliseconds; see `DB_LIST_TIMEOUT`. */
+  readonly listTimeout: number;
   private loggedInAs = '';
   private citus = false;
   /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
@@ -67,6 +71,7 @@ export class ConnectionManager {
     this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    this.listTimeout = Math.min(config.DB_LIST_TIMEOUT, config.DB_STATEMENT_TIMEOUT);
     const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
       const created = new Pipeline({ ...shared, connection: to, connections: lanes, onWait });
@@ -89,6 +94,8 @@ export class ConnectionManager {
         onError,
       });
     }
+    const poolSize = config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes;
+    this.shares = new TenantShares(poolSize);
     this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
       type: 'postgres',
@@ -99,7 +106,7 @@ export class ConnectionManager {
       logging: false,
       poolErrorHandler: onError,
       extra: {
-        max: config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes,
+        max: poolSize,
         pipeline: true,
         keepAlive: true,
         connectionTimeoutMillis: 5_000,
@@ -250,9 +257,14 @@ export class ConnectionManager {
     }
   }
 
-  /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
-  async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+  /**
+   * A connection of the pool, and the function that gives it back (with an error or `true`: closes it).
+   * @param tenantId whose share of the pool it counts against
+   */
+  async acquire(tenantId?: string): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     const askedAt = performance.now();
+    const turn = tenantId === undefined ? undefined : this.shares.take(tenantId);
+    if (turn) await turn;
     try {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
         PoolClient,
@@ -266,9 +278,11 @@ export class ConnectionManager {
         release(error);
         this.holdTime += (performance.now() - givenAt - this.holdTime) / HOLDS_REMEMBERED;
         client.off('error', this.onError);
+        if (tenantId !== undefined) this.shares.end(tenantId);
       };
       return [client, giveBack];
     } catch (error) {
+      if (tenantId !== undefined) this.shares.end(tenantId);
       throw translateDatabaseError(error);
     }
   }

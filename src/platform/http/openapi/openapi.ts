@@ -23,6 +23,9 @@ import { HEADERS, PARAMETERS } from './headers';
 import { describe } from './operations';
 import { PROBLEM_SCHEMAS } from './problem-responses';
 import { routesOf } from './routes';
+import type { Config } from '../../config/config';
+import { CONFIG } from '../../config/config.module';
+import { publicUrl } from '../public-url';
 import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, FILE_ROUTE, serveDocuments } from './documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
@@ -30,7 +33,7 @@ const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 /** The document of the application, with what features add to it. */
 export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
   const added = parts.map((part) => part());
-  const scanned = SwaggerModule.createDocument(app, settings(), {
+  const scanned = SwaggerModule.createDocument(app, settings(app.get<Config>(CONFIG, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),
   });
   const components: Components = {
@@ -61,7 +64,8 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
       );
     }
   }
-  const paths = { ...scanned.paths, ...documents };
+  const { '/': root, ...others } = documents;
+  const paths = { ...(root && { '/': root }), ...scanned.paths, ...others };
   closeRequests(paths, components);
   const webhooks = Object.assign({}, ...added.map((part) => part.webhooks ?? {})) as Record<string, PathItem>;
   return withPublicNames({
@@ -75,16 +79,16 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
 export function serveDocs(app: INestApplication, parts: readonly DocumentPart[] = []): void {
-  serveDocuments(app, () => buildDocument(app, parts));
+  serveDocuments(app, () => buildDocument(app, parts), publicUrl(app.get<Config>(CONFIG, { strict: false })));
 }
 
-function settings(): Omit<OpenAPIObject, 'paths'> {
+function settings(config: Config): Omit<OpenAPIObject, 'paths'> {
   const settings = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Orders SaaS API')
     .setDescription(guide())
     .setVersion('1.0.0')
-    .addServer('/', 'The server that this document came from.')
+    .addServer(publicUrl(config) ?? '/', 'The server that this document came from.')
     .addBearerAuth({
       type: 'http',
       scheme: 'bearer',

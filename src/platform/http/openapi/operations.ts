@@ -7,11 +7,11 @@ import { type HeaderName, headerReferences, parameterReference } from './headers
 import { problemResponses } from './problem-responses';
 import type { Route } from './routes';
 import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
-import { API_PREFIX } from '../server/server';
+import { API_PREFIX } from '../api-prefix';
 
 const MIB = 1024 * 1024;
 
-/** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
+/** The operation with its security, parameters, examples, headers and every problem. */
 export function describe(
   operation: Operation,
   route: Route,
@@ -23,7 +23,7 @@ export function describe(
   const parameters = parametersOf(operation, route);
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody) {
-    requestBody.description ??= `JSON of at most ${(route.bodyLimit ?? MIB) / MIB} MiB.`;
+    requestBody.description ??= `JSON of at most ${sizeOf(route.bodyLimit ?? MIB)}.`;
     addExamples(requestBody.content, components);
     const json = requestBody.content[JSON_TYPE];
     if (route.patches && json) requestBody.content[MERGE_PATCH_TYPE] = structuredClone(json);
@@ -31,7 +31,7 @@ export function describe(
   const success = successOf(operation, route, underApi, components);
   const problems = problemResponses(
     problemsOf(operation, route, underApi),
-    { path, methods, resource: route.resource, declared: route.problems },
+    { path, methods, section: route.section?.name ?? '', resource: route.resource, declared: route.problems },
     components,
   );
   return {
@@ -151,4 +151,9 @@ function headersOf(
   }
   if (status === '503') names.push('Retry-After');
   return headerReferences(names);
+}
+
+/** A limit in the largest unit that it is a whole number of. */
+function sizeOf(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / 1024} KiB`;
 }

@@ -59,20 +59,16 @@ function problemSchema(codes: readonly ProblemCode[]): Schema {
   };
 }
 
-/** What every problem has, for code that treats them all alike. */
-function anyProblem(): Schema {
-  const { properties = {}, ...schema } = problemSchema(CODES);
-  const { errors: _own, ...common } = properties;
-  return { ...schema, properties: common };
-}
+/** What every problem has, for code that treats them all alike: `errors` is there with `validation_error` alone. */
+export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: problemSchema(CODES) };
 
-export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: anyProblem() };
-
-/** What problems are made of besides their kinds: where the route is, what its id names, what it says itself. */
+/** What problems are made of besides their kinds: whose they are, what the id in the path names, what the route says itself. */
 export interface ProblemContext {
   path: string;
   /** All methods of the path. */
   methods: readonly string[];
+  /** The section that the operation stands in: its operations share the responses that only they have. */
+  section: string;
   resource?: string;
   declared: readonly DeclaredProblem[];
 }
@@ -83,17 +79,18 @@ export function problemResponses(
   context: ProblemContext,
   components: Components,
 ): Record<string, Response | Reference> {
-  const { declared, resource } = context;
+  const { section, declared, resource } = context;
   const all = [...new Set([...codes, ...declared.map((problem) => problem.code)])].sort(
     (a, b) => PROBLEM_STATUS[a] - PROBLEM_STATUS[b] || CODES.indexOf(a) - CODES.indexOf(b),
   );
-  const responses: Record<string, Response | Reference> = {};
+  const responses: Record<string, Reference> = { default: otherProblem(components) };
   for (const status of new Set(all.map((code) => PROBLEM_STATUS[code]))) {
     const here = all.filter((code) => PROBLEM_STATUS[code] === status);
     const special = declared.filter((problem) => here.includes(problem.code));
-    responses[status] = special.length > 0 ? response(here, special, components) : shared(here, resource, components);
+    responses[status] =
+      special.length > 0 ? ofSection(section, here, special, components) : shared(here, resource, components);
   }
-  return { ...responses, 405: otherMethod(context), default: otherProblem(components) };
+  return { ...responses, 405: otherMethod(context) };
 }
 
 /** 405, with the methods that the path has. */
@@ -136,6 +133,34 @@ function shared(codes: ProblemCode[], resource: string | undefined, components: 
   components.responses ??= {};
   components.responses[name] ??= response(codes, missing, components);
   return { $ref: `#/components/responses/${name}` };
+}
+
+/** A response with what the operations of a section say themselves, an example for each. */
+function ofSection(
+  section: string,
+  codes: readonly ProblemCode[],
+  special: readonly DeclaredProblem[],
+  components: Components,
+): Reference {
+  const name = `${section.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase())}${codes.map(pascal).join('Or')}`;
+  components.responses ??= {};
+  const earlier = components.responses[name] as Response | undefined;
+  const made = response(codes, special, components);
+  if (earlier) addExamples(earlier, made);
+  else components.responses[name] = made;
+  return { $ref: `#/components/responses/${name}` };
+}
+
+/** Adds the examples of a response to those of an earlier one, each under a name of its own. */
+function addExamples(earlier: Response, { content }: Response): void {
+  const examples = earlier.content?.[MEDIA_TYPE]?.examples ?? {};
+  for (const [name, example] of Object.entries(content?.[MEDIA_TYPE]?.examples ?? {})) {
+    const text = JSON.stringify(example);
+    if (Object.values(examples).some((other) => JSON.stringify(other) === text)) continue;
+    let free = name;
+    for (let n = 2; free in examples; n++) free = `${name}_${n}`;
+    examples[free] = example;
+  }
 }
 
 function response(

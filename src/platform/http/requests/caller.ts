@@ -75,6 +75,8 @@ declare module 'fastify' {
   }
 }
 
+/** Bytes of a body that a caller without a credential may send: a registration is less than 2 KiB. */
+const PUBLIC_BODY_LIMIT = 8 * 1024;
 /** What a route for persons takes beside sessions that act in a tenant. */
 export interface PersonRoute {
   kinds: readonly LimitedKind[];
@@ -101,7 +103,7 @@ export const Public =
   (limited: 'limited' | 'unlimited' = 'limited'): MethodDecorator =>
   (target, name, descriptor) => {
     SetMetadata(PUBLIC, limited)(target, name, descriptor);
-    addRouteConfig(descriptor.value as object, { public: true });
+    addRouteConfig(descriptor.value as object, { public: true, bodyLimit: PUBLIC_BODY_LIMIT });
   };
 
 /** The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused. */

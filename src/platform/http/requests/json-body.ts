@@ -9,11 +9,10 @@ import { isUtf8 } from 'node:buffer';
 
 const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
-/**
- * What reading a body may cost, in values: no body of 1 MiB gets there, nor any batch of orders that is one, but 8 MiB of
- * tiny values would take seconds.
- */
-const MAX_COST = 800_000;
+/** The cost of reading a body, in values: the largest batch of orders comes near, and more is a quarter of a second. */
+const MAX_COST = 120_000;
+/** Members of one object where the route says nothing else: each new key is interned, and a wide object is a slow one. */
+const MAX_MEMBERS = 1_000;
 const MEMBER_COST = 3;
 const UNSAFE_NUMBER_COST = 4;
 // A hostile body can hold a hundred thousand faults; the answer to it should not.
@@ -60,6 +59,15 @@ export class TooManyValues extends InvalidText {
   }
 }
 
+/** Answered with 422, as its parent: an object with more members than any request of ours has. */
+export class TooManyMembers extends InvalidText {
+  override readonly name = 'TooManyMembers';
+
+  constructor(max: number) {
+    super([{ field: '', message: `must not hold an object of more than ${max} members`, code: 'max_members' }]);
+  }
+}
+
 /** A number token that a double cannot be trusted to hold as a decimal: with an exponent, or over 15 digits. */
 export class UnsafeNumber {
   constructor(readonly source: string) {}
@@ -70,13 +78,14 @@ export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof UnsafeNumber);
 }
 
-export function parseJsonBody(body: Buffer): unknown {
+/** @param maxMembers how many members one object may have */
+export function parseJsonBody(body: Buffer, maxMembers = MAX_MEMBERS): unknown {
   if (body.length === 0) throw new MalformedJson('The body is empty');
   if (!isUtf8(body)) throw new MalformedJson('The body is not valid UTF-8');
   const text = body.toString('utf8');
   if (text.charCodeAt(0) === 0xfeff) throw new MalformedJson('The body begins with a byte order mark', 0);
 
-  const { members, unsafe } = scan(text);
+  const { members, unsafe } = scan(text, maxMembers);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -137,8 +146,10 @@ function notText(text: string): string {
  * Runs before JSON.parse, so it must stand any input. On valid JSON its view of strings and tokens is exact; on
  * anything else it may be wrong about them, and JSON.parse refuses the text afterwards.
  */
-function scan(text: string): { members: number; unsafe: number[] | undefined } {
+function scan(text: string, maxMembers: number): { members: number; unsafe: number[] | undefined } {
   const length = text.length;
+  /** Members of the object that is open at each depth. */
+  const width = new Array<number>(MAX_DEPTH + 1).fill(0);
   let depth = 0;
   let members = 0;
   let cost = 0;
@@ -153,11 +164,13 @@ function scan(text: string): { members: number; unsafe: number[] | undefined } {
     } else if (char === 0x3a /* : */) {
       members++;
       cost += MEMBER_COST;
+      if (++width[depth]! > maxMembers) throw new TooManyMembers(maxMembers);
     } else if (char === 0x7b /* { */ || char === 0x5b /* [ */) {
       if (++depth > MAX_DEPTH) throw new MalformedJson(`The body is nested deeper than ${MAX_DEPTH} levels`, at);
+      width[depth] = 0;
       cost++;
     } else if (char === 0x7d /* } */ || char === 0x5d /* ] */) {
-      depth--;
+      if (depth > 0) depth--;
     } else if (char === 0x2d /* - */ || (char >= 0x30 && char <= 0x39) /* 0 to 9 */) {
       const start = at;
       let digits = 0;

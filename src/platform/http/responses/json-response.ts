@@ -24,14 +24,33 @@ export interface JsonPage {
   nextCursor: string | null;
 }
 
-/** The page of these rows: ask for one row more than it holds, to see whether there is a next. */
+/** Bytes of rows on one page; a row that is larger is a page of its own. */
+export const PAGE_BYTES = 1024 * 1024;
+/** Bytes of UTF-8 that one unit of a JavaScript string takes at most. */
+const MAX_BYTES_A_UNIT = 3;
+
+/**
+ * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its rows
+ * would be larger than {@link PAGE_BYTES}.
+ */
 export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
-  const hasMore = rows.length > limit;
-  const shown = hasMore ? rows.slice(0, limit) : rows;
+  const fitting = Math.min(limit, fittingRows(rows));
+  const hasMore = rows.length > fitting;
+  const shown = hasMore ? rows.slice(0, fitting) : rows;
   const last = shown[shown.length - 1];
   const nextCursor = hasMore && last ? encode(last.id) : null;
   const data = shown.map((row) => row.json).join(',');
   return { json: `{"data":[${data}],"next_cursor":${JSON.stringify(nextCursor)},"has_more":${hasMore}}`, nextCursor };
+}
+
+/** How many of the rows one page has room for, the first in any case. */
+function fittingRows(rows: readonly JsonRow[]): number {
+  let units = 0;
+  for (const { json } of rows) units += json.length;
+  if (units * MAX_BYTES_A_UNIT <= PAGE_BYTES) return rows.length;
+  let bytes = 0;
+  const over = rows.findIndex(({ json }) => (bytes += Buffer.byteLength(json)) > PAGE_BYTES);
+  return over === -1 ? rows.length : Math.max(1, over);
 }
 
 /** Answers with a resource; with 304 where `If-None-Match` names what it still is. */
@@ -48,7 +67,7 @@ export function sendJson(reply: FastifyReply, json: string, status = 200): void 
 
 /** Answers with a page, and says where the next is. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
-  if (page.nextCursor !== null) addLink(reply, nextLink(request.url, page.nextCursor));
+  if (page.nextCursor !== null) addLink(reply, nextLink(reply.server.publicPath + request.url, page.nextCursor));
   void reply.header('content-type', JSON_TYPE).send(page.json);
 }
 

@@ -32,7 +32,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     if (!reply.raw.writableEnded) reply.raw.destroy();
     return;
   }
-  const problem = toProblem(error, instanceOf(request.url), request.id);
+  const problem = toProblem(error, request.server.publicPath + instanceOf(request.url), request.id);
   for (const name of OF_A_SUCCESS) reply.removeHeader(name);
   if (error.code === 'unsupported_media_type') reply.headers(typesTaken(request.method));
   if (error.headers) reply.headers(error.headers);

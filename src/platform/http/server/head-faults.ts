@@ -1,6 +1,7 @@
 /** What is wrong with the head of a request, whatever its route does. */
 import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
+import { API_PREFIX } from '../api-prefix';
 import { namesProblems, preferredType } from '../requests/accept';
 
 const JSON_ONLY: readonly string[] = ['application/json'];
@@ -39,9 +40,10 @@ export function countOf(rawHeaders: readonly string[], name: string): number {
   return count;
 }
 
-function notAcceptable({ is404, headers, routeOptions }: FastifyRequest): AppError | undefined {
+function notAcceptable({ is404, url, headers, routeOptions }: FastifyRequest): AppError | undefined {
   const { accept } = headers;
-  if (is404 || accept === undefined || accept === '*/*' || accept === 'application/json') return undefined;
+  if (is404 || !url.startsWith(API_PREFIX) || accept === undefined || accept === '*/*' || accept === 'application/json')
+    return undefined;
   const produces = routeOptions.config?.produces ?? JSON_ONLY;
   // A route whose success has no body has nothing to refuse.
   if (produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept)) return undefined;

@@ -55,7 +55,7 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
     throw new AppError('unsupported_media_type', 'A JSON request body is UTF-8; no other charset is taken.');
   }
   try {
-    return parseJsonBody(body);
+    return parseJsonBody(body, request.routeOptions.config.maxMembers);
   } catch (error) {
     if (error instanceof MalformedJson) throw new MalformedRequest(`${error.message}.`);
     if (error instanceof InvalidText) throw new ValidationFailed(error.faults);

@@ -8,7 +8,9 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config';
+import { API_PREFIX } from '../api-prefix';
 import { Readiness } from '../../health/readiness';
+import { publicPath } from '../public-url';
 import { LoadShedding } from '../limits/load-shedding';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { sendProblem } from '../responses/problem.filter';
@@ -50,12 +52,13 @@ const ALLOWED_HEADERS = [
   'traceparent',
   'tracestate',
 ];
-export const API_PREFIX = '/api/v1';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Largest body of this route in bytes; 1 MiB where it is left out. */
     bodyLimit?: number;
+    /** Members that one object of this route's body may have; see `json-body.ts`. */
+    maxMembers?: number;
     /** Media types that the route answers with, beside problems; JSON where it is left out, empty for a 204. */
     produces?: string[];
   }
@@ -73,6 +76,7 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
   const { exchanges } = adapter;
   const patterns = new RoutePatterns();
   noteEmptyResponses(app);
+  server.decorate('publicPath', publicPath(config));
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
