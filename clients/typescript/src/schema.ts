@@ -396,7 +396,7 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with.
+         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
          *
          *     Asks for the permission `webhooks:write`.
          */
@@ -1016,7 +1016,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -1297,7 +1297,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1315,9 +1315,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1378,7 +1378,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1396,9 +1396,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1476,6 +1476,29 @@ export interface components {
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
+        };
+        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        EndpointSecrets: {
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+            /**
+             * Format: uri
+             * @description The whole URL, where anything is masked elsewhere.
+             * @example https://example.com/webhooks/orders
+             */
+            url?: string;
+            /**
+             * @description The headers with their values, where anything is masked elsewhere.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
         };
         /** @description Something that happened, and whom it was sent to. */
         Event: {
@@ -2257,7 +2280,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -5649,7 +5672,7 @@ export interface operations {
                      *             "invoice.paid"
                      *           ],
                      *           "headers": {
-                     *             "Authorization": "Bearer of-your-own"
+                     *             "Authorization": "***"
                      *           },
                      *           "rate_limit": 50,
                      *           "ordering": "none",
@@ -5783,7 +5806,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -5896,7 +5919,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -6145,7 +6168,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -6246,10 +6269,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["EndpointSecret"];
+                    "application/json": components["schemas"]["EndpointSecrets"];
                 };
             };
             400: components["responses"]["MalformedRequest"];

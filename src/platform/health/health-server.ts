@@ -3,9 +3,9 @@ import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import { EXCLUSIONS, type ReadinessSource } from './readiness';
 
 /**
- * The health routes for a process that serves nothing else: `/health`, `/health/live`, `/health/ready`, with the API's
- * answers. Not listening yet.
- * @param otherwise answers every other path; without it they are not found
+ * The health routes for a process without an API: `/health`, `/health/live`, `/health/ready`, with the API's responses.
+ * Not listening yet.
+ * @param otherwise handles every other path; without it they are not found
  */
 export function createHealthServer(
   readiness: ReadinessSource,
@@ -36,7 +36,7 @@ export function createHealthServer(
       answer(404, { status: 'not found' });
     }
   });
-  // Probes are short and few; nobody else has business here.
+  // Probes are short and few.
   limitServer(server, 5_000);
   server.maxConnections = 64;
   return server;

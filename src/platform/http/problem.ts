@@ -69,7 +69,7 @@ function contentRange(error: unknown): Record<string, string> | undefined {
   return typeof range === 'string' ? { 'Content-Range': range } : undefined;
 }
 
-/** Any thrown value as an AppError: what is not one of ours, nor a refusal of the framework, is an internal error. */
+/** Any thrown value as an AppError: an unknown one is an internal error. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const status =

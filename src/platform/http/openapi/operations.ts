@@ -1,4 +1,4 @@
-/** Completes the description of one operation from the nature of its route. */
+/** Completes the description of one operation from its route's metadata. */
 import type { ProblemCode } from '../../errors';
 import { describeDeprecation } from './deprecation';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './declarations';
@@ -11,7 +11,10 @@ import { API_PREFIX } from '../api-prefix';
 
 const MIB = 1024 * 1024;
 
-/** The operation with its security, parameters, examples, headers and every problem. */
+/**
+ * The operation with its security, parameters, examples, headers and every problem. `methods` are all methods of the
+ * path.
+ */
 export function describe(
   operation: Operation,
   route: Route,
@@ -43,7 +46,7 @@ export function describe(
     security: route.public ? [] : [{ bearer: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
-    // What the route itself says of a status stands: readiness answers 503 in its own form.
+    // A status that the route describes itself is kept: readiness has its own form of 503.
     responses: { ...problems, ...success },
   };
 }
@@ -62,7 +65,7 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
       parameter.description ??= `The ${route.resource.toLowerCase()}'s id.`;
       parameter.schema = { type: 'string', format: 'uuid' };
     } else if (schema.example !== undefined) {
-      // Swagger UI fills in a parameter's `example`, and what is optional should be left out until it is wanted.
+      // Swagger UI fills in a parameter's `example`; an optional parameter should stay empty.
       const { example, ...rest } = schema;
       parameter.schema = { ...rest, examples: [example] };
     }
@@ -75,7 +78,7 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
   ];
 }
 
-/** Which refusals a route can answer with. */
+/** The refusals of a route. */
 function problemsOf(operation: Operation, route: Route, underApi: boolean): ProblemCode[] {
   const parameters = (operation.parameters ?? []) as Parameter[];
   const hasQuery = parameters.some((parameter) => parameter.in === 'query');
@@ -102,7 +105,7 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
   ];
 }
 
-/** The answers that the route itself describes, with their headers and examples. */
+/** The responses that the route describes itself, with their headers and examples. */
 function successOf(
   operation: Operation,
   route: Route,
@@ -153,7 +156,7 @@ function headersOf(
   return headerReferences(names);
 }
 
-/** A limit in the largest unit that it is a whole number of. */
+/** A limit in the largest unit that divides it. */
 function sizeOf(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / 1024} KiB`;
 }

@@ -1,7 +1,7 @@
 /**
- * The problems of the document. Each refusal of a route is a response with an example for each kind; where nothing in
- * it is special it is a component. A response's schema says which kinds it has and nothing else, so that a generated
- * client knows from the status, or from `type`, what it has before it.
+ * The problems of the document. Each refusal of a route is a response with an example for each kind; a refusal without
+ * special content is a shared component. The schema of a response lists its kinds, so that a generated client can tell
+ * them apart by the status or by `type`.
  */
 import { PROBLEM_STATUS, type ProblemCode } from '../../errors';
 import type { Components, DeclaredProblem, Reference, Response, Schema } from './declarations';
@@ -59,10 +59,10 @@ function problemSchema(codes: readonly ProblemCode[]): Schema {
   };
 }
 
-/** What every problem has, for code that treats them all alike: `errors` is there with `validation_error` alone. */
+/** The members that every problem has; `errors` is there with `validation_error` alone. */
 export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: problemSchema(CODES) };
 
-/** What problems are made of besides their kinds: whose they are, what the id in the path names, what the route says itself. */
+/** The context of a problem's text: the route, the resource that its id names, and its own texts. */
 export interface ProblemContext {
   path: string;
   /** All methods of the path. */
