@@ -1272,7 +1272,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description What happened; at most 256 KiB of JSON. Numbers are what a double makes of them. Checked against the schema of its type, if one is registered.
+             * @description What happened; at most 256 KiB of JSON. Numbers are sent on in the characters in which they came, and checked as doubles. Checked against the schema of its type, if one is registered.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -1545,7 +1545,12 @@ export interface components {
              * @example invoice-2041-paid
              */
             event_id: string | null;
-            /** @description Its deliveries, one for each endpoint, the first 100 of them, those that were not sent last; they are made within moments. */
+            /**
+             * @description How many endpoints did not want it. The first 100 of them have a delivery that says so.
+             * @example 0
+             */
+            filtered_count: number;
+            /** @description Its deliveries, the first 100 of them, those that were not sent last; they are made within moments. */
             deliveries: components["schemas"]["Delivery"][];
             /**
              * @description Whether there are more: `GET /webhooks/deliveries?event_id=…` lists all.
@@ -7418,6 +7423,7 @@ export interface operations {
                      *           "aggregate_id": null,
                      *           "sequence": null,
                      *           "event_id": "invoice-2041-paid",
+                     *           "filtered_count": 0,
                      *           "deliveries": [
                      *             {
                      *               "id": "0198c0de-7a11-7000-8000-000000000051",
@@ -7549,6 +7555,7 @@ export interface operations {
                      *       "aggregate_id": null,
                      *       "sequence": null,
                      *       "event_id": "invoice-2041-paid",
+                     *       "filtered_count": 0,
                      *       "deliveries": [
                      *         {
                      *           "id": "0198c0de-7a11-7000-8000-000000000051",
@@ -7667,6 +7674,7 @@ export interface operations {
                      *       "aggregate_id": null,
                      *       "sequence": null,
                      *       "event_id": "invoice-2041-paid",
+                     *       "filtered_count": 0,
                      *       "deliveries": [
                      *         {
                      *           "id": "0198c0de-7a11-7000-8000-000000000051",
