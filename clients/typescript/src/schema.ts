@@ -1,6 +1,26 @@
 // Generated from the OpenAPI document by `npm run client`: not to be edited.
 
 export interface paths {
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this address is
+         * @description A page with links to the documents and to health; JSON where `Accept` prefers it.
+         */
+        get: operations["getRoot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -2523,17 +2543,17 @@ export interface components {
              * @description The kind of problem: what a program looks at.
              * @enum {string}
              */
-            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
+            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "not_implemented" | "unavailable" | "http_version_not_supported";
             /**
              * @description The type in words.
              * @enum {string}
              */
-            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
+            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Request Timeout" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Range Not Satisfiable" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Headers Too Large" | "Internal Error" | "Not Implemented" | "Unavailable" | "Http Version Not Supported";
             /**
              * @description The status of the answer.
              * @enum {integer}
              */
-            status: 400 | 401 | 403 | 404 | 405 | 406 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503;
+            status: 400 | 401 | 403 | 404 | 405 | 406 | 408 | 409 | 412 | 413 | 415 | 416 | 422 | 429 | 431 | 500 | 501 | 503 | 505;
             /** @description What is wrong with this request, for a person. */
             detail: string;
             /**
@@ -2543,6 +2563,18 @@ export interface components {
             instance: string;
             /** @description As in `X-Request-Id`: for logs and support. */
             request_id: string;
+            /** @description With `validation_error`: every fault. */
+            errors?: {
+                /**
+                 * @description Where, as a dotted path.
+                 * @example items.0.quantity
+                 */
+                field: string;
+                /** @description What is wrong, for a person. */
+                message: string;
+                /** @description The rule that is broken: what a program looks at. */
+                code: string;
+            }[];
         };
         /** @description A public key (RFC 8037). */
         PublicKey: {
@@ -2914,10 +2946,49 @@ export interface components {
         };
     };
     responses: {
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-        DeliveryNotFound: {
+        /** @description `conflict`: The request contradicts what is there. */
+        AuthConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        AuthNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -2951,10 +3022,202 @@ export interface components {
                 };
             };
         };
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        AuthRateLimited: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "rate_limited";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Rate Limited";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 429;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        AuthUnauthorized: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        DeliveryNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `range_not_satisfiable`: The `Range` header names nothing of the file. */
+        DocumentsRangeNotSatisfiable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Content-Range": components["headers"]["Content-Range"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "range_not_satisfiable";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Range Not Satisfiable";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 416;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `version_conflict`: The resource has changed since the version named in `If-Match`: read it again, then decide. */
+        DocumentsVersionConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "version_conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Version Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 412;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
         EndpointNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3029,6 +3292,7 @@ export interface components {
         EventNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3066,6 +3330,7 @@ export interface components {
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3103,6 +3368,7 @@ export interface components {
         IdempotencyInProgress: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -3141,6 +3407,7 @@ export interface components {
         InternalError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3178,6 +3445,7 @@ export interface components {
         MalformedRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -3217,6 +3485,7 @@ export interface components {
         MalformedRequestOrInvalidCursor: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3254,6 +3523,7 @@ export interface components {
         NotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -3289,6 +3559,7 @@ export interface components {
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3326,6 +3597,7 @@ export interface components {
         OrderNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3359,10 +3631,65 @@ export interface components {
                 };
             };
         };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        OrdersValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
         /** @description Any other problem, in the same form: kinds may be added. */
         OtherProblem: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -3373,6 +3700,7 @@ export interface components {
         PayloadTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -3408,6 +3736,7 @@ export interface components {
         RateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -3446,6 +3775,7 @@ export interface components {
         Unauthorized: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -3484,6 +3814,7 @@ export interface components {
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -3522,6 +3853,9 @@ export interface components {
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                Accept: components["headers"]["Accept"];
+                "Accept-Patch": components["headers"]["Accept-Patch"];
                 [name: string]: unknown;
             };
             content: {
@@ -3557,6 +3891,7 @@ export interface components {
         ValidationError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3610,6 +3945,7 @@ export interface components {
         ValidationErrorOrIdempotencyKeyReused: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3659,6 +3995,7 @@ export interface components {
         VersionConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3692,6 +4029,230 @@ export interface components {
                 };
             };
         };
+        /** @description `conflict`: The request contradicts what is there. */
+        WebhookDeliveriesConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
+        WebhookEndpointsConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        WebhookEventsNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        WebhookEventsValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
     };
     parameters: {
         /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
@@ -3704,12 +4265,22 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
+         * @description With 415: the media types that are taken.
+         * @example application/json
+         */
+        Accept: string;
+        /**
+         * @description With 415 of a PATCH: the media types that are taken (RFC 5789).
+         * @example application/json, application/merge-patch+json
+         */
+        "Accept-Patch": string;
+        /**
          * @description With 405: the methods that are possible at this path.
          * @example GET, HEAD, POST
          */
         Allow: string;
         /**
-         * @description The answer holds secrets: no cache may keep it.
+         * @description What a tenant is shown is for its caller alone: no cache may keep it.
          * @example no-store
          */
         "Cache-Control": "no-store";
@@ -3718,6 +4289,11 @@ export interface components {
          * @example attachment; filename="orders.ndjson"
          */
         "Content-Disposition": string;
+        /**
+         * @description Which part of the file this is; with 416, how long the file is (RFC 9110, 14.4).
+         * @example bytes 0-99/1024
+         */
+        "Content-Range": string;
         /**
          * @description The resource's version as a strong entity tag: for `If-None-Match` when reading again, `If-Match` when changing.
          * @example "1"
@@ -3768,6 +4344,111 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getRoot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                    /**
+                     * @example {
+                     *       "name": "Orders SaaS API",
+                     *       "docs": "/docs",
+                     *       "openapi": "/openapi.json",
+                     *       "health": "/health"
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description Name of the service.
+                         * @example Orders SaaS API
+                         */
+                        name: string;
+                        /**
+                         * Format: uri-reference
+                         * @description Swagger UI.
+                         * @example /docs
+                         */
+                        docs: string;
+                        /**
+                         * Format: uri-reference
+                         * @description This document.
+                         * @example /openapi.json
+                         */
+                        openapi: string;
+                        /**
+                         * Format: uri-reference
+                         * @description Whether the service runs.
+                         * @example /health
+                         */
+                        health: string;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -3797,6 +4478,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -3872,6 +4554,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -3954,6 +4637,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4046,9 +4730,9 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4084,6 +4768,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4127,43 +4812,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["AuthConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -4191,9 +4840,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4225,85 +4874,13 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
+            404: components["responses"]["AuthNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4350,44 +4927,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
-            /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "rate_limited";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Rate Limited";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 429;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            429: components["responses"]["AuthRateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["OtherProblem"];
@@ -4416,9 +4956,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4434,48 +4974,12 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4551,6 +5055,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -4558,48 +5063,12 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4665,6 +5134,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -4724,6 +5194,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4803,6 +5274,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -4850,6 +5322,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -4939,6 +5412,7 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -4982,6 +5456,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5078,6 +5553,7 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
@@ -5123,6 +5599,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5191,7 +5668,7 @@ export interface operations {
                 created_before?: string;
                 /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
                 after_id?: string;
-                /** @description One JSON object a line, or comma-separated values with a header line. */
+                /** @description One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a preference it is `ndjson`. */
                 format?: "ndjson" | "csv";
                 /** @description `true`: CSV begins with a byte order mark, by which Excel reads it as UTF-8. Without effect on NDJSON. */
                 bom?: boolean;
@@ -5206,6 +5683,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Content-Disposition": components["headers"]["Content-Disposition"];
@@ -5228,6 +5706,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5297,6 +5776,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -5335,6 +5815,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -5350,6 +5831,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5425,6 +5907,16 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateOrder"];
+                /**
+                 * @example {
+                 *       "notes": "Ring twice",
+                 *       "metadata": {
+                 *         "channel": "phone",
+                 *         "coupon": null
+                 *       }
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateOrder"];
             };
         };
         responses: {
@@ -5432,6 +5924,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -5474,6 +5967,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5549,6 +6043,12 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["ChangeStatus"];
+                /**
+                 * @example {
+                 *       "status": "confirmed"
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["ChangeStatus"];
             };
         };
         responses: {
@@ -5556,6 +6056,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -5598,6 +6099,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5644,59 +6146,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["OrdersValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -5724,6 +6174,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -5760,6 +6211,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5828,6 +6280,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -5872,6 +6325,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5960,12 +6414,12 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6002,6 +6456,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6048,61 +6503,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             *
-             *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6128,6 +6529,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -6163,6 +6565,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -6178,6 +6581,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6246,6 +6650,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6260,6 +6665,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6304,6 +6710,9 @@ export interface operations {
             };
             406: components["responses"]["NotAcceptable"];
             412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6344,6 +6753,24 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateEndpoint"];
+                /**
+                 * @example {
+                 *       "url": "https://example.com/webhooks/orders",
+                 *       "description": "Warehouse",
+                 *       "event_types": [
+                 *         "order.*",
+                 *         "invoice.paid"
+                 *       ],
+                 *       "headers": {
+                 *         "Authorization": "Bearer of-your-own"
+                 *       },
+                 *       "rate_limit": 50,
+                 *       "ordering": "by_aggregate",
+                 *       "signature": "v1",
+                 *       "enabled": true
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateEndpoint"];
             };
         };
         responses: {
@@ -6351,6 +6778,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -6390,6 +6818,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6459,9 +6888,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6485,6 +6914,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6563,10 +6993,10 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6586,6 +7016,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6652,6 +7083,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6681,6 +7113,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6749,6 +7182,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
@@ -6779,6 +7213,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6823,6 +7258,8 @@ export interface operations {
             };
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
@@ -6857,6 +7294,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6878,6 +7316,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6921,43 +7360,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["WebhookEndpointsConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -6988,6 +7391,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7021,6 +7425,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7084,6 +7489,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -7136,6 +7542,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7204,6 +7611,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7247,6 +7655,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -7257,47 +7666,12 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            404: components["responses"]["WebhookEventsNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7396,6 +7770,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7439,6 +7814,7 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7486,6 +7862,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7532,59 +7909,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7610,6 +7935,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7619,47 +7945,12 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            404: components["responses"]["WebhookEventsNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PUT, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7704,43 +7995,9 @@ export interface operations {
             };
             406: components["responses"]["NotAcceptable"];
             412: components["responses"]["VersionConflict"];
-            /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7767,6 +8024,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -7818,6 +8076,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7899,6 +8158,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
@@ -7944,6 +8204,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8016,6 +8277,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -8058,6 +8320,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -8073,6 +8336,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8148,6 +8412,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -8183,6 +8448,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8252,6 +8518,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -8288,6 +8555,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -8303,6 +8571,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8368,6 +8637,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -8397,6 +8667,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8440,43 +8711,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["WebhookDeliveriesConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -9289,6 +9527,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -9366,6 +9605,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -9437,6 +9677,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -9509,12 +9750,34 @@ export interface operations {
                     "image/png": unknown;
                 };
             };
+            /** @description The part of the file that `Range` names. */
+            206: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/css": unknown;
+                    "application/javascript": unknown;
+                    "image/png": unknown;
+                };
+            };
+            /** @description The file is still what `If-None-Match` or `If-Modified-Since` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["MalformedRequest"];
             404: components["responses"]["NotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -9557,6 +9820,8 @@ export interface operations {
                     };
                 };
             };
+            412: components["responses"]["DocumentsVersionConflict"];
+            416: components["responses"]["DocumentsRangeNotSatisfiable"];
             500: components["responses"]["InternalError"];
             default: components["responses"]["OtherProblem"];
         };
