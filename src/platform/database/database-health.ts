@@ -56,7 +56,7 @@ export class DatabaseHealth {
       this.connections.transactionSettings(DB_ROLES.service, [], true),
       { name: 'server_clock', text: 'select clock_timestamp() as now', values: [] },
     );
-    const halfway = Date.now() - (performance.now() - began) / 2;
+    const halfway = new Date().getTime() - (performance.now() - began) / 2;
     return row ? halfway - new Date(row.now).getTime() : 0;
   }
 
