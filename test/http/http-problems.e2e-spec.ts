@@ -38,7 +38,24 @@ describe('problems', () => {
     }
   }
 
-  const PROVOKED: Record<ProblemSlug, () => Promise<Answer>> = {
+  /** Those that another suite provokes, or that no route has yet. */
+  type Elsewhere = 'sso_link_required' | 'second_factor_required' | 'second_factor_enrolment_required';
+  const PROVOKED: Record<Exclude<ProblemSlug, Elsewhere>, () => Promise<Answer>> = {
+    token_invalid: () => service.client.post('/auth/email/undo', { token: 'x' }),
+    insufficient_user_authentication: async () => {
+      const stale = await service.tenant();
+      await service.database.sql(`update sessions set auth_time = now() - interval '1 hour' where tenant_id = $1`, [
+        stale.tenantId,
+      ]);
+      return stale.get('/auth/me/export');
+    },
+    registration_closed: async () => {
+      const closed = await startService({ env: { REGISTRATION: 'closed' }, database: service.database });
+      const input = { email: 'ada@example.com', password: 'a password for tests', tenant_name: 'T' };
+      const answer = await closed.client.post('/auth/register', input);
+      await closed.stop();
+      return answer;
+    },
     malformed_request: () => tenant.post('/orders', '{"items":['),
     invalid_cursor: () => tenant.get('/orders?cursor=tampered'),
     unauthorized: () => service.client.get('/orders'),

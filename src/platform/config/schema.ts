@@ -60,6 +60,11 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  REGISTRATION: choice({
+    values: ['auto', 'open', 'verified', 'closed'],
+    fallback: 'auto',
+    doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
+  }),
   APP_URL: url({
     schemes: ['https', 'http'],
     doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
@@ -188,7 +193,7 @@ export const schema = {
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
-    fallback: 10,
+    fallback: 5,
     doc: 'Failed sign-ins of one account before pauses begin.',
   }),
   RATE_LIMIT_SIGN_IN_ADDRESS: integer({
