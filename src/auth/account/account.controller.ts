@@ -34,6 +34,7 @@ export class AccountController {
   @ForPersons()
   @ApiOperation({ operationId: 'updateMe', summary: 'Change the own account', description: 'The name.' })
   @ApiOkResponse({ type: MeView, description: 'The caller.' })
+  @ApiProblem('second_factor_enrolment_required', 'The tenant demands a second factor: add one first.')
   update(
     @CurrentPrincipal() principal: Principal,
     @CurrentPerson() person: Person,

@@ -42,6 +42,7 @@ export class AuthController {
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
   @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")
   @ApiProblem('unauthorized', 'The e-mail address or the password is wrong.')
+  @ApiProblem('second_factor_required', 'A second factor is required.')
   @ApiProblem('rate_limited', 'Too many failed sign-ins; try again later.')
   login(@Body() body: LoginDto, @CurrentClient() client: Client): Promise<SignedInView> {
     return this.auth.login(body, client);

@@ -41,6 +41,8 @@ export const DOCUMENT_SECTION: Section = {
 export const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
   public: 'unlimited',
+  person: false,
+  stepUp: false,
   idempotent: false,
   ifMatch: false,
   ifNoneMatch: false,
