@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Header, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
@@ -63,7 +63,6 @@ export class PlacesController {
   @Post('auth/switch-tenant')
   @ForPersons({ also: ['enrol', 'step-up'] })
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'switchTenant',
     summary: 'Act in another tenant',
@@ -83,7 +82,6 @@ export class PlacesController {
 
   @Post('tenants')
   @ForPersons()
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'createTenant',
     summary: 'Make a tenant',

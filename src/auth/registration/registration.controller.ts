@@ -1,4 +1,4 @@
-import { Body, Controller, Header, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
@@ -19,7 +19,6 @@ export class RegistrationController {
 
   @Post('register')
   @Public()
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'register',
     summary: 'Register a company',
@@ -47,7 +46,6 @@ export class RegistrationController {
   @Post('verify-email')
   @Public()
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'verifyEmail',
     summary: 'Prove a mailbox',

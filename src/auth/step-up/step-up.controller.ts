@@ -1,4 +1,4 @@
-import { Body, Controller, Header, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { CurrentPrincipal, ForPersons, type Principal } from '../../platform/http/requests/caller';
@@ -16,7 +16,6 @@ export class StepUpController {
   @Post()
   @ForPersons({ also: ['enrol', 'step-up'], singleSignOn: true })
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'stepUp',
     summary: 'Confirm the sign-in',

@@ -65,6 +65,10 @@ export const schema = {
     fallback: 'auto',
     doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
   }),
+  PUBLIC_URL: url({
+    schemes: ['https', 'http'],
+    doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
+  }),
   APP_URL: url({
     schemes: ['https', 'http'],
     doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
