@@ -3138,6 +3138,351 @@ export interface components {
     };
     responses: {
         /** @description `conflict`: The request contradicts what is there. */
+        AccountConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `forbidden`: The credential is good, but may not do this. */
+        AccountForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `forbidden`: The credential is good, but may not do this.
+         *
+         *     `registration_closed`: This service takes no registrations: ask for an invitation.
+         */
+        AccountForbiddenOrRegistrationClosed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden" | "registration_closed";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden" | "Registration Closed";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `forbidden`: The credential is good, but may not do this.
+         *
+         *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
+         */
+        AccountForbiddenOrSecondFactorEnrolmentRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden" | "second_factor_enrolment_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden" | "Second Factor Enrolment Required";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        AccountNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        AccountUnauthorized: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        AccountValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         */
+        AccountValidationErrorOrTokenInvalid: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "token_invalid";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Token Invalid";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
         AuthConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3252,6 +3597,44 @@ export interface components {
                 };
             };
         };
+        /** @description `registration_closed`: This service takes no registrations: ask for an invitation. */
+        AuthRegistrationClosed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "registration_closed";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Registration Closed";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `unauthorized`: There is no credential, or it does not count (any more). */
         AuthUnauthorized: {
             headers: {
@@ -3288,6 +3671,103 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
+         *     `second_factor_required`: The password is right, and a second factor is due: send it with the challenge.
+         */
+        AuthUnauthorizedOrSecondFactorRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "second_factor_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Second Factor Required";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         */
+        AuthValidationErrorOrTokenInvalid: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "token_invalid";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Token Invalid";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
                 };
             };
         };
@@ -3929,6 +4409,7 @@ export interface components {
         SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3966,6 +4447,7 @@ export interface components {
         TenantNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -4046,6 +4528,7 @@ export interface components {
         UnauthorizedOrInsufficientUserAuthentication: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -4974,127 +5457,6 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-<<<<<<< HEAD
-=======
-    register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** @description JSON of at most 8 KiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "email": "ada@example.com",
-                 *       "password": "correct horse battery",
-                 *       "name": "Ada Lovelace",
-                 *       "tenant_name": "Analytical Engines Ltd"
-                 *     }
-                 */
-                "application/json": components["schemas"]["Register"];
-            };
-        };
-        responses: {
-            /** @description Registered and signed in. */
-            201: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
-                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
-                     *       "token_type": "Bearer",
-                     *       "expires_in": 900,
-                     *       "user": {
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *         "email": "ada@example.com",
-                     *         "name": "Ada Lovelace",
-                     *         "created_at": "2026-01-31T12:00:00.000Z"
-                     *       },
-                     *       "tenant": {
-                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
-                     *         "name": "Analytical Engines Ltd",
-                     *         "created_at": "2026-01-31T12:00:00.000Z"
-                     *       },
-                     *       "refused": {
-                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
-                     *         "reason": "suspended",
-                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            /** @description `method_not_allowed`: This path has POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/auth/register",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["AuthConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
->>>>>>> main
     login: {
         parameters: {
             query?: never;
@@ -5147,90 +5509,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-<<<<<<< HEAD
-            /**
-             * @description `unauthorized`: There is no credential, or it does not count (any more).
-             *
-             *     `second_factor_required`: The password is right, and a second factor is due: send it with the challenge.
-             */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized" | "second_factor_required";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized" | "Second Factor Required";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-=======
-            401: components["responses"]["AuthUnauthorized"];
+            401: components["responses"]["AuthUnauthorizedOrSecondFactorRequired"];
             404: components["responses"]["AuthNotFound"];
->>>>>>> main
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -5613,6 +5893,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -5626,6 +5907,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5669,43 +5951,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -5728,6 +5976,12 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateMe"];
+                /**
+                 * @example {
+                 *       "name": "Ada Lovelace"
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateMe"];
             };
         };
         responses: {
@@ -5735,6 +5989,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -5790,51 +6045,12 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /**
-             * @description `forbidden`: The credential is good, but may not do this.
-             *
-             *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
-             */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden" | "second_factor_enrolment_required";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden" | "Second Factor Enrolment Required";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["AccountForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5913,9 +6129,9 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5950,9 +6166,9 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5965,47 +6181,12 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `registration_closed`: This service takes no registrations: ask for an invitation. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "registration_closed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Registration Closed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["AuthRegistrationClosed"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6049,43 +6230,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["AuthConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -6121,9 +6266,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6155,48 +6300,12 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AuthUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6242,59 +6351,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "token_invalid";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Token Invalid";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["AuthValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6324,6 +6381,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6335,6 +6393,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6411,6 +6470,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6424,6 +6484,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6499,6 +6560,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6510,6 +6572,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6586,6 +6649,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6597,6 +6661,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6642,59 +6707,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "token_invalid";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Token Invalid";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6724,6 +6737,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6737,6 +6751,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6813,9 +6828,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6833,48 +6848,12 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AccountUnauthorized"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6920,59 +6899,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "token_invalid";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Token Invalid";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7002,6 +6929,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7013,6 +6941,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7058,59 +6987,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "token_invalid";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Token Invalid";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7130,9 +7007,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7170,6 +7047,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7213,6 +7091,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7232,6 +7113,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7250,6 +7132,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7317,6 +7200,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -7356,6 +7240,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7419,6 +7304,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7432,6 +7318,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7475,6 +7362,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7497,6 +7387,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7511,6 +7402,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7554,6 +7446,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7578,6 +7473,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -7615,6 +7511,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7681,6 +7578,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7695,6 +7593,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7738,43 +7637,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["AccountConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7797,6 +7663,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7811,6 +7678,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7854,43 +7722,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["AccountConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7920,9 +7755,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7955,84 +7790,13 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-            404: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "not_found";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Not Found";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 404;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["AccountForbidden"];
+            404: components["responses"]["AccountNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8108,9 +7872,9 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8143,51 +7907,12 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /**
-             * @description `forbidden`: The credential is good, but may not do this.
-             *
-             *     `registration_closed`: This service takes no registrations: ask for an invitation.
-             */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden" | "registration_closed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden" | "Registration Closed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["AccountForbiddenOrRegistrationClosed"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8265,9 +7990,9 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8283,49 +8008,13 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            /** @description `unauthorized`: There is no credential, or it does not count (any more). */
-            401: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "unauthorized";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Unauthorized";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 401;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            401: components["responses"]["AccountUnauthorized"];
             403: components["responses"]["Forbidden"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8391,6 +8080,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -8414,6 +8104,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8457,6 +8148,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
