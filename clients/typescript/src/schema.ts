@@ -913,6 +913,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "webhook.challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * webhook.challenge
+         * @description A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.
+         */
+        post: operations["onWebhookChallenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "webhook.endpoint.disabled": {
         parameters: {
             query?: never;
@@ -984,6 +1004,14 @@ export interface components {
              * @example null
              */
             error: string | null;
+        };
+        /** @description What a receiver answers to agree: 200 and `{ "challenge": "…" }` with the same value. */
+        Challenge: {
+            /**
+             * @description A random value.
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            challenge: string;
         };
         /** @description Where the order moves to. */
         ChangeStatus: {
@@ -1346,6 +1374,12 @@ export interface components {
              */
             enabled: boolean;
             /**
+             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @example pending
+             * @enum {string}
+             */
+            consent?: "pending";
+            /**
              * @description Why it is disabled: a person, 410 Gone, or five days of failures.
              * @example null
              */
@@ -1426,6 +1460,12 @@ export interface components {
              * @example true
              */
             enabled: boolean;
+            /**
+             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @example pending
+             * @enum {string}
+             */
+            consent?: "pending";
             /**
              * @description Why it is disabled: a person, 410 Gone, or five days of failures.
              * @example null
@@ -5683,6 +5723,7 @@ export interface operations {
                      *           "ordering": "none",
                      *           "signature": "v1",
                      *           "enabled": true,
+                     *           "consent": "pending",
                      *           "disabled_reason": null,
                      *           "version": 1,
                      *           "created_at": "2026-01-31T12:00:00.000Z",
@@ -5817,6 +5858,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -5930,6 +5972,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -6179,6 +6222,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -9057,6 +9101,7 @@ export interface operations {
                  *         "ordering": "none",
                  *         "signature": "v1",
                  *         "enabled": true,
+                 *         "consent": "pending",
                  *         "disabled_reason": null,
                  *         "version": 1,
                  *         "created_at": "2026-01-31T12:00:00.000Z",
@@ -9081,6 +9126,84 @@ export interface operations {
                      */
                     timestamp: string;
                     data: components["schemas"]["Endpoint"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWebhookChallenge: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "webhook.challenge",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "challenge": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "webhook.challenge";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Challenge"];
                 };
             };
         };
@@ -9152,6 +9275,7 @@ export interface operations {
                  *         "ordering": "none",
                  *         "signature": "v1",
                  *         "enabled": false,
+                 *         "consent": "pending",
                  *         "disabled_reason": "The endpoint answered 410 Gone.",
                  *         "version": 2,
                  *         "created_at": "2026-01-31T12:00:00.000Z",
