@@ -242,6 +242,10 @@ export const schema = {
     check: cidr,
     doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
   }),
+  WEBHOOK_CONSENT: flag({
+    fallback: false,
+    doc: 'Asks the receiver of a new endpoint, or of a new URL, for its consent by a signed `webhook.challenge`; before that it is sent nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not asked.',
+  }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,
     max: 10_000,
