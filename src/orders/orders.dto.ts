@@ -105,6 +105,7 @@ export class CreateOrderItemDto {
       ],
     },
   })
+  /** As it was sent; once the order is read, minor units of its currency (bigint). */
   unit_price: unknown;
 }
 
@@ -152,6 +153,7 @@ export class CreateOrderDto implements CrossChecked {
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
       if (!money.ok) return [{ field, message: money.fault.message, code: money.fault.code }];
+      (item as CreateOrderItemDto).unit_price = money.minor;
       return isPositive(money.minor) ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
   }
