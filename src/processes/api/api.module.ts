@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -60,6 +61,7 @@ export class ApiModule {
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
     };
   }
@@ -86,7 +88,9 @@ export async function createApi(
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
-  app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
+  app.setGlobalPrefix(API_PREFIX, {
+    exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
+  });
   await prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
