@@ -134,11 +134,15 @@ function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** `CleanText` as far as a schema can say it. */
+const LINE_PATTERN = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+const LINES_PATTERN = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
+
 /** Text with a length in characters, without control characters. `format` and `pattern` are for the document alone. */
 export function TextField(
   options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string; pattern?: string },
 ): PropertyDecorator {
-  const { min = 0, max, format, pattern } = options;
+  const { min = 0, max, format, pattern = options.multiline ? LINES_PATTERN : LINE_PATTERN } = options;
   return field(options, { type: 'string', minLength: min, maxLength: max, format, pattern }, [
     ...Length(min, max),
     CleanText(options.multiline ?? false),
