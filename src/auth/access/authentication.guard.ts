@@ -12,7 +12,7 @@ const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
  * The first guard: denies by default. It makes the principal, and with it the tenant, from the credential alone. Where
- * the request has a body, the credential is checked before the body is read.
+ * the request has a body, the credential is checked and the request counted before the body is read.
  */
 @Injectable()
 export class AuthenticationGuard implements CanActivate, OnModuleInit {
@@ -40,9 +40,11 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   }
 
   private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (WITHOUT_BODY.has(request.method) || request.routeOptions.config.public) return;
+    if (WITHOUT_BODY.has(request.method)) return;
     try {
-      await this.admit(request, reply);
+      if (!request.routeOptions.config.public) await this.admit(request, reply);
+      const counted = this.limits.count(request, reply);
+      if (counted) await counted;
     } catch (error) {
       closeWithoutReadingBody(request, reply);
       throw error;

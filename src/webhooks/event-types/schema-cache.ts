@@ -27,9 +27,9 @@ export class Registration {
     private readonly schema: SchemaObject | undefined,
   ) {}
 
-  /** What data of this type breaks. */
-  faults(data: Record<string, unknown>): FieldFault[] {
-    return this.schema ? dataFaults(this.schema, data) : [];
+  /** What data of this type breaks; `onCost` is told how many steps it took to see. */
+  faults(data: Record<string, unknown>, onCost?: (steps: number) => void): FieldFault[] {
+    return this.schema ? dataFaults(this.schema, data, undefined, onCost) : [];
   }
 
   /** Lets the transaction fail, with what {@link isOutdated} knows, if the type is registered in another way by then. */
