@@ -9,6 +9,7 @@ import { RequestLimits } from '../../platform/http/limits/request-limits';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
+import { CheckBudget } from './check-budget';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
@@ -29,6 +30,7 @@ export class EventsService {
     private readonly outbox: Outbox,
     private readonly schemas: SchemaCache,
     private readonly limits: RequestLimits,
+    private readonly budget: CheckBudget,
   ) {}
 
   /**
@@ -43,9 +45,11 @@ export class EventsService {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
-      const faults = registration.faults(input.data, (steps) =>
-        this.limits.charge(caller.tenantId, Math.floor(steps / STEPS_A_TOKEN)),
-      );
+      this.budget.assertLeft(caller.tenantId);
+      const faults = registration.faults(input.data, (steps) => {
+        this.budget.spend(caller.tenantId, steps);
+        this.limits.charge(caller.tenantId, Math.floor(steps / STEPS_A_TOKEN));
+      });
       if (faults.length === 0) {
         const answer = await this.write(caller, input, registration, request);
         if (answer) return answer;

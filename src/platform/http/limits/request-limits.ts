@@ -5,10 +5,10 @@ import { CONFIG } from '../../config/config.module';
 import { RateLimited, Unavailable } from '../../errors';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
-import { RequestSlots, type SlotRequest } from './request-slots';
+import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
 /** How long a request waits for room among those of its tenant, milliseconds. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 5_000;
 const MIB = 1024 * 1024;
 
 declare module 'fastify' {
@@ -75,10 +75,12 @@ export class RequestLimits {
   }
 
   private enter(tenantId: string, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    const bodyBytes = bodyBytesOf(request);
+    if (bodyBytes <= FREE_BYTES) return;
     const { raw } = request;
     const slot: SlotRequest = {
       tenantId,
-      bodyBytes: bodyBytesOf(request),
+      bodyBytes,
       isArriving: () => !raw.complete,
       drop: () => raw.socket.destroy(),
     };
@@ -123,13 +125,12 @@ export class RequestLimitsGuard implements CanActivate {
   }
 }
 
-/** Bytes of a body that has to be read: what is too large is refused unread. Undefined where there is none. */
-function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number | undefined {
+/** Bytes of a body that has to be read: what is too large is refused unread. */
+function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
   const { bodyLimit } = routeOptions;
   if (headers['transfer-encoding'] !== undefined) return bodyLimit;
-  const length = headers['content-length'];
-  if (length === undefined || length === '0') return undefined;
-  return Number(length) > bodyLimit ? 0 : Number(length);
+  const length = Number(headers['content-length'] ?? 0);
+  return length > bodyLimit ? 0 : length;
 }
 
 function enforce(limit: Limit, policy: string, verdict: Verdict, reply: FastifyReply): void {

@@ -1,11 +1,12 @@
 /**
- * How many requests of a tenant are under way in a process at once, and how many bytes of bodies: what one tenant sends, however
- * much and however costly, leaves room for every other.
+ * How many requests with a body of some size a tenant has under way in a process at once, and how many bytes: what one tenant
+ * sends, however much, leaves room for every other.
  */
 
-/** Requests of a tenant from their credential to the end of their response, and of these those with a body. */
-const MAX_RUNNING = 64;
-const MAX_WITH_BODY = 16;
+/** Bodies up to this size need no room: they cost less than what their request does, and the tenant's rate bounds them. */
+export const FREE_BYTES = 16 * 1024;
+/** Requests of a tenant with a larger body, from their credential to the end of their response. */
+const MAX_RUNNING = 16;
 /** Requests of a tenant that wait, and of all tenants together. */
 const MAX_WAITING = 1_024;
 const MAX_WAITING_IN_ALL = 4_096;
@@ -21,8 +22,7 @@ export type NoRoom = 'tenant' | 'process';
 /** A request as the slots see it. */
 export interface SlotRequest {
   tenantId: string;
-  /** Undefined where it has no body. */
-  bodyBytes?: number;
+  bodyBytes: number;
   /** Whether its body is still on its way. */
   isArriving(): boolean;
   /** Ends a request whose body is too slow for the room that it takes. */
@@ -35,7 +35,6 @@ interface Waiting {
 
 interface TenantRequests {
   running: number;
-  withBody: number;
   bytes: number;
   waiting: Map<SlotRequest, Waiting>;
 }
@@ -82,10 +81,9 @@ export class RequestSlots {
     const tenant = this.tenants.get(request.tenantId);
     tenant?.waiting.get(request)?.settle('tenant');
     if (!tenant || !this.admitted.delete(request)) return;
-    const bytes = request.bodyBytes ?? 0;
+    const { bodyBytes: bytes } = request;
     tenant.running--;
     tenant.bytes -= bytes;
-    if (request.bodyBytes !== undefined) tenant.withBody--;
     this.bytes -= bytes;
     this.large.delete(request);
     this.pump(tenant);
@@ -94,19 +92,16 @@ export class RequestSlots {
   }
 
   private admit(tenant: TenantRequests, request: SlotRequest): void {
-    const bytes = request.bodyBytes ?? 0;
+    const { bodyBytes: bytes } = request;
     this.admitted.add(request);
     tenant.running++;
     tenant.bytes += bytes;
-    if (request.bodyBytes !== undefined) tenant.withBody++;
     this.bytes += bytes;
     if (bytes > SMALL_BYTES) this.large.set(request, performance.now());
   }
 
   private lackOf(tenant: TenantRequests, { bodyBytes }: SlotRequest): NoRoom | undefined {
     if (tenant.running >= MAX_RUNNING) return 'tenant';
-    if (bodyBytes === undefined) return undefined;
-    if (tenant.withBody >= MAX_WITH_BODY) return 'tenant';
     if (tenant.bytes > 0 && tenant.bytes + bodyBytes > this.budget / 2) return 'tenant';
     if (bodyBytes > SMALL_BYTES && this.bytes > 0 && this.bytes + bodyBytes > this.budget) return 'process';
     return undefined;
@@ -161,7 +156,7 @@ export class RequestSlots {
 
   private tenantOf(tenantId: string): TenantRequests {
     let tenant = this.tenants.get(tenantId);
-    if (!tenant) this.tenants.set(tenantId, (tenant = { running: 0, withBody: 0, bytes: 0, waiting: new Map() }));
+    if (!tenant) this.tenants.set(tenantId, (tenant = { running: 0, bytes: 0, waiting: new Map() }));
     return tenant;
   }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type Answer, ApiClient, orderInput } from '../../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
@@ -11,6 +12,11 @@ const MIB = 1024 * 1024;
 const WIDE = `{${Array.from({ length: 90_000 }, (_, i) => `"k${i}":1`).join()}}`;
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The most that a process had in memory at once, MiB. */
+function peakMemory(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
 
 /** How long requests of somebody else take while `work` goes on. */
 async function slowestDuring(probe: () => Promise<Answer>, work: Promise<unknown>): Promise<number> {
@@ -138,6 +144,7 @@ describe('a tenant at its worst', () => {
     expect(statuses).toContain(201);
     for (const status of statuses) expect([0, 201, 429, 503]).toContain(status);
     expect((await other.post('/orders', orderInput())).status).toBe(201);
+    expect(peakMemory(api.pid)).toBeLessThan(512);
   }, 120_000);
 
   it('cannot keep the room for bodies with uploads that stand still', async () => {
@@ -164,15 +171,17 @@ describe('a tenant at its worst', () => {
       const socket = connect(Number(new URL(api.url).port), '127.0.0.1').on('error', () => undefined);
       socket.write(
         `POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${attacker.session?.access_token}\r\n` +
-          'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+          'Content-Type: application/json\r\nContent-Length: 20000\r\n\r\n{',
       );
       return socket;
     });
     await pause(300);
-    expectProblem(await attacker.post('/orders', orderInput()), 'rate_limited');
+    const large = `${JSON.stringify(orderInput())}${' '.repeat(20_000)}`;
+    expectProblem(await attacker.post('/orders', large), 'rate_limited');
+    expect((await attacker.post('/orders', orderInput())).status).toBe(201);
     expect((await attacker.get('/orders')).status).toBe(200);
     expect((await other.post('/orders', orderInput())).status).toBe(201);
     for (const socket of sockets) socket.destroy();
-    await until('room again', async () => (await attacker.post('/orders', orderInput())).status === 201, 5_000);
+    await until('room again', async () => (await attacker.post('/orders', large)).status === 201, 5_000);
   }, 30_000);
 });
