@@ -150,7 +150,10 @@ export function findOrderJson(tenantId: string, id: string): Statement {
   };
 }
 
-/** Whether a list has to look for its rows: an index answers one filter, and the rows of it are looked through for the others. */
+/**
+ * Whether a list has to look for its rows: an index answers one filter, and the rows of it are looked through for the
+ * others.
+ */
 export function isLongRead({ status, customerId, currency }: OrderFilter): boolean {
   return [status, customerId, currency].filter((one) => one !== undefined).length > 1;
 }
@@ -159,8 +162,8 @@ export function isLongRead({ status, customerId, currency }: OrderFilter): boole
 const MANY_ROWS = 21;
 
 /**
- * The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. Of many rows
- * those come that one page has room for, and one more.
+ * The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. Of many
+ * rows those come that one page has room for, and one more.
  */
 export function listOrdersJson(
   tenantId: string,

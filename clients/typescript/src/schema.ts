@@ -376,7 +376,7 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with.
+         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
          *
          *     Asks for the permission `webhooks:write`.
          */
@@ -996,7 +996,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -1277,7 +1277,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1295,9 +1295,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1358,7 +1358,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1376,9 +1376,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1456,6 +1456,29 @@ export interface components {
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
+        };
+        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        EndpointSecrets: {
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+            /**
+             * Format: uri
+             * @description The whole URL, where anything is masked elsewhere.
+             * @example https://example.com/webhooks/orders
+             */
+            url?: string;
+            /**
+             * @description The headers with their values, where anything is masked elsewhere.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
         };
         /** @description Something that happened, and whom it was sent to. */
         Event: {
@@ -2225,7 +2248,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -5196,7 +5219,7 @@ export interface operations {
                      *             "invoice.paid"
                      *           ],
                      *           "headers": {
-                     *             "Authorization": "Bearer of-your-own"
+                     *             "Authorization": "***"
                      *           },
                      *           "rate_limit": 50,
                      *           "ordering": "none",
@@ -5329,7 +5352,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -5494,7 +5517,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -5717,7 +5740,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -5817,10 +5840,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["EndpointSecret"];
+                    "application/json": components["schemas"]["EndpointSecrets"];
                 };
             };
             400: components["responses"]["MalformedRequest"];

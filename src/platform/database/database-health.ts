@@ -5,15 +5,19 @@ import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
+import { leaveServer } from './sql/service-client';
+import type { Row } from './sql/statement';
 
-/** Looks whether the database answers and is at this build's schema. */
+const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
+
+/** Checks whether the database replies, accepts writes, and is at this build's schema. */
 @Injectable()
 export class DatabaseHealth {
   private readonly expected = migrationNames();
 
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** The names of migrations that this build has and the database has not. @throws Unavailable when it does not answer */
+  /** The names of this build's migrations that the database lacks. @throws Unavailable when it does not reply */
   async pendingMigrations(): Promise<string[]> {
     const rows = await this.connections.query<{ name: string }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
@@ -27,7 +31,25 @@ export class DatabaseHealth {
     return this.expected.filter((name) => !applied.has(name));
   }
 
-  /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
+  /**
+   * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still answers
+   * reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
+   * @throws Unavailable when one of them is a standby, read-only, or does not reply
+   */
+  async assertWritable(): Promise<void> {
+    const settings = this.connections.transactionSettings(DB_ROLES.service, []);
+    const statement = { name: 'server_state', text: STATE, values: [] };
+    const [read, [write = []]] = await Promise.all([
+      this.connections.query<ServerState>(settings, statement),
+      this.connections.write(settings, [statement], true) as Promise<ServerState[][]>,
+    ]);
+    const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
+    if (!refusing) return;
+    leaveServer();
+    throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
+  }
+
+  /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',
@@ -37,9 +59,9 @@ export class DatabaseHealth {
   }
 
   /**
-   * Refuses a database that lacks what this build's statements rely on. One that has more is that of a newer release,
-   * which this one goes on serving while it is replaced.
-   * @throws Unavailable naming what is pending
+   * Refuses a database that lacks a migration of this build. A database that a newer release has migrated is accepted,
+   * since this release serves on during the roll-out.
+   * @throws Unavailable naming the pending migrations
    */
   async assertMigrated(): Promise<void> {
     const pending = await this.pendingMigrations().catch((error: unknown) => {
@@ -51,5 +73,10 @@ export class DatabaseHealth {
   }
 }
 
-/** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
+interface ServerState extends Row {
+  standby: boolean;
+  read_only: boolean;
+}
+
+/** SQLSTATEs of an empty database: no table of migrations, or no service role yet. */
 export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

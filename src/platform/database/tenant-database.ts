@@ -5,18 +5,18 @@ import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
 
-/** Whose rows may be touched. A `Caller` is one. */
+/** The tenant of a transaction. A `Caller` is one. */
 export interface TenantScope {
   readonly tenantId: string;
 }
 
-/** What a service needs to run a transaction: the database, or a transaction already under way. */
+/** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;
 }
 
 /**
- * A transaction that sees one tenant's rows and no others: its BEGIN sets `app.tenant_id`, and the policies of every
+ * A transaction that sees the rows of one tenant only: its first setting is `app.tenant_id`, and the policies of every
  * table compare with it. Statements name the tenant as well, for the planner (and for Citus, to find the shard).
  */
 export class TenantTransaction extends Transaction implements TransactionRunner {
@@ -42,23 +42,25 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 export class TenantDatabase implements TransactionRunner {
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** One statement that reads, in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
+  /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    return this.connections.query<R>(this.prologue(scope, true), statement);
+    return this.connections.query<R>(this.txSettings(scope, true), statement);
   }
 
-  /** One statement that reads a page of many rows, on a replica where there is one; nothing acknowledged before is missing. */
+  /**
+   * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
+   */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const txSettings = this.prologue(scope, true);
+    const txSettings = this.txSettings(scope, true);
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
       this.connections.query<R>(txSettings, statement)
     );
   }
 
-  /** The same for what reads one page after another: else on a connection for that alone, in turn with others. */
+  /** The same for reads of one page after another; without a replica on a separate connection. */
   async queryIsolated<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const txSettings = this.prologue(scope, true);
+    const txSettings = this.txSettings(scope, true);
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
       this.connections.queryIsolated<R>(txSettings, statement)
@@ -66,8 +68,8 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /**
-   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and for no
-   * longer than a list may take. @throws Unavailable where it takes longer
+   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
+   * for no longer than a list may take. @throws Unavailable where it takes longer
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;
@@ -79,21 +81,21 @@ export class TenantDatabase implements TransactionRunner {
     );
   }
 
-  /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */
+  /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const [rows] = await this.connections.write(this.prologue(scope, false), [statement], true);
+    const [rows] = await this.connections.write(this.txSettings(scope, false), [statement], true);
     return rows as R[];
   }
 
   /**
-   * Runs `work` in a transaction and commits when it resolves; everything is undone when it rejects.
+   * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects.
    * @throws Unavailable when the database cannot be reached or refuses for now
    */
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
-    return runTransaction(new TenantTransaction(this.connections, this.prologue(scope, false), scope.tenantId), work);
+    return runTransaction(new TenantTransaction(this.connections, this.txSettings(scope, false), scope.tenantId), work);
   }
 
-  private prologue(scope: TenantScope, readOnly: boolean): TransactionSettings {
+  private txSettings(scope: TenantScope, readOnly: boolean): TransactionSettings {
     return this.connections.transactionSettings(
       DB_ROLES.service,
       [idSetting('app.tenant_id', scope.tenantId)],
@@ -102,7 +104,7 @@ export class TenantDatabase implements TransactionRunner {
   }
 }
 
-/** Commits what `work` did when it resolves, undoes it when it rejects. */
+/** Commits when `work` resolves, rolls back when it rejects. */
 export async function runTransaction<X extends Transaction, T>(tx: X, work: (tx: X) => Promise<T>): Promise<T> {
   let result: T;
   try {

@@ -1,29 +1,29 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
-import { isStaleStatement, translateDatabaseError } from './sql/errors';
+import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
 
-/** As it is called in a trace. */
+/** The name in traces. */
 const COMMIT = { name: 'commit' };
 
 /**
- * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
+ * One transaction, bound to a scope (a tenant, or one of the narrow roles) by its first settings.
  *
- * It opens when it is first asked something, with its BEGIN in the same round trip as the question. Statements given
- * to {@link defer} and {@link insert} are sent together with the COMMIT; a transaction of nothing else never holds a connection of its
- * own: it is written to a shared one in a single flight.
+ * It opens with its first query, with BEGIN in the same round trip. Statements given to {@link defer} and {@link
+ * insert} are sent together with the COMMIT. A transaction of such statements alone holds no connection: it is written
+ * to a shared one in a single round trip.
  */
 export class Transaction {
   private client?: PoolClient;
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
   private beginFailure?: unknown;
-  /** The connection has prepared what no longer fits: it is not used again. */
-  private stale = false;
+  /** The number of statements so far. */
+  private asked = 0;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly writes: Statement[] = [];
@@ -36,25 +36,36 @@ export class Transaction {
     private readonly shareOf?: string,
   ) {}
 
-  /** Runs a statement now and gives its rows. */
+  /** Runs a statement now and returns its rows. */
   async query<R extends Row = Row>(statement: Statement): Promise<R[]> {
-    // Its connection may be another tenant's by then.
+    // Its connection may belong to another tenant by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
+    this.asked++;
     try {
-      const result = await this.connections.spans.around([statement], async () =>
-        (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
-      );
-      return result.rows;
+      return await this.attempt<R>(statement);
     } catch (error) {
-      this.stale ||= isStaleStatement(error);
-      throw this.causeOf(error);
+      const cause = this.causeOf(error);
+      // The first statement of a transaction can run again on a new connection.
+      if (this.asked > 1 || !isStaleStatement(cause)) throw cause;
+      this.release?.(true);
+      this.client = this.release = this.opening = this.beginFailure = undefined;
+      return this.attempt<R>(statement).catch((again: unknown) => {
+        throw this.causeOf(again);
+      });
     }
   }
 
+  private async attempt<R extends Row>(statement: Statement): Promise<R[]> {
+    const result = await this.connections.spans.around([statement], async () =>
+      (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
+    );
+    return result.rows;
+  }
+
   /**
-   * Leaves a statement to be sent with the COMMIT, in the order given. Its rows are not seen; if it fails, the whole
-   * transaction fails with its error and nothing of it is kept.
+   * Defers a statement to the COMMIT, in the given order. Its rows are not seen; if it fails, the whole transaction
+   * fails with its error.
    */
   defer(statement: Statement): void {
     if (this.ended) throw new Error('the transaction has ended');
@@ -63,8 +74,8 @@ export class Transaction {
   }
 
   /**
-   * Leaves an INSERT to be sent with the COMMIT, behind all that was deferred, as one statement with the others: none
-   * of them sees what another one writes. `name` stands for the text and the number of parameters.
+   * Defers an INSERT to the COMMIT, behind all deferred statements, joined with the other inserts into one statement:
+   * none of them sees the rows of another. `name` stands for the text and the number of parameters.
    */
   insert(...writes: readonly Statement[]): void {
     if (this.ended) throw new Error('the transaction has ended');
@@ -75,17 +86,17 @@ export class Transaction {
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
     this.manager ??= this.connections.dataSource.createEntityManager(
-      new BoundQueryRunner(this.connections.driver, () => this.open(), this.connections.spans),
+      new BoundQueryRunner(this.connections.driver, () => this.openForRepository(), this.connections.spans),
     );
     return this.manager.getRepository(entity);
   }
 
-  /** Leaves something to be done once the transaction has committed; it must not throw. */
+  /** Defers a callback until the transaction has committed; it must not throw. */
   afterCommit(action: () => void): void {
     this.committed.push(action);
   }
 
-  /** For the runner alone: sends what was deferred and commits. */
+  /** For the runner alone: sends the deferred statements and commits. */
   async commit(): Promise<void> {
     this.ended = true;
     await this.sendCommit();
@@ -115,28 +126,35 @@ export class Transaction {
     const last = answers[answers.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
-    // Without an answer to COMMIT the connection's state is unknown: it is not used again.
-    this.release?.(command === undefined || isStaleStatement(failed?.reason) ? true : undefined);
+    // Without a reply to COMMIT the connection's state is unknown: it is not used again.
+    this.release?.(command === undefined ? true : undefined);
     if (error) throw this.causeOf(error);
   }
 
-  /** For the runner alone: undoes everything. Never throws. */
+  /** For the runner alone: rolls back. Never throws. */
   async rollback(): Promise<void> {
     this.ended = true;
     if (!this.opening) return;
     try {
-      // Where BEGIN itself was refused, the connection is asked to roll back all the same, or given up.
+      // Where BEGIN itself was refused, the connection is rolled back all the same, or closed.
       const client = await this.opening;
       await client.query('ROLLBACK');
-      this.release?.(this.stale ? true : undefined);
+      this.release?.();
     } catch {
       this.release?.(true);
     }
   }
 
-  /** For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, that is why. */
+  /**
+   * For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, its error is the cause.
+   */
   causeOf(error: unknown): unknown {
-    return error instanceof AppError ? error : translateDatabaseError(this.beginFailure ?? error);
+    return error instanceof AppError ? error : this.connections.translate(this.beginFailure ?? error, this.txSettings);
+  }
+
+  private openForRepository(): Promise<PoolClient> {
+    this.asked++;
+    return this.open();
   }
 
   private open(): Promise<PoolClient> {
@@ -149,7 +167,7 @@ export class Transaction {
     const [client, release] = await this.connections.acquire(this.shareOf);
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
-    // fails, that statement fails too, with an error that says less: hence this one is kept.
+    // fails, that statement fails too, with a poorer error: so this one is kept.
     begun.catch((error: unknown) => {
       this.beginFailure = error;
     });

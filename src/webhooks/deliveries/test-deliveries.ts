@@ -6,11 +6,11 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
-import { findEndpointEventJson } from '../endpoints/endpoints.queries';
+import { findEndpointJson } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** Sends an endpoint a message that means nothing, whatever it subscribes to, enabled or not. */
+/** Sends a test message to an endpoint, whatever it subscribes to, enabled or not. */
 @Injectable()
 export class TestDeliveries {
   constructor(
@@ -19,11 +19,11 @@ export class TestDeliveries {
     private readonly signal: DispatchRequests,
   ) {}
 
-  /** Publishes the event, with its delivery beside it so that its id is known at once. @throws NotFound */
+  /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
   send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [endpoint] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
+      const [endpoint] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
       const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, endpointId }]);
       if (!event) throw new Error('one event was published');

@@ -7,11 +7,11 @@ import { TEST_EVENT } from '../event-types/event-type-names';
 /** A delivery, its event and its endpoint; of an event that has none, null takes their places. */
 export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
 
-/** What became of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
+/** The result of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
 type FannedOut =
   { delivery_id: string; status: 'pending' | 'filtered' | 'disabled' } | { delivery_id: null; status: null };
 
-/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; `webhook.test` is covered by none. */
+/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; no pattern covers `webhook.test`. */
 const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
   select from unnest(p.event_types) as pattern
    where pattern in ('*', e.type) or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;
@@ -23,9 +23,9 @@ const DELIVERY_ID = `(left(d.event_id::text, 13) || '-7' || left(d.hash, 3)
   || '-' || substr(d.hash, 8, 12))::uuid`;
 
 /**
- * Takes the first events of a tenant out of the outbox and writes a delivery for each of its endpoints, or for the one that
- * an event is for alone; those that are there already stay as they are. One statement, which is a transaction: an event
- * has left the outbox when its deliveries are there. What another relay holds is passed over.
+ * Takes the first events of a tenant out of the outbox and writes a delivery for each of its endpoints, or for the one
+ * that an event is for alone; those that are there already stay as they are. One statement, which is a transaction: an
+ * event has left the outbox when its deliveries are there. What another relay holds is passed over.
  * @param deliveries about how many are made at most, and those of one event in any case
  */
 export function fanOut(tenantId: string, events: number, deliveries: number, now: Date): Statement {

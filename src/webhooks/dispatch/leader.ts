@@ -6,20 +6,21 @@ import { Leadership } from '../../platform/leader-election/leadership';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
+import { PartsBackfill } from '../endpoints/parts-backfill';
 import { Dispatcher } from './dispatcher';
 import { RetentionJob } from '../../retention/retention-job';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
-/** Any 64-bit number, the same in every release: who holds this advisory lock leads. */
+/** Any 64-bit number, the same in every release: the holder of this advisory lock leads. */
 const LEADER_LOCK = 7_263_540_120;
-/** A notification that was lost costs at most this long. */
+/** The cost of a lost notification. */
 const POLL_MS = 500;
 const JANITOR_MS = 60_000;
 
 /**
- * Of all workers one leads: it empties the outbox, decides what is sent next, and cleans up. The others only send. When
- * the leader dies another takes over and reads everything anew.
+ * The elected leader of the workers: it empties the outbox, decides what is sent next, and deletes expired rows. Other
+ * workers only send. When the leader dies, another takes over and reads everything again.
  */
 @Injectable()
 export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -33,6 +34,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     private readonly dispatcher: Dispatcher,
     private readonly ends: AttemptEnds,
     private readonly janitor: RetentionJob,
+    private readonly backfill: PartsBackfill,
   ) {
     this.leadership = new Leadership({
       connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
@@ -67,6 +69,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.dispatcher.start();
     this.ends.listen((ends) => this.dispatcher.ended(ends));
     this.relay.wake();
+    this.backfill.start();
     this.timers = [
       setInterval(() => this.relay.wake(), POLL_MS),
       setInterval(() => void this.janitor.run(), JANITOR_MS),
@@ -76,6 +79,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   private rest(): void {
     for (const timer of this.timers) clearInterval(timer);
     this.ends.listen(undefined);
+    this.backfill.stop();
     this.dispatcher.stop();
     void this.relay.stop();
   }

@@ -11,6 +11,7 @@ import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/server/server';
 import { newTimedId } from '../../platform/ids/ids';
+import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
@@ -24,7 +25,7 @@ const ENDED_AT_ONCE = 10_000;
 const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
 const DISABLED_BY_A_PERSON = 'Disabled by a person.';
 
-/** Where a tenant receives events. */
+/** An endpoint of a tenant that receives events. */
 @Injectable()
 export class EndpointsService {
   constructor(
@@ -32,11 +33,14 @@ export class EndpointsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
+    private readonly parts: EndpointPartsCipher,
     private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
   ) {}
 
-  /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
+  /**
+   * Creates an endpoint; its secret is in the response. @throws AppError `business_rule_violation` beyond the maximum
+   */
   create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -54,10 +58,9 @@ export class EndpointsService {
       await tx.repository(WebhookEndpoint).insert({
         tenantId,
         id,
-        url: input.url,
+        ...this.parts.encrypt({ tenantId, id }, { url: input.url, headers: input.headers ?? {} }),
         description: input.description ?? null,
         eventTypes: distinct(input.event_types),
-        headers: input.headers ?? {},
         rateLimit: input.rate_limit ?? null,
         ordering: input.ordering ?? 'none',
         signature,
@@ -101,8 +104,8 @@ export class EndpointsService {
   }
 
   /**
-   * Changes an endpoint; where nothing changes, the version stays. What waits for an endpoint that is disabled is kept
-   * as `disabled`, in the same transaction as far as that is a bounded number.
+   * Changes an endpoint; without a difference the version stays. Waiting deliveries of a disabled endpoint become
+   * `disabled`, up to a bounded number in the same transaction.
    * @throws NotFound; VersionConflict
    */
   update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
@@ -111,12 +114,15 @@ export class EndpointsService {
       const endpoint = await lockEndpoint(tx, id);
       assertMatch(ifMatch, etagOf(endpoint.version));
       const now = new Date();
-      const change = this.changeOf(endpoint, input, now);
+      const stored = this.parts.decrypt(endpoint);
+      const parts = changedParts(stored, input);
+      const change = this.changeOf({ ...endpoint, ...stored }, { ...input, ...parts }, now);
       if (Object.keys(change).length > 0) {
+        const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
         await tx
           .repository(WebhookEndpoint)
-          .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
-        const changes = auditedChanges(endpoint, change);
+          .update({ tenantId, id }, { ...change, ...columns, version: endpoint.version + 1, updatedAt: now });
+        const changes = auditedChanges({ ...endpoint, ...stored }, change);
         this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
         if (change.enabled === false) tx.defer(queries.endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
         this.signal.send(tx, { tenantId, endpointId: id });
@@ -138,8 +144,12 @@ export class EndpointsService {
     });
   }
 
-  /** The columns that the input makes different. */
-  private changeOf(endpoint: WebhookEndpoint, input: UpdateEndpointDto, now: Date): Partial<WebhookEndpoint> {
+  /** The columns that the input makes different, URL and headers in clear. */
+  private changeOf(
+    endpoint: WebhookEndpoint,
+    input: Omit<UpdateEndpointDto, 'crossCheck'>,
+    now: Date,
+  ): Partial<WebhookEndpoint> {
     const wanted: Partial<WebhookEndpoint> = {
       url: input.url,
       description: input.description,
@@ -157,7 +167,7 @@ export class EndpointsService {
     ) as Partial<WebhookEndpoint>;
     if (change.enabled === false) change.disabledReason = DISABLED_BY_A_PERSON;
     if (change.enabled) change.disabledReason = null;
-    // Failures of another address, or from before it was mended, say nothing of what will be.
+    // Failures of another address, or from before a repair, predict nothing.
     if (change.enabled || change.url !== undefined) change.failingSince = null;
     if (change.signature) {
       const next = this.secrets.create(endpoint, change.signature);

@@ -6,6 +6,7 @@ import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { endpointTarget } from './endpoint-audit';
+import { type EndpointParts, EndpointPartsCipher, haveSecrets } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { lockEndpoint } from './endpoints.service';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
@@ -17,21 +18,24 @@ export class SecretsService {
     private readonly database: TenantDatabase,
     private readonly idempotency: Idempotency,
     private readonly secrets: EndpointSecrets,
+    private readonly parts: EndpointPartsCipher,
     private readonly audit: AuditLog,
   ) {}
 
-  /** What a receiver verifies with. @throws NotFound */
-  async find(caller: Caller, id: string): Promise<string> {
+  /** The receiver's verification key, and the unmasked parts, if any. @throws NotFound */
+  async find(caller: Caller, id: string): Promise<{ secret: string } & Partial<EndpointParts>> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await tx.repository(WebhookEndpoint).findOneBy({ tenantId, id });
       if (!endpoint) throw new NotFound('Endpoint', id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.secret_read', target: endpointTarget(id) });
-      return this.secrets.show(endpoint);
+      const secret = this.secrets.show(endpoint);
+      const parts = this.parts.decrypt(endpoint);
+      return haveSecrets(parts) ? { secret, url: parts.url, headers: parts.headers } : { secret };
     });
   }
 
-  /** Makes a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
+  /** Generates a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
   rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {

@@ -4,11 +4,11 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 export const SIGNATURES = ['v1', 'v1a'] as const;
 export type Signature = (typeof SIGNATURES)[number];
 
-/** Whether an endpoint gets events as they come, or those of one aggregate one after the other. */
+/** Whether events go out as they come, or one after the other for each aggregate. */
 export const ORDERINGS = ['none', 'by_aggregate'] as const;
 export type Ordering = (typeof ORDERINGS)[number];
 
-/** Where a tenant receives events. */
+/** An endpoint of a tenant that receives events. */
 @Entity('webhook_endpoints')
 export class WebhookEndpoint {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
@@ -18,6 +18,7 @@ export class WebhookEndpoint {
   @PrimaryColumn('uuid')
   id: string;
 
+  /** With its query masked; the whole of it is in `encryptedParts`. */
   @Column('text')
   url: string;
 
@@ -28,8 +29,13 @@ export class WebhookEndpoint {
   @Column('text', { name: 'event_types', array: true })
   eventTypes: string[];
 
+  /** With their values masked; the values are in `encryptedParts`. */
   @Column('jsonb')
   headers: Record<string, string>;
+
+  /** URL and headers, encrypted; null where nothing of them is masked. See `endpoint-parts.ts`. */
+  @Column('text', { name: 'encrypted_parts', nullable: true })
+  encryptedParts: string | null;
 
   /** Messages a second at most; null without a limit. */
   @Column('integer', { name: 'rate_limit', nullable: true })
@@ -41,11 +47,11 @@ export class WebhookEndpoint {
   @Column('text')
   signature: Signature;
 
-  /** Sealed; see `endpoint-secrets.ts`. */
+  /** Encrypted; see `endpoint-secrets.ts`. */
   @Column('text')
   secret: string;
 
-  /** The one before, sealed: signs beside the current one until it expires. */
+  /** The previous one, encrypted: signs beside the current one until it expires. */
   @Column('text', { name: 'previous_secret', nullable: true })
   previousSecret: string | null;
 
@@ -58,11 +64,11 @@ export class WebhookEndpoint {
   @Column('text', { name: 'disabled_reason', nullable: true })
   disabledReason: string | null;
 
-  /** Since when every attempt has failed; null while it works. Kept by the worker. */
+  /** Since when every attempt has failed; null while it works. Written by the worker. */
   @Column('timestamptz', { name: 'failing_since', nullable: true })
   failingSince: Date | null;
 
-  /** Of what the API shows; secrets are not part of that. */
+  /** The version of the API's representation; secrets are not part of it. */
   @Column('integer')
   version: number;
 

@@ -36,7 +36,10 @@ export function findEventByOwnId(tenantId: string, eventId: string): Statement {
   };
 }
 
-/** The page after `afterId`, newest first; ask for one more than the page holds. Rows that no page has room for stay out. */
+/**
+ * The page after `afterId`, newest first; ask for one more than the page holds. Rows that no page has room for stay
+ * out.
+ */
 export function listEventsJson(
   tenantId: string,
   type: string | undefined,

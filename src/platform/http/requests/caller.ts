@@ -51,9 +51,9 @@ export interface Person {
 }
 
 /**
- * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` has to
- * add a second factor first, `step-up` has to use the one that the person has, `restore` belongs to a person who asked
- * to be erased.
+ * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` has
+ * to add a second factor first, `step-up` has to use the one that the person has, `restore` belongs to a person who
+ * asked to be erased.
  */
 export type LimitedKind = 'account' | 'closed' | 'enrol' | 'step-up' | 'restore';
 
@@ -106,7 +106,9 @@ export const Public =
     addRouteConfig(descriptor.value as object, { public: limited, bodyLimit: PUBLIC_BODY_LIMIT });
   };
 
-/** The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused. */
+/**
+ * The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused.
+ */
 export const Requires = (permission: Permission | 'signed-in') => SetMetadata(PERMISSION, permission);
 
 /**

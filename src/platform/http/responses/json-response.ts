@@ -1,4 +1,4 @@
-/** Answers whose JSON is ready made, by PostgreSQL or a service: sent as they are. */
+/** Responses whose JSON is complete, from PostgreSQL or a service: sent unchanged. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Row } from '../../database/sql/statement';
 import { isNotModified } from './etag';
@@ -12,13 +12,13 @@ export interface Representation {
   etag: string;
 }
 
-/** A row of a list: its id, and the JSON of its answer. */
+/** A row of a list: its id, and its JSON. */
 export interface JsonRow extends Row {
   id: string;
   json: string;
 }
 
-/** A page's JSON with the cursor of the next, if there is one. */
+/** A page's JSON with the cursor of the next page, if there is one. */
 export interface JsonPage {
   json: string;
   nextCursor: string | null;
@@ -30,8 +30,8 @@ export const PAGE_BYTES = 1024 * 1024;
 const MAX_BYTES_A_UNIT = 3;
 
 /**
- * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its rows
- * would be larger than {@link PAGE_BYTES}.
+ * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its
+ * rows would be larger than {@link PAGE_BYTES}.
  */
 export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
   const fitting = Math.min(limit, fittingRows(rows));
@@ -43,7 +43,7 @@ export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId:
   return { json: `{"data":[${data}],"next_cursor":${JSON.stringify(nextCursor)},"has_more":${hasMore}}`, nextCursor };
 }
 
-/** How many of the rows one page has room for, the first in any case. */
+/** The number of rows that fit on one page, at least one. */
 function fittingRows(rows: readonly JsonRow[]): number {
   let units = 0;
   for (const { json } of rows) units += json.length;
@@ -53,25 +53,25 @@ function fittingRows(rows: readonly JsonRow[]): number {
   return over === -1 ? rows.length : Math.max(1, over);
 }
 
-/** Answers with a resource; with 304 where `If-None-Match` names what it still is. */
+/** Sends a resource; 304 where `If-None-Match` names its current tag. */
 export function sendResource(reply: FastifyReply, resource: Representation, ifNoneMatch?: string): void {
   void reply.header('etag', resource.etag);
   if (isNotModified(ifNoneMatch, resource.etag)) void reply.status(304).send();
   else void reply.header('content-type', JSON_TYPE).send(resource.json);
 }
 
-/** Answers with JSON that is no resource of its own. */
+/** Sends JSON that is not a single resource. */
 export function sendJson(reply: FastifyReply, json: string, status = 200): void {
   void reply.status(status).header('content-type', JSON_TYPE).send(json);
 }
 
-/** Answers with a page, and says where the next is. */
+/** Sends a page with a link to the next one. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
   if (page.nextCursor !== null) addLink(reply, nextLink(request.url, page.nextCursor));
   void reply.header('content-type', JSON_TYPE).send(page.json);
 }
 
-/** Beside the link that an answer may have already, of a deprecated route. */
+/** Keeps the existing link of a deprecated route. */
 function addLink(reply: FastifyReply, link: string): void {
   const earlier = reply.getHeader('link');
   void reply.header('link', earlier === undefined ? link : `${String(earlier)}, ${link}`);
