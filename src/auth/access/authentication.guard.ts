@@ -4,7 +4,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Unauthorized } from '../../platform/errors';
 import { ROUTE_METADATA } from '../../platform/http/requests/caller';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
-import { closeWithoutReadingBody } from '../../platform/http/server/discard-body';
 import { Authenticator } from './authenticator';
 
 /** Requests without a body: the guard is early enough for them. */
@@ -41,14 +40,9 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
 
   private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (WITHOUT_BODY.has(request.method)) return;
-    try {
-      if (!request.routeOptions.config.public) await this.admit(request, reply);
-      const counted = this.limits.count(request, reply);
-      if (counted) await counted;
-    } catch (error) {
-      closeWithoutReadingBody(request, reply);
-      throw error;
-    }
+    if (!request.routeOptions.config.public) await this.admit(request, reply);
+    const counted = this.limits.count(request, reply);
+    if (counted) await counted;
   }
 
   /** Makes the principal of a request. @throws Unauthorized; RateLimited where an address tried too often */

@@ -60,6 +60,10 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  PUBLIC_URL: url({
+    schemes: ['https', 'http'],
+    doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
+  }),
   APP_URL: url({
     schemes: ['https', 'http'],
     doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
@@ -238,6 +242,10 @@ export const schema = {
     fallback: '',
     check: cidr,
     doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
+  }),
+  WEBHOOK_CONSENT: flag({
+    fallback: false,
+    doc: 'Asks the receiver of a new endpoint, or of a new URL, for its consent by a signed `webhook.challenge`; before that it is sent nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not asked.',
   }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,

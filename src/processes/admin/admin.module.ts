@@ -8,6 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -60,6 +61,7 @@ export class AdminModule {
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
       providers: [OperatorDatabase, RetentionJob, Reencryption],
     };
