@@ -60,6 +60,11 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  REGISTRATION: choice({
+    values: ['auto', 'open', 'verified', 'closed'],
+    fallback: 'auto',
+    doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
+  }),
   PUBLIC_URL: url({
     schemes: ['https', 'http'],
     doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
@@ -210,7 +215,7 @@ export const schema = {
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
-    fallback: 10,
+    fallback: 5,
     doc: 'Failed sign-ins of one account before pauses begin.',
   }),
   RATE_LIMIT_SIGN_IN_ADDRESS: integer({
