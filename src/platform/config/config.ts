@@ -1,5 +1,6 @@
 import { schema } from './schema';
 import { fileVariable, readSecretFile } from './secret-file';
+import { misspeltVariables } from './unknown-variables';
 import type { Variable } from './variables';
 
 const DAY_MS = 86_400_000;
@@ -37,6 +38,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       faults.push(`${name} ${(error as Error).message}`);
     }
   }
+  faults.push(...misspeltVariables(env));
   const config = values as Config;
   if (faults.length === 0) faults.push(...crossCheck(config));
   if (faults.length > 0) throw new ConfigError(faults);
@@ -65,6 +67,18 @@ function crossCheck(config: Config): string[] {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
   return faults;
+}
+
+/** Settings that are valid and probably not intended; the process logs them at its start. */
+export function configWarnings(config: Config, env: NodeJS.ProcessEnv): string[] {
+  const warnings: string[] = [];
+  if (config.SHUTDOWN_TIMEOUT < config.WEBHOOK_TIMEOUT) {
+    warnings.push('SHUTDOWN_TIMEOUT is shorter than WEBHOOK_TIMEOUT: a stop cuts off deliveries, which are sent again');
+  }
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) {
+    if (env[name]) warnings.push(`${name} is ignored: webhooks connect to their receivers directly`);
+  }
+  return warnings;
 }
 
 /** The value of a variable that this process cannot do without. @throws ConfigError when it is not set. */
