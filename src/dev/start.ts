@@ -72,7 +72,14 @@ async function main(): Promise<void> {
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, given.DATA_DIR, say));
     if (stop.asked) return;
-    say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS, config.SMTP_URL ? undefined : config.MAIL_DIRECTORY));
+    say(
+      welcome(
+        await listen(app, config),
+        demo,
+        config.WEBHOOK_ALLOW_CIDRS,
+        config.SMTP_URL ? undefined : config.MAIL_DIRECTORY,
+      ),
+    );
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
     say(`${signal}: finishing what is in flight`);
   } catch (error) {
