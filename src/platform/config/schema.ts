@@ -206,6 +206,12 @@ export const schema = {
     fallback: 600,
     doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
   }),
+  REQUEST_BODIES_MIB: integer({
+    min: 16,
+    max: 65_536,
+    fallback: 32,
+    doc: 'MiB of request bodies that one API process reads and works on at once; a tenant has half of it. What finds no room within 5 s gets 429 or 503. Allow ten times as much memory.',
+  }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
