@@ -21,6 +21,7 @@ import {
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { minorUnits } from './currencies';
+import { EXPORT_FORMATS, type ExportFormat } from './export-format';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 
@@ -40,6 +41,7 @@ const ANY_MINOR_UNITS = 4;
 
 const METADATA_API = {
   type: 'object',
+  propertyNames: { minLength: 1, maxLength: MAX_KEY, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' },
   additionalProperties: { type: 'string', maxLength: MAX_VALUE },
   maxProperties: MAX_METADATA,
 } as const;
@@ -50,7 +52,14 @@ function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value,
     ),
-    TextField({ description: 'ISO 4217 code, in either case.', min: 3, max: 3, example: 'USD', ...options }),
+    TextField({
+      description: 'ISO 4217 code, in either case.',
+      min: 3,
+      max: 3,
+      pattern: '^[A-Za-z]{3}$',
+      example: 'USD',
+      ...options,
+    }),
     rule('currency', (value) =>
       typeof value !== 'string' || minorUnits(value) !== undefined ? undefined : 'must be an active ISO 4217 code',
     ),
@@ -99,11 +108,12 @@ export class CreateOrderItemDto {
     example: '29.99',
     api: {
       oneOf: [
-        { type: 'string', pattern: '^(0|[1-9]\\d*)(\\.\\d+)?$' },
-        { type: 'number', minimum: 0 },
+        { type: 'string', maxLength: 64, pattern: '^(?=.*[1-9])(0|[1-9]\\d{0,11})(\\.\\d{1,4})?$' },
+        { type: 'number', minimum: 0.0001, maximum: 999999999999.99 },
       ],
     },
   })
+  /** As it was sent; once the order is read, minor units of its currency (bigint). */
   unit_price: unknown;
 }
 
@@ -151,6 +161,7 @@ export class CreateOrderDto implements CrossChecked {
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
       if (!money.ok) return [{ field, message: money.fault.message, code: money.fault.code }];
+      (item as CreateOrderItemDto).unit_price = money.minor;
       return isPositive(money.minor) ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
   }
@@ -240,13 +251,14 @@ export class ListOrdersDto extends OrderFilters {
 
 export class ExportOrdersDto extends OrderFilters {
   @ChoiceField({
-    description: 'One JSON object a line, or comma-separated values with a header line.',
-    values: ['ndjson', 'csv'],
-    default: 'ndjson',
+    description:
+      'One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a ' +
+      'preference it is `ndjson`.',
+    values: EXPORT_FORMATS,
     optional: true,
     example: 'ndjson',
   })
-  format: 'ndjson' | 'csv' = 'ndjson';
+  format?: ExportFormat;
 
   @QueryBooleanField({
     description:

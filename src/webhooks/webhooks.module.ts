@@ -21,6 +21,7 @@ import { EmitEventPipe } from './events/emit-event.pipe';
 import { OwnEventTypeNamePipe } from './event-types/event-type-name.pipe';
 import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
+import { EndpointConsent } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
 import { EndpointStats } from './deliveries/endpoint-stats';
@@ -30,6 +31,7 @@ import { WEBHOOK_EVENT_TYPES } from './endpoints/endpoint-event-types';
 import { EventTypesController } from './event-types/event-types.controller';
 import { EventTypesService } from './event-types/event-types.service';
 import { EventsController } from './events/events.controller';
+import { CheckBudget } from './events/check-budget';
 import { EventsService } from './events/events.service';
 import { Recovery } from './deliveries/recovery';
 import { SchemaCache } from './event-types/schema-cache';
@@ -55,12 +57,14 @@ import './webhooks.permissions';
     DeliveriesService,
     DispatchRequests,
     EmitEventPipe,
+    EndpointConsent,
     EndpointPartsCipher,
     EndpointRules,
     EndpointSecrets,
     EndpointStats,
     EndpointsService,
     EventTypesService,
+    CheckBudget,
     EventsService,
     OwnEventTypeNamePipe,
     Recovery,

@@ -12,13 +12,21 @@ export const KEYED_POSTS: ReadonlySet<string> = new Set([
 
 /** Paths that take no credential. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/',
   '/health',
   '/health/live',
   '/health/ready',
-  '/api/v1/auth/register',
   '/api/v1/auth/login',
   '/api/v1/auth/refresh',
   '/api/v1/auth/logout',
+  '/api/v1/auth/register',
+  '/api/v1/auth/verify-email',
+  '/api/v1/auth/verify-email/resend',
+  '/api/v1/auth/password/forgot',
+  '/api/v1/auth/password/reset',
+  '/api/v1/auth/email/confirm',
+  '/api/v1/auth/email/undo',
+  '/.well-known/audit-keys.json',
   '/openapi.json',
   '/openapi.yaml',
   '/docs',

@@ -60,6 +60,15 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  REGISTRATION: choice({
+    values: ['auto', 'open', 'verified', 'closed'],
+    fallback: 'auto',
+    doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
+  }),
+  PUBLIC_URL: url({
+    schemes: ['https', 'http'],
+    doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
+  }),
   APP_URL: url({
     schemes: ['https', 'http'],
     doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
@@ -88,11 +97,16 @@ export const schema = {
     secret: true,
     doc: 'PostgreSQL 15 or newer. Left out, `npm start` runs an embedded one; the other roles need it.',
   }),
+  DATABASE_PASSWORD: text({
+    secret: true,
+    doc: 'Password for `DATABASE_URL`, as it is: with it no character has to be percent-encoded.',
+  }),
   MIGRATION_DATABASE_URL: url({
     schemes: ['postgres', 'postgresql'],
     secret: true,
     doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
   }),
+  MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, as it is.' }),
   DIRECT_DATABASE_URL: url({
     schemes: ['postgres', 'postgresql'],
     secret: true,
@@ -140,6 +154,7 @@ export const schema = {
     check: parseRedisUrl,
     doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS. Left out, each process counts for itself, and the queue is in PostgreSQL.',
   }),
+  REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, as it is.' }),
   JWT_SECRET: text({
     secret: true,
     check(value) {
@@ -191,10 +206,16 @@ export const schema = {
     fallback: 600,
     doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
   }),
+  REQUEST_BODIES_MIB: integer({
+    min: 16,
+    max: 65_536,
+    fallback: 32,
+    doc: 'MiB of request bodies that one API process reads and works on at once; a tenant has half of it. What finds no room within 5 s gets 429 or 503. Allow ten times as much memory.',
+  }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
-    fallback: 10,
+    fallback: 5,
     doc: 'Failed sign-ins of one account before pauses begin.',
   }),
   RATE_LIMIT_SIGN_IN_ADDRESS: integer({
@@ -225,7 +246,11 @@ export const schema = {
   WEBHOOK_ALLOW_CIDRS: list({
     fallback: '',
     check: cidr,
-    doc: "Ranges that webhooks may go to although they are private, `http://` included: for one's own networks.",
+    doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
+  }),
+  WEBHOOK_CONSENT: flag({
+    fallback: false,
+    doc: 'Asks the receiver of a new endpoint, or of a new URL, for its consent by a signed `webhook.challenge`; before that it is sent nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not asked.',
   }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,
@@ -286,9 +311,13 @@ export const schema = {
   OTEL_SERVICE_NAME: text({
     doc: 'Name of the service in traces (default: `orders-saas-` and the role).',
   }),
+  TRUST_TRACE_CONTEXT: flag({
+    fallback: false,
+    doc: '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` decides that of each request; a caller can still ask for its trace not to be kept.',
+  }),
   OTEL_TRACES_SAMPLER_ARG: share({
     fallback: 1,
-    doc: 'Share of the traces that are kept, 0 to 1, of those that no caller has begun; one that a caller began is kept as they say.',
+    doc: 'Share of the traces that are kept, 0 to 1, those of callers included unless `TRUST_TRACE_CONTEXT` says otherwise.',
   }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

@@ -12,6 +12,8 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { MailDatabase } from './roles/mail-database';
+import { AuditDatabase } from './roles/audit-database';
 import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
@@ -51,6 +53,8 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        AuditDatabase,
+        MailDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
@@ -63,6 +67,8 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        AuditDatabase,
+        MailDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,

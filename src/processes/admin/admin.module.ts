@@ -8,6 +8,8 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { Suppressions } from '../../mail/sending/suppressions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -60,8 +62,9 @@ export class AdminModule {
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
-      providers: [OperatorDatabase, RetentionJob, Reencryption],
+      providers: [Suppressions, OperatorDatabase, RetentionJob, Reencryption],
     };
   }
 }

@@ -1,9 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -14,9 +16,11 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
+import { serveRoot } from '../../platform/http/openapi/root-page';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
-import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { API_PREFIX } from '../../platform/http/api-prefix';
+import { createAdapter, prepareServer } from '../../platform/http/server/server';
 import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
@@ -57,6 +61,7 @@ export class ApiModule {
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
     };
   }
@@ -77,14 +82,17 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestLog(logger, metrics, tracing);
+  const records = new RequestLog(logger, metrics, tracing, config);
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
-  app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
+  app.setGlobalPrefix(API_PREFIX, {
+    exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
+  });
   await prepareServer(app, config, records);
+  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;

@@ -1,6 +1,8 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AuditWorkerModule } from '../../audit/audit-worker.module';
+import { MailWorkerModule } from '../../mail/mail-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
@@ -36,6 +38,8 @@ export class WorkerModule {
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot([]),
+        AuditWorkerModule,
+        MailWorkerModule,
         WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness],
