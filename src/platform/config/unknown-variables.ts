@@ -1,6 +1,6 @@
 /**
- * Misspelt variables. A typo such as `DATABSE_URL` would otherwise pass without notice, and the service would run with a
- * default. A name counts as misspelt where it is close to one of ours, or begins with a prefix that only we use.
+ * Misspelt variables. A typo such as `DATABSE_URL` would otherwise pass without notice, and the service would run with
+ * a default. A name counts as misspelt where it is close to one of ours, or begins with a prefix that only we use.
  */
 import { schema } from './schema';
 import { fileVariable } from './secret-file';
@@ -41,7 +41,9 @@ function isClose(name: string, candidate: string): boolean {
   return name.length >= SHORTEST && candidate.length >= SHORTEST && edits(name, candidate) <= MOST_EDITS;
 }
 
-/** Edits between two texts: insertions, deletions, substitutions, and swaps of neighbours (optimal string alignment). */
+/**
+ * Edits between two texts: insertions, deletions, substitutions, and swaps of neighbours (optimal string alignment).
+ */
 function edits(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > MOST_EDITS) return MOST_EDITS + 1;
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
