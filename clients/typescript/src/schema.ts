@@ -1477,6 +1477,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "webhook.challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * webhook.challenge
+         * @description A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.
+         */
+        post: operations["onWebhookChallenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "webhook.endpoint.disabled": {
         parameters: {
             query?: never;
@@ -2004,6 +2024,14 @@ export interface components {
              */
             id: string | null;
         };
+        /** @description What a receiver answers to agree: 200 and `{ "challenge": "…" }` with the same value. */
+        Challenge: {
+            /**
+             * @description A random value.
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            challenge: string;
+        };
         /** @description The current password and a new one. */
         ChangePassword: {
             /**
@@ -2415,6 +2443,12 @@ export interface components {
              */
             enabled: boolean;
             /**
+             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @example pending
+             * @enum {string}
+             */
+            consent?: "pending";
+            /**
              * @description Why it is disabled: a person, 410 Gone, or five days of failures.
              * @example null
              */
@@ -2495,6 +2529,12 @@ export interface components {
              * @example true
              */
             enabled: boolean;
+            /**
+             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @example pending
+             * @enum {string}
+             */
+            consent?: "pending";
             /**
              * @description Why it is disabled: a person, 410 Gone, or five days of failures.
              * @example null
@@ -9972,6 +10012,7 @@ export interface operations {
                      *           "ordering": "none",
                      *           "signature": "v1",
                      *           "enabled": true,
+                     *           "consent": "pending",
                      *           "disabled_reason": null,
                      *           "version": 1,
                      *           "created_at": "2026-01-31T12:00:00.000Z",
@@ -10106,6 +10147,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -10219,6 +10261,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -10468,6 +10511,7 @@ export interface operations {
                      *       "ordering": "none",
                      *       "signature": "v1",
                      *       "enabled": true,
+                     *       "consent": "pending",
                      *       "disabled_reason": null,
                      *       "version": 1,
                      *       "created_at": "2026-01-31T12:00:00.000Z",
@@ -13951,6 +13995,7 @@ export interface operations {
                  *         "ordering": "none",
                  *         "signature": "v1",
                  *         "enabled": true,
+                 *         "consent": "pending",
                  *         "disabled_reason": null,
                  *         "version": 1,
                  *         "created_at": "2026-01-31T12:00:00.000Z",
@@ -13975,6 +14020,84 @@ export interface operations {
                      */
                     timestamp: string;
                     data: components["schemas"]["Endpoint"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onWebhookChallenge: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "webhook.challenge",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "challenge": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "webhook.challenge";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Challenge"];
                 };
             };
         };
@@ -14046,6 +14169,7 @@ export interface operations {
                  *         "ordering": "none",
                  *         "signature": "v1",
                  *         "enabled": false,
+                 *         "consent": "pending",
                  *         "disabled_reason": "The endpoint answered 410 Gone.",
                  *         "version": 2,
                  *         "created_at": "2026-01-31T12:00:00.000Z",
