@@ -318,9 +318,13 @@ export const schema = {
   OTEL_SERVICE_NAME: text({
     doc: 'Name of the service in traces (default: `orders-saas-` and the role).',
   }),
+  TRUST_TRACE_CONTEXT: flag({
+    fallback: false,
+    doc: '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` decides that of each request; a caller can still ask for its trace not to be kept.',
+  }),
   OTEL_TRACES_SAMPLER_ARG: share({
     fallback: 1,
-    doc: 'Share of the traces that are kept, 0 to 1, of those that no caller has begun; one that a caller began is kept as they say.',
+    doc: 'Share of the traces that are kept, 0 to 1, those of callers included unless `TRUST_TRACE_CONTEXT` says otherwise.',
   }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
