@@ -185,7 +185,10 @@ export class Dispatcher {
       this.activate(endpoint);
       this.pump();
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
+      this.logger.warn(
+        { reason: (error as Error).message, delivery_id: deliveryId },
+        'a requested delivery could not be read',
+      );
       this.lookAgain(endpoint);
     }
   }
