@@ -83,8 +83,9 @@ export function producerOptions(config: Config): QueueOptions {
 }
 
 /**
- * Options of a worker: a job whose worker was killed comes back within five seconds. The lock is renewed every two seconds, for all jobs of
- * a worker at once; a worker that stands still for longer than it is held may see its deliveries sent by another one as well.
+ * Options of a worker: a job whose worker was killed comes back within five seconds. The lock is renewed every two
+ * seconds, for all jobs of a worker at once; a worker that stands still for longer than it is held may see its
+ * deliveries sent by another one as well.
  */
 export function workerOptions(config: Config): WorkerOptions {
   return {
