@@ -49,6 +49,17 @@ export class DatabaseHealth {
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
+  /** How far this process's clock is ahead of the database's, in milliseconds; half a round trip uncertain. */
+  async clockAhead(): Promise<number> {
+    const began = performance.now();
+    const [row] = await this.connections.query<{ now: Date }>(
+      this.connections.transactionSettings(DB_ROLES.service, [], true),
+      { name: 'server_clock', text: 'select clock_timestamp() as now', values: [] },
+    );
+    const halfway = new Date().getTime() - (performance.now() - began) / 2;
+    return row ? halfway - new Date(row.now).getTime() : 0;
+  }
+
   /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
