@@ -48,11 +48,10 @@ const ui = SwaggerUIBundle({
 });
 `;
 
-/** Authorize and the filter stand above the guide, which is long. */
+/** Authorize stands above the guide, which is long. */
 export const STYLE = `body { margin: 0; background: #fafafa; }
-.swagger-ui div:has(> .scheme-container), .swagger-ui div:has(> .filter-container) { display: flex; flex-direction: column; }
-.swagger-ui .scheme-container { order: -2; margin: 0; padding: 12px 0; }
-.swagger-ui .filter-container { order: -1; }
+.swagger-ui div:has(> .scheme-container) { display: flex; flex-direction: column; }
+.swagger-ui .scheme-container { order: -1; margin: 0; padding: 12px 0; }
 .swagger-ui .refusal { all: unset; cursor: pointer; font-size: 14px; }
 .swagger-ui .refusal:hover, .swagger-ui .refusal:focus-visible { text-decoration: underline; }
 `;
