@@ -1,8 +1,7 @@
+import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import { AppError, ValidationFailed } from '../../platform/errors';
 import type { User } from '../../users/user.entity';
-import type { Client } from '../sessions/client';
-import type { Proof } from '../sessions/sessions';
 
 /** A kind of second factor that a person has. */
 export type FactorMethod = 'totp' | 'passkey';
@@ -57,7 +56,10 @@ export class SecondFactors {
     return methods.flat();
   }
 
-  /** The methods that a proof shows, or undefined where it is wrong. @throws ValidationFailed where there is no such factor */
+  /**
+   * The methods that a proof shows, or undefined where it is wrong. @throws ValidationFailed where there is no such
+   * factor
+   */
   verify(kind: FactorProof, userId: string, value: unknown): Promise<readonly string[] | undefined> {
     const verifier = this.verifiers.get(kind);
     if (!verifier)

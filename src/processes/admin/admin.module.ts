@@ -8,6 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { Suppressions } from '../../mail/sending/suppressions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
@@ -63,7 +64,7 @@ export class AdminModule {
         WebhooksModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, RetentionJob, Reencryption],
+      providers: [Suppressions, OperatorDatabase, RetentionJob, Reencryption],
     };
   }
 }
