@@ -4,7 +4,14 @@
  * person's own once its mailbox was proved (`email_verified_at`).
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
+import { User } from './user.entity';
 import { Users } from './users';
 
-@Module({ providers: [Users], exports: [Users] })
+@Module({
+  imports: [DatabaseModule.forFeature([User])],
+  providers: [SignInDatabase, Users],
+  exports: [Users],
+})
 export class UsersModule {}

@@ -12,6 +12,7 @@
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
+import { DispatcherDatabase } from '../platform/database/roles/dispatcher-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { EVENT_SINK, Relay } from '../platform/outbox/relay';
 import { chooseQueueBackend } from '../platform/queue/queue';
@@ -25,7 +26,6 @@ import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
 import { FanOut } from './dispatch/fan-out';
-import { RetentionJob } from '../retention/retention-job';
 import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
@@ -46,12 +46,12 @@ export class WebhooksWorkerModule {
         DeliveryQueue,
         DeliverySender,
         Dispatcher,
+        DispatcherDatabase,
         DispatchRequests,
         EndpointDisabling,
         EndpointPartsCipher,
         FanOut,
         { provide: EVENT_SINK, useExisting: FanOut },
-        RetentionJob,
         Outcomes,
         PartsBackfill,
         Relay,

@@ -1,7 +1,8 @@
 import pino from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
-import { RetentionDatabase } from '../../src/platform/database/roles/role-databases';
+import { RetentionDatabase } from '../../src/platform/database/roles/retention-database';
 import { firstIdAt } from '../../src/platform/ids/ids';
+import { RETENTION } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { startService, type TestService } from '../harness/service';
@@ -70,7 +71,7 @@ describe('the janitor', () => {
       return janitors.transaction(work);
     };
     const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-    await new RetentionJob(config, { transaction } as RetentionDatabase, logger).run();
+    await new RetentionJob(config, { transaction } as RetentionDatabase, logger, RETENTION).run();
     return warnings;
   }
 

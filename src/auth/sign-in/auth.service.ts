@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Conflict, Unauthorized, ValidationFailed } from '../../platform/errors';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
 import { Membership } from '../../tenants/membership.entity';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Membership } from '../../tenants/membership.entity';

@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DiscoveryDatabase } from '../database/roles/role-databases';
 import type { Row, Statement } from '../database/sql/statement';
 import { TenantDatabase } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
+import { OutboxBacklog } from './outbox-backlog';
+import { OutboxConsumers } from './outbox-consumers';
 import { TRACING, type Tracing } from '../observability/tracing';
 
 const EVENTS_AT_ONCE = 200;
@@ -44,9 +45,10 @@ export class Relay {
   private stopped = false;
 
   constructor(
-    private readonly discovery: DiscoveryDatabase,
+    private readonly backlog: OutboxBacklog,
     private readonly database: TenantDatabase,
     @Inject(EVENT_SINK) private readonly sink: EventSink,
+    private readonly consumers: OutboxConsumers,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
@@ -82,7 +84,7 @@ export class Relay {
 
   private async drain(): Promise<void> {
     while (!this.stopped) {
-      const tenants = await this.discovery.tenantsWithEvents(MAX_TENANTS);
+      const tenants = await this.backlog.tenantsWithEvents(MAX_TENANTS);
       if (tenants.length === 0) return;
       let taken = 0;
       const next = tenants.values();
@@ -107,11 +109,22 @@ export class Relay {
   /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
   private async drainTenant(tenantId: string): Promise<number> {
     const startTime = new Date().getTime();
-    const rows = await this.database.write<RelayedEvent>({ tenantId }, this.sink.takeEvents(tenantId, EVENTS_AT_ONCE));
+    const rows = await this.take(tenantId);
     this.sink.taken(tenantId, rows);
     const events = rows.filter((row, at) => row.event_id !== rows[at - 1]?.event_id);
     if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
     return events.length;
+  }
+
+  /** Takes a batch out of the outbox: in one round trip, or in one transaction with the other consumers. */
+  private take(tenantId: string): Promise<RelayedEvent[]> {
+    const statement = this.sink.takeEvents(tenantId, EVENTS_AT_ONCE);
+    if (this.consumers.isEmpty) return this.database.write<RelayedEvent>({ tenantId }, statement);
+    return this.database.transaction({ tenantId }, async (tx) => {
+      const rows = await tx.query<RelayedEvent>(statement);
+      await this.consumers.consume(tx, rows);
+      return rows;
+    });
   }
 
   /** One span for each traced event: a batch belongs to no single trace. */

@@ -9,9 +9,6 @@ import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
-import { User } from '../../users/user.entity';
-import { Order } from '../../orders/order.entity';
-import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
@@ -29,11 +26,9 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
-import { Membership } from '../../tenants/membership.entity';
-import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
-import { RetentionJob } from '../../retention/retention-job';
-import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
+import { RetentionModule } from '../../retention/retention.module';
+import { RETENTION } from '../tables';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
 /** Connections of one command, which does one thing at a time, or a few. */
@@ -55,13 +50,14 @@ export class AdminModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot(),
         AuthModule,
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        RetentionModule.forRoot(RETENTION),
       ],
-      providers: [OperatorDatabase, RetentionJob, Reencryption],
+      providers: [OperatorDatabase, Reencryption],
     };
   }
 }

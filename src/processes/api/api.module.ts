@@ -5,9 +5,6 @@ import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
-import { User } from '../../users/user.entity';
-import { Order } from '../../orders/order.entity';
-import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
@@ -28,10 +25,7 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
-import { Membership } from '../../tenants/membership.entity';
-import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
-import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
@@ -51,7 +45,7 @@ export class ApiModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot(),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,

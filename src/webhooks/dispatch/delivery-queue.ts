@@ -2,13 +2,8 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Queue } from 'bullmq';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
-import {
-  DELIVERY_QUEUE,
-  deliveryJobId,
-  type DeliveryJob,
-  producerOptions,
-  withTimeout,
-} from '../../platform/queue/queue';
+import { producerOptions, withTimeout } from '../../platform/queue/queue';
+import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, deliveryJobId, type DeliveryJob } from '../notifications/delivery-job';
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = 16;
@@ -28,7 +23,7 @@ export class DeliveryQueue implements OnApplicationShutdown {
   constructor(@Inject(CONFIG) config: Config) {
     this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
     this.refillInterval = REFILL_INTERVAL_MS[config.REDIS_URL ? 'redis' : 'postgres'];
-    this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config));
+    this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config, DELIVERY_JOB_OPTIONS));
     this.queue.on('error', () => undefined); // adds fail by themselves, and are reported there
   }
 

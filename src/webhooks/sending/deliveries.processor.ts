@@ -4,7 +4,8 @@ import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { LOGGER } from '../../platform/observability/logger.module';
-import { DELIVERY_QUEUE, type DeliveryJob, withTimeout, workerOptions } from '../../platform/queue/queue';
+import { withTimeout, workerOptions } from '../../platform/queue/queue';
+import { DELIVERY_QUEUE, type DeliveryJob } from '../notifications/delivery-job';
 import { DeliverySender } from './delivery-sender';
 import { AdaptiveConcurrency } from './adaptive-concurrency';
 
@@ -25,7 +26,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     const worker = new Worker<DeliveryJob>(
       DELIVERY_QUEUE,
       (job) => this.note(this.process(job)),
-      workerOptions(this.config),
+      workerOptions(this.config, this.config.WEBHOOK_CONCURRENCY),
     );
     const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
     this.intake = new AdaptiveConcurrency(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
