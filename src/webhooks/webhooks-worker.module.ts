@@ -13,8 +13,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
 import { DispatcherDatabase } from '../platform/database/roles/dispatcher-database';
+import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
-import { EVENT_SINK, Relay } from '../platform/outbox/relay';
+import { OutboxConsumers, Relay } from '../platform/outbox/relay';
+import { Subscriptions } from '../platform/outbox/subscriptions';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -22,9 +24,12 @@ import { DeliveryMetrics } from './deliveries/delivery-metrics';
 import { DeliveryQueue } from './dispatch/delivery-queue';
 import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
+import { ConsentRecorder } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
+import { listSubscribers, type Subscriber } from './dispatch/fan-out.queries';
+import { isSubscribed } from './event-types/event-type-names';
 import { FanOut } from './dispatch/fan-out';
 import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
@@ -33,6 +38,15 @@ import { DispatchRequests } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {
+  constructor(subscriptions: Subscriptions, database: TenantDatabase, consumers: OutboxConsumers, fanOut: FanOut) {
+    consumers.add(fanOut);
+    subscriptions.register(async (scope, types) => {
+      const endpoints = await database.query<Subscriber>(scope, listSubscribers(scope.tenantId));
+      const wanted = endpoints.filter(({ enabled }) => enabled);
+      return new Set(types.filter((type) => wanted.some((endpoint) => isSubscribed(endpoint.event_types, type))));
+    });
+  }
+
   static forRoot(config: Config): DynamicModule {
     chooseQueueBackend(config);
     return {
@@ -41,6 +55,7 @@ export class WebhooksWorkerModule {
       providers: [
         AttemptEnds,
         BacklogMetrics,
+        ConsentRecorder,
         DeliveriesProcessor,
         DeliveryMetrics,
         DeliveryQueue,
@@ -51,7 +66,6 @@ export class WebhooksWorkerModule {
         EndpointDisabling,
         EndpointPartsCipher,
         FanOut,
-        { provide: EVENT_SINK, useExisting: FanOut },
         Outcomes,
         PartsBackfill,
         Relay,

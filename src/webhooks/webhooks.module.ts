@@ -22,6 +22,7 @@ import { EmitEventPipe } from './events/emit-event.pipe';
 import { OwnEventTypeNamePipe } from './event-types/event-type-name.pipe';
 import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
+import { EndpointConsent } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
 import { EndpointStats } from './deliveries/endpoint-stats';
@@ -57,6 +58,7 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
     DeliveriesService,
     DispatchRequests,
     EmitEventPipe,
+    EndpointConsent,
     EndpointPartsCipher,
     EndpointRules,
     EndpointSecrets,

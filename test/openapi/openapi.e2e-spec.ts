@@ -39,9 +39,11 @@ describe('the OpenAPI document', () => {
     expect(document.servers).toEqual([expect.objectContaining({ url: '/' })]);
     const outside = Object.keys(document.paths).filter((path) => !path.startsWith('/api/v1/'));
     expect(outside).toEqual([
+      '/',
       '/health',
       '/health/live',
       '/health/ready',
+      '/.well-known/audit-keys.json',
       '/openapi.json',
       '/openapi.yaml',
       '/docs',

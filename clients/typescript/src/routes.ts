@@ -12,6 +12,7 @@ export const KEYED_POSTS: ReadonlySet<string> = new Set([
 
 /** Paths that take no credential. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/',
   '/health',
   '/health/live',
   '/health/ready',
@@ -19,6 +20,7 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/auth/login',
   '/api/v1/auth/refresh',
   '/api/v1/auth/logout',
+  '/.well-known/audit-keys.json',
   '/openapi.json',
   '/openapi.yaml',
   '/docs',

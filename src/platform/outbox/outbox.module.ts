@@ -3,11 +3,11 @@
  * that it has not left yet; the *relay* (in the worker) takes rows out of the outbox in the transaction in which the
  * *consumers* write the effects of the events.
  *
- * One consumer, the *event sink*, takes the rows out by its own statement: with it alone a batch is one round trip. A
- * feature adds a further consumer in the worker: `consumers.add({ name, types: ['order.*'], consume: (tx, events) => … })`
- * with {@link OutboxConsumers} in a constructor. `consume` runs in the transaction that takes the events out, for a batch
- * of one tenant in the order of the outbox, and writes by `tx`. After an error the batch stays in the outbox for all
- * consumers and is tried again, so each event has its effect once.
+ * A feature adds a consumer in the worker: `consumers.add(consumer)` with {@link OutboxConsumers} in the constructor of
+ * its module. `open(tx)` reads what the consumer needs, in the round trip that reads the next events of one tenant;
+ * `take(events)` defers its writes, in the order of the outbox; `committed()` follows the commit. After an error the batch
+ * stays in the outbox for all consumers and is tried again, so each event has its effect once: a consumer throws for a
+ * failure that passes, never for the content of an event.
  *
  * What must always hold: no event without its change, no change without its event, and an event leaves the outbox only
  * together with the effects of all its consumers.
@@ -18,10 +18,11 @@ import { EventCatalogue } from './event-catalogue';
 import { Notifier } from './notifier';
 import { Outbox } from './outbox';
 import { OutboxBacklog } from './outbox-backlog';
-import { OutboxConsumers } from './outbox-consumers';
+import { OutboxConsumers } from './relay';
+import { Subscriptions } from './subscriptions';
 
 @Module({
-  providers: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, RelayDatabase],
-  exports: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers],
+  providers: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, RelayDatabase, Subscriptions],
+  exports: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, Subscriptions],
 })
 export class OutboxModule {}

@@ -8,6 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
@@ -56,6 +57,7 @@ export class AdminModule {
         OrdersModule,
         WebhooksModule,
         RetentionModule.forRoot(RETENTION),
+        AuditModule,
       ],
       providers: [OperatorDatabase, Reencryption],
     };

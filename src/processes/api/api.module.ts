@@ -1,9 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
@@ -11,9 +13,11 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
+import { serveRoot } from '../../platform/http/openapi/root-page';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
-import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { API_PREFIX } from '../../platform/http/api-prefix';
+import { createAdapter, prepareServer } from '../../platform/http/server/server';
 import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
@@ -51,6 +55,7 @@ export class ApiModule {
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
     };
   }
@@ -77,8 +82,11 @@ export async function createApi(
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
-  app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
+  app.setGlobalPrefix(API_PREFIX, {
+    exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
+  });
   await prepareServer(app, config, records);
+  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;

@@ -1,6 +1,7 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AuditWorkerModule } from '../../audit/audit-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
@@ -41,6 +42,7 @@ export class WorkerModule {
         MailPlatformModule,
         DatabaseModule.forRoot(),
         LeaderTasksModule,
+        AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
         WebhooksWorkerModule.forRoot(config),
       ],

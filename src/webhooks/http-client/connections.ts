@@ -16,7 +16,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import { InterimResponses } from './interim-responses';
-import { isAllowedAddress } from './ssrf-policy';
+import { allowsHttpTo, isAllowedAddress } from './ssrf-policy';
 import type { SsrfPolicy } from './ssrf-policy';
 import type { Resolve } from './resolver';
 import { SendFailure, toSendFailure } from './send-failure';
@@ -145,6 +145,9 @@ export class Connection {
     // One forbidden address refuses the whole host: mixed results are the way of DNS rebinding.
     if (refused.length > 0) throw new SendFailure('destination not allowed', `${hostname} is ${refused.join(', ')}`);
     const secure = protocol === 'https:';
+    const plain = secure ? [] : addresses.filter((address) => !allowsHttpTo(address, this.options.policy));
+    if (plain.length > 0)
+      throw new SendFailure('destination not allowed', `${hostname} is ${plain.join(', ')}: https only`);
     const numericPort = Number(port) || (secure ? 443 : 80);
     const tried = addresses.slice(0, MAX_ADDRESSES);
     let failure: unknown = new SendFailure('host not found', `${hostname} has no address`);

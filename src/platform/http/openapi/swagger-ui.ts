@@ -8,17 +8,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 export const UI_PATH = '/docs';
 
-/** The page may run and show its own files, and call this server. */
-const UI_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join(';');
+/** The page may run and show its own files, and call this server, by its public address too. */
+const policy = (calls: string): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src 'self'${calls}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';');
 
 const START = `SwaggerUIBundle({
   url: new URL('../openapi.json', document.currentScript.src).href,
@@ -43,9 +44,10 @@ const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
 export const UI_FILES = [...PACKAGE_FILES, ...Object.keys(OWN_FILES)];
 
 /** Serves the page and its files below {@link UI_PATH}. */
-export async function swaggerUi(scope: FastifyInstance): Promise<void> {
+export async function swaggerUi(scope: FastifyInstance, { calls }: { calls?: string }): Promise<void> {
+  const uiPolicy = policy(calls === undefined ? '' : ` ${calls}`);
   scope.addHook('onRequest', async (_request: FastifyRequest, reply: FastifyReply) => {
-    void reply.header('content-security-policy', UI_POLICY);
+    void reply.header('content-security-policy', uiPolicy);
   });
   scope.get('/', (request, reply) =>
     reply.type('text/html; charset=utf-8').send(page(pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),
@@ -54,11 +56,21 @@ export async function swaggerUi(scope: FastifyInstance): Promise<void> {
     scope.get(`/${file}`, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
   }
   await scope.register(fastifyStatic, {
-    root: dirname(require.resolve('swagger-ui-dist/package.json', { paths: [require.resolve('@nestjs/swagger')] })),
+    root: packageFolder(),
     serve: false,
   });
   // Routes of their own, not the plugin's catch-all: any other path is a regular 404.
   for (const file of PACKAGE_FILES) scope.get(`/${file}`, (_request, reply) => reply.sendFile(file));
+}
+
+/** @nestjs/swagger brings the package; in the image, which has not that package as such, it is beside the bundle. */
+function packageFolder(): string {
+  const name = 'swagger-ui-dist/package.json';
+  try {
+    return dirname(require.resolve(name, { paths: [require.resolve('@nestjs/swagger')] }));
+  } catch {
+    return dirname(require.resolve(name));
+  }
 }
 
 function pathOf(request: FastifyRequest): string {
