@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
 import { RetentionDatabase } from '../../src/platform/database/roles/retention-database';
 import { firstIdAt } from '../../src/platform/ids/ids';
 import { RETENTION } from '../../src/processes/tables';
@@ -64,7 +65,7 @@ describe('the janitor', () => {
   async function clean(before: (transaction: number) => unknown = () => undefined): Promise<string[]> {
     const warnings: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-    const janitors = service.app.get(RetentionDatabase, { strict: false });
+    const janitors = new RetentionDatabase(service.app.get(ConnectionManager, { strict: false }));
     let count = 0;
     const transaction: RetentionDatabase['transaction'] = async (work) => {
       await before(++count);
