@@ -32,11 +32,37 @@ import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
 import { SignIn } from './sign-in/sign-in';
+import { OptionalPerson } from './access/optional-person';
+import { AccountAudit } from './account/account-audit';
+import { AccountMailsController } from './account/account-mails.controller';
+import { AccountController } from './account/account.controller';
+import { AccountService } from './account/account.service';
+import { EmailChangeService } from './account/email-change.service';
+import { PasswordsService } from './account/passwords.service';
+import { PersonSessions } from './account/person-sessions';
+import { MailAllowance } from './mailbox/mail-allowance';
+import { MailboxProofs } from './mailbox/mailbox-proofs';
+import { OwnProof } from './mailbox/own-proof';
+import { PlacesController } from './places/places.controller';
+import { PlacesService } from './places/places.service';
+import { RegistrationController } from './registration/registration.controller';
+import { Registration } from './registration/registration.service';
+import { NewAccounts } from './sign-in/new-accounts';
+import { StepUpController } from './step-up/step-up.controller';
+import { StepUpService } from './step-up/step-up.service';
+import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
   imports: [PassportModule, HttpPlatformModule, UsersModule],
-  controllers: [AuthController],
+  controllers: [
+    AuthController,
+    RegistrationController,
+    AccountMailsController,
+    AccountController,
+    PlacesController,
+    StepUpController,
+  ],
   providers: [
     AuthService,
     PasswordPolicy,
@@ -47,6 +73,20 @@ import { StepUpGuard } from './access/step-up.guard';
     SecondFactors,
     SignIn,
     SignInDatabase,
+    OptionalPerson,
+    AccountAudit,
+    AccountService,
+    EmailChangeService,
+    PasswordsService,
+    PersonSessions,
+    MailAllowance,
+    MailboxProofs,
+    OwnProof,
+    PlacesService,
+    Registration,
+    NewAccounts,
+    StepUpService,
+    OneTimeTokens,
     Sessions,
     SessionStates,
     SignInLimits,
@@ -55,6 +95,6 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors],
+  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPerson, OwnProof, MailboxProofs],
 })
 export class AuthModule {}
