@@ -22,6 +22,7 @@ const DATABASE_INSIDES = '^src/platform/database/connections/';
 const ROLE_DATABASES = {
   'sign-in-database': ['auth', 'users', 'processes/admin'],
   'members-database': ['tenants'],
+  'mail-database': ['mail'],
   'audit-database': ['audit'],
   'epoch-database': ['platform/revocation'],
   'retention-database': ['retention'],

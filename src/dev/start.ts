@@ -6,6 +6,7 @@
  * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
  * still there.
  */
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
     ]);
     if (stop.asked) return;
     if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
+    if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');
     const applied = await migrate({
@@ -70,7 +72,14 @@ async function main(): Promise<void> {
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, given.DATA_DIR, say));
     if (stop.asked) return;
-    say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS));
+    say(
+      welcome(
+        await listen(app, config),
+        demo,
+        config.WEBHOOK_ALLOW_CIDRS,
+        config.SMTP_URL ? undefined : config.MAIL_DIRECTORY,
+      ),
+    );
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
     say(`${signal}: finishing what is in flight`);
   } catch (error) {
@@ -134,7 +143,7 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   return { lost };
 }
 
-function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[]): string {
+function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[], mails?: string): string {
   const seconds = (performance.now() / 1000).toFixed(1);
   const lines = ['', `  Ready at ${url} (in ${seconds} s)`, '', `  Swagger UI   ${url}/docs`];
   if (demo) {
@@ -147,6 +156,7 @@ function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly str
       `    -d '{"email":"${demo.email}","password":"${demo.password}"}'`,
     );
   }
+  if (mails !== undefined) lines.push('', `  Mails        lie in ${mails}`);
   if (opened.length > 0) lines.push('', `  Webhooks     may also go to ${opened.join(', ')} (http included)`);
   return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
 }

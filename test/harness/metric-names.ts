@@ -23,6 +23,7 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   outbox_lag_seconds: { type: 'gauge', labels: [] },
   webhook_due_deliveries: { type: 'gauge', labels: [] },
   webhook_oldest_due_seconds: { type: 'gauge', labels: [] },
+  mails_total: { type: 'counter', labels: ['outcome'] },
   queue_jobs: { type: 'gauge', labels: ['queue', 'state'] },
   webhook_deliveries_total: { type: 'counter', labels: ['outcome'] },
   webhook_attempt_duration_seconds: { type: 'histogram', labels: ['result'] },

@@ -66,16 +66,16 @@ export function producerOptions(config: Config, defaultJobOptions?: JobsOptions)
 }
 
 /**
- * Options of a worker: a job whose worker was killed comes back within about twenty seconds. The lock is long enough
- * for a busy worker to renew hundreds of them in time; a job whose lock is renewed too late runs twice.
+ * Options of a worker: a job whose worker was killed comes back within five seconds. The lock is renewed every two
+ * seconds, for all jobs of a worker at once; a job of a worker that stands still for longer may run twice.
  */
 export function workerOptions(config: Config, concurrency: number): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
     prefix: KEY_PREFIX,
     concurrency,
-    lockDuration: 15_000,
-    stalledInterval: 4_000,
+    lockDuration: 4_000,
+    stalledInterval: 1_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
   };

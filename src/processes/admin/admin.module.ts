@@ -8,6 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
+import { SuppressionsModule } from '../../mail/suppressions.module';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { OrdersModule } from '../../orders/orders.module';
@@ -57,6 +58,7 @@ export class AdminModule {
         OrdersModule,
         WebhooksModule,
         RetentionModule.forRoot(RETENTION),
+        SuppressionsModule,
         AuditModule,
       ],
       providers: [OperatorDatabase, Reencryption],

@@ -3,7 +3,13 @@ import { Queue } from 'bullmq';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { producerOptions, withTimeout } from '../../platform/queue/queue';
-import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, deliveryJobId, type DeliveryJob } from '../notifications/delivery-job';
+import {
+  DELIVERY_JOB_OPTIONS,
+  DELIVERY_QUEUE,
+  deliveryJobId,
+  type DeliveryJob,
+  parseDeliveryJobId,
+} from '../notifications/delivery-job';
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = 16;
@@ -51,8 +57,13 @@ export class DeliveryQueue implements OnApplicationShutdown {
     return withTimeout(this.queue.getJobCounts(...COUNTED_STATES));
   }
 
+  /** The jobs that wait or are being done, so many at most. @throws when the queue does not reply in time */
+  async jobs(limit: number): Promise<Omit<DeliveryJob, 'tenantId'>[]> {
+    return (await withTimeout(this.queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
+  }
+
   /** The jobs among these that the queue does not have (any more). */
-  async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
+  async missing<J extends Omit<DeliveryJob, 'tenantId'>>(jobs: readonly J[]): Promise<J[]> {
     const states = await withTimeout(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');
   }

@@ -20,8 +20,14 @@ export interface DeliveryJob {
 }
 
 /** BullMQ ignores a second job of one id while the first exists: an attempt is queued once. */
-export function deliveryJobId(job: DeliveryJob): string {
+export function deliveryJobId(job: Omit<DeliveryJob, 'tenantId'>): string {
   return `${job.deliveryId}-${job.attempt}`;
+}
+
+/** The delivery and its attempt in the id of a job. */
+export function parseDeliveryJobId(id: string): Omit<DeliveryJob, 'tenantId'> {
+  const dash = id.lastIndexOf('-');
+  return { deliveryId: id.slice(0, dash), attempt: Number(id.slice(dash + 1)) };
 }
 
 /** A job leaves no trace: the delivery's row has its outcome. */
