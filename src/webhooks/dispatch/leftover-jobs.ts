@@ -7,8 +7,9 @@ const MOST_JOBS = 10_000;
 const SUSPECTS_AT_ONCE = 200;
 
 /**
- * Jobs that were in the queue when this process became the leader: of workers that live, and of one that died with its jobs. They are
- * not admitted again. BullMQ ignores a job whose id it has, so that they would hold permits and wait for nothing.
+ * Jobs that were in the queue when this process became the leader: of workers that live, and of one that died with its
+ * jobs. They are not admitted again. BullMQ ignores a job whose id it has, so that they would hold permits and wait for
+ * nothing.
  */
 export class LeftoverJobs {
   /** By the delivery's id, those that were looked up longest ago first. */
