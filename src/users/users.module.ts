@@ -6,12 +6,13 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';
+import { EmailKeyBackfill } from './email-key-backfill';
 import { User } from './user.entity';
 import { Users } from './users';
 
 @Module({
   imports: [DatabaseModule.forFeature([User])],
-  providers: [SignInDatabase, Users],
+  providers: [EmailKeyBackfill, SignInDatabase, Users],
   exports: [Users],
 })
 export class UsersModule {}

@@ -194,8 +194,8 @@ describe('the janitor', () => {
     });
     try {
       const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-      const janitors = service.app.get(RetentionDatabase, { strict: false });
-      await new RetentionJob(config, janitors, pino({ level: 'silent' })).run();
+      const janitors = new RetentionDatabase(service.app.get(ConnectionManager, { strict: false }));
+      await new RetentionJob(config, janitors, pino({ level: 'silent' }), RETENTION).run();
     } finally {
       jest.useRealTimers();
     }

@@ -17,7 +17,6 @@ export const PLATFORM_PLACEMENTS: Placements = {
   mail_outbox: 'distributed',
   audit_keys: 'local',
   mail_suppressions: 'local',
-  one_time_tokens: 'local',
   migrations: 'local',
 };
 
