@@ -280,7 +280,10 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   });
 
   it('leaves nothing of a job in the queue, whether it was done or not', async () => {
-    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(worker.app.get<Config>(CONFIG), DELIVERY_JOB_OPTIONS));
+    const queue = new Queue<DeliveryJob>(
+      DELIVERY_QUEUE,
+      producerOptions(worker.app.get<Config>(CONFIG), DELIVERY_JOB_OPTIONS),
+    );
     try {
       const endpoint = await createEndpoint(tenant, receiver.url);
       await tenant.createOrder();
