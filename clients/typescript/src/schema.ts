@@ -11311,7 +11311,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example order.created
+                 */
                 name: string;
             };
             cookie?: never;
@@ -11440,7 +11443,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -11635,7 +11641,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -13141,7 +13150,7 @@ export interface operations {
                      *       version: 1.0.0
                      *     paths: {}
                      */
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             400: components["responses"]["MalformedRequest"];
