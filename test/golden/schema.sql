@@ -686,6 +686,7 @@ create table users (
 );
 alter table users enable row level security;
 alter table users force row level security;
+CREATE INDEX users_without_key_idx ON users USING btree (id) WHERE (email_key IS NULL);
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
 CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
