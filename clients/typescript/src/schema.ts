@@ -11315,7 +11315,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example order.created
+                 */
                 name: string;
             };
             cookie?: never;
@@ -11444,7 +11447,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -11639,7 +11645,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -13151,7 +13160,7 @@ export interface operations {
                      *       version: 1.0.0
                      *     paths: {}
                      */
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             400: components["responses"]["MalformedRequest"];
