@@ -6,6 +6,8 @@ import { dirname } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { START, STYLE } from './swagger-ui-page';
+
 export const UI_PATH = '/docs';
 
 /** The page may run and show its own files, and call this server, by its public address too. */
@@ -21,20 +23,6 @@ const policy = (calls: string): string =>
     "frame-ancestors 'none'",
   ].join(';');
 
-const START = `SwaggerUIBundle({
-  url: new URL('../openapi.json', document.currentScript.src).href,
-  dom_id: '#swagger-ui',
-  presets: [SwaggerUIBundle.presets.apis],
-  deepLinking: true,
-  displayRequestDuration: true,
-  persistAuthorization: true,
-  requestSnippetsEnabled: true,
-  validatorUrl: null,
-});
-`;
-
-const STYLE = 'body { margin: 0; background: #fafafa; }\n';
-
 const PACKAGE_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-16x16.png', 'favicon-32x32.png'];
 const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
   'start.js': ['application/javascript', START],
@@ -49,18 +37,19 @@ export async function swaggerUi(scope: FastifyInstance, { calls }: { calls?: str
   scope.addHook('onRequest', async (_request: FastifyRequest, reply: FastifyReply) => {
     void reply.header('content-security-policy', uiPolicy);
   });
-  scope.get('/', (request, reply) =>
+  const config = { document: true } as const;
+  scope.get('/', { config }, (request, reply) =>
     reply.type('text/html; charset=utf-8').send(page(pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),
   );
   for (const [file, [mediaType, text]] of Object.entries(OWN_FILES)) {
-    scope.get(`/${file}`, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
+    scope.get(`/${file}`, { config }, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
   }
   await scope.register(fastifyStatic, {
     root: packageFolder(),
     serve: false,
   });
   // Routes of their own, not the plugin's catch-all: any other path is a regular 404.
-  for (const file of PACKAGE_FILES) scope.get(`/${file}`, (_request, reply) => reply.sendFile(file));
+  for (const file of PACKAGE_FILES) scope.get(`/${file}`, { config }, (_request, reply) => reply.sendFile(file));
 }
 
 /** @nestjs/swagger brings the package; in the image, which has not that package as such, it is beside the bundle. */
