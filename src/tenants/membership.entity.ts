@@ -1,5 +1,12 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { Role } from './roles';
+
+/** Whether a member may act: one that is `unconfirmed` has to confirm the place first. */
+export const MEMBER_STATUSES = ['active', 'suspended', 'unconfirmed'] as const;
+export type MemberStatus = (typeof MEMBER_STATUSES)[number];
+
+/** What manages a member: the tenant's people, or a directory. */
+export const MEMBER_MANAGERS = ['user', 'directory'] as const;
+export type MemberManager = (typeof MEMBER_MANAGERS)[number];
 
 /** A user's place in a tenant. */
 @Entity('memberships')
@@ -10,8 +17,18 @@ export class Membership {
   @PrimaryColumn('uuid', { name: 'user_id' })
   userId: string;
 
+  /** A built-in role, or a custom one of the tenant. */
   @Column('text')
-  role: Role;
+  role: string;
+
+  @Column('text', { default: 'active' })
+  status: MemberStatus;
+
+  @Column('text', { name: 'managed_by', default: 'user' })
+  managedBy: MemberManager;
+
+  @Column('integer', { default: 1 })
+  version: number;
 
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;

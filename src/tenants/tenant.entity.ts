@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { SecondFactorRule } from './company/policies';
 
 /** A company: the unit of isolation. */
 @Entity('tenants')
@@ -9,10 +10,39 @@ export class Tenant {
   @Column('text')
   name: string;
 
+  @Column('integer', { default: 1 })
+  version: number;
+
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;
 
-  /** Set while none of its credentials count. */
+  /** Set by the operator while none of its credentials count. */
   @Column('timestamptz', { name: 'suspended_at', nullable: true })
   suspendedAt: Date | null;
+
+  /** Set when an owner closed it; it is erased 30 days later. */
+  @Column('timestamptz', { name: 'closed_at', nullable: true })
+  closedAt: Date | null;
+
+  @Column('text', { name: 'second_factor', default: 'optional' })
+  secondFactor: SecondFactorRule;
+
+  @Column('integer', { name: 'second_factor_grace_days', default: 0 })
+  secondFactorGraceDays: number;
+
+  /** When the second factor became required: grace days run from then, or from the joining. */
+  @Column('timestamptz', { name: 'second_factor_since', nullable: true })
+  secondFactorSince: Date | null;
+
+  @Column('integer', { name: 'session_idle_minutes', nullable: true })
+  sessionIdleMinutes: number | null;
+
+  @Column('integer', { name: 'session_max_days', nullable: true })
+  sessionMaxDays: number | null;
+
+  @Column('text', { name: 'allowed_cidrs', array: true, default: [] })
+  allowedCidrs: string[];
+
+  @Column('integer', { name: 'api_key_max_days', nullable: true })
+  apiKeyMaxDays: number | null;
 }
