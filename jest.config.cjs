@@ -9,7 +9,7 @@ module.exports = {
   // Nest 12 and a few of its dependencies are ES modules; jest on Node 20 cannot require them untransformed, nor import().
   transform: { '^.+\\.(t|j|mj)s$': ['@swc/jest'] },
   transformIgnorePatterns: [
-    '/node_modules/(?!(@nestjs|@opentelemetry/otlp-exporter-base|content-disposition|cookie|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit)/)',
+    '/node_modules/(?!(@nestjs|@opentelemetry/otlp-exporter-base|content-disposition|cookie|file-type|jose|strtok3|token-types|uint8array-extras|@tokenizer|@borewit)/)',
   ],
   globalSetup: '<rootDir>/test/harness/global-setup.ts',
   globalTeardown: '<rootDir>/test/harness/global-teardown.ts',

@@ -84,7 +84,9 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     const state: KeyState = {
       caller: callerOf(tenantId, row),
       expiresAt: Math.min(...ends),
-      allowed: [row.allowed_cidrs, row.tenant_cidrs].filter((cidrs) => cidrs.length > 0).map((c) => new AllowedAddresses(c)),
+      allowed: [row.allowed_cidrs, row.tenant_cidrs]
+        .filter((cidrs) => cidrs.length > 0)
+        .map((c) => new AllowedAddresses(c)),
       needsSecondFactor: await this.lacksSecondFactor(row),
     };
     const counters: [string, number][] = [

@@ -22,7 +22,14 @@ import { ResourceId } from '../platform/http/requests/resource-id.pipe';
 import { OptionalBody } from '../platform/http/requests/validation.pipe';
 import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../platform/http/responses/json-response';
-import { ApiKeyCreatedView, ApiKeyPage, ApiKeyView, CreateApiKeyDto, RotateApiKeyDto, UpdateApiKeyDto } from './api-keys.dto';
+import {
+  ApiKeyCreatedView,
+  ApiKeyPage,
+  ApiKeyView,
+  CreateApiKeyDto,
+  RotateApiKeyDto,
+  UpdateApiKeyDto,
+} from './api-keys.dto';
 import { ApiKeysService } from './api-keys.service';
 import { KEY_PATTERN } from './key-format';
 

@@ -1,10 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import {
-  ChoiceField,
-  IntegerField,
-  NameField,
-  TimeField,
-} from '../platform/http/requests/fields';
+import { ChoiceField, IntegerField, NameField, TimeField } from '../platform/http/requests/fields';
 import { CidrListField } from '../platform/http/requests/cidr-list.field';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { PermissionListField } from '../platform/http/requests/permission-list.field';
@@ -46,7 +41,8 @@ export class CreateApiKeyDto {
   name: string;
 
   @ChoiceField({
-    description: '`tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.',
+    description:
+      '`tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.',
     values: KEY_KINDS,
     example: 'tenant',
   })
@@ -77,7 +73,11 @@ export class UpdateApiKeyDto {
   @PermissionListField('apiKeys', { ...SCOPES_FIELD, optional: true })
   scopes?: Permission[];
 
-  @TimeField({ description: 'When the key ends; null: it does not.', nullable: true, example: '2027-01-31T12:00:00.000Z' })
+  @TimeField({
+    description: 'When the key ends; null: it does not.',
+    nullable: true,
+    example: '2027-01-31T12:00:00.000Z',
+  })
   expires_at?: Date | null;
 
   @CidrListField(CIDRS_FIELD)
@@ -123,7 +123,12 @@ export class ApiKeyView {
   })
   scopes: string[];
 
-  @ApiProperty({ minLength: 4, maxLength: 4, description: "The first 4 characters of the key's random part.", example: '6QQ9' })
+  @ApiProperty({
+    minLength: 4,
+    maxLength: 4,
+    description: "The first 4 characters of the key's random part.",
+    example: '6QQ9',
+  })
   hint: string;
 
   @ApiProperty({ format: 'uuid', description: 'The person that made it.', example: USER_ID })

@@ -30,5 +30,6 @@ import { PersonalKeys } from './personal-keys';
 export class ApiKeysModule {
   constructor(types: EventTypes) {
     types.add(...API_KEY_EVENT_TYPES);
+    types.reserve('api_key.', 'api_keys:manage');
   }
 }

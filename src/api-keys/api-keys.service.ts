@@ -19,7 +19,12 @@ import type { Permission } from '../platform/permissions/permissions';
 import { Epochs } from '../platform/revocation/epochs';
 import { ApiKey } from './api-key.entity';
 import { viewOf } from './api-key-view';
-import { type CreateApiKeyDto, DEFAULT_OVERLAP_SECONDS, type RotateApiKeyDto, type UpdateApiKeyDto } from './api-keys.dto';
+import {
+  type CreateApiKeyDto,
+  DEFAULT_OVERLAP_SECONDS,
+  type RotateApiKeyDto,
+  type UpdateApiKeyDto,
+} from './api-keys.dto';
 import * as queries from './api-keys.queries';
 import { newKey } from './key-format';
 

@@ -65,7 +65,8 @@ export class KeyUsage implements BeforeApplicationShutdown {
       else byTenant.set(use.tenantId, appended(byTenant.get(use.tenantId), use));
     }
     for (const [tenantId, uses] of byTenant) {
-      for (let at = 0; at < uses.length; at += KEYS_AT_ONCE) await this.writeSome(tenantId, uses.slice(at, at + KEYS_AT_ONCE));
+      for (let at = 0; at < uses.length; at += KEYS_AT_ONCE)
+        await this.writeSome(tenantId, uses.slice(at, at + KEYS_AT_ONCE));
     }
   }
 

@@ -1,39 +1,55 @@
 /**
- * Who calls. Nouns: a *user* is a person, a *membership* (of the tenants feature) their place in a tenant, a *session* a
- * sign-in of one user to one tenant, a *refresh token* what continues it, an *access token* (JWT) what requests carry.
+ * The callers. Nouns: a *user* (of the users feature) is a person, a *membership* (of the tenants feature) a place in a tenant,
+ * a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, an *access token* (JWT) is
+ * what requests carry.
  *
- * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent; every
- * request → the tenant guard verifies the access token, looks whether its session still counts (at most a second old)
- * and makes the `Caller`.
+ * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent. Every request
+ * passes four guards: authentication (the authenticator makes the principal of the credential), limits, permission, step-up.
  *
- * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; what is revoked
- * stops counting within two seconds; only hashes of passwords and tokens are stored; an unknown e-mail address looks
- * like a wrong password.
+ * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; a revocation reaches
+ * every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens are
+ * stored; an unknown e-mail address looks like a wrong password.
  */
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { PermissionGuard } from '../platform/http/requests/permission.guard';
+import { RequestLimitsGuard } from '../platform/http/limits/request-limits';
+import { UsersModule } from '../users/users.module';
+import { AccessTokenCredential } from './tokens/access-token.credential';
+import { AccessTokenStrategy } from './tokens/access-token.strategy';
 import { AccessTokens } from './tokens/access-tokens';
-import { AuthController } from './auth.controller';
-import { AuthService } from './auth.service';
-import { JwtStrategy } from './tokens/jwt.strategy';
+import { AuthController } from './sign-in/auth.controller';
+import { AuthService } from './sign-in/auth.service';
+import { AuthenticationGuard } from './access/authentication.guard';
+import { Authenticator } from './access/authenticator';
+import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
 import { SignInLimits } from './sign-in/sign-in-limits';
-import { TenantGuard } from './tenant.guard';
+import { SignIn } from './sign-in/sign-in';
+import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule],
+  imports: [PassportModule, HttpPlatformModule, UsersModule],
   controllers: [AuthController],
   providers: [
     AuthService,
     AccessTokens,
-    JwtStrategy,
+    AccessTokenStrategy,
+    AccessTokenCredential,
+    Authenticator,
+    SecondFactors,
+    SignIn,
     Sessions,
     SessionStates,
     SignInLimits,
-    { provide: APP_GUARD, useClass: TenantGuard },
+    { provide: APP_GUARD, useClass: AuthenticationGuard },
+    { provide: APP_GUARD, useClass: RequestLimitsGuard },
+    { provide: APP_GUARD, useClass: PermissionGuard },
+    { provide: APP_GUARD, useClass: StepUpGuard },
   ],
+  exports: [Authenticator, SecondFactors],
 })
 export class AuthModule {}

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
-import { AuthService } from '../auth/auth.service';
+import { AuthService } from '../auth/sign-in/auth.service';
 import { CreateOrderDto, ListOrdersDto } from '../orders/orders.dto';
 import { OrdersService } from '../orders/orders.service';
 import type { OrderStatus } from '../orders/order-status';
@@ -64,8 +64,8 @@ export async function seedDemo(
 async function finishDemo(app: INestApplicationContext, signIn: DemoSignIn): Promise<void> {
   const auth = app.get(AuthService, { strict: false });
   try {
-    const { user, tenant, refresh_token } = await auth.login(signIn, 'demo');
-    await fill(app, ownerOf(tenant.id, user.id), ORDERS);
+    const { user, tenant, refresh_token } = await auth.login(signIn, { network: '', userAgent: 'demo' });
+    if (tenant) await fill(app, ownerOf(tenant.id, user.id), ORDERS);
     await auth.logout(refresh_token);
   } catch (error) {
     // Whoever has this address with another password is not our demo.
@@ -86,7 +86,10 @@ export async function seedTenant(
 ): Promise<string> {
   const owner = await app
     .get(AuthService, { strict: false })
-    .register({ email: seed.email, password: seed.password, name: 'Demo', tenant_name: seed.tenantName });
+    .register(
+      { email: seed.email, password: seed.password, name: 'Demo', tenant_name: seed.tenantName },
+      { network: '', userAgent: 'seed' },
+    );
   onRegistered();
   await fill(app, ownerOf(owner.tenant.id, owner.user.id), seed.orders);
   return owner.tenant.id;
@@ -97,7 +100,6 @@ function ownerOf(tenantId: string, userId: string): Caller {
     tenantId,
     actor: { type: 'user', id: userId },
     role: 'owner',
-    sessionId: tenantId,
     permissions: PERMISSIONS.ofRole('owner'),
   };
 }

@@ -9,7 +9,12 @@ export const PROBLEM_STATUS = {
   malformed_request: 400,
   invalid_cursor: 400,
   unauthorized: 401,
+  second_factor_required: 401,
+  insufficient_user_authentication: 401,
   forbidden: 403,
+  sso_link_required: 403,
+  second_factor_enrolment_required: 403,
+  registration_closed: 403,
   not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
@@ -19,6 +24,7 @@ export const PROBLEM_STATUS = {
   payload_too_large: 413,
   unsupported_media_type: 415,
   validation_error: 422,
+  token_invalid: 422,
   business_rule_violation: 422,
   idempotency_key_reused: 422,
   rate_limited: 429,
@@ -42,6 +48,8 @@ export interface AppErrorOptions {
   internal?: string;
   cause?: unknown;
   errors?: FieldFault[];
+  /** Extra members of the problem document (RFC 9457), such as a challenge to answer. */
+  members?: Readonly<Record<string, unknown>>;
   /** Extra response headers (`Retry-After`, `Allow`, `WWW-Authenticate`). */
   headers?: Record<string, string>;
 }
@@ -50,6 +58,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   readonly internal?: string;
   readonly errors?: FieldFault[];
+  readonly members?: Readonly<Record<string, unknown>>;
   readonly headers?: Record<string, string>;
 
   constructor(
@@ -61,6 +70,7 @@ export class AppError extends Error {
     this.name = new.target.name;
     this.internal = options.internal;
     this.errors = options.errors;
+    this.members = options.members;
     this.headers = options.headers;
   }
 
@@ -90,6 +100,28 @@ export class Unauthorized extends AppError {
       ...options,
       headers: { 'WWW-Authenticate': options.invalidToken ? 'Bearer error="invalid_token"' : 'Bearer' },
     });
+  }
+}
+
+/** Seconds for which a sign-in counts as fresh. */
+export const STEP_UP_MAX_AGE = 600;
+
+/** The sign-in is too old, or lacks the second factor (401, RFC 9470). */
+export class InsufficientAuthentication extends AppError {
+  constructor(options: { secondFactor?: boolean } = {}) {
+    const acr = options.secondFactor ? ', acr_values="aal2"' : '';
+    super('insufficient_user_authentication', 'Confirm the sign-in with POST /auth/step-up, then try again.', {
+      headers: {
+        'WWW-Authenticate': `Bearer error="insufficient_user_authentication", max_age=${STEP_UP_MAX_AGE}${acr}`,
+      },
+    });
+  }
+}
+
+/** A one-time token that is unknown, used or expired: one response for all three (422). */
+export class TokenInvalid extends AppError {
+  constructor(internal?: string) {
+    super('token_invalid', 'The token is not valid (any more).', { internal });
   }
 }
 

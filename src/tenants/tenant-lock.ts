@@ -16,5 +16,6 @@ export async function lockMembers(tx: TenantTransaction): Promise<void> {
  */
 export async function assertOwnerRemains(tx: TenantTransaction, withoutUserId: string): Promise<void> {
   const [other] = await tx.query(otherActiveOwner(tx.tenantId, withoutUserId));
-  if (!other) throw new AppError('business_rule_violation', 'A tenant always has an active owner; this is the last one.');
+  if (!other)
+    throw new AppError('business_rule_violation', 'A tenant always has an active owner; this is the last one.');
 }

@@ -46,3 +46,22 @@ export class Tenant {
   @Column('integer', { name: 'api_key_max_days', nullable: true })
   apiKeyMaxDays: number | null;
 }
+
+/** A new tenant, open and without policies. */
+export function newTenant(id: string, name: string, createdAt: Date): Tenant {
+  return {
+    id,
+    name,
+    version: 1,
+    createdAt,
+    suspendedAt: null,
+    closedAt: null,
+    secondFactor: 'optional',
+    secondFactorGraceDays: 0,
+    secondFactorSince: null,
+    sessionIdleMinutes: null,
+    sessionMaxDays: null,
+    allowedCidrs: [],
+    apiKeyMaxDays: null,
+  };
+}

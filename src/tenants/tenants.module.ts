@@ -11,7 +11,30 @@
  * and changes no member or role with more permissions than its own; a change reaches every live credential within two seconds.
  */
 import { Module } from '@nestjs/common';
+import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventTypes } from '../platform/outbox/event-types';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { CompanyController } from './company/company.controller';
+import { CompanyService } from './company/company.service';
+import { MembersController } from './members/members.controller';
+import { MembersService } from './members/members.service';
+import { RolesController } from './roles/roles.controller';
+import { RolesService } from './roles/roles.service';
+import { TENANT_EVENT_TYPES } from './tenant-event-types';
 import './tenants.permissions';
 
-@Module({})
-export class TenantsModule {}
+@Module({
+  imports: [HttpPlatformModule, OutboxModule],
+  controllers: [CompanyController, MembersController, RolesController],
+  providers: [CompanyService, MembersService, RolesService],
+  exports: [MembersService],
+})
+export class TenantsModule {
+  constructor(types: EventTypes) {
+    types.add(...TENANT_EVENT_TYPES);
+    types.reserve('member.', 'members:read');
+    types.reserve('tenant.', 'tenant:manage');
+    types.reserve('session.', 'members:read');
+    types.reserve('sso.', 'sso:manage');
+  }
+}

@@ -6,9 +6,17 @@ export class User {
   @PrimaryColumn('uuid')
   id: string;
 
-  /** As it was given; compared without case. */
+  /** As it was given. */
   @Column('text')
   email: string;
+
+  /** By which the address is one account, see `email-key.ts`; null until `migrate` has filled it in. */
+  @Column('text', { name: 'email_key', nullable: true })
+  emailKey: string | null;
+
+  /** Set once the person has proved the mailbox. */
+  @Column('timestamptz', { name: 'email_verified_at', nullable: true })
+  emailVerifiedAt: Date | null;
 
   @Column('text', { nullable: true })
   name: string | null;
@@ -18,4 +26,8 @@ export class User {
 
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;
+
+  /** Set while the person is to be erased: the time of it. */
+  @Column('timestamptz', { name: 'erase_at', nullable: true })
+  eraseAt: Date | null;
 }

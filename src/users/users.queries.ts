@@ -1,11 +1,17 @@
 /** Users, for the sign-in role, which alone sees them. */
 import type { Statement } from '../platform/database/sql/statement';
+import { emailKey } from './email-key';
 
 export function findEmails(ids: readonly string[]): Statement {
   return { name: 'users_emails', text: 'select id, email from users where id = any ($1::uuid[])', values: [ids] };
 }
 
-/** The user of an e-mail address, in whatever case. */
+/** The id of the user of an address; one whose key is not filled in yet is found by the address itself. */
 export function findUserId(email: string): Statement {
-  return { name: 'users_find_id', text: 'select id from users where lower(email) = lower($1)', values: [email] };
+  return {
+    name: 'users_find_id',
+    text: `select id from users where email_key = $1 or (email_key is null and lower(email) = lower($2))
+            order by email_key limit 1`,
+    values: [emailKey(email), email],
+  };
 }

@@ -184,15 +184,14 @@ describe('signing in', () => {
       }
     });
 
-    it('gives one answer for an unknown address, a wrong password and a tenant that is not theirs', async () => {
+    it('gives one answer for an unknown address and a wrong password', async () => {
       const email = newEmail();
       await register({ email });
       const stranger = (await register()).body;
       const answers = await Promise.all([
         login(newEmail()),
         login(email, { password: 'a wrong password' }),
-        login(email, { tenant_id: stranger.tenant.id }),
-        login(email, { tenant_id: '01890000-0000-7000-8000-000000000000' }),
+        login(email, { password: 'a wrong password', tenant_id: stranger.tenant.id }),
         login(newEmail(), { tenant_id: stranger.tenant.id }),
       ]);
       const seen = answers.map((answer) => {
@@ -201,6 +200,17 @@ describe('signing in', () => {
       });
       expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(1);
       expect(seen[0]?.authenticate).toMatch(/^Bearer\b/);
+    });
+
+    it('has no tenant that is not theirs, which is the same answer as one that does not exist', async () => {
+      const email = newEmail();
+      await register({ email });
+      const stranger = (await register()).body;
+      for (const id of [stranger.tenant.id, '01890000-0000-7000-8000-000000000000']) {
+        expect(expectProblem(await login(email, { tenant_id: id }), 'not_found').detail).toBe(
+          `Tenant '${id}' not found`,
+        );
+      }
     });
 
     it('does the same work for an unknown address as for a wrong password', async () => {
@@ -278,18 +288,31 @@ describe('signing in', () => {
       expect((await clientOf(first).get(`/orders/${order.id}`)).status).toBe(200);
     });
 
-    it('passes over a tenant that is suspended, and refuses it where it is named', async () => {
+    it('gives a session without a tenant where the tenant is suspended, and never another tenant', async () => {
       await login(email, { tenant_id: second.tenant.id });
       await service.database.sql('update tenants set suspended_at = now() where id = $1', [second.tenant.id]);
-      expect((await login(email)).body.tenant.name).toBe('First');
-      expectProblem(await login(email, { tenant_id: second.tenant.id }), 'unauthorized');
-      await service.database.sql('update tenants set suspended_at = now() where id = $1', [first.tenant.id]);
-      expectProblem(await login(email), 'unauthorized');
+      for (const named of [{}, { tenant_id: second.tenant.id }]) {
+        const answer = await login(email, named);
+        expect(answer.status).toBe(200);
+        expect(answer.body).toMatchObject({
+          tenant: null,
+          refused: { tenant_id: second.tenant.id, reason: 'suspended' },
+        });
+        const client = clientOf(answer.body as SignedIn);
+        expectProblem(await client.get('/orders'), 'forbidden');
+        expect((await client.get('/auth/me')).body).toMatchObject({ tenant: null, role: null, permissions: [] });
+      }
+      expect((await login(email, { tenant_id: first.tenant.id })).body.tenant.name).toBe('First');
     });
 
-    it('has no tenant to go to once the membership is gone', async () => {
+    it('gives a session without a tenant once the last membership is gone', async () => {
       await service.database.sql('delete from memberships where user_id = $1', [first.user.id]);
-      expectProblem(await login(email), 'unauthorized');
+      const answer = await login(email);
+      expect(answer.status).toBe(200);
+      expect(answer.body.tenant).toBeNull();
+      expect(answer.body).not.toHaveProperty('refused');
+      const refreshed = await service.client.post('/auth/refresh', { refresh_token: answer.body.refresh_token });
+      expect(claimsOf(refreshed.body.access_token)).toMatchObject({ tenant_id: null, role: null });
     });
   });
 

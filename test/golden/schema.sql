@@ -1,54 +1,12 @@
-create table api_key_secrets (
-  tenant_id uuid not null,
-  key_hash bytea not null,
-  key_id uuid not null,
-  created_at timestamp with time zone not null,
-  expires_at timestamp with time zone,
-  constraint api_key_secrets_key_hash_check CHECK ((octet_length(key_hash) = 32)),
-  constraint api_key_secrets_key_fkey FOREIGN KEY (tenant_id, key_id) REFERENCES api_keys(tenant_id, id) ON DELETE CASCADE,
-  constraint api_key_secrets_pkey PRIMARY KEY (tenant_id, key_hash)
+create table address_reservations (
+  email_key text not null,
+  user_id uuid not null,
+  expires_at timestamp with time zone not null,
+  constraint address_reservations_pkey PRIMARY KEY (email_key, user_id)
 );
-alter table api_key_secrets enable row level security;
-alter table api_key_secrets force row level security;
-CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets USING btree (expires_at);
-CREATE INDEX api_key_secrets_key_idx ON api_key_secrets USING btree (tenant_id, key_id);
-create policy api_key_secrets_expired on api_key_secrets as permissive for all to app_janitor using ((expires_at < now()));
-create policy api_key_secrets_of_the_tenant on api_key_secrets as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-grant delete on api_key_secrets to app_janitor;
-grant delete, insert, select, update on api_key_secrets to app_service;
-grant select (tenant_id, key_hash, expires_at) on api_key_secrets to app_janitor;
-
-create table api_keys (
-  tenant_id uuid not null,
-  id uuid not null,
-  kind text not null,
-  user_id uuid,
-  name text not null,
-  scopes text[] not null,
-  hint text not null,
-  created_by uuid not null,
-  allowed_cidrs text[] not null,
-  rate_limit integer,
-  version integer not null,
-  created_at timestamp with time zone not null,
-  updated_at timestamp with time zone not null,
-  expires_at timestamp with time zone,
-  last_used_at timestamp with time zone,
-  notified_at timestamp with time zone,
-  constraint api_keys_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'personal'::text]))),
-  constraint api_keys_user_id_check CHECK (((kind = 'personal'::text) = (user_id IS NOT NULL))),
-  constraint api_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint api_keys_pkey PRIMARY KEY (tenant_id, id)
-);
-alter table api_keys enable row level security;
-alter table api_keys force row level security;
-CREATE INDEX api_keys_person_idx ON api_keys USING btree (user_id) WHERE (user_id IS NOT NULL);
-CREATE INDEX api_keys_user_idx ON api_keys USING btree (tenant_id, user_id) WHERE (user_id IS NOT NULL);
-create policy api_keys_of_the_person on api_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
-create policy api_keys_of_the_tenant on api_keys as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-grant delete, insert, select, update on api_keys to app_service;
-grant delete on api_keys to app_sign_in;
-grant select (tenant_id, id, user_id, name, created_at) on api_keys to app_sign_in;
+CREATE INDEX address_reservations_expires_at_idx ON address_reservations USING btree (expires_at);
+grant delete, select on address_reservations to app_janitor;
+grant delete, insert, select, update on address_reservations to app_sign_in;
 
 create table audit_erasures (
   tenant_id uuid not null,
@@ -316,31 +274,19 @@ create policy idempotency_keys_of_the_tenant on idempotency_keys as permissive f
 grant delete, select on idempotency_keys to app_janitor;
 grant delete, insert, select, update on idempotency_keys to app_service;
 
-create table invitations (
-  tenant_id uuid not null,
-  id uuid not null,
-  email text not null,
-  email_key text not null,
-  role text not null,
-  token_hash bytea not null,
-  invited_by uuid not null,
-  version integer not null,
-  created_at timestamp with time zone not null,
+create table known_networks (
+  user_id uuid not null,
+  network_hash bytea not null,
   expires_at timestamp with time zone not null,
-  constraint invitations_token_hash_check CHECK ((octet_length(token_hash) = 32)),
-  constraint invitations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint invitations_pkey PRIMARY KEY (tenant_id, id),
-  constraint invitations_email_key_key UNIQUE (tenant_id, email_key),
-  constraint invitations_token_hash_key UNIQUE (tenant_id, token_hash)
+  constraint known_networks_pkey PRIMARY KEY (user_id, network_hash)
 );
-alter table invitations enable row level security;
-alter table invitations force row level security;
-CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
-create policy invitations_expired on invitations as permissive for all to app_janitor using ((expires_at < (now() - '30 days'::interval)));
-create policy invitations_of_the_tenant on invitations as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-grant delete on invitations to app_janitor;
-grant delete, insert, select, update on invitations to app_service;
-grant select (tenant_id, id, expires_at) on invitations to app_janitor;
+alter table known_networks enable row level security;
+alter table known_networks force row level security;
+CREATE INDEX known_networks_expires_at_idx ON known_networks USING btree (expires_at);
+create policy known_networks_expired on known_networks as permissive for all to app_janitor using ((expires_at < now()));
+create policy known_networks_of_the_person on known_networks as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on known_networks to app_janitor;
+grant delete, insert, select, update on known_networks to app_sign_in;
 
 create table memberships (
   tenant_id uuid not null,
@@ -348,12 +294,7 @@ create table memberships (
   role text not null,
   created_at timestamp with time zone not null,
   last_used_at timestamp with time zone not null,
-  status text not null default 'active'::text,
-  managed_by text not null default 'user'::text,
-  version integer not null default 1,
-  constraint memberships_managed_by_check CHECK ((managed_by = ANY (ARRAY['user'::text, 'directory'::text]))) NOT VALID,
-  constraint memberships_role_check CHECK ((role ~ '^[a-z][a-z0-9_-]{0,49}$'::text)) NOT VALID,
-  constraint memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'unconfirmed'::text]))) NOT VALID,
+  constraint memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text]))),
   constraint memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
   constraint memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint memberships_pkey PRIMARY KEY (tenant_id, user_id)
@@ -363,14 +304,9 @@ alter table memberships force row level security;
 CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
 create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
-create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
-create policy memberships_of_the_person on memberships as permissive for update to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_of_the_tenant on memberships as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-grant select on memberships to app_members;
 grant delete, insert, select, update on memberships to app_service;
-grant delete, insert, select on memberships to app_sign_in;
-grant update (status, version) on memberships to app_sign_in;
+grant insert, select on memberships to app_sign_in;
 
 create table migrations (
   id integer not null default nextval('migrations_id_seq'::regclass),
@@ -379,6 +315,25 @@ create table migrations (
   constraint "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 );
 grant select on migrations to app_service;
+
+create table one_time_tokens (
+  subject_id uuid not null,
+  token_hash bytea not null,
+  kind text not null,
+  data json not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  spent_at timestamp with time zone,
+  constraint one_time_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32)),
+  constraint one_time_tokens_pkey PRIMARY KEY (subject_id, token_hash)
+);
+alter table one_time_tokens enable row level security;
+alter table one_time_tokens force row level security;
+CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expires_at);
+create policy one_time_tokens_expired on one_time_tokens as permissive for all to app_janitor using ((expires_at < now()));
+create policy one_time_tokens_of_the_subject on one_time_tokens as permissive for all to app_sign_in using ((subject_id = (current_setting('app.user_id'::text))::uuid)) with check ((subject_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on one_time_tokens to app_janitor;
+grant insert, select, update on one_time_tokens to app_sign_in;
 
 create table order_history (
   tenant_id uuid not null,
@@ -479,23 +434,6 @@ CREATE INDEX refresh_tokens_session_idx ON refresh_tokens USING btree (tenant_id
 create policy refresh_tokens_of_the_tenant on refresh_tokens as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select, update on refresh_tokens to app_service;
 
-create table roles (
-  tenant_id uuid not null,
-  name text not null,
-  description text,
-  permissions text[] not null,
-  version integer not null,
-  created_at timestamp with time zone not null,
-  updated_at timestamp with time zone not null,
-  constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
-  constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint roles_pkey PRIMARY KEY (tenant_id, name)
-);
-alter table roles enable row level security;
-alter table roles force row level security;
-create policy roles_of_the_tenant on roles as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-grant delete, insert, select, update on roles to app_service;
-
 create table sessions (
   tenant_id uuid not null,
   id uuid not null,
@@ -503,17 +441,33 @@ create table sessions (
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   revoked_at timestamp with time zone,
-  constraint sessions_membership_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memberships(tenant_id, user_id) ON DELETE CASCADE,
+  kind text not null default 'tenant'::text,
+  family_id uuid,
+  signed_in_at timestamp with time zone,
+  amr text[] not null default '{pwd}'::text[],
+  acr text not null default 'aal1'::text,
+  auth_time timestamp with time zone,
+  connection_id uuid,
+  last_seen_at timestamp with time zone,
+  network text,
+  user_agent text,
+  constraint sessions_acr_check CHECK ((acr = ANY (ARRAY['aal1'::text, 'aal2'::text]))) NOT VALID,
+  constraint sessions_home_check CHECK (((kind = 'tenant'::text) = (tenant_id <> user_id))) NOT VALID,
+  constraint sessions_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'account'::text, 'restore'::text]))) NOT VALID,
   constraint sessions_pkey PRIMARY KEY (tenant_id, id)
 );
 alter table sessions enable row level security;
 alter table sessions force row level security;
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+CREATE INDEX sessions_person_idx ON sessions USING btree (user_id, id);
 CREATE INDEX sessions_user_idx ON sessions USING btree (tenant_id, user_id);
 create policy sessions_expired on sessions as permissive for all to app_janitor using ((expires_at < now()));
+create policy sessions_of_the_person on sessions as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy sessions_of_the_tenant on sessions as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, select on sessions to app_janitor;
 grant delete, insert, select, update on sessions to app_service;
+grant select on sessions to app_sign_in;
+grant update (revoked_at) on sessions to app_sign_in;
 
 create table sign_in_failures (
   key text not null,
@@ -527,34 +481,39 @@ CREATE INDEX sign_in_failures_expires_at_idx ON sign_in_failures USING btree (ex
 grant delete, select on sign_in_failures to app_janitor;
 grant delete, insert, select, update on sign_in_failures to app_sign_in;
 
+create table tenant_auth_state (
+  tenant_id uuid not null,
+  user_id uuid not null,
+  epoch integer not null,
+  constraint tenant_auth_state_pkey PRIMARY KEY (tenant_id, user_id)
+);
+alter table tenant_auth_state enable row level security;
+alter table tenant_auth_state force row level security;
+create policy tenant_auth_state_of_the_operator on tenant_auth_state as permissive for all to app_operator using (true) with check (true);
+create policy tenant_auth_state_of_the_person on tenant_auth_state as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy tenant_auth_state_of_the_tenant on tenant_auth_state as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenant_auth_state_to_compare on tenant_auth_state as permissive for select to app_epochs using (true);
+grant select on tenant_auth_state to app_epochs;
+grant insert, select, update on tenant_auth_state to app_operator;
+grant delete, insert, select, update on tenant_auth_state to app_service;
+grant insert, select, update on tenant_auth_state to app_sign_in;
+
 create table tenants (
   id uuid not null,
   name text not null,
   created_at timestamp with time zone not null,
   suspended_at timestamp with time zone,
-  version integer not null default 1,
-  closed_at timestamp with time zone,
-  second_factor text not null default 'optional'::text,
-  second_factor_grace_days integer not null default 0,
-  second_factor_since timestamp with time zone,
-  session_idle_minutes integer,
-  session_max_days integer,
-  allowed_cidrs text[] not null default '{}'::text[],
-  api_key_max_days integer,
-  constraint tenants_second_factor_check CHECK ((second_factor = ANY (ARRAY['optional'::text, 'required'::text]))) NOT VALID,
   constraint tenants_pkey PRIMARY KEY (id)
 );
 alter table tenants enable row level security;
 alter table tenants force row level security;
 create policy tenants_at_sign_in on tenants as permissive for all to app_sign_in using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
-create policy tenants_changed_by_the_tenant on tenants as permissive for update to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
 create policy tenants_of_the_operator on tenants as permissive for all to app_operator using (true) with check (true);
 create policy tenants_of_the_tenant on tenants as permissive for select to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid));
 grant select on tenants to app_operator;
 grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
 grant update (suspended_at) on tenants to app_operator;
-grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
 
 create table users (
   id uuid not null,
@@ -562,15 +521,17 @@ create table users (
   name text,
   password_hash text not null,
   created_at timestamp with time zone not null,
+  email_key text,
+  email_verified_at timestamp with time zone,
+  erase_at timestamp with time zone,
   constraint users_pkey PRIMARY KEY (id)
 );
 alter table users enable row level security;
 alter table users force row level security;
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
+CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
-create policy users_for_members on users as permissive for select to app_members using (true);
-grant insert, select on users to app_sign_in;
-grant select (id, email, name) on users to app_members;
+grant delete, insert, select, update on users to app_sign_in;
 
 create table webhook_endpoints (
   tenant_id uuid not null,
@@ -627,8 +588,8 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- sequence outbox_position_seq
 -- usage of schema public: app_audit usage
 -- usage of schema public: app_dispatcher usage
+-- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
--- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage
 -- usage of schema public: app_relay usage
 -- usage of schema public: app_service usage

@@ -15,6 +15,13 @@ function patch(file, name, method, step) {
   prototype[method] = step(original);
 }
 
+/** Stands still as a paused virtual machine does, until the test lets it go on. */
+const still = (original) =>
+  function (...args) {
+    process.kill(process.pid, 'SIGSTOP');
+    return original.apply(this, args);
+  };
+
 const before = (original) =>
   function (...args) {
     crash();
@@ -39,6 +46,7 @@ const STEPS = {
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),
   'before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', before),
+  'standing still before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', still),
   'after the answer': () => patch('sending/outcomes.js', 'Outcomes', 'record', before),
   'after the attempt was written': () => patch('sending/outcomes.js', 'Outcomes', 'record', after),
 };

@@ -9,6 +9,7 @@ const ROOT = join(__dirname, '..', '..');
 
 /** A role of the image as it runs in production: a process of its own, that can be told to stop, or killed. */
 export interface ServiceProcess {
+  pid: number;
   /** Resolves when the process has ended, with its signal or exit code. */
   ended: Promise<NodeJS.Signals | number | null>;
   /** Sends the signal and returns at once. */
@@ -59,6 +60,7 @@ export function startProcess(
     }),
   );
   return {
+    pid: child.pid ?? 0,
     ended,
     output: () => output,
     signal: (signal) => void child.kill(signal),

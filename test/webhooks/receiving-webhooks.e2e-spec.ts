@@ -166,10 +166,12 @@ for (const language of LANGUAGES) {
     ): Promise<number | undefined> {
       const signed = message({ age });
       const signature = sign({ ...signed, secrets });
-      const outcome = await sender.send({ url: receiver.url, ...signed, signature, ...change });
+      const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, signature, ...change });
       expect(outcome.error).toBeUndefined();
       return outcome.status;
     }
+
+    const tenantId = 'a-tenant';
 
     function message({ age = 0, eventId = randomUUID() } = {}) {
       // Spaces, escapes and letters that a parser would write in another way.
@@ -203,7 +205,7 @@ for (const language of LANGUAGES) {
         const receiver = await start(key.shown);
         const { eventId, ...signed } = message();
         const signature = sign({ ...signed, secrets: [key.signing] });
-        const outcome = await sender.send({ url: receiver.url, ...signed, signature });
+        const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, signature });
         expect(outcome).toMatchObject({ status: 204 });
         await until('the work', () => receiver.printed().includes(`processed order.created ${eventId}`));
       });
@@ -234,7 +236,7 @@ for (const language of LANGUAGES) {
         const { eventId, ...signed } = message({ age: 20 });
         for (const timestamp of [signed.timestamp, signed.timestamp + 10, signed.timestamp + 20]) {
           const signature = sign({ ...signed, timestamp, secrets: [key.signing] });
-          const outcome = await sender.send({ url: receiver.url, ...signed, timestamp, signature });
+          const outcome = await sender.send({ tenantId, url: receiver.url, ...signed, timestamp, signature });
           expect(outcome.status).toBe(204);
         }
         await until('the work', () => receiver.printed().includes(`processed order.created ${eventId}`));
@@ -258,11 +260,11 @@ for (const language of LANGUAGES) {
         const { eventId, ...signed } = message();
         const request = { ...signed, signature: sign({ ...signed, secrets: [secret] }) };
         const first = await start(secret);
-        expect((await sender.send({ url: first.url, ...request })).status).toBe(204);
+        expect((await sender.send({ tenantId, url: first.url, ...request })).status).toBe(204);
         await until('the work', () => first.printed().includes(`processed order.created ${eventId}`));
         await first.stop();
         const second = await start(secret);
-        expect((await sender.send({ url: second.url, ...request })).status).toBe(204);
+        expect((await sender.send({ tenantId, url: second.url, ...request })).status).toBe(204);
         await until('the duplicate', () => second.printed().includes(`duplicate ${signed.id}`));
         expect(second.printed()).not.toContain('processed');
       });

@@ -220,7 +220,7 @@ export interface paths {
         };
         /**
          * Export orders
-         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.
+         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.
          *
          *     Asks for the permission `orders:read`.
          */
@@ -1088,6 +1088,35 @@ export interface components {
             /** @description All of them are made, or none. */
             orders: components["schemas"]["CreateOrder"][];
         };
+        /** @description How the person signed in. */
+        CurrentSession: {
+            /**
+             * Format: uuid
+             * @description The session's id.
+             * @example 0198c0de-7a11-7000-8000-0000000000cc
+             */
+            id: string;
+            /**
+             * @description The methods used (RFC 8176).
+             * @example [
+             *       "pwd",
+             *       "otp"
+             *     ]
+             */
+            amr: string[];
+            /**
+             * @description One factor, or two.
+             * @example aal2
+             * @enum {string}
+             */
+            acr: "aal1" | "aal2";
+            /**
+             * Format: date-time
+             * @description When the person last proved who they are.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            auth_time: string;
+        };
         /** @description One event for one endpoint. */
         Delivery: {
             /**
@@ -1660,10 +1689,29 @@ export interface components {
              */
             tenant_id?: string;
         };
-        /** @description Whom the credential stands for. */
+        /** @description The holder of the credential. */
         Me: {
             user: components["schemas"]["User"];
-            tenant: components["schemas"]["Tenant"];
+            /** @description The company; null for a session without a tenant. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-000000000002
+                 */
+                id: string;
+                /**
+                 * @description The company's name.
+                 * @example Analytical Engines Ltd
+                 */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was registered.
+                 * @example 2026-01-31T12:00:00.000Z
+                 */
+                created_at: string;
+            } | null;
             /**
              * @description The person's role in the tenant.
              * @example owner
@@ -1854,12 +1902,12 @@ export interface components {
              * @description The kind of problem: what a program looks at.
              * @enum {string}
              */
-            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
+            type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "internal_error" | "unavailable";
             /**
              * @description The type in words.
              * @enum {string}
              */
-            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Forbidden" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
+            title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Internal Error" | "Unavailable";
             /**
              * @description The status of the answer.
              * @enum {integer}
@@ -1962,6 +2010,27 @@ export interface components {
              */
             refresh_token: string;
         };
+        /** @description The tenant that did not take the person, and why: the session has no tenant then. */
+        Refused: {
+            /**
+             * Format: uuid
+             * @description The tenant's id.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            tenant_id: string;
+            /**
+             * @description Why.
+             * @example suspended
+             * @enum {string}
+             */
+            reason: "sso" | "network" | "suspended";
+            /**
+             * Format: uuid
+             * @description The connection to sign in by.
+             * @example 0198c0de-7a11-7000-8000-0000000000cc
+             */
+            connection_id?: string;
+        };
         /** @description A company and its first person. */
         Register: {
             /**
@@ -2036,6 +2105,21 @@ export interface components {
              */
             overlap_seconds?: number;
         };
+        /** @description The person's second factors. */
+        SecondFactor: {
+            /**
+             * @description Whether there is one.
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * @description The kinds there are.
+             * @example [
+             *       "totp"
+             *     ]
+             */
+            methods: ("totp" | "passkey")[];
+        };
         /** @description A session that has begun: who, where, and its first pair of tokens. */
         SignedIn: {
             /**
@@ -2060,32 +2144,32 @@ export interface components {
              */
             expires_in: number;
             user: components["schemas"]["User"];
-            tenant: components["schemas"]["Tenant"];
+            /** @description The company; null for a session without a tenant. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-000000000002
+                 */
+                id: string;
+                /**
+                 * @description The company's name.
+                 * @example Analytical Engines Ltd
+                 */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was registered.
+                 * @example 2026-01-31T12:00:00.000Z
+                 */
+                created_at: string;
+            } | null;
+            refused?: components["schemas"]["Refused"];
         };
         /** @description How an endpoint did. */
         Stats: {
             /** @description Every hour of the time, the oldest first; one without attempts has zeros. */
             data: components["schemas"]["Hour"][];
-        };
-        /** @description A company: what all of its data belong to. */
-        Tenant: {
-            /**
-             * Format: uuid
-             * @description The tenant's id.
-             * @example 0198c0de-7a11-7000-8000-000000000002
-             */
-            id: string;
-            /**
-             * @description The company's name.
-             * @example Analytical Engines Ltd
-             */
-            name: string;
-            /**
-             * Format: date-time
-             * @description When the company was registered.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            created_at: string;
         };
         /** @description A pair of tokens. */
         Tokens: {
@@ -3179,8 +3263,8 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description A check that is left out: without the queue requests are served, and webhooks are sent later. */
-                exclude?: "queue";
+                /** @description Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
             path?: never;
@@ -3326,6 +3410,11 @@ export interface operations {
                      *         "id": "0198c0de-7a11-7000-8000-000000000002",
                      *         "name": "Analytical Engines Ltd",
                      *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
                      *       }
                      *     }
                      */
@@ -3466,6 +3555,11 @@ export interface operations {
                      *         "id": "0198c0de-7a11-7000-8000-000000000002",
                      *         "name": "Analytical Engines Ltd",
                      *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
                      *       }
                      *     }
                      */
@@ -3499,6 +3593,43 @@ export interface operations {
                          * @enum {integer}
                          */
                         status: 401;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "not_found";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Not Found";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 404;
                         /** @description What is wrong with this request, for a person. */
                         detail: string;
                         /**
@@ -3895,6 +4026,22 @@ export interface operations {
                      *         "created_at": "2026-01-31T12:00:00.000Z"
                      *       },
                      *       "role": "owner",
+                     *       "email_verified_at": "2026-01-31T12:00:00.000Z",
+                     *       "second_factor": {
+                     *         "enabled": true,
+                     *         "methods": [
+                     *           "totp"
+                     *         ]
+                     *       },
+                     *       "session": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000cc",
+                     *         "amr": [
+                     *           "pwd",
+                     *           "otp"
+                     *         ],
+                     *         "acr": "aal2",
+                     *         "auth_time": "2026-01-31T12:00:00.000Z"
+                     *       },
                      *       "permissions": [
                      *         "api_keys:manage",
                      *         "audit:read",
@@ -3981,6 +4128,8 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
+                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                after_id?: string;
                 /** @description Entries on a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -4382,8 +4531,12 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
+                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                after_id?: string;
                 /** @description One JSON object a line, or comma-separated values with a header line. */
                 format?: "ndjson" | "csv";
+                /** @description `true`: CSV begins with a byte order mark, by which Excel reads it as UTF-8. Without effect on NDJSON. */
+                bom?: boolean;
             };
             header?: never;
             path?: never;

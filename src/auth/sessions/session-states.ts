@@ -1,86 +1,66 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
-import type { Role } from '../../tenants/roles';
-import { findSession, type SessionRow } from './sessions.queries';
+import type { LimitedKind, Session } from '../../platform/http/requests/caller';
+import { type Permission, permissionsOfRole } from '../../platform/permissions/permissions';
+import { EpochCache, type ReadState } from '../../platform/revocation/epoch-cache';
+import { Epochs } from '../../platform/revocation/epochs';
+import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
+import { findSession, type SessionRow, sessionOf } from './sessions.queries';
 
-/** How long an answer may be believed: with the time of one look-up it keeps the contract's two seconds. */
-const FRESH_MS = 1_000;
-/** From when on the next one is fetched ahead: where reads stand in line, nobody waits for the state of a session as well. */
-const AHEAD_MS = 500;
-const MAX_SESSIONS = 50_000;
-
-/** What the guard needs to know of a live session. */
+/** A live session, as a request needs it. */
 export interface SessionState {
-  userId: string;
-  /** The member's role now, whatever the token says. */
-  role: Role;
+  kind: 'tenant' | LimitedKind;
+  session: Session;
+  /** The member's role now, whatever the token says; empty without a tenant. */
+  role: string;
+  permissions: ReadonlySet<Permission>;
+  expiresAt: Date;
 }
 
-interface Entry {
-  readAt: number;
-  state: SessionState | undefined;
-}
+const NONE: ReadonlySet<Permission> = new Set();
 
-/**
- * Whether sessions still count. An answer is kept for a second, and one that is asked for again and again is renewed while it
- * still counts; so a revocation, a role change or a suspended tenant is seen within two, and a request costs no query.
- */
+/** Whether sessions still count. A known state costs no query as long as its epochs have not moved. */
 @Injectable()
 export class SessionStates {
-  private readonly entries = new Map<string, Entry>();
-  private readonly reading = new Map<string, Promise<SessionState | undefined>>();
+  private readonly cache: EpochCache<SessionState | undefined>;
 
-  constructor(private readonly database: TenantDatabase) {}
-
-  /** The session's state, or undefined when it does not count (any more). Synchronous while it is fresh. */
-  get(tenantId: string, sessionId: string): SessionState | undefined | Promise<SessionState | undefined> {
-    const key = `${tenantId}/${sessionId}`;
-    const entry = this.entries.get(key);
-    const age = entry ? performance.now() - entry.readAt : Infinity;
-    if (!entry || age >= FRESH_MS) return this.read(key, tenantId, sessionId);
-    // Who asks once it does not count any more is told of what failed.
-    if (age >= AHEAD_MS) this.read(key, tenantId, sessionId).catch(() => undefined);
-    return entry.state;
+  constructor(
+    private readonly database: TenantDatabase,
+    epochs: Epochs,
+  ) {
+    this.cache = new EpochCache(epochs);
   }
 
-  /** Forgets what is known, so that this process sees a change at once. */
-  forget(tenantId: string, sessionId: string): void {
-    const key = `${tenantId}/${sessionId}`;
-    this.entries.delete(key);
-    // What is being read may be from before the change.
-    this.reading.delete(key);
+  /**
+   * The session's state, or undefined when it does not count (any more). Synchronous while it is current.
+   * @param home the tenant's id; the person's for a session without a tenant
+   */
+  get(home: string, sessionId: string): SessionState | undefined | Promise<SessionState | undefined> {
+    return this.cache.get(`${home}/${sessionId}`, () => this.read(home, sessionId));
   }
 
-  /** Reads it, once for all who ask meanwhile. */
-  private read(key: string, tenantId: string, sessionId: string): Promise<SessionState | undefined> {
-    const known = this.reading.get(key);
-    if (known) return known;
-    // The age counts from before the question: what changes while it is asked is at most this old.
-    const readAt = performance.now();
-    const reading = this.find(tenantId, sessionId)
-      .then((state) => {
-        if (this.reading.get(key) === reading) this.keep(key, { readAt, state });
-        return state;
-      })
-      .finally(() => {
-        if (this.reading.get(key) === reading) this.reading.delete(key);
-      });
-    this.reading.set(key, reading);
-    return reading;
+  /** Forgets a session, so that this process sees its change at once. */
+  forget(home: string, sessionId: string): void {
+    this.cache.forget(`${home}/${sessionId}`);
   }
 
-  private async find(tenantId: string, sessionId: string): Promise<SessionState | undefined> {
-    const [row] = await this.database.read<SessionRow>({ tenantId }, findSession(tenantId, sessionId));
-    const live = row && !row.revoked_at && !row.suspended_at && row.expires_at > new Date();
-    return live ? { userId: row.user_id, role: row.role as Role } : undefined;
+  private async read(home: string, sessionId: string): Promise<ReadState<SessionState | undefined>> {
+    const [row] = await this.database.read<SessionRow>({ tenantId: home }, findSession(home, sessionId));
+    if (!row) return { state: undefined, epochs: [{ tenantId: home, userId: WHOLE_TENANT, epoch: 0 }] };
+    return {
+      state: stateOf(row),
+      epochs: [
+        { tenantId: home, userId: WHOLE_TENANT, epoch: row.tenant_epoch },
+        { tenantId: home, userId: row.user_id, epoch: row.person_epoch },
+      ],
+    };
   }
+}
 
-  private keep(key: string, entry: Entry): void {
-    this.entries.delete(key);
-    this.entries.set(key, entry);
-    for (const oldest of this.entries.keys()) {
-      if (this.entries.size <= MAX_SESSIONS) break;
-      this.entries.delete(oldest);
-    }
-  }
+function stateOf(row: SessionRow): SessionState | undefined {
+  if (row.revoked_at) return undefined;
+  const known = { session: sessionOf(row), expiresAt: row.expires_at };
+  if (row.kind !== 'tenant') return { ...known, kind: row.kind, role: '', permissions: NONE };
+  if (row.role === null || row.suspended_at) return undefined;
+  return { ...known, kind: 'tenant', role: row.role, permissions: permissionsOfRole(row.role, null) };
 }

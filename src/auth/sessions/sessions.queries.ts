@@ -1,100 +1,201 @@
+/** Sessions and refresh tokens. `home` is the tenant's id, or the person's for a session without a tenant. */
 import { createHash } from 'node:crypto';
 import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Assurance, Session } from '../../platform/http/requests/caller';
+import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 
-/** A refresh token with what decides over it. */
-export interface RefreshRow extends Row {
+/** The columns of a session, with those that are null for a session of the previous release. */
+export interface SessionColumns extends Row {
   session_id: string;
   user_id: string;
-  role: string;
+  kind: 'tenant' | 'account' | 'restore';
+  family_id: string | null;
+  signed_in_at: Date | null;
+  amr: string[];
+  acr: Assurance;
+  auth_time: Date | null;
+  connection_id: string | null;
+  created_at: Date;
   expires_at: Date;
-  used_at: Date | null;
   revoked_at: Date | null;
-  session_expires_at: Date;
-  session_revoked_at: Date | null;
+}
+
+/** A refresh token with what decides over it. */
+export interface RefreshRow extends SessionColumns {
+  role: string | null;
+  token_expires_at: Date;
+  used_at: Date | null;
+  token_revoked_at: Date | null;
   suspended_at: Date | null;
 }
 
-/** What the guard must know of a session. */
-export interface SessionRow extends Row {
-  user_id: string;
-  role: string;
-  expires_at: Date;
-  revoked_at: Date | null;
+/** A session with what decides whether it counts, and the epochs under which that was read. */
+export interface SessionRow extends SessionColumns {
+  role: string | null;
   suspended_at: Date | null;
+  tenant_epoch: number;
+  person_epoch: number;
 }
+
+const COLUMNS = `s.id as session_id, s.user_id, s.kind, s.family_id, s.signed_in_at, s.amr, s.acr, s.auth_time,
+                  s.connection_id, s.created_at, s.expires_at, s.revoked_at`;
 
 export function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
+/** The session that a row describes. */
+export function sessionOf(row: SessionColumns): Session {
+  return {
+    id: row.session_id,
+    userId: row.user_id,
+    familyId: row.family_id ?? row.session_id,
+    amr: row.amr,
+    acr: row.acr,
+    authTime: row.auth_time ?? row.created_at,
+    signedInAt: row.signed_in_at ?? row.created_at,
+    connectionId: row.connection_id,
+  };
+}
+
 export function insertSession(
-  tenantId: string,
-  session: { id: string; userId: string; createdAt: Date; expiresAt: Date },
+  home: string,
+  session: Session & {
+    kind: SessionColumns['kind'];
+    createdAt: Date;
+    expiresAt: Date;
+    network: string;
+    userAgent: string;
+  },
 ): Statement {
   return {
     name: 'session_insert',
-    text: 'insert into sessions (tenant_id, id, user_id, created_at, expires_at) values ($1, $2, $3, $4, $5)',
-    values: [tenantId, session.id, session.userId, session.createdAt, session.expiresAt],
+    text: `insert into sessions (tenant_id, id, user_id, kind, family_id, signed_in_at, amr, acr, auth_time, connection_id,
+                                 created_at, expires_at, last_seen_at, network, user_agent)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11, $13, $14)`,
+    values: [
+      home,
+      session.id,
+      session.userId,
+      session.kind,
+      session.familyId,
+      session.signedInAt,
+      session.amr,
+      session.acr,
+      session.authTime,
+      session.connectionId,
+      session.createdAt,
+      session.expiresAt,
+      session.network,
+      session.userAgent,
+    ],
   };
 }
 
 export function insertRefreshToken(
-  tenantId: string,
+  home: string,
   token: { hash: Buffer; sessionId: string; createdAt: Date; expiresAt: Date },
 ): Statement {
   return {
     name: 'refresh_token_insert',
     text: `insert into refresh_tokens (tenant_id, token_hash, session_id, created_at, expires_at)
            values ($1, $2, $3, $4, $5)`,
-    values: [tenantId, token.hash, token.sessionId, token.createdAt, token.expiresAt],
+    values: [home, token.hash, token.sessionId, token.createdAt, token.expiresAt],
   };
 }
 
 /** Locks the token's row: of several uses at once, one spends it and the others see it spent. */
-export function lockRefreshToken(tenantId: string, hash: Buffer): Statement {
+export function lockRefreshToken(home: string, hash: Buffer): Statement {
   return {
     name: 'refresh_token_lock',
-    text: `select r.session_id, s.user_id, m.role, r.expires_at, r.used_at, r.revoked_at,
-                  s.expires_at as session_expires_at, s.revoked_at as session_revoked_at, t.suspended_at
+    text: `select ${COLUMNS}, m.role, r.expires_at as token_expires_at, r.used_at, r.revoked_at as token_revoked_at,
+                  t.suspended_at
              from refresh_tokens r
              join sessions s on s.tenant_id = r.tenant_id and s.id = r.session_id
-             join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
-             join tenants t on t.id = r.tenant_id
+             left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
+             left join tenants t on t.id = r.tenant_id
             where r.tenant_id = $1 and r.token_hash = $2
               for update of r`,
-    values: [tenantId, hash],
+    values: [home, hash],
   };
 }
 
-export function findRefreshToken(tenantId: string, hash: Buffer): Statement {
+export function findRefreshToken(home: string, hash: Buffer): Statement {
   return {
     name: 'refresh_token_find',
     text: 'select used_at from refresh_tokens where tenant_id = $1 and token_hash = $2',
-    values: [tenantId, hash],
+    values: [home, hash],
   };
 }
 
-export function spendRefreshToken(tenantId: string, hash: Buffer, now: Date): Statement {
+export function spendRefreshToken(home: string, hash: Buffer, now: Date): Statement {
   return {
     name: 'refresh_token_spend',
     text: 'update refresh_tokens set used_at = $3 where tenant_id = $1 and token_hash = $2 and used_at is null',
-    values: [tenantId, hash, now],
+    values: [home, hash, now],
   };
 }
 
-export function revokeSession(tenantId: string, sessionId: string, now: Date): Statement {
+export function touchSession(home: string, sessionId: string, now: Date): Statement {
+  return {
+    name: 'session_touch',
+    text: 'update sessions set last_seen_at = $3 where tenant_id = $1 and id = $2',
+    values: [home, sessionId, now],
+  };
+}
+
+export function revokeSession(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'session_revoke',
     text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null',
-    values: [tenantId, sessionId, now],
+    values: [home, sessionId, now],
   };
 }
 
-export function revokeRefreshTokens(tenantId: string, sessionId: string, now: Date): Statement {
+export function revokeRefreshTokens(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'refresh_tokens_revoke',
     text: 'update refresh_tokens set revoked_at = $3 where tenant_id = $1 and session_id = $2 and revoked_at is null',
-    values: [tenantId, sessionId, now],
+    values: [home, sessionId, now],
+  };
+}
+
+/** Ends the sessions of one member of a tenant. */
+export function revokeMember(tenantId: string, userId: string, now: Date): Statement {
+  return {
+    name: 'sessions_revoke_member',
+    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and user_id = $2 and revoked_at is null',
+    values: [tenantId, userId, now],
+  };
+}
+
+/** Ends a family of sessions, in whatever tenants; as the sign-in role, bound to the person. */
+export function revokeFamily(userId: string, familyId: string, now: Date): Statement {
+  return {
+    name: 'sessions_revoke_family',
+    text: `update sessions set revoked_at = $3
+            where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null returning tenant_id`,
+    values: [userId, familyId, now],
+  };
+}
+
+/** Ends all sessions of a person but those of one family; as the sign-in role, bound to the person. */
+export function revokeOthers(userId: string, keptFamilyId: string | null, now: Date): Statement {
+  return {
+    name: 'sessions_revoke_others',
+    text: `update sessions set revoked_at = $3
+            where user_id = $1 and revoked_at is null
+              and ($2::uuid is null or (coalesce(family_id, id) <> $2 and id <> $2))`,
+    values: [userId, keptFamilyId, now],
+  };
+}
+
+/** The homes of a person's live sessions; as the sign-in role, bound to the person. */
+export function findHomes(userId: string, now: Date): Statement {
+  return {
+    name: 'sessions_homes',
+    text: `select distinct tenant_id from sessions where user_id = $1 and revoked_at is null and expires_at > $2`,
+    values: [userId, now],
   };
 }
 
@@ -106,14 +207,17 @@ export function touchMembership(tenantId: string, userId: string, now: Date): St
   };
 }
 
-export function findSession(tenantId: string, sessionId: string): Statement {
+export function findSession(home: string, sessionId: string): Statement {
   return {
     name: 'session_find',
-    text: `select s.user_id, m.role, s.expires_at, s.revoked_at, t.suspended_at
+    text: `select ${COLUMNS}, m.role, t.suspended_at,
+                  coalesce(w.epoch, 0) as tenant_epoch, coalesce(p.epoch, 0) as person_epoch
              from sessions s
-             join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
-             join tenants t on t.id = s.tenant_id
+             left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
+             left join tenants t on t.id = s.tenant_id
+             left join tenant_auth_state w on w.tenant_id = s.tenant_id and w.user_id = '${WHOLE_TENANT}'
+             left join tenant_auth_state p on p.tenant_id = s.tenant_id and p.user_id = s.user_id
             where s.tenant_id = $1 and s.id = $2`,
-    values: [tenantId, sessionId],
+    values: [home, sessionId],
   };
 }

@@ -3,28 +3,60 @@ import { Inject, Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import type { Transaction } from '../../platform/database/transaction';
 import { Unauthorized } from '../../platform/errors';
+import type { Assurance, Session } from '../../platform/http/requests/caller';
+import { Epochs } from '../../platform/revocation/epochs';
+import type { Client } from './client';
 import * as queries from './sessions.queries';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A client that lost the answer to its refresh may ask again for this long, and gets the same successor. */
+/** A client that lost the response to its refresh may ask again for this long, and gets the same successor. */
 const RETRY_GRACE_MS = 10_000;
 const TOKEN = /^rt_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
+
+/** How a sign-in was proved. */
+export interface Proof {
+  amr: readonly string[];
+  acr: Assurance;
+  authTime: Date;
+  connectionId: string | null;
+  /** Set where the session descends from another one. */
+  familyId?: string;
+  signedInAt?: Date;
+}
+
+/** A session that begins: a person's, in a tenant or without one. */
+export interface NewSession {
+  userId: string;
+  kind: queries.SessionColumns['kind'];
+  proof: Proof;
+  client: Client;
+}
 
 /** A session, and the refresh token that continues it. */
 export interface ContinuedSession {
   sessionId: string;
   userId: string;
-  tenantId: string;
-  role: string;
+  /** Null for a session without a tenant. */
+  tenantId: string | null;
+  role: string | null;
   refreshToken: string;
 }
 
+/** The proof that a session descends from: switching keeps how and when the person signed in. */
+export function proofOf(session: Session): Proof {
+  const { amr, acr, authTime, connectionId, familyId, signedInAt } = session;
+  return { amr, acr, authTime, connectionId, familyId, signedInAt };
+}
+
 /**
- * Sessions and their refresh tokens. A token names its tenant, so that it is looked up among that tenant's rows like
- * everything else, and is otherwise 32 bytes of which only the hash is kept. A successor is derived from its parent with
- * a key of ours: the parent's holder can be given it again, and nobody can compute it from the database.
+ * Sessions and their refresh tokens. A token names its home (the tenant; the person for a session without one), so that
+ * it is looked up among those rows alone, and is otherwise 32 bytes of which only the hash is kept. A successor is
+ * derived from its parent with a key of the service: the parent's holder can be given it again, and the database does
+ * not contain it.
  */
 @Injectable()
 export class Sessions {
@@ -35,103 +67,156 @@ export class Sessions {
   constructor(
     @Inject(CONFIG) config: Config,
     private readonly database: TenantDatabase,
+    private readonly signInDatabase: SignInDatabase,
+    private readonly epochs: Epochs,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'refresh-token', 32));
     this.idleMs = config.REFRESH_TOKEN_EXPIRE_DAYS * DAY_MS;
     this.absoluteMs = config.SESSION_EXPIRE_DAYS * DAY_MS;
   }
 
-  /** Begins a session of a member, in the transaction given. */
-  begin(tx: TenantTransaction, userId: string): { sessionId: string; refreshToken: string } {
+  /** Begins a session in the transaction given, which is of the tenant, or of the person's own id for one without. */
+  begin(tx: TenantTransaction, start: NewSession): { sessionId: string; refreshToken: string } {
     const now = new Date();
-    const sessionId = uuidv7();
-    const expiresAt = new Date(now.getTime() + this.absoluteMs);
+    const id = uuidv7();
+    const { proof } = start;
+    const signedInAt = proof.signedInAt ?? now;
+    const expiresAt = new Date(signedInAt.getTime() + this.absoluteMs);
     const refreshToken = formatToken(tx.tenantId, randomBytes(32));
-    tx.defer(queries.insertSession(tx.tenantId, { id: sessionId, userId, createdAt: now, expiresAt }));
-    tx.defer(this.tokenRow(tx.tenantId, sessionId, refreshToken, now, expiresAt));
-    return { sessionId, refreshToken };
+    tx.defer(
+      queries.insertSession(tx.tenantId, {
+        id,
+        userId: start.userId,
+        kind: start.kind,
+        familyId: proof.familyId ?? id,
+        amr: proof.amr,
+        acr: proof.acr,
+        authTime: proof.authTime,
+        signedInAt,
+        connectionId: proof.connectionId,
+        createdAt: now,
+        expiresAt,
+        ...start.client,
+      }),
+    );
+    tx.defer(this.tokenRow(tx.tenantId, id, refreshToken, now, expiresAt));
+    return { sessionId: id, refreshToken };
   }
 
   /**
-   * Spends a refresh token for its successor. A token that was spent before revokes its session, except while its
+   * Spends a refresh token for its successor. A token that was spent before revokes its family, except while its
    * retry may still be answered.
    * @throws Unauthorized for anything but the newest token of a live session
    */
   async refresh(token: string): Promise<ContinuedSession> {
-    const { tenantId, hash } = this.parse(token);
-    const outcome = await this.database.transaction({ tenantId }, async (tx) => {
-      const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(tenantId, hash));
+    const { home, hash } = parse(token);
+    const outcome = await this.database.transaction({ tenantId: home }, async (tx) => {
+      const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
       const now = new Date();
-      if (!row || !isLive(row, now)) return 'refused';
-      const successor = formatToken(tenantId, createHmac('sha256', this.key).update(token).digest());
+      if (!row || !isLive(row, now)) return 'refused' as const;
+      const successor = formatToken(home, createHmac('sha256', this.key).update(token).digest());
       if (row.used_at) {
         const [next] = await tx.query<{ used_at: Date | null }>(
-          queries.findRefreshToken(tenantId, this.hash(successor)),
+          queries.findRefreshToken(home, queries.sha256(successor)),
         );
         const retry = now.getTime() - row.used_at.getTime() <= RETRY_GRACE_MS && next && !next.used_at;
         if (!retry) {
-          tx.defer(queries.revokeSession(tenantId, row.session_id, now));
-          tx.defer(queries.revokeRefreshTokens(tenantId, row.session_id, now));
-          return 'reused';
+          this.revoke(tx, row.user_id, row.session_id, now);
+          return queries.sessionOf(row);
         }
       } else {
-        tx.defer(queries.spendRefreshToken(tenantId, hash, now));
-        tx.defer(this.tokenRow(tenantId, row.session_id, successor, now, row.session_expires_at));
-        tx.defer(queries.touchMembership(tenantId, row.user_id, now));
+        tx.defer(queries.spendRefreshToken(home, hash, now));
+        tx.defer(this.tokenRow(home, row.session_id, successor, now, row.expires_at));
+        tx.defer(queries.touchSession(home, row.session_id, now));
+        if (row.kind === 'tenant') tx.defer(queries.touchMembership(home, row.user_id, now));
       }
-      return { sessionId: row.session_id, userId: row.user_id, tenantId, role: row.role, refreshToken: successor };
+      return {
+        sessionId: row.session_id,
+        userId: row.user_id,
+        tenantId: row.kind === 'tenant' ? home : null,
+        role: row.role,
+        refreshToken: successor,
+      };
     });
-    if (typeof outcome === 'string') {
-      throw new Unauthorized('The refresh token is not valid.', {
-        invalidToken: true,
-        internal: `refresh token ${outcome}`,
-      });
+    if (outcome === 'refused') throw invalidToken('refresh token refused');
+    if ('familyId' in outcome) {
+      await this.endFamily(outcome.userId, outcome.familyId);
+      throw invalidToken('refresh token reused');
     }
     return outcome;
   }
 
-  /** Ends the session of a refresh token, spent or not. @throws Unauthorized for a token that was never given out */
-  async end(token: string): Promise<{ tenantId: string; sessionId: string }> {
-    const { tenantId, hash } = this.parse(token);
-    return this.database.transaction({ tenantId }, async (tx) => {
-      const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(tenantId, hash));
-      if (!row) throw new Unauthorized('The refresh token is not valid.', { invalidToken: true });
-      const now = new Date();
-      tx.defer(queries.revokeSession(tenantId, row.session_id, now));
-      tx.defer(queries.revokeRefreshTokens(tenantId, row.session_id, now));
-      return { tenantId, sessionId: row.session_id };
+  /** Ends the session of a refresh token, spent or not, and those that descend from the same sign-in. @throws Unauthorized */
+  async end(token: string): Promise<{ home: string; session: Session }> {
+    const { home, hash } = parse(token);
+    const session = await this.database.transaction({ tenantId: home }, async (tx) => {
+      const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
+      if (!row) throw invalidToken();
+      this.revoke(tx, row.user_id, row.session_id, new Date());
+      return queries.sessionOf(row);
+    });
+    await this.endFamily(session.userId, session.familyId);
+    return { home, session };
+  }
+
+  /** Ends one session in the transaction of its home. */
+  revoke(tx: TenantTransaction, userId: string, sessionId: string, now: Date): void {
+    tx.defer(queries.revokeSession(tx.tenantId, sessionId, now));
+    tx.defer(queries.revokeRefreshTokens(tx.tenantId, sessionId, now));
+    this.epochs.raiseMember(tx, userId);
+  }
+
+  /** Ends the sessions of one member in the transaction's tenant. */
+  revokeMember(tx: TenantTransaction, userId: string): void {
+    tx.defer(queries.revokeMember(tx.tenantId, userId, new Date()));
+    this.epochs.raiseMember(tx, userId);
+  }
+
+  /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
+  async revokePerson(tx: Transaction, userId: string, keptFamilyId: string | null = null): Promise<void> {
+    const now = new Date();
+    const homes = await tx.query<{ tenant_id: string }>(queries.findHomes(userId, now));
+    tx.defer(queries.revokeOthers(userId, keptFamilyId, now));
+    this.epochs.raisePerson(
+      tx,
+      userId,
+      homes.map((row) => row.tenant_id),
+    );
+  }
+
+  /** Ends every session that descends from one sign-in. */
+  async endFamily(userId: string, familyId: string): Promise<void> {
+    await this.signInDatabase.transaction({ userId }, async (tx) => {
+      const ended = await tx.query<{ tenant_id: string }>(queries.revokeFamily(userId, familyId, new Date()));
+      const homes = ended.map((row) => row.tenant_id);
+      if (homes.length > 0) this.epochs.raisePerson(tx, userId, homes);
     });
   }
 
-  private tokenRow(tenantId: string, sessionId: string, token: string, now: Date, sessionExpiresAt: Date) {
+  private tokenRow(home: string, sessionId: string, token: string, now: Date, sessionExpiresAt: Date) {
     const idleUntil = now.getTime() + this.idleMs;
     const expiresAt = new Date(Math.min(idleUntil, sessionExpiresAt.getTime()));
-    return queries.insertRefreshToken(tenantId, { hash: this.hash(token), sessionId, createdAt: now, expiresAt });
+    return queries.insertRefreshToken(home, { hash: queries.sha256(token), sessionId, createdAt: now, expiresAt });
   }
+}
 
-  private parse(token: string): { tenantId: string; hash: Buffer } {
-    const match = TOKEN.exec(token);
-    if (!match) throw new Unauthorized('The refresh token is not valid.', { invalidToken: true });
-    const hex = match[1] as string;
-    const tenantId = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-    return { tenantId, hash: this.hash(token) };
-  }
-
-  private hash(token: string): Buffer {
-    return queries.sha256(token);
-  }
+function parse(token: string): { home: string; hash: Buffer } {
+  const match = TOKEN.exec(token);
+  if (!match) throw invalidToken();
+  const hex = match[1] as string;
+  const home = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  return { home, hash: queries.sha256(token) };
 }
 
 function isLive(row: queries.RefreshRow, now: Date): boolean {
-  return (
-    !row.revoked_at &&
-    !row.session_revoked_at &&
-    !row.suspended_at &&
-    row.expires_at > now &&
-    row.session_expires_at > now
-  );
+  const hasPlace = row.kind !== 'tenant' || (row.role !== null && !row.suspended_at);
+  return hasPlace && !row.token_revoked_at && !row.revoked_at && row.token_expires_at > now && row.expires_at > now;
 }
 
-function formatToken(tenantId: string, secret: Buffer): string {
-  return `rt_${tenantId.replaceAll('-', '')}_${secret.toString('base64url')}`;
+function formatToken(home: string, secret: Buffer): string {
+  return `rt_${home.replaceAll('-', '')}_${secret.toString('base64url')}`;
+}
+
+function invalidToken(internal?: string): Unauthorized {
+  return new Unauthorized('The refresh token is not valid.', { invalidToken: true, internal });
 }

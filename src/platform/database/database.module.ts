@@ -17,6 +17,7 @@ import { Core } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
 import { MembersDatabase } from './roles/members-database';
+import { EpochDatabase } from './roles/epoch-database';
 import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
 
@@ -51,6 +52,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         MembersDatabase,
+        EpochDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,
@@ -62,6 +64,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         MembersDatabase,
+        EpochDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,

@@ -10,6 +10,7 @@ import { Cursors } from './responses/pagination';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RoutePermissions } from './requests/route-permissions';
+import { RequestLimits } from './limits/request-limits';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
@@ -19,12 +20,13 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     Idempotency,
     LoadShedding,
     RateLimiter,
+    RequestLimits,
     QueueHealth,
     Readiness,
     RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
-  exports: [Cursors, Idempotency, RateLimiter],
+  exports: [Cursors, Idempotency, RateLimiter, RequestLimits],
 })
 export class HttpPlatformModule {}

@@ -31,6 +31,7 @@ export function toProblem(error: AppError, path: string, requestId: string): Pro
     instance: path,
     request_id: requestId,
     ...(error.errors ? { errors: error.errors } : {}),
+    ...error.members,
   };
 }
 

@@ -6,7 +6,8 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKey } from '../../api-keys/api-key.entity';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
@@ -18,6 +19,7 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -25,7 +27,9 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { Resealing } from '../../platform/crypto/resealing';
+import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
@@ -48,10 +52,13 @@ export class AdminModule {
         MetricsModule.with(new Metrics('admin')),
         TracingModule.with(NO_TRACING),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.with([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
       ],

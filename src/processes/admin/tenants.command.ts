@@ -4,6 +4,7 @@ import { OperatorDatabase } from '../../platform/database/roles/operator-databas
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
+import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 import {
   countMembers,
   findTenant,
@@ -109,7 +110,9 @@ async function mark({ positionals, dryRun, open }: Invocation, at: Date | null):
       data: { ...toView(before), changed: false },
     };
   }
-  const [after] = await app.get(OperatorDatabase).query<TenantRow>(markSuspended(before.id, at));
+  const operator = app.get(OperatorDatabase);
+  const [after] = await operator.query<TenantRow>(markSuspended(before.id, at));
+  await operator.query(raiseEpoch(before.id, WHOLE_TENANT));
   return {
     lines: [`${verb}${at ? 'ed' : 'd'} ${before.id} (${printable(before.name)})`],
     data: { ...toView(after ?? before), changed: after !== undefined },

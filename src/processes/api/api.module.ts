@@ -2,7 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKey } from '../../api-keys/api-key.entity';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
@@ -17,14 +18,17 @@ import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestRecords } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventTypes } from '../../platform/outbox/event-types';
+import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
@@ -44,11 +48,14 @@ export class ApiModule {
         MetricsModule.with(metrics),
         TracingModule.with(tracing),
         SecretBoxModule,
+        HooksModule,
+        RevocationModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.with([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
       ],

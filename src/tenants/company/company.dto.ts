@@ -13,7 +13,14 @@ export type TenantStatus = (typeof TENANT_STATUSES)[number];
 
 const range = (name: keyof typeof POLICY_RANGES, description: string, example: number | null) => {
   const { min, max, nullable } = POLICY_RANGES[name];
-  return { type: 'integer', minimum: min, maximum: max, ...(nullable ? { nullable } : {}), description, example } as const;
+  return {
+    type: 'integer',
+    minimum: min,
+    maximum: max,
+    ...(nullable ? { nullable } : {}),
+    description,
+    example,
+  } as const;
 };
 
 const POLICY_SCHEMAS = {
@@ -24,7 +31,11 @@ const POLICY_SCHEMAS = {
     example: 'optional',
   },
   second_factor_grace_days: range('second_factor_grace_days', 'From the later of the policy and the joining.', 0),
-  session_idle_minutes: range('session_idle_minutes', 'A session without a request for so long ends; null: never.', null),
+  session_idle_minutes: range(
+    'session_idle_minutes',
+    'A session without a request for so long ends; null: never.',
+    null,
+  ),
   session_max_days: range('session_max_days', 'From the first sign-in; null: as long as the service allows.', null),
   allowed_cidrs: {
     type: 'array',

@@ -109,7 +109,11 @@ export class CompanyService {
       faults.push({ field: `policies.${name}`, message, code });
     const cidrs = change.allowed_cidrs;
     if (cidrs && cidrs.length > 0 && this.config.TRUST_PROXY === 'true') {
-      fault('allowed_cidrs', 'needs a TRUST_PROXY that names the proxies: callers may write their address', 'trust_proxy');
+      fault(
+        'allowed_cidrs',
+        'needs a TRUST_PROXY that names the proxies: callers may write their address',
+        'trust_proxy',
+      );
     } else if (cidrs && !new AllowedAddresses(cidrs).has(address)) {
       fault('allowed_cidrs', 'would shut out your own address', 'shuts_out');
     }
@@ -134,9 +138,7 @@ export class CompanyService {
 }
 
 async function lockTenant(tx: TenantTransaction): Promise<Tenant> {
-  return tx
-    .repository(Tenant)
-    .findOneOrFail({ where: { id: tx.tenantId }, lock: { mode: 'for_no_key_update' } });
+  return tx.repository(Tenant).findOneOrFail({ where: { id: tx.tenantId }, lock: { mode: 'for_no_key_update' } });
 }
 
 function assertOwner(caller: Caller, message: string): void {

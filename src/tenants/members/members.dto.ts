@@ -41,7 +41,6 @@ export class UpdateMemberDto {
     example: 'active',
   })
   status?: (typeof SETTABLE_STATUSES)[number];
-
 }
 
 @ApiSchema({ description: 'The person behind a membership.' })
@@ -72,7 +71,8 @@ export class MemberView {
 
   @ApiProperty({
     enum: MEMBER_STATUSES,
-    description: 'A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.',
+    description:
+      'A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.',
     example: 'active',
   })
   status: MemberStatus;

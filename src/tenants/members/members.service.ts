@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import { AppError, Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/errors';
+import { Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../../platform/http/responses/etag';
@@ -36,7 +36,10 @@ export class MembersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'members', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.people.read<MemberRow>(caller, listMemberPage(caller.tenantId, filters, afterId, limit + 1));
+    const rows = await this.people.read<MemberRow>(
+      caller,
+      listMemberPage(caller.tenantId, filters, afterId, limit + 1),
+    );
     const shown = rows.map((row) => ({ id: row.user_id, json: JSON.stringify(viewOf(row)) }));
     return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
   }

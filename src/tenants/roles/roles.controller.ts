@@ -71,7 +71,8 @@ export class RolesController {
   @ApiOperation({
     operationId: 'updateRole',
     summary: 'Change a role',
-    description: 'Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.',
+    description:
+      'Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.',
   })
   @ApiOkResponse({ type: RoleView, description: 'The role as it is now.' })
   @ApiProblem('business_rule_violation', 'Built-in roles cannot be changed.')

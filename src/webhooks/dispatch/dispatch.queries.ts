@@ -25,7 +25,8 @@ export interface LaneRow extends Row {
 
 /**
  * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. Where
- * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out.
+ * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out. A suspended tenant
+ * has none to send: what waits stays as it is, and the sweep finds it once the tenant is resumed.
  */
 export function readLane(
   tenantId: string,
@@ -49,6 +50,7 @@ export function readLane(
              left join lateral (
                select d.id, d.attempt_count, d.next_attempt_at, d.requested_at from deliveries d
                 where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${lane}' ${inTurn}
+                  and not exists (select from tenants t where t.id = $1 and t.suspended_at is not null)
                 order by d.next_attempt_at, d.id limit $3) as head on true`,
     values: [tenantId, endpointId, limit],
   };

@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Outbox } from '../../platform/outbox/outbox';
-import { ENDPOINT_EVENT_JSON } from './endpoints.queries';
+import { disableEndpoint, type Failures, findEndpointEventJson, findFailures } from './endpoints.queries';
 import { DispatchSignal } from '../notifications/dispatch-request';
 
 /** The event that tells of an endpoint that the service has disabled. */
 export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
+
+const GONE = 'The endpoint answered 410 Gone.';
 
 /** Disables endpoints that do not work any more, and tells the tenant so, in one transaction. */
 @Injectable()
@@ -16,26 +18,40 @@ export class EndpointDisabling {
     private readonly signal: DispatchSignal,
   ) {}
 
+  /** Disables an endpoint that wants no more messages; one that is disabled already, or removed, is left alone. */
+  disableGone(tenantId: string, endpointId: string): Promise<void> {
+    return this.database.transaction({ tenantId }, (tx) => this.disable(tx, endpointId, GONE, null));
+  }
+
   /**
-   * Disables an endpoint for a reason; one that is disabled already, or gone, is left alone, and so is one that has
-   * answered well since `failingSince`, where that is given.
+   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that time: an
+   * endpoint that is sent little is not disabled for one failure after a long silence.
    */
-  async disable(tenantId: string, endpointId: string, reason: string, failingSince: Date | null = null): Promise<void> {
-    await this.database.transaction({ tenantId }, async (tx) => {
-      const [row] = await tx.query<{ data: string }>({
-        name: 'endpoint_disable',
-        text: `update webhook_endpoints p
-                  set enabled = false, disabled_reason = $3, version = version + 1, updated_at = $4
-                where tenant_id = $1 and id = $2 and enabled
-                  and ($5::timestamptz is null or not exists (
-                    select 1 from delivery_attempts a
-                     where a.tenant_id = $1 and a.endpoint_id = $2 and a.started_at >= $5 and a.succeeded))
-               returning ${ENDPOINT_EVENT_JSON} as data`,
-        values: [tenantId, endpointId, reason, new Date(), failingSince],
-      });
-      if (!row) return;
-      this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row.data }]);
-      this.signal.requested(tx, { tenantId, endpointId });
+  disableFailing(tenantId: string, endpointId: string, failingSince: Date): Promise<void> {
+    return this.database.transaction({ tenantId }, async (tx) => {
+      const [failures] = await tx.query<Failures>(findFailures(tenantId, endpointId, new Date()));
+      const evidence = failures?.each_day
+        ? 'deliveries failed on each of the last three days'
+        : failures?.used_up
+          ? 'the newest delivery failed at every attempt of its retry schedule'
+          : undefined;
+      if (evidence === undefined) return;
+      const reason = `Every delivery has failed for 5 days: none has succeeded since ${failingSince.toISOString()}, and ${evidence}.`;
+      await this.disable(tx, endpointId, reason, failingSince);
     });
+  }
+
+  private async disable(
+    tx: TenantTransaction,
+    endpointId: string,
+    reason: string,
+    failingSince: Date | null,
+  ): Promise<void> {
+    const { tenantId } = tx;
+    const changed = await tx.query(disableEndpoint(tenantId, endpointId, reason, new Date(), failingSince));
+    if (changed.length === 0) return;
+    const [row] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
+    this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row?.json ?? '{}' }]);
+    this.signal.requested(tx, { tenantId, endpointId });
   }
 }

@@ -1,6 +1,6 @@
 /** Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ. */
 import { jsonTime } from '../../platform/database/sql/json';
-import type { SqlValue, Statement } from '../../platform/database/sql/statement';
+import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 
 const viewOf = (headers: string) => `json_build_object(
     'id', p.id, 'url', p.url, 'description', p.description, 'event_types', p.event_types, 'headers', ${headers},
@@ -71,5 +71,51 @@ export function holdEndpoint(tenantId: string, id: string): Statement {
     name: 'endpoint_hold',
     text: 'select enabled from webhook_endpoints where tenant_id = $1 and id = $2 for key share',
     values: [tenantId, id],
+  };
+}
+
+/** How an endpoint has failed of late. */
+export interface Failures extends Row {
+  /** An attempt failed on each of the last three days. */
+  each_day: boolean;
+  /** The newest delivery that was sent failed for good. */
+  used_up: boolean;
+}
+
+export function findFailures(tenantId: string, id: string, now: Date): Statement {
+  const failedOn = (daysAgo: number) => `exists (
+    select from delivery_attempts a
+     where a.tenant_id = $1 and a.endpoint_id = $2 and not a.succeeded
+       and a.started_at > $3::timestamptz - interval '${daysAgo + 1} days'
+       and a.started_at <= $3::timestamptz - interval '${daysAgo} days')`;
+  return {
+    name: 'endpoint_failures',
+    text: `select ${[0, 1, 2].map(failedOn).join(' and ')} as each_day,
+                  coalesce((select d.status from delivery_attempts a
+                              join deliveries d on d.tenant_id = $1 and d.id = a.delivery_id
+                             where a.tenant_id = $1 and a.endpoint_id = $2 and a.number = 1
+                             order by a.started_at desc limit 1) = 'failed', false) as used_up`,
+    values: [tenantId, id, now],
+  };
+}
+
+/** Disables an endpoint that is enabled, and that has not answered well since `failingSince`, where that is given. */
+export function disableEndpoint(
+  tenantId: string,
+  id: string,
+  reason: string,
+  now: Date,
+  failingSince: Date | null,
+): Statement {
+  return {
+    name: 'endpoint_disable',
+    text: `update webhook_endpoints
+              set enabled = false, disabled_reason = $3, version = version + 1, updated_at = $4
+            where tenant_id = $1 and id = $2 and enabled
+              and ($5::timestamptz is null or not exists (
+                select 1 from delivery_attempts a
+                 where a.tenant_id = $1 and a.endpoint_id = $2 and a.started_at >= $5 and a.succeeded))
+           returning id`,
+    values: [tenantId, id, reason, now, failingSince],
   };
 }

@@ -6,7 +6,7 @@ import { socketOpener } from './connections';
 import type { SocketTarget } from './connections';
 import { parseCidr } from '../../platform/net/cidrs';
 import { createSender } from './webhook-client';
-import type { Sender, SenderOptions, SendOutcome } from './webhook-client';
+import type { Sender, SenderOptions, SendOutcome, SendRequest } from './webhook-client';
 
 const loopback = { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
 const closed = { allowHttp: true, allowCidrs: [] };
@@ -36,8 +36,8 @@ function watched(options: Partial<SenderOptions> = {}) {
   return { sender, dialled, lookedUp };
 }
 
-function post(sender: Sender, url: string): Promise<SendOutcome> {
-  return sender.send({ url, body, id: 'id', timestamp: 1, signature: 'v1,x' });
+function post(sender: Sender, url: string, more: Partial<SendRequest> = {}): Promise<SendOutcome> {
+  return sender.send({ tenantId: 'a-tenant', url, body, id: 'id', timestamp: 1, signature: 'v1,x', ...more });
 }
 
 describe('connections to receivers', () => {
@@ -367,6 +367,13 @@ describe('connections to receivers', () => {
       expect(receiver.accepted).toBe(10);
     });
 
+    it('are of one tenant: another one opens its own to the same origin', async () => {
+      const receiver = await http();
+      const { sender } = senderWith();
+      for (const tenantId of ['a', 'b', 'a', 'b']) await post(sender, receiver.origin, { tenantId });
+      expect(receiver.accepted).toBe(2);
+    });
+
     it('are few per origin', async () => {
       const receiver = await http((_request, response) => setTimeout(() => response.end(), 50));
       const { sender } = senderWith({ maxIdlePerOrigin: 3 });
@@ -435,6 +442,65 @@ describe('connections to receivers', () => {
       expect(await post(sender, receiver.origin)).toMatchObject({ body: '1' });
       expect(await post(sender, receiver.origin)).toMatchObject({ body: '2' });
       expect(receiver.accepted).toBe(2);
+    });
+  });
+
+  describe('for a request that may be unwanted by now', () => {
+    /** Fresh until `stale` is set; what `confirm` answers is given. */
+    function freshness(confirmed: boolean) {
+      const state = { stale: false, asked: 0 };
+      const confirm = (): Promise<boolean> => {
+        state.asked++;
+        state.stale = false;
+        return Promise.resolve(confirmed);
+      };
+      return { state, freshness: { isFresh: () => !state.stale, confirm } };
+    }
+
+    it.each([true, false])('ask again when the dial took long, and send only what is wanted: %s', async (wanted) => {
+      const receiver = await http();
+      const { state, ...request } = freshness(wanted);
+      const { sender } = senderWith({
+        resolve: () => {
+          state.stale = true;
+          return Promise.resolve(['127.0.0.1']);
+        },
+      });
+      const outcome = await post(sender, `http://receiver.test:${receiver.port}/`, request);
+      expect(state.asked).toBe(1);
+      expect(receiver.received).toHaveLength(wanted ? 1 : 0);
+      expect(outcome.unwanted).toBe(wanted ? undefined : true);
+      expect(outcome.error).toBeUndefined();
+    });
+
+    it('ask again before a kept one is used', async () => {
+      const receiver = await http();
+      const { sender } = senderWith();
+      await post(sender, receiver.origin);
+      const { state, ...request } = freshness(false);
+      state.stale = true;
+      expect((await post(sender, receiver.origin, request)).unwanted).toBe(true);
+      expect([state.asked, receiver.received.length]).toEqual([1, 1]);
+    });
+
+    it('write nothing where the process stood still right before the first byte', async () => {
+      const receiver = await http();
+      const { sender } = senderWith();
+      let looks = 0;
+      const outcome = await post(sender, receiver.origin, {
+        freshness: { isFresh: () => ++looks === 1, confirm: () => Promise.resolve(true) },
+      });
+      expect([looks, outcome.unwanted]).toEqual([2, true]);
+      await receiver.drained();
+      expect(receiver.received).toHaveLength(0);
+    });
+
+    it('give up where it cannot be found out', async () => {
+      const receiver = await http();
+      const { sender } = senderWith();
+      const confirm = (): Promise<boolean> => Promise.reject(new Error('the database is away'));
+      const outcome = await post(sender, receiver.origin, { freshness: { isFresh: () => false, confirm } });
+      expect([outcome.unwanted, receiver.received.length]).toEqual([true, 0]);
     });
   });
 });

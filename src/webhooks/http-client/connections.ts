@@ -13,7 +13,8 @@ import type { Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { Client } from 'undici';
-import type { buildConnector } from 'undici';
+import type { buildConnector, Dispatcher } from 'undici';
+import { InterimResponses } from './interim-responses';
 import { isAllowedAddress } from './ssrf-policy';
 import type { DestinationPolicy } from './ssrf-policy';
 import type { Resolve } from './resolver';
@@ -33,6 +34,7 @@ export interface ConnectionSettings {
   policy: DestinationPolicy;
   resolve: Resolve;
   openSocket: OpenSocket;
+  /** Idle connections that are kept of one tenant to one origin, and in all. */
   maxIdlePerOrigin: number;
   maxIdle: number;
   /** How long an idle connection is kept; a receiver's `Keep-Alive` can only make it shorter. */
@@ -64,9 +66,12 @@ export class Connection {
   served = 0;
   #openedAt = 0;
   #opening: Socket | undefined;
+  #interim: InterimResponses | undefined;
   #dead = false;
 
+  /** @param key what may share it: a tenant and an origin */
   constructor(
+    readonly key: string,
     readonly origin: string,
     private readonly options: ConnectionSettings,
     onLost: (connection: Connection) => void,
@@ -78,7 +83,7 @@ export class Connection {
       // The sender's one deadline stands in for all of undici's.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: (target, callback) => this.#connect(target, callback),
+      connect: (_target, callback) => this.#handOver(callback),
     });
     this.client.on('disconnect', () => onLost(this));
   }
@@ -95,21 +100,43 @@ export class Connection {
     this.client.destroy(reason).catch(() => undefined);
   }
 
-  #connect(target: buildConnector.Options, callback: buildConnector.Callback): void {
-    this.#dial(target)
-      .then(
-        (socket) => {
-          this.socket = socket;
-          this.served = 0;
-          this.#openedAt = performance.now();
-          callback(null, socket);
-        },
-        (error: unknown) => callback(toSendFailure(error, false), null),
-      )
-      .catch((error: unknown) => this.destroy(error as Error));
+  /**
+   * Opens the socket, before a request is given to it: between the two, the caller may see whether the request is still wanted.
+   * @throws SendFailure
+   */
+  async open(): Promise<void> {
+    const { hostname, protocol, port } = new URL(this.origin);
+    try {
+      const socket = await this.#dial({ hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port });
+      if (this.#dead) {
+        socket.destroy();
+        throw new SendFailure('timed out', 'given up while connecting');
+      }
+      this.socket = socket;
+      this.served = 0;
+      this.#openedAt = performance.now();
+      this.#interim = InterimResponses.filter(socket);
+    } catch (error) {
+      throw toSendFailure(error, false);
+    }
   }
 
-  async #dial({ hostname, protocol, port }: buildConnector.Options): Promise<Socket> {
+  /** Gives it a request. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#interim?.expect();
+    this.client.dispatch(options, handler);
+  }
+
+  #handOver(callback: buildConnector.Callback): void {
+    // Later in this turn: undici takes no notice of a socket that it is handed while it asks for one.
+    queueMicrotask(() => {
+      const { socket } = this;
+      if (socket && !socket.destroyed) callback(null, socket);
+      else callback(new SendFailure('connection reset', 'closed before the request'), null);
+    });
+  }
+
+  async #dial({ hostname, protocol, port }: Pick<URL, 'hostname' | 'protocol' | 'port'>): Promise<Socket> {
     const literal = isIP(hostname) !== 0;
     const addresses = literal ? [hostname] : await this.#lookUp(hostname);
     const refused = addresses.filter((address) => !isAllowedAddress(address, this.options.policy));
@@ -168,9 +195,9 @@ export class Connection {
   }
 }
 
-/** Idle connections, the longest unused origin first: a Map keeps the order in which its keys were set. */
+/** Idle connections, by tenant and origin, the longest unused first: a Map keeps the order in which its keys were set. */
 export class IdleConnections {
-  readonly #byOrigin = new Map<string, Connection[]>();
+  readonly #byKey = new Map<string, Connection[]>();
   #count = 0;
 
   constructor(private readonly options: ConnectionSettings) {}
@@ -180,12 +207,12 @@ export class IdleConnections {
   }
 
   /** The most recently used one, which is the least likely to have been closed by the other side. */
-  take(origin: string): Connection | undefined {
-    const list = this.#byOrigin.get(origin);
+  take(key: string): Connection | undefined {
+    const list = this.#byKey.get(key);
     while (list && list.length > 0) {
       const connection = list.pop()!;
       this.#count--;
-      if (list.length === 0) this.#byOrigin.delete(origin);
+      if (list.length === 0) this.#byKey.delete(key);
       if (connection.reusable) return connection;
       connection.destroy(new SendFailure('not sent', 'no longer usable'));
     }
@@ -193,27 +220,27 @@ export class IdleConnections {
   }
 
   put(connection: Connection): void {
-    const { origin } = connection;
-    const list = this.#byOrigin.get(origin) ?? [];
+    const { key } = connection;
+    const list = this.#byKey.get(key) ?? [];
     if (!connection.reusable || list.length >= this.options.maxIdlePerOrigin) {
       connection.destroy(new SendFailure('not sent', 'not kept'));
       return;
     }
     list.push(connection);
     this.#count++;
-    this.#byOrigin.delete(origin);
-    this.#byOrigin.set(origin, list);
+    this.#byKey.delete(key);
+    this.#byKey.set(key, list);
     while (this.#count > this.options.maxIdle) this.#evict();
   }
 
   /** Forgets a connection that was closed while idle; one that is in use is not here. */
   remove(connection: Connection): void {
-    const list = this.#byOrigin.get(connection.origin);
+    const list = this.#byKey.get(connection.key);
     const index = list?.indexOf(connection) ?? -1;
     if (!list || index < 0) return;
     list.splice(index, 1);
     this.#count--;
-    if (list.length === 0) this.#byOrigin.delete(connection.origin);
+    if (list.length === 0) this.#byKey.delete(connection.key);
     connection.destroy(new SendFailure('not sent', 'closed while idle'));
   }
 
@@ -222,7 +249,7 @@ export class IdleConnections {
   }
 
   #evict(): void {
-    const [oldest] = this.#byOrigin.values();
+    const [oldest] = this.#byKey.values();
     if (oldest?.[0]) this.remove(oldest[0]);
   }
 }

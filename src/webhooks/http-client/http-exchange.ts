@@ -14,6 +14,8 @@ import { SendFailure, toSendFailure } from './send-failure';
 import type { SendError } from './send-failure';
 
 export interface SendRequest {
+  /** Connections are kept for one tenant each: what one receiver answers out of step never reaches another tenant. */
+  tenantId: string;
   url: string;
   /** The exact bytes that were signed. */
   body: Buffer;
@@ -26,6 +28,16 @@ export interface SendRequest {
   traceparent?: string | undefined;
   /** The endpoint's own, as `validateEndpointHeaders` let them through. */
   headers?: EndpointHeaders | undefined;
+  /** Left out, the request is wanted for as long as it takes. */
+  freshness?: Freshness | undefined;
+}
+
+/** Whether a request is still to be sent: the process may stand still, or the connection take a while, before its first byte. */
+export interface Freshness {
+  /** Whether it was known to be wanted a moment ago. */
+  isFresh(): boolean;
+  /** Looks again, and makes it fresh where it is wanted. */
+  confirm(): Promise<boolean>;
 }
 
 export interface SendOutcome {
@@ -41,6 +53,8 @@ export interface SendOutcome {
   /** What a 429 or 503 asked for. */
   retryAfter?: string;
   startedAt: Date;
+  /** Nothing was sent, and nothing failed: the request was not wanted any more. */
+  unwanted?: true;
 }
 
 /** What all exchanges of a sender share. */
@@ -50,13 +64,15 @@ export interface Exchanges {
   readonly idle: IdleConnections;
   readonly running: Set<Exchange>;
   check(url: string): UrlVerdict;
-  connect(origin: string): Connection;
+  connect(key: string, origin: string): Connection;
   ended(): void;
 }
 
 /** What an answer may cost on the wire. Framing (1xx answers, chunk extensions) passes undici's limits uncounted. */
 const WIRE_LIMIT = 1024 * 1024;
 const MAX_RETRY_AFTER = 64;
+/** Statuses whose response ends with its head, whatever the head says of a length (RFC 9112, section 6.3). */
+const WITHOUT_BODY = new Set([204, 304]);
 
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = new Date();
@@ -70,6 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #keptRead = 0;
   #replaced = false;
   #ended = false;
+  #unwanted = false;
   #status: number | undefined;
   #retryAfter: string | undefined;
   #answer: AnswerBody | undefined;
@@ -91,22 +108,58 @@ export class Exchange implements Dispatcher.DispatchHandler {
       // The URL was checked when it was registered; the configuration may have changed since.
       if (!verdict.ok) throw new SendFailure('destination not allowed', `${verdict.code}: ${verdict.message}`);
       this.#url = verdict.url;
-      const { origin } = verdict.url;
-      this.#dispatch(this.all.idle.take(origin) ?? this.all.connect(origin));
+      const kept = this.all.idle.take(this.#key);
+      if (kept) this.#begin(kept);
+      else this.#connect();
     } catch (error) {
       this.fail(error);
     }
   }
 
+  get #key(): string {
+    return `${this.request.tenantId} ${this.#url!.origin}`;
+  }
+
+  #connect(): void {
+    const connection = this.all.connect(this.#key, this.#url!.origin);
+    this.#connection = connection;
+    connection.open().then(
+      () => this.#begin(connection),
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** Sends over an open connection, unless the request is not wanted any more. */
+  #begin(connection: Connection): void {
+    if (this.#ended) return;
+    this.#connection = connection;
+    const { freshness } = this.request;
+    if (freshness?.isFresh() ?? true) return this.#dispatch(connection);
+    freshness!.confirm().then(
+      (isWanted) => {
+        if (this.#ended) return;
+        if (isWanted) this.#dispatch(connection);
+        else this.#giveUp();
+      },
+      () => this.#giveUp(),
+    );
+  }
+
   #dispatch(connection: Connection): void {
     const { pathname, search } = this.#url!;
-    this.#connection = connection;
     this.#kept = connection.socket;
     this.#keptRead = connection.socket?.bytesRead ?? 0;
-    connection.client.dispatch(
+    connection.dispatch(
       { method: 'POST', path: pathname + search, headers: this.#headers(), body: this.request.body },
       this,
     );
+  }
+
+  #giveUp(): void {
+    if (this.#ended) return;
+    this.#drop(new SendFailure('not sent', 'not wanted any more'));
+    this.#unwanted = true;
+    this.#end();
   }
 
   #headers(): string[] {
@@ -121,14 +174,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return list;
   }
 
-  onRequestStart(): void {
-    // Present so that undici takes this for a handler of its current kind.
+  /** Called in the same turn in which the first byte is written, where a process that stood still finds that out. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.request.freshness?.isFresh() ?? true) return;
+    this.#giveUp();
+    controller.abort(new SendFailure('not sent', 'not wanted any more'));
   }
 
   onResponseStart(_controller: unknown, status: number, headers: Record<string, string | string[] | undefined>): void {
     if (status < 200 || this.#ended) return;
     this.#status = status;
     this.#answer = new AnswerBody(headers['content-encoding']?.toString());
+    if (WITHOUT_BODY.has(status) && announcesBody(headers)) this.#cut();
     if (status === 429 || status === 503) {
       const asked = headers['retry-after'];
       this.#retryAfter = (Array.isArray(asked) ? asked[0] : asked)?.slice(0, MAX_RETRY_AFTER);
@@ -159,7 +216,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#replaced = true;
     connection.destroy(failure);
-    this.#dispatch(this.all.connect(this.#url!.origin));
+    this.#connect();
   }
 
   /** Called now and then: cuts off an answer that floods the wire without ever counting as a header or a body. */
@@ -202,6 +259,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       durationMs: Math.round(performance.now() - this.began),
       startedAt: this.#startedAt,
     };
+    if (this.#unwanted) outcome.unwanted = true;
     if (this.#status !== undefined) outcome.status = this.#status;
     if (this.#retryAfter !== undefined) outcome.retryAfter = this.#retryAfter;
     if (failure) {
@@ -223,4 +281,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.report(outcome);
     this.all.ended();
   }
+}
+
+function announcesBody(headers: Record<string, string | string[] | undefined>): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }

@@ -18,7 +18,15 @@ const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
   const body = more.body ?? Buffer.from('{"type":"order.created"}');
   const timestamp = Math.floor(Date.now() / 1000);
-  return { url, body, id, timestamp, signature: sign({ id, timestamp, body, secrets: [secret] }), ...more };
+  return {
+    tenantId: 'a-tenant',
+    url,
+    body,
+    id,
+    timestamp,
+    signature: sign({ id, timestamp, body, secrets: [secret] }),
+    ...more,
+  };
 }
 
 describe('sending a webhook', () => {
@@ -415,6 +423,50 @@ describe('sending a webhook', () => {
       const outcome = await failureOf(receiver);
       expect(outcome).toMatchObject({ error: 'invalid response' });
       expect(outcome.status).toBe(status);
+    });
+
+    const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+    const HINTS = 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n';
+
+    it.each([
+      ['100 Continue', [CONTINUE + OK]],
+      ['100 Continue in a packet of its own', [CONTINUE, OK]],
+      ['several of them', ['HTTP/1.1 102 Processing\r\n\r\n' + CONTINUE + HINTS, CONTINUE, HINTS + OK]],
+      ['one byte after the other', [...(CONTINUE + HINTS + OK)]],
+      ['headers in them', ['HTTP/1.1 100 Continue\r\nserver: a\r\nx: b\r\n\r\n' + OK]],
+    ])('skips interim responses before the final one: %s', async (_name, pieces) => {
+      const receiver = await raw((socket) => {
+        const next = (): void => {
+          const piece = pieces.shift();
+          if (piece !== undefined) socket.write(piece, () => setTimeout(next, 2));
+        };
+        next();
+      });
+      const outcome = await outcomeOf(receiver);
+      expect(outcome).toMatchObject({ status: 200, body: 'ok' });
+      expect(succeeded(outcome)).toBe(true);
+    });
+
+    it('uses a connection again after an interim response, and skips the next one, too', async () => {
+      const receiver = await raw((socket) => void socket.write(CONTINUE + OK));
+      for (let n = 0; n < 3; n++) expect(await outcomeOf(receiver)).toMatchObject({ status: 200, body: 'ok' });
+      expect(receiver.accepted).toBe(1);
+    });
+
+    it.each([
+      ['Content-Length without the bytes', 'content-length: 5\r\n\r\n'],
+      ['Content-Length and the bytes', 'content-length: 5\r\n\r\nhello'],
+      ['chunked', 'transfer-encoding: chunked\r\n\r\n'],
+      ['chunked, with a chunk', 'transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'],
+    ])('ends 204 and 304 at the blank line, whatever they announce: %s', async (_name, rest) => {
+      for (const status of ['204 No Content', '304 Not Modified']) {
+        const receiver = await raw((socket) => void socket.write(`HTTP/1.1 ${status}\r\n${rest}`));
+        const outcome = await outcomeOf(receiver);
+        expect(outcome).toMatchObject({ status: Number(status.slice(0, 3)), body: '' });
+        expect(outcome.error).toBeUndefined();
+        // What comes after belongs to no request: the connection is not used again.
+        await receiver.drained();
+      }
     });
 
     it('takes a body that ends with the connection, where no length was given', async () => {

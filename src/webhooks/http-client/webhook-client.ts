@@ -31,7 +31,7 @@ export interface SenderOptions {
   timeout: number;
   resolve?: Resolve;
   openSocket?: OpenSocket;
-  /** Idle connections that are kept, per origin and in all. How many sends run at a time is the caller's to say. */
+  /** Idle connections that are kept, per tenant and origin and in all. How many sends run at a time is the caller's to say. */
   maxIdlePerOrigin?: number;
   maxIdle?: number;
   /** How long a connection is kept without use, in milliseconds. */
@@ -85,7 +85,7 @@ export function createSender(options: SenderOptions): Sender {
       }
       return verdict;
     },
-    connect: (origin) => new Connection(origin, settings, (lost) => idle.remove(lost)),
+    connect: (key, origin) => new Connection(key, origin, settings, (lost) => idle.remove(lost)),
     ended: () => {
       if (running.size === 0) whenEmpty();
     },

@@ -12,7 +12,7 @@ import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.mod
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
 import { secretContext } from '../endpoints/endpoint-secrets';
-import type { SendOutcome } from '../http-client/http-exchange';
+import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { Outcomes } from './outcomes';
 import { createSender, type Sender } from '../http-client/webhook-client';
 import { findToSend, type SendingRow } from './sending.queries';
@@ -23,6 +23,14 @@ const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
 const CLOCK_TOLERANCE_MS = 5_000;
+/** A delivery that was read longer ago than this is read again before it is sent: another worker may have sent it. */
+const FRESH_FOR_MS = 1_000;
+
+/** A delivery as it was read, and when. */
+interface Loaded {
+  row: SendingRow;
+  age: Age;
+}
 
 /**
  * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has the
@@ -32,7 +40,7 @@ const CLOCK_TOLERANCE_MS = 5_000;
 @Injectable()
 export class DeliverySender {
   private readonly sender: Sender;
-  private readonly loads: Batcher<string, SendingRow | undefined>;
+  private readonly loads: Batcher<string, Loaded | undefined>;
   /** The secrets of the endpoints that were sent to last, by context and sealed text. */
   private readonly opened = new Map<string, string>();
 
@@ -53,16 +61,19 @@ export class DeliverySender {
 
   async deliver(job: DeliveryJob): Promise<void> {
     const takenAt = new Date().getTime();
-    const row = await this.loads.submit(job.tenantId, job.deliveryId);
-    if (!row?.is_due || row.attempt_count !== job.attempt - 1) {
-      if (row) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+    const loaded = await this.loads.submit(job.tenantId, job.deliveryId);
+    if (!loaded) return;
+    const { row } = loaded;
+    if (!isDue(row, job)) {
+      this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
       return;
     }
     const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, job, row, takenAt) : undefined;
     try {
-      const sent = await this.send(job.tenantId, row, spans?.traceparent);
+      const sent = await this.send(job, loaded, spans?.traceparent);
       spans?.sent(sent);
-      await this.outcomes.record(job.tenantId, row, sent);
+      if (sent.unwanted) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
+      else await this.outcomes.record(job.tenantId, row, sent);
       spans?.end();
     } catch (error) {
       spans?.end((error as Error).name);
@@ -80,13 +91,17 @@ export class DeliverySender {
     await this.sender.close();
   }
 
-  private async send(tenantId: string, row: SendingRow, traceparent: string | undefined): Promise<SendOutcome> {
+  private async send(job: DeliveryJob, loaded: Loaded, traceparent: string | undefined): Promise<SendOutcome> {
+    const { tenantId } = job;
+    const { row } = loaded;
     const body = Buffer.from(
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
     const timestamp = Math.floor(new Date().getTime() / 1000);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
+      tenantId,
+      freshness: this.freshness(job, loaded),
       url: row.url,
       id: row.id,
       timestamp,
@@ -110,6 +125,19 @@ export class DeliverySender {
     return outcome;
   }
 
+  private freshness(job: DeliveryJob, loaded: Loaded): Freshness {
+    let { age } = loaded;
+    return {
+      isFresh: () => age.milliseconds < FRESH_FOR_MS,
+      confirm: async () => {
+        const again = await this.loads.submit(job.tenantId, job.deliveryId);
+        if (!again || !isDue(again.row, job) || !isSameMessage(again.row, loaded.row)) return false;
+        ({ age } = again);
+        return true;
+      },
+    };
+  }
+
   /** The secrets to sign with, the current one first; the one before only while both count. */
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
@@ -129,11 +157,32 @@ export class DeliverySender {
     return secret;
   }
 
-  private async load(tenantId: string, ids: string[]): Promise<(SendingRow | undefined)[]> {
+  private async load(tenantId: string, ids: string[]): Promise<(Loaded | undefined)[]> {
+    const age = new Age();
     const now = new Date();
     const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
     const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
-    const byId = new Map(rows.map((row) => [row.id, row]));
+    const byId = new Map(rows.map((row) => [row.id, { row, age }]));
     return ids.map((id) => byId.get(id));
   }
+}
+
+/** The time since something was read, by whichever clock says more: neither runs on in every pause of a machine. */
+class Age {
+  private readonly monotonic = performance.now();
+  private readonly wall = new Date().getTime();
+
+  get milliseconds(): number {
+    return Math.max(performance.now() - this.monotonic, new Date().getTime() - this.wall);
+  }
+}
+
+/** Whether the attempt that a job is for is still to be made. */
+function isDue(row: SendingRow, job: DeliveryJob): boolean {
+  return row.is_due && row.attempt_count === job.attempt - 1;
+}
+
+/** Whether a request that was made from one row would be made from the other. */
+function isSameMessage(a: SendingRow, b: SendingRow): boolean {
+  return a.url === b.url && a.secret === b.secret && a.previous_secret === b.previous_secret;
 }

@@ -76,10 +76,9 @@ export class Outcomes {
     this.metrics.count(outcome.status);
     if (ok) return;
     const failingSince = row.failing_since ?? endedAt;
-    if (sent.status === GONE) {
-      await this.disabling.disable(tenantId, row.endpoint_id, 'The endpoint answered 410 Gone.');
-    } else if (endedAt.getTime() - failingSince.getTime() >= FAILING_TOO_LONG_MS) {
-      await this.disabling.disable(tenantId, row.endpoint_id, 'Every delivery has failed for 5 days.', failingSince);
+    if (sent.status === GONE) await this.disabling.disableGone(tenantId, row.endpoint_id);
+    else if (endedAt.getTime() - failingSince.getTime() >= FAILING_TOO_LONG_MS) {
+      await this.disabling.disableFailing(tenantId, row.endpoint_id, failingSince);
     }
   }
 

@@ -9,7 +9,7 @@ export interface SendingRow extends Row {
   event_type: string;
   attempt_count: number;
   tries: number;
-  /** It waits, its time has come, and there is an endpoint that is enabled, or a person asked for it. */
+  /** It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it. */
   is_due: boolean;
   data: string;
   event_created_at: Date;
@@ -29,10 +29,12 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
     name: 'deliveries_to_send',
     text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries,
                   d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
+                    and t.suspended_at is null
                     and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
                   e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
+             join tenants t on t.id = d.tenant_id
              join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
              left join webhook_endpoints p on p.tenant_id = d.tenant_id and p.id = d.endpoint_id
             where d.tenant_id = $1 and d.id = any($2::uuid[])`,

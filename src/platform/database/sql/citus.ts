@@ -32,6 +32,7 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   invitations: 'distributed',
   api_keys: 'distributed',
   api_key_secrets: 'distributed',
+  tenant_auth_state: 'distributed',
   audit_log: 'distributed',
   audit_personal: 'distributed',
   audit_pending: 'distributed',
@@ -42,6 +43,9 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   audit_erasures: 'distributed',
   audit_keys: 'local',
   sign_in_failures: 'local',
+  one_time_tokens: 'local',
+  address_reservations: 'local',
+  known_networks: 'local',
   migrations: 'local',
 };
 

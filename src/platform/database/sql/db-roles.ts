@@ -16,6 +16,8 @@ export const ROLES = {
   dispatcher: 'app_dispatcher',
   /** Reads the addresses and names of the members of the tenant in `app.tenant_id`. */
   members: 'app_members',
+  /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
+  epochs: 'app_epochs',
   /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
   audit: 'app_audit',
 } as const;

@@ -27,9 +27,34 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     detail: 'A valid credential is required.',
     headers: ['WWW-Authenticate', ...LIMITED],
   },
+  second_factor_required: {
+    meaning: 'The password is right, and a second factor is due: send it with the challenge.',
+    detail: 'A second factor is required.',
+    headers: ['WWW-Authenticate', ...LIMITED],
+  },
+  insufficient_user_authentication: {
+    meaning: 'The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).',
+    detail: 'Confirm the sign-in with POST /auth/step-up, then try again.',
+    headers: ['WWW-Authenticate', ...LIMITED],
+  },
   forbidden: {
     meaning: 'The credential is good, but may not do this.',
     detail: 'The role viewer may not do this: it lacks orders:write.',
+    headers: LIMITED,
+  },
+  sso_link_required: {
+    meaning: 'The person of the provider is not linked to an account yet.',
+    detail: 'Link this account of the provider first.',
+    headers: LIMITED,
+  },
+  second_factor_enrolment_required: {
+    meaning: 'The tenant demands a second factor, and the person has none: add one first.',
+    detail: 'The tenant demands a second factor: add one first.',
+    headers: LIMITED,
+  },
+  registration_closed: {
+    meaning: 'This service takes no registrations: ask for an invitation.',
+    detail: 'Registration is closed.',
     headers: LIMITED,
   },
   not_found: {
@@ -75,6 +100,11 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   validation_error: {
     meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',
     detail: 'The request has invalid fields; see errors.',
+    headers: LIMITED,
+  },
+  token_invalid: {
+    meaning: 'The one-time token is unknown, used or expired, which is one answer.',
+    detail: 'The token is not valid (any more).',
     headers: LIMITED,
   },
   business_rule_violation: {

@@ -1,11 +1,10 @@
-import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
-import { type Caller, CurrentCaller, Public, Requires } from '../platform/http/requests/caller';
-import { callerNetwork } from '../platform/http/server/client-network';
-import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
+import { CurrentPrincipal, ForPersons, type Principal, Public } from '../../platform/http/requests/caller';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { LoginDto, MeView, RefreshDto, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import { AuthService } from './auth.service';
+import { type Client, CurrentClient } from '../sessions/client';
 
 @ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
 @Controller('auth')
@@ -22,8 +21,8 @@ export class AuthController {
   })
   @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
   @ApiProblem('conflict', 'This e-mail address is already registered.')
-  register(@Body() body: RegisterDto): Promise<SignedInView> {
-    return this.auth.register(body);
+  register(@Body() body: RegisterDto, @CurrentClient() client: Client): Promise<SignedInView> {
+    return this.auth.register(body, client);
   }
 
   @Post('login')
@@ -55,10 +54,11 @@ export class AuthController {
     },
   })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
+  @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")
   @ApiProblem('unauthorized', 'The e-mail address or the password is wrong.')
   @ApiProblem('rate_limited', 'Too many failed sign-ins; try again later.')
-  login(@Body() body: LoginDto, @Req() request: FastifyRequest): Promise<SignedInView> {
-    return this.auth.login(body, callerNetwork(request));
+  login(@Body() body: LoginDto, @CurrentClient() client: Client): Promise<SignedInView> {
+    return this.auth.login(body, client);
   }
 
   @Post('refresh')
@@ -93,14 +93,14 @@ export class AuthController {
   }
 
   @Get('me')
-  @Requires('signed-in')
+  @ForPersons({ also: ['enrol', 'step-up'], singleSignOn: true, apiKeys: true })
   @ApiOperation({
     operationId: 'getMe',
     summary: 'Who am I?',
     description: 'The person, the tenant, and what they may do.',
   })
   @ApiOkResponse({ type: MeView, description: 'The caller.' })
-  me(@CurrentCaller() caller: Caller): Promise<MeView> {
-    return this.auth.me(caller);
+  me(@CurrentPrincipal() principal: Principal): Promise<MeView> {
+    return this.auth.me(principal);
   }
 }

@@ -1,0 +1,49 @@
+import { Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { Unauthorized } from '../../platform/errors';
+import type { Principal } from '../../platform/http/requests/caller';
+
+/** One kind of bearer token: how it looks, and how a holder is made of it. */
+export interface CredentialKind {
+  /** Whether the token is of this kind, by its form alone. */
+  matches(token: string): boolean;
+  /** Makes the principal; synchronous where all that it takes is known. @throws Unauthorized, Forbidden */
+  authenticate(token: string, request: FastifyRequest): Principal | Promise<Principal>;
+}
+
+/** Makes the principal of a request from its credential alone. Features register their kinds of credentials. */
+@Injectable()
+export class Authenticator {
+  private readonly kinds: CredentialKind[] = [];
+
+  register(kind: CredentialKind): void {
+    this.kinds.push(kind);
+  }
+
+  /** @throws Unauthorized where there is no single credential, or none that counts */
+  authenticate(request: FastifyRequest): Principal | Promise<Principal> {
+    const token = bearerToken(request);
+    const kind = this.kinds.find((candidate) => candidate.matches(token));
+    if (!kind) throw new Unauthorized('The access token is not valid.', { invalidToken: true });
+    return kind.authenticate(token, request);
+  }
+}
+
+/** The one bearer token of a request. Two credentials count as none: which one is meant cannot be told. */
+function bearerToken(request: FastifyRequest): string {
+  const header = request.headers.authorization;
+  if (header === undefined) throw new Unauthorized();
+  const { rawHeaders } = request.raw;
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 13 && name.toLowerCase() === 'authorization') count++;
+  }
+  const match = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(header);
+  if (count !== 1 || !match) {
+    throw new Unauthorized('Send one Authorization header: Bearer and an access token or an API key.', {
+      invalidToken: true,
+    });
+  }
+  return match[1] as string;
+}

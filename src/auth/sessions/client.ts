@@ -1,0 +1,25 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { callerNetwork } from '../../platform/http/server/client-network';
+
+const MAX_USER_AGENT = 256;
+
+/** Where a sign-in comes from, as the list of sessions shows it. */
+export interface Client {
+  network: string;
+  userAgent: string;
+}
+
+/** The client of a request; control characters of its user agent are dropped. */
+export function clientOf(request: FastifyRequest): Client {
+  const userAgent = request.headers['user-agent'] ?? '';
+  return {
+    network: callerNetwork(request),
+    userAgent: userAgent.replace(/\p{Cc}/gu, '').slice(0, MAX_USER_AGENT),
+  };
+}
+
+/** Hands the client to a controller's method. */
+export const CurrentClient = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  clientOf(context.switchToHttp().getRequest<FastifyRequest>()),
+);

@@ -1,0 +1,104 @@
+import { Injectable } from '@nestjs/common';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import { NotFound } from '../../platform/errors';
+import { Membership } from '../../tenants/membership.entity';
+import { Tenant } from '../../tenants/tenant.entity';
+import type { User } from '../../users/user.entity';
+import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
+import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.dto';
+import type { Client } from '../sessions/client';
+import { type ContinuedSession, type Proof, Sessions } from '../sessions/sessions';
+import { touchMembership } from '../sessions/sessions.queries';
+import { tenantView, userView } from './views';
+
+const MAX_PLACES = 100;
+
+/** A person who has proved who they are, and how. */
+export interface Proved {
+  user: User;
+  proof: Proof;
+  client: Client;
+}
+
+/** A session that began in a tenant. */
+export type SignedInToTenant = SignedInView & { tenant: TenantView };
+
+/** Begins sessions of persons who have proved who they are: in a tenant, or without one where none takes them. */
+@Injectable()
+export class SignIn {
+  constructor(
+    private readonly signInDatabase: SignInDatabase,
+    private readonly database: TenantDatabase,
+    private readonly sessions: Sessions,
+    private readonly tokens: AccessTokens,
+  ) {}
+
+  /**
+   * Signs in to the tenant named, else to the one last used; where that refuses the person, to none.
+   * @throws NotFound for a tenant that is not theirs
+   */
+  async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
+    const { user } = proved;
+    if (user.eraseAt) return this.withoutTenant(proved, 'restore');
+    const places = await this.placesOf(user.id, tenantId);
+    if (tenantId !== undefined && places.length === 0) throw new NotFound('Tenant', tenantId);
+    const [place] = places;
+    if (!place) return this.withoutTenant(proved, 'account');
+    const tenant = await this.tenant(place.tenantId);
+    if (tenant.suspendedAt) {
+      return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
+    }
+    return this.intoTenant(proved, tenant, place.role);
+  }
+
+  /** Begins a session in a tenant that takes the person. */
+  async intoTenant({ user, proof, client }: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
+    const begun = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
+      tx.defer(touchMembership(tenant.id, user.id, new Date()));
+      return this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+    });
+    const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
+    return { user: userView(user), tenant: tenantView(tenant), ...pair };
+  }
+
+  /** Begins a session without a tenant. */
+  async withoutTenant(
+    { user, proof, client }: Proved,
+    kind: 'account' | 'restore',
+    refused?: RefusedView,
+  ): Promise<SignedInView> {
+    const begun = await this.database.transaction({ tenantId: user.id }, (tx) =>
+      Promise.resolve(this.sessions.begin(tx, { userId: user.id, kind, proof, client })),
+    );
+    const pair = await this.pair({ ...begun, userId: user.id, tenantId: null, role: null });
+    return { user: userView(user), tenant: null, ...(refused ? { refused } : {}), ...pair };
+  }
+
+  /** The pair of tokens of a session. */
+  async pair(session: ContinuedSession): Promise<TokensView> {
+    const subject: AccessSubject = session;
+    return {
+      access_token: await this.tokens.sign(subject),
+      refresh_token: session.refreshToken,
+      token_type: 'Bearer',
+      expires_in: this.tokens.lifetime,
+    };
+  }
+
+  /** The tenant of a membership. */
+  tenant(id: string): Promise<Tenant> {
+    return this.database.transaction({ tenantId: id }, (tx) => tx.repository(Tenant).findOneByOrFail({ id }));
+  }
+
+  /** The person's memberships, the one last used first; of one tenant where it is named. */
+  placesOf(userId: string, tenantId?: string): Promise<Membership[]> {
+    return this.signInDatabase.transaction({ userId }, (tx) =>
+      tx.repository(Membership).find({
+        where: { userId, ...(tenantId ? { tenantId } : {}) },
+        order: { lastUsedAt: 'DESC', tenantId: 'DESC' },
+        take: MAX_PLACES,
+      }),
+    );
+  }
+}

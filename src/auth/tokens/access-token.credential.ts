@@ -1,0 +1,86 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import passport from 'passport';
+import { Unauthorized } from '../../platform/errors';
+import type { Principal } from '../../platform/http/requests/caller';
+import { originOf } from '../../platform/http/server/client-network';
+import { ACCESS_TOKEN_STRATEGY } from './access-token.strategy';
+import type { AccessClaims } from './access-tokens';
+import { Authenticator, type CredentialKind } from '../access/authenticator';
+import { type SessionState, SessionStates } from '../sessions/session-states';
+
+const MAX_VERIFIED = 10_000;
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/**
+ * The access token as a credential. Its signature is checked once, by the Passport strategy, and remembered by its text
+ * until it expires; whether its session still counts is asked every time.
+ */
+@Injectable()
+export class AccessTokenCredential implements CredentialKind, OnModuleInit {
+  private readonly verified = new Map<string, AccessClaims>();
+
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly sessions: SessionStates,
+  ) {}
+
+  onModuleInit(): void {
+    this.authenticator.register(this);
+  }
+
+  matches(token: string): boolean {
+    return JWT.test(token);
+  }
+
+  authenticate(token: string, request: FastifyRequest): Principal | Promise<Principal> {
+    const claims = this.verified.get(token);
+    if (!claims) return this.verify(token, request).then((verified) => this.admit(verified, request));
+    if (claims.exp * 1000 > new Date().getTime()) return this.admit(claims, request);
+    this.verified.delete(token);
+    throw new Unauthorized('The access token has expired.', { invalidToken: true });
+  }
+
+  private admit(claims: AccessClaims, request: FastifyRequest): Principal | Promise<Principal> {
+    const known = this.sessions.get(claims.tenant_id ?? claims.sub, claims.sid);
+    return known instanceof Promise
+      ? known.then((state) => principalOf(claims, state, request))
+      : principalOf(claims, known, request);
+  }
+
+  private async verify(token: string, request: FastifyRequest): Promise<AccessClaims> {
+    const claims = await new Promise<AccessClaims>((resolve, reject) => {
+      const done = (error: unknown, holder?: AccessClaims | false, info?: unknown): void => {
+        if (error || !holder) reject(invalidToken(error ?? info));
+        else resolve(holder);
+      };
+      const run = passport.authenticate(ACCESS_TOKEN_STRATEGY, { session: false }, done) as (
+        request: unknown,
+        response: unknown,
+        next: (error?: unknown) => void,
+      ) => void;
+      run(request, undefined, done);
+    });
+    if (this.verified.size >= MAX_VERIFIED) this.verified.delete(this.verified.keys().next().value as string);
+    this.verified.set(token, claims);
+    return claims;
+  }
+}
+
+function principalOf(claims: AccessClaims, state: SessionState | undefined, request: FastifyRequest): Principal {
+  if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= new Date().getTime()) {
+    throw new Unauthorized('The session has ended.', { invalidToken: true });
+  }
+  const { kind, session, role, permissions } = state;
+  const tenantId = claims.tenant_id;
+  const origin = originOf(request);
+  if (kind === 'tenant' && tenantId !== null) {
+    return { kind, caller: { tenantId, actor: { type: 'user', id: claims.sub }, role, permissions, session, origin } };
+  }
+  if (kind === 'tenant') throw invalidToken('a session of a tenant without its tenant');
+  return { kind, person: { userId: claims.sub, tenantId, session, origin }, role };
+}
+
+function invalidToken(reason: unknown): Unauthorized {
+  return new Unauthorized('The access token is not valid.', { invalidToken: true, internal: String(reason) });
+}

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import type { TenantTransaction } from '../database/tenant-database';
+import type { Transaction } from '../database/transaction';
+
+type Handler<Tx, Event> = (tx: Tx, event: Event) => void | Promise<void>;
+
+/** A point at which features react to a change of another feature, in the transaction of the change. */
+export class Hook<Tx extends Transaction, Event> {
+  private readonly handlers: Handler<Tx, Event>[] = [];
+
+  /** Registers a handler; features do so when they are loaded. */
+  on(handler: Handler<Tx, Event>): void {
+    this.handlers.push(handler);
+  }
+
+  /** Runs every handler, one after the other; an error undoes the whole transaction. */
+  async run(tx: Tx, event: Event): Promise<void> {
+    for (const handler of this.handlers) await handler(tx, event);
+  }
+}
+
+/** A member whose place in the transaction's tenant ended or was suspended. */
+export interface MembershipEnded {
+  userId: string;
+}
+
+/** A person, in a transaction of the sign-in role that is bound to that person. */
+export interface PersonEvent {
+  userId: string;
+  /** The tenants of the person, of whatever status. */
+  tenantIds: readonly string[];
+}
+
+/**
+ * The hooks. Those of a membership run in a transaction of its tenant; those of a person in one of the sign-in role, which
+ * sees that person's rows of every tenant: a feature with rows of persons gives that role a policy on them.
+ */
+@Injectable()
+export class Hooks {
+  /** A member left, was removed or was suspended: sessions and personal keys in the tenant end. */
+  readonly membershipEnded = new Hook<TenantTransaction, MembershipEnded>();
+  /** The sessions of one member in the transaction's tenant end; the membership stays. */
+  readonly sessionsEnded = new Hook<TenantTransaction, MembershipEnded>();
+  /** An account was claimed by its mailbox: what was put on it before is void. */
+  readonly userClaimed = new Hook<Transaction, PersonEvent>();
+  /** A person asked to be erased: memberships end now, the account is erased later. */
+  readonly userLeft = new Hook<Transaction, PersonEvent>();
+  /** A person is erased for good: what features keep of them goes. */
+  readonly userErased = new Hook<Transaction, PersonEvent>();
+}

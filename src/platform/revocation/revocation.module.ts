@@ -1,0 +1,7 @@
+/** Epochs of credentials: how a change reaches every live credential in every process; see `epochs.ts`. */
+import { Global, Module } from '@nestjs/common';
+import { Epochs } from './epochs';
+
+@Global()
+@Module({ providers: [Epochs], exports: [Epochs] })
+export class RevocationModule {}

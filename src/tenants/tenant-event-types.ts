@@ -1,0 +1,28 @@
+import type { EventType } from '../platform/outbox/event-types';
+import { OwnTenantView } from './company/company.dto';
+import { MemberView } from './members/members.dto';
+
+/** What tenants emit. */
+export const TENANT_EVENT_TYPES: readonly EventType[] = [
+  { name: 'member.joined', description: 'A person joined the tenant.', data: MemberView, permission: 'members:read' },
+  {
+    name: 'member.changed',
+    description: "A member's role or status changed.",
+    data: MemberView,
+    example: { role: 'admin', version: 2 },
+    permission: 'members:read',
+  },
+  {
+    name: 'member.removed',
+    description: 'A member left or was removed: the member as it was.',
+    data: MemberView,
+    permission: 'members:read',
+  },
+  {
+    name: 'tenant.changed',
+    description: 'The name, a policy or the status of the tenant changed.',
+    data: OwnTenantView,
+    example: { version: 2 },
+    permission: 'tenant:manage',
+  },
+];

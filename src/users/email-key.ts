@@ -1,0 +1,23 @@
+import { domainToASCII } from 'node:url';
+
+/**
+ * The key by which an address is one account: NFC, the domain in lower case as A-labels (IDNA), ASCII letters of the
+ * local part in lower case and nothing else of it. Made here and never by the database, whose idea of lower case depends
+ * on its locale.
+ */
+export function emailKey(email: string): string {
+  const text = email.normalize('NFC');
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, at).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  const domain = text.slice(at + 1);
+  return `${local}@${domainToASCII(domain) || domain.toLowerCase()}`;
+}
+
+/**
+ * Whether a new account may have the address: its local part stays what it is under NFKC, so that no letter only looks like
+ * another one. Accounts from before keep theirs.
+ */
+export function isPlainAddress(email: string): boolean {
+  const local = email.normalize('NFC').slice(0, email.normalize('NFC').lastIndexOf('@'));
+  return local.normalize('NFKC') === local;
+}

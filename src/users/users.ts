@@ -1,0 +1,25 @@
+import { Injectable } from '@nestjs/common';
+import { SignInDatabase } from '../platform/database/roles/role-databases';
+import type { Transaction } from '../platform/database/transaction';
+import { User } from './user.entity';
+import { findUserId } from './users.queries';
+
+/** Persons, found by id or by address. */
+@Injectable()
+export class Users {
+  constructor(private readonly database: SignInDatabase) {}
+
+  /** The user of an address, in a transaction that is bound to nobody. */
+  findByEmail(email: string): Promise<User | null> {
+    return this.database.transaction({}, (tx) => this.findByEmailIn(tx, email));
+  }
+
+  async findByEmailIn(tx: Transaction, email: string): Promise<User | null> {
+    const [found] = await tx.query<{ id: string }>(findUserId(email));
+    return found ? tx.repository(User).findOneBy({ id: found.id }) : null;
+  }
+
+  get(id: string): Promise<User> {
+    return this.database.transaction({ userId: id }, (tx) => tx.repository(User).findOneByOrFail({ id }));
+  }
+}
