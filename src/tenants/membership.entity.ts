@@ -21,13 +21,13 @@ export class Membership {
   @Column('text')
   role: string;
 
-  @Column('text', { default: 'active' })
+  @Column('text')
   status: MemberStatus;
 
-  @Column('text', { name: 'managed_by', default: 'user' })
+  @Column('text', { name: 'managed_by' })
   managedBy: MemberManager;
 
-  @Column('integer', { default: 1 })
+  @Column('integer')
   version: number;
 
   @Column('timestamptz', { name: 'created_at' })
@@ -36,4 +36,9 @@ export class Membership {
   /** When the user last signed in to this tenant: where the next sign-in without a tenant goes. */
   @Column('timestamptz', { name: 'last_used_at' })
   lastUsedAt: Date;
+}
+
+/** A new place of a person in a tenant, held at once. */
+export function newMembership(tenantId: string, userId: string, role: string, now: Date): Membership {
+  return { tenantId, userId, role, status: 'active', managedBy: 'user', version: 1, createdAt: now, lastUsedAt: now };
 }

@@ -10,7 +10,7 @@ export class Tenant {
   @Column('text')
   name: string;
 
-  @Column('integer', { default: 1 })
+  @Column('integer')
   version: number;
 
   @Column('timestamptz', { name: 'created_at' })
@@ -24,10 +24,10 @@ export class Tenant {
   @Column('timestamptz', { name: 'closed_at', nullable: true })
   closedAt: Date | null;
 
-  @Column('text', { name: 'second_factor', default: 'optional' })
+  @Column('text', { name: 'second_factor' })
   secondFactor: SecondFactorRule;
 
-  @Column('integer', { name: 'second_factor_grace_days', default: 0 })
+  @Column('integer', { name: 'second_factor_grace_days' })
   secondFactorGraceDays: number;
 
   /** When the second factor became required: grace days run from then, or from the joining. */
@@ -40,7 +40,7 @@ export class Tenant {
   @Column('integer', { name: 'session_max_days', nullable: true })
   sessionMaxDays: number | null;
 
-  @Column('text', { name: 'allowed_cidrs', array: true, default: [] })
+  @Column('text', { name: 'allowed_cidrs', array: true })
   allowedCidrs: string[];
 
   @Column('integer', { name: 'api_key_max_days', nullable: true })

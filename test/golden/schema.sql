@@ -8,6 +8,58 @@ CREATE INDEX address_reservations_expires_at_idx ON address_reservations USING b
 grant delete, select on address_reservations to app_janitor;
 grant delete, insert, select, update on address_reservations to app_sign_in;
 
+create table api_key_secrets (
+  tenant_id uuid not null,
+  key_hash bytea not null,
+  key_id uuid not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint api_key_secrets_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+  constraint api_key_secrets_key_fkey FOREIGN KEY (tenant_id, key_id) REFERENCES api_keys(tenant_id, id) ON DELETE CASCADE,
+  constraint api_key_secrets_pkey PRIMARY KEY (tenant_id, key_hash)
+);
+alter table api_key_secrets enable row level security;
+alter table api_key_secrets force row level security;
+CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets USING btree (expires_at);
+CREATE INDEX api_key_secrets_key_idx ON api_key_secrets USING btree (tenant_id, key_id);
+create policy api_key_secrets_expired on api_key_secrets as permissive for all to app_janitor using ((expires_at < now()));
+create policy api_key_secrets_of_the_tenant on api_key_secrets as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete on api_key_secrets to app_janitor;
+grant delete, insert, select, update on api_key_secrets to app_service;
+grant select (tenant_id, key_hash, expires_at) on api_key_secrets to app_janitor;
+
+create table api_keys (
+  tenant_id uuid not null,
+  id uuid not null,
+  kind text not null,
+  user_id uuid,
+  name text not null,
+  scopes text[] not null,
+  hint text not null,
+  created_by uuid not null,
+  allowed_cidrs text[] not null,
+  rate_limit integer,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  notified_at timestamp with time zone,
+  constraint api_keys_kind_check CHECK ((kind = ANY (ARRAY['tenant'::text, 'personal'::text]))),
+  constraint api_keys_user_id_check CHECK (((kind = 'personal'::text) = (user_id IS NOT NULL))),
+  constraint api_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint api_keys_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table api_keys enable row level security;
+alter table api_keys force row level security;
+CREATE INDEX api_keys_person_idx ON api_keys USING btree (user_id) WHERE (user_id IS NOT NULL);
+CREATE INDEX api_keys_user_idx ON api_keys USING btree (tenant_id, user_id) WHERE (user_id IS NOT NULL);
+create policy api_keys_of_the_person on api_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy api_keys_of_the_tenant on api_keys as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on api_keys to app_service;
+grant delete on api_keys to app_sign_in;
+grant select (tenant_id, id, user_id, name, created_at) on api_keys to app_sign_in;
+
 create table audit_erasures (
   tenant_id uuid not null,
   user_id uuid not null,
@@ -274,6 +326,32 @@ create policy idempotency_keys_of_the_tenant on idempotency_keys as permissive f
 grant delete, select on idempotency_keys to app_janitor;
 grant delete, insert, select, update on idempotency_keys to app_service;
 
+create table invitations (
+  tenant_id uuid not null,
+  id uuid not null,
+  email text not null,
+  email_key text not null,
+  role text not null,
+  token_hash bytea not null,
+  invited_by uuid not null,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint invitations_token_hash_check CHECK ((octet_length(token_hash) = 32)),
+  constraint invitations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint invitations_pkey PRIMARY KEY (tenant_id, id),
+  constraint invitations_email_key_key UNIQUE (tenant_id, email_key),
+  constraint invitations_token_hash_key UNIQUE (tenant_id, token_hash)
+);
+alter table invitations enable row level security;
+alter table invitations force row level security;
+CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
+create policy invitations_expired on invitations as permissive for all to app_janitor using ((expires_at < (now() - '30 days'::interval)));
+create policy invitations_of_the_tenant on invitations as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete on invitations to app_janitor;
+grant delete, insert, select, update on invitations to app_service;
+grant select (tenant_id, id, expires_at) on invitations to app_janitor;
+
 create table known_networks (
   user_id uuid not null,
   network_hash bytea not null,
@@ -294,7 +372,12 @@ create table memberships (
   role text not null,
   created_at timestamp with time zone not null,
   last_used_at timestamp with time zone not null,
-  constraint memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text]))),
+  status text not null default 'active'::text,
+  managed_by text not null default 'user'::text,
+  version integer not null default 1,
+  constraint memberships_managed_by_check CHECK ((managed_by = ANY (ARRAY['user'::text, 'directory'::text]))) NOT VALID,
+  constraint memberships_role_check CHECK ((role ~ '^[a-z][a-z0-9_-]{0,49}$'::text)) NOT VALID,
+  constraint memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'unconfirmed'::text]))) NOT VALID,
   constraint memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
   constraint memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint memberships_pkey PRIMARY KEY (tenant_id, user_id)
@@ -304,9 +387,14 @@ alter table memberships force row level security;
 CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
 create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy memberships_of_the_person on memberships as permissive for update to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_of_the_tenant on memberships as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant select on memberships to app_members;
 grant delete, insert, select, update on memberships to app_service;
-grant insert, select on memberships to app_sign_in;
+grant delete, insert, select on memberships to app_sign_in;
+grant update (status, version) on memberships to app_sign_in;
 
 create table migrations (
   id integer not null default nextval('migrations_id_seq'::regclass),
@@ -434,6 +522,25 @@ CREATE INDEX refresh_tokens_session_idx ON refresh_tokens USING btree (tenant_id
 create policy refresh_tokens_of_the_tenant on refresh_tokens as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select, update on refresh_tokens to app_service;
 
+create table roles (
+  tenant_id uuid not null,
+  name text not null,
+  id uuid not null,
+  description text,
+  permissions text[] not null,
+  version integer not null,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
+  constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint roles_pkey PRIMARY KEY (tenant_id, name),
+  constraint roles_id_key UNIQUE (tenant_id, id)
+);
+alter table roles enable row level security;
+alter table roles force row level security;
+create policy roles_of_the_tenant on roles as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, insert, select, update on roles to app_service;
+
 create table sessions (
   tenant_id uuid not null,
   id uuid not null,
@@ -503,17 +610,29 @@ create table tenants (
   name text not null,
   created_at timestamp with time zone not null,
   suspended_at timestamp with time zone,
+  version integer not null default 1,
+  closed_at timestamp with time zone,
+  second_factor text not null default 'optional'::text,
+  second_factor_grace_days integer not null default 0,
+  second_factor_since timestamp with time zone,
+  session_idle_minutes integer,
+  session_max_days integer,
+  allowed_cidrs text[] not null default '{}'::text[],
+  api_key_max_days integer,
+  constraint tenants_second_factor_check CHECK ((second_factor = ANY (ARRAY['optional'::text, 'required'::text]))) NOT VALID,
   constraint tenants_pkey PRIMARY KEY (id)
 );
 alter table tenants enable row level security;
 alter table tenants force row level security;
 create policy tenants_at_sign_in on tenants as permissive for all to app_sign_in using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenants_changed_by_the_tenant on tenants as permissive for update to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
 create policy tenants_of_the_operator on tenants as permissive for all to app_operator using (true) with check (true);
 create policy tenants_of_the_tenant on tenants as permissive for select to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid));
 grant select on tenants to app_operator;
 grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
 grant update (suspended_at) on tenants to app_operator;
+grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
 
 create table users (
   id uuid not null,
@@ -531,7 +650,9 @@ alter table users force row level security;
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
 CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
+create policy users_for_members on users as permissive for select to app_members using (true);
 grant delete, insert, select, update on users to app_sign_in;
+grant select (id, email, name) on users to app_members;
 
 create table webhook_endpoints (
   tenant_id uuid not null,
@@ -590,6 +711,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
+-- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage
 -- usage of schema public: app_relay usage
 -- usage of schema public: app_service usage

@@ -4,7 +4,7 @@ import { isUniqueViolation } from '../../platform/database/sql/errors';
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { Conflict, Unauthorized, ValidationFailed } from '../../platform/errors';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
-import { Membership } from '../../tenants/membership.entity';
+import { Membership, newMembership } from '../../tenants/membership.entity';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { emailKey, isPlainAddress } from '../../users/email-key';
 import { User } from '../../users/user.entity';
@@ -51,13 +51,7 @@ export class AuthService {
       await this.signInDatabase.transaction({ tenantId: tenant.id }, async (tx) => {
         await tx.repository(User).insert(user);
         await tx.repository(Tenant).insert(tenant);
-        await tx.repository(Membership).insert({
-          tenantId: tenant.id,
-          userId: user.id,
-          role: 'owner',
-          createdAt: now,
-          lastUsedAt: now,
-        });
+        await tx.repository(Membership).insert(newMembership(tenant.id, user.id, 'owner', now));
       });
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key') || isUniqueViolation(error, 'users_email_key_unique')) {
