@@ -41,9 +41,9 @@ describe('members', () => {
     const first = (await owner.get('/members?limit=2')).body;
     const second = (await owner.get(`/members?limit=2&cursor=${first.next_cursor}`)).body;
     expect([...first.data, ...second.data]).toEqual(all.data);
-    expect((await owner.get('/members?role=member')).body.data.map((m: { user: { id: string } }) => m.user.id)).toEqual([
-      personOf(member),
-    ]);
+    expect((await owner.get('/members?role=member')).body.data.map((m: { user: { id: string } }) => m.user.id)).toEqual(
+      [personOf(member)],
+    );
     expect((await owner.get('/members?status=suspended')).body.data).toEqual([]);
     const beginning = (viewer.session?.user.email as string).slice(0, 20).toUpperCase();
     expect((await owner.get(`/members?q=${beginning}`)).body.data).toEqual([one]);
@@ -160,10 +160,10 @@ describe('members', () => {
 
   it('that a directory manages are locked', async () => {
     const member = await addMember(service, owner, 'member');
-    await service.database.sql(`update memberships set managed_by = 'directory' where user_id = $1 and tenant_id = $2`, [
-      personOf(member),
-      owner.tenantId,
-    ]);
+    await service.database.sql(
+      `update memberships set managed_by = 'directory' where user_id = $1 and tenant_id = $2`,
+      [personOf(member), owner.tenantId],
+    );
     expectProblem(await owner.patch(`/members/${personOf(member)}`, { role: 'admin' }), 'conflict');
     expectProblem(await owner.delete(`/members/${personOf(member)}`), 'conflict');
   });
@@ -186,7 +186,9 @@ describe('members', () => {
       expect([round, answers.map(({ status }) => status).sort(), left.length]).toEqual([round, [200, 422], 1]);
       await service.database.sql(`update memberships set role = 'owner' where tenant_id = $1`, [owner.tenantId]);
       // The counters move with every change made behind the service's back, as a change through it would move them.
-      await service.database.sql(`update tenant_auth_state set epoch = epoch + 1 where tenant_id = $1`, [owner.tenantId]);
+      await service.database.sql(`update tenant_auth_state set epoch = epoch + 1 where tenant_id = $1`, [
+        owner.tenantId,
+      ]);
       for (const client of owners) {
         while ((await client.get('/auth/me')).body.role !== 'owner') await new Promise((next) => setTimeout(next, 50));
       }
