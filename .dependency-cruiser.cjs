@@ -1,12 +1,12 @@
 /**
- * Who may import whom: `docs/adding-a-module.md` explains it, `npm run check:structure` checks it. Type-only imports
- * count as imports.
+ * Import rules: `docs/architecture.md` explains them, `npm run check:structure` checks them. Type-only imports count as
+ * imports. `scripts/check-folders.mjs` adds the rule that no folder imports a folder that imports it.
  *
  * The root module of each process defines its reach: `src/processes/api/api.module.ts` for the API,
  * `src/processes/worker/worker.module.ts` for the worker.
  */
 
-/** The features that another feature may use: [who, whom]. Orders and webhooks meet only at the outbox, never here. */
+/** Features that may import other features: [feature, the others]. Orders and webhooks meet only at the outbox. */
 const FEATURES_THAT_MAY_MEET = [
   ['auth', ['users', 'tenants']],
   ['api-keys', ['auth']],
@@ -116,6 +116,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/webhooks/(json-schema|http-client|notifications)/', pathNot: TESTS },
       to: { path: '^src/webhooks/', pathNot: '^src/webhooks/$1/' },
+    },
+    {
+      name: 'webhooks-api-half-imports-no-leader-or-worker',
+      comment: 'The API half speaks to the leader and the worker through the database, the queue and notifications.',
+      severity: 'error',
+      from: { path: '^src/webhooks/(event-types|endpoints|deliveries|events)/|^src/webhooks/webhooks\\.module\\.ts$' },
+      to: { path: '^src/webhooks/(dispatch|sending)/' },
+    },
+    {
+      name: 'webhooks-leader-and-worker-do-not-meet',
+      comment: 'dispatch and sending speak through the queue and notifications.',
+      severity: 'error',
+      from: { path: '^src/webhooks/(dispatch|sending)/', pathNot: TESTS },
+      to: { path: '^src/webhooks/(dispatch|sending)/', pathNot: '^src/webhooks/$1/' },
     },
     {
       name: 'connections-stay-in-the-database',

@@ -62,7 +62,7 @@ export async function makeEndpoints(client, tenantIds, urls) {
   const box = secretBoxOf({ JWT_SECRET });
   const made = urls.map((url, i) => {
     const endpoint = { tenantId: tenantIds[i % tenantIds.length], id: uuidv7(), url };
-    return { ...endpoint, secret: box.seal(newSecret(), secretContext(endpoint.tenantId, endpoint.id)) };
+    return { ...endpoint, secret: box.encrypt(newSecret(), secretContext(endpoint.tenantId, endpoint.id)) };
   });
   const column = (name) => made.map((endpoint) => endpoint[name]);
   await client.query(

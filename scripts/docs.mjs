@@ -1,6 +1,6 @@
-// What the documents say of the code, kept true. `node scripts/docs.mjs` checks: the README's table of configuration is
-// the schema's, the arithmetic of docs/scaling.md is of the measurements, links lead somewhere, files that are named exist.
-// `--write` renews both tables.
+// Keeps the documents true to the code. `node scripts/docs.mjs` checks that the table of docs/configuration.md matches the
+// schema, that the arithmetic of docs/scaling.md follows from the measurements, that links have a target, that named files
+// exist, and that the glossary's names are exported by the code. `--write` renews both tables.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
@@ -9,7 +9,7 @@ import { renewedScaling, writeScaling } from '../bench/capacity.mjs';
 import { buildIfStale } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const readme = join(root, 'README.md');
+const configurationPage = join(root, 'docs', 'configuration.md');
 const BEGIN = '<!-- configuration: written by `npm run docs:config` -->';
 const END = '<!-- end of configuration -->';
 /** Folders whose files a document names with a path from the top. */
@@ -28,7 +28,7 @@ async function configurationTable() {
 
 function withTable(text, table) {
   const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (from === -1 || to < from) throw new Error(`README.md has lost its markers: ${BEGIN} … ${END}`);
+  if (from === -1 || to < from) throw new Error(`docs/configuration.md has lost its markers: ${BEGIN} … ${END}`);
   return `${text.slice(0, from + BEGIN.length)}\n${table}\n${text.slice(to)}`;
 }
 
@@ -78,20 +78,46 @@ function faultsOf(file) {
   return faults;
 }
 
-const text = readFileSync(readme, 'utf8');
+/** Names in the glossary's second column that no file of src exports, and words that are listed twice. */
+function glossaryFaults() {
+  const rows = [
+    ...readFileSync(join(root, 'docs', 'glossary.md'), 'utf8').matchAll(/^\| ([^|]+) \| ([^|]+) \|/gm),
+  ].slice(2);
+  const exported = new Set();
+  for (const file of readdirSync(join(root, 'src'), { recursive: true })) {
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    const source = readFileSync(join(root, 'src', file), 'utf8');
+    for (const [, name] of source.matchAll(
+      /^export (?:abstract |async )?(?:class|function|const|interface|type) (\w+)/gm,
+    )) {
+      exported.add(name);
+    }
+  }
+  const words = rows.map(([, word]) => word.trim());
+  const faults = words.filter((word, at) => words.indexOf(word) !== at).map((word) => `${word} is listed twice`);
+  for (const [, , names] of rows) {
+    for (const [, name] of names.matchAll(/`(\w+)`/g)) {
+      if (!exported.has(name)) faults.push(`no file of src exports ${name}`);
+    }
+  }
+  return faults.map((fault) => `docs/glossary.md: ${fault}`);
+}
+
+const text = readFileSync(configurationPage, 'utf8');
 const renewed = withTable(text, await configurationTable());
 if (process.argv.includes('--write')) {
-  writeFileSync(readme, renewed);
+  writeFileSync(configurationPage, renewed);
   writeScaling();
 } else {
   const faults = documents().flatMap(faultsOf);
-  if (renewed !== text) faults.unshift('README.md: the table of configuration is not the schema; npm run docs:config');
+  if (renewed !== text) faults.unshift('docs/configuration.md: the table differs from the schema; npm run docs:config');
   const scaling = renewedScaling();
   if (scaling.renewed !== scaling.text) {
     faults.unshift(
       'docs/scaling.md: its arithmetic is not of the measurements in bench/README.md; npm run docs:config',
     );
   }
+  faults.push(...glossaryFaults());
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) process.exit(1);
   console.log(`The documents agree with the code (${documents().length} read).`);

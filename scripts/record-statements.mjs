@@ -31,10 +31,10 @@ const NOT_RECORDED = {
   tenant_mark_suspended: 'the same',
   primary_position: 'it asks the server and no table',
   replica_has_replayed: 'the same',
-  outbox_tenants_spread: 'it is for tenants spread by Citus, which CI has not',
-  deliveries_waiting_spread: 'the same',
-  backlog_outbox_spread: 'the same',
-  backlog_deliveries_spread: 'the same',
+  outbox_tenants_distributed: 'it is for tenants spread by Citus, which CI has not',
+  deliveries_waiting_distributed: 'the same',
+  backlog_outbox_distributed: 'the same',
+  backlog_deliveries_distributed: 'the same',
 };
 /** A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into. */
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;

@@ -6,13 +6,22 @@ import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
 
-const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
+const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
   async api(config) {
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');
     const { createApi } = await import('./processes/api/api.module.js');
+    const { waitForMigrations } = await import('./processes/migrations-wait.js');
     await withObservability('api', config, async (logger, metrics, tracing) => {
-      await serveUntilStopped(await createApi(config, logger, metrics, tracing), config, logger);
+      const waiting = await waitForMigrations(config, logger, metrics);
+      try {
+        if (waiting.stopped) return;
+        const api = await createApi(config, logger, metrics, tracing);
+        await waiting.close();
+        await serveUntilStopped(api, config, logger);
+      } finally {
+        await waiting.close();
+      }
     });
   },
 
@@ -24,9 +33,17 @@ const ROLES: Readonly<Record<string, (config: Config, args: string[]) => Promise
     required(config, 'JWT_SECRET');
     const { createWorker } = await import('./processes/worker/worker.module.js');
     const { Readiness } = await import('./platform/health/readiness.js');
+    const { waitForMigrations } = await import('./processes/migrations-wait.js');
     await withObservability('worker', config, async (logger, metrics, tracing) => {
-      const worker = await createWorker(config, logger, metrics, tracing);
-      await workUntilStopped(worker, worker.get(Readiness), config, logger);
+      const waiting = await waitForMigrations(config, logger, metrics);
+      try {
+        if (waiting.stopped) return;
+        const worker = await createWorker(config, logger, metrics, tracing);
+        await waiting.close();
+        await workUntilStopped(worker, worker.get(Readiness), config, logger);
+      } finally {
+        await waiting.close();
+      }
     });
   },
 
@@ -68,8 +85,8 @@ async function withObservability(
 }
 
 async function main([name = 'api', ...args]: string[]): Promise<void> {
-  const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;
-  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(ROLES).join(' or ')}`);
+  const role = Object.hasOwn(PROCESSES, name) ? PROCESSES[name] : undefined;
+  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(PROCESSES).join(' or ')}`);
   if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new UsageError(`the role ${name} takes no arguments`);
   await role(loadConfig(process.env), args);
 }

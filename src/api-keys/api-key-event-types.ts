@@ -1,4 +1,4 @@
-import type { EventType } from '../platform/outbox/event-types';
+import type { EventType } from '../platform/outbox/event-catalogue';
 import { ApiKeyView } from './api-keys.dto';
 
 /** What keys emit. */

@@ -76,7 +76,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
   private async read(token: string, hash: Buffer): Promise<ReadState<KeyState>> {
     const tenantId = tenantOfKey(token);
     if (tenantId === undefined) throw invalidKey('malformed');
-    const [row] = await this.database.read<KeyStateRow>({ tenantId }, findKeyState(tenantId, hash));
+    const [row] = await this.database.query<KeyStateRow>({ tenantId }, findKeyState(tenantId, hash));
     if (!row) throw invalidKey('unknown');
     if (row.suspended_at || row.closed_at) throw invalidKey('its tenant is not open');
     if (row.kind === 'personal' && row.status !== 'active') throw invalidKey('its person is no active member');

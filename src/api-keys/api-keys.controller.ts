@@ -20,7 +20,7 @@ import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../plat
 import { PageDto } from '../platform/http/requests/page.dto';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
 import { OptionalBody } from '../platform/http/requests/validation.pipe';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../platform/http/responses/json-response';
 import {
   ApiKeyCreatedView,
@@ -34,6 +34,9 @@ import { ApiKeysService } from './api-keys.service';
 import { KEY_PATTERN } from './key-format';
 
 const KeyId = () => Param('id', new ResourceId('API key'));
+
+/** When the request came in; later than its first byte by the time of reading its head. */
+const arrivalOf = (reply: FastifyReply): Date => new Date(Date.now() - reply.elapsedTime);
 
 @ApiSection(
   'API keys',
@@ -65,7 +68,7 @@ export class ApiKeysController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.keys.create(caller, body, request));
+    sendResponse(reply, await this.keys.create(caller, body, request));
   }
 
   @Get()
@@ -160,6 +163,6 @@ export class ApiKeysController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.keys.rotate(caller, id, body as RotateApiKeyDto, request));
+    sendResponse(reply, await this.keys.rotate(caller, id, body as RotateApiKeyDto, arrivalOf(reply), request));
   }
 }

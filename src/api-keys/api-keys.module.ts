@@ -12,7 +12,7 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { API_KEY_EVENT_TYPES } from './api-key-event-types';
 import { ApiKeyCredential } from './api-key.credential';
@@ -28,7 +28,7 @@ import { PersonalKeys } from './personal-keys';
   providers: [ApiKeyCredential, ApiKeysService, KeyUsage, PersonalKeys],
 })
 export class ApiKeysModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...API_KEY_EVENT_TYPES);
     types.reserve('api_key.', 'api_keys:manage');
   }

@@ -15,6 +15,7 @@ export interface KeyRow extends Row {
   rate_limit: number | null;
   version: number;
   created_at: Date;
+  updated_at: Date;
   expires_at: Date | null;
   last_used_at: Date | null;
 }
@@ -46,7 +47,7 @@ export interface KeyStateRow extends Row {
 }
 
 const COLUMNS = `id, kind, user_id, name, scopes, hint, created_by, allowed_cidrs, rate_limit, version, created_at,
-                 expires_at, last_used_at`;
+                 updated_at, expires_at, last_used_at`;
 
 export function findKey(tenantId: string, id: string): Statement {
   return {

@@ -9,7 +9,7 @@ import type { Caller } from '../platform/http/requests/caller';
 import { assertMayGrant } from '../platform/http/requests/grants';
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import { type JsonPage, type Representation, toPage } from '../platform/http/responses/json-response';
 import { Cursors } from '../platform/http/responses/pagination';
 import { API_PREFIX } from '../platform/http/server/server';
@@ -51,7 +51,7 @@ export class ApiKeysService {
    * @throws Forbidden for a scope that the caller lacks, or a tenant's key without `api_keys:manage`; ValidationFailed;
    * AppError `business_rule_violation` for one too many
    */
-  create(caller: Caller, input: CreateApiKeyDto, request?: IdempotentRequest): Promise<Answer> {
+  create(caller: Caller, input: CreateApiKeyDto, request?: IdempotentRequest): Promise<StoredResponse> {
     if (input.kind === 'tenant') assertManager(caller);
     assertMayGrant(caller, input.scopes);
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -77,6 +77,7 @@ export class ApiKeysService {
         rate_limit: input.rate_limit ?? null,
         version: 1,
         created_at: at,
+        updated_at: at,
         expires_at: input.expires_at ?? null,
         last_used_at: null,
       };
@@ -100,14 +101,14 @@ export class ApiKeysService {
     const afterId = this.cursors.decode(scope, cursor);
     const ofUser = isManager(caller) ? null : caller.actor.id;
     const statement = queries.listKeys(caller.tenantId, ofUser, afterId, limit + 1);
-    const rows = await this.database.read<queries.KeyRow>(caller, statement);
+    const rows = await this.database.query<queries.KeyRow>(caller, statement);
     const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
     return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** @throws NotFound, also for another person's key unless the caller manages keys */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.read<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
+    const [row] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
     return representationOf(assertVisible(caller, id, row));
   }
 
@@ -167,14 +168,22 @@ export class ApiKeysService {
 
   /**
    * Gives a key a new text; the ones from before count for the overlap. Of several rotations at once one wins: a rotation
-   * applies to the version that the key had when the rotation came.
+   * that came before the last change of the key was done is refused.
+   * @param arrivedAt when the request came in
    * @throws NotFound; Conflict for the others; Forbidden; AppError `business_rule_violation` for too many texts at once
    */
-  async rotate(caller: Caller, id: string, input: RotateApiKeyDto, request?: IdempotentRequest): Promise<Answer> {
-    const [seen] = await this.database.read<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
+  async rotate(
+    caller: Caller,
+    id: string,
+    input: RotateApiKeyDto,
+    arrivedAt: Date,
+    request?: IdempotentRequest,
+  ): Promise<StoredResponse> {
+    const [seen] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
     return this.idempotency.transaction(caller, request, async (tx) => {
       const before = await lockToChange(tx, caller, id);
-      if (before.version !== seen?.version) throw new Conflict('The key was changed at the same time; try again.');
+      const changed = before.version !== seen?.version || (before.version > 1 && before.updated_at >= arrivedAt);
+      if (changed) throw new Conflict('The key was changed at the same time; try again.');
       const now = new Date();
       const overlap = (input.overlap_seconds ?? DEFAULT_OVERLAP_SECONDS) * 1000;
       if (overlap > 0) await assertRoomForText(tx, id, now);
@@ -274,7 +283,12 @@ function changesBetween(before: queries.KeyRow, after: queries.KeyRow): Record<s
   );
 }
 
-function withText(status: number, row: queries.KeyRow, text: string, headers: Record<string, string> = {}): Answer {
+function withText(
+  status: number,
+  row: queries.KeyRow,
+  text: string,
+  headers: Record<string, string> = {},
+): StoredResponse {
   const body = JSON.stringify({ ...viewOf(row), key: text });
   return { status, headers: { ...headers, etag: etagOf(row.version) }, body, secret: true };
 }
@@ -297,7 +311,7 @@ function entityOf(tenantId: string, row: queries.KeyRow): ApiKey {
     rateLimit: row.rate_limit,
     version: row.version,
     createdAt: row.created_at,
-    updatedAt: row.created_at,
+    updatedAt: row.updated_at,
     expiresAt: row.expires_at,
     lastUsedAt: row.last_used_at,
   };

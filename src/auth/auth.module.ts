@@ -27,6 +27,7 @@ import { Authenticator } from './access/authenticator';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
+import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
 import { SignIn } from './sign-in/sign-in';
 import { StepUpGuard } from './access/step-up.guard';
@@ -36,6 +37,7 @@ import { StepUpGuard } from './access/step-up.guard';
   controllers: [AuthController],
   providers: [
     AuthService,
+    PasswordPolicy,
     AccessTokens,
     AccessTokenStrategy,
     AccessTokenCredential,

@@ -14,7 +14,7 @@ import { keptSecret } from '../platform/config/kept-secret';
 import { createDatabase } from '../platform/database/migrate/create-database';
 import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres';
 import { migrate } from '../platform/database/migrate/migrations';
-import { ROLES } from '../platform/database/sql/db-roles';
+import { DB_ROLES } from '../platform/database/sql/db-roles';
 import { createLogger } from '../platform/observability/logger';
 import { Metrics } from '../platform/observability/metrics';
 import { serveMetrics } from '../platform/observability/metrics-server';
@@ -120,7 +120,7 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   stops.push(() => postgres.stop());
   await createDatabase(postgres.url('postgres'), DATABASE);
   const service = new URL(postgres.url(DATABASE));
-  service.username = ROLES.service;
+  service.username = DB_ROLES.service;
   service.password = keptSecret(dataDir, 'service-password');
   env.DATABASE_URL = service.href;
   env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);

@@ -1,4 +1,4 @@
-import type { EventType } from '../platform/outbox/event-types';
+import type { EventType } from '../platform/outbox/event-catalogue';
 import { OrderView } from './orders.dto';
 import type { OrderStatus } from './order-status';
 

@@ -13,19 +13,24 @@ const ROWS_AT_ONCE = 100;
 const MAX_EXPORTS = 16;
 const MAX_EXPORTS_OF_TENANT = 4;
 
-const COLUMNS = [
-  'id',
-  'customer_id',
-  'status',
-  'total_amount',
-  'currency',
-  'notes',
-  'metadata',
-  'items',
-  'version',
-  'created_at',
-  'updated_at',
-] as const satisfies readonly (keyof OrderView)[];
+/** Every field of an order, in the order of the columns: a field that is missing here does not compile. */
+const COLUMN_OF = {
+  id: true,
+  customer_id: true,
+  status: true,
+  total_amount: true,
+  currency: true,
+  notes: true,
+  metadata: true,
+  items: true,
+  version: true,
+  created_at: true,
+  updated_at: true,
+} as const satisfies Record<keyof OrderView, true>;
+const COLUMNS = Object.keys(COLUMN_OF) as (keyof OrderView)[];
+
+/** Of UTF-8: Excel takes a file without it for one of the system's old encoding. */
+const BYTE_ORDER_MARK = '\ufeff';
 
 /**
  * Streams all orders of a filter, newest first. It pages by the key with short transactions, a page at a time and only
@@ -62,12 +67,12 @@ export class OrdersExport {
     const filter = toFilter(input);
     const toText = input.format === 'csv' ? csvLine : jsonLine;
     // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
-    let head = input.format === 'csv' ? `${COLUMNS.join(',')}\r\n` : '';
+    let head = input.format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
     let rows: JsonRow[];
     let afterId: string | undefined;
     do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.readApart<JsonRow>(caller, statement);
+      rows = await this.database.queryIsolated<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;
@@ -92,9 +97,11 @@ function csvLine(row: JsonRow): string {
 
 /** What a spreadsheet may run at the head of a cell, in full width too. */
 const ACTIVE = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/** What ends a cell in RFC 4180, or in a program that separates by semicolon, tab or bar, too. */
+const SEPARATING = /[",;\t|\r\n]/;
 
-/** A cell of RFC 4180, defused. */
+/** A cell of RFC 4180: what a spreadsheet would run is text behind an apostrophe, what might end the cell is quoted. */
 export function csvCell(text: string): string {
-  const defused = ACTIVE.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(defused) || defused !== text ? `"${defused.replaceAll('"', '""')}"` : defused;
+  const harmless = ACTIVE.test(text) ? `'${text}` : text;
+  return SEPARATING.test(harmless) || harmless !== text ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

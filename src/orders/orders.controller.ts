@@ -4,7 +4,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../platform/http/responses/json-response';
 import { PageDto } from '../platform/http/requests/page.dto';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
@@ -56,7 +56,7 @@ export class OrdersController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.orders.create(caller, body, request));
+    sendResponse(reply, await this.orders.create(caller, body, request));
   }
 
   @Post('batch')
@@ -74,7 +74,7 @@ export class OrdersController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.orders.createBatch(caller, body.orders, request));
+    sendResponse(reply, await this.orders.createBatch(caller, body.orders, request));
   }
 
   @Get()
@@ -101,7 +101,9 @@ export class OrdersController {
     operationId: 'exportOrders',
     summary: 'Export orders',
     description:
-      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run are defused.',
+      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, ' +
+      'and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one ' +
+      'cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.',
   })
   @ApiOkResponse({
     description: 'The orders.',

@@ -10,6 +10,7 @@ import {
   lengthOf,
   ListField,
   NameField,
+  QueryBooleanField,
   QueryIntegerField,
   rule,
   TextField,
@@ -217,6 +218,16 @@ export class OrderFilters {
 
   @TimeField({ description: 'Only orders made before this time.', optional: true, example: TIME })
   created_before?: Date;
+
+  @UuidField({
+    description:
+      'Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, ' +
+      'too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds ' +
+      'again, or use a webhook, where none may be missed.',
+    optional: true,
+    example: ORDER_ID,
+  })
+  after_id?: string;
 }
 
 export class ListOrdersDto extends OrderFilters {
@@ -236,6 +247,15 @@ export class ExportOrdersDto extends OrderFilters {
     example: 'ndjson',
   })
   format: 'ndjson' | 'csv' = 'ndjson';
+
+  @QueryBooleanField({
+    description:
+      '`true`: CSV begins with a byte order mark, by which Excel reads it as UTF-8. Without effect on NDJSON.',
+    default: false,
+    optional: true,
+    example: true,
+  })
+  bom: boolean = false;
 }
 
 const STATUS_DOC = {

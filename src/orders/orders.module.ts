@@ -11,7 +11,7 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { ORDER_EVENT_TYPES } from './order-event-types';
 import { OrdersController } from './orders.controller';
@@ -25,7 +25,7 @@ import './orders.permissions';
   providers: [OrdersService, OrdersExport],
 })
 export class OrdersModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...ORDER_EVENT_TYPES);
   }
 }

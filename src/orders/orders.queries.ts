@@ -36,6 +36,8 @@ export interface OrderFilter {
   currency?: string;
   createdAfter?: Date;
   createdBefore?: Date;
+  /** The id of an order, which is not among them. */
+  madeAfter?: string;
 }
 
 const ORDER_JSON = `json_build_object(
@@ -166,6 +168,7 @@ export function listOrdersJson(
   if (filter.customerId !== undefined) where('customer', 'o.customer_id =', filter.customerId);
   if (filter.currency !== undefined) where('currency', 'o.currency =', filter.currency);
   if (filter.createdAfter) where('from', 'o.id >=', firstIdAt(filter.createdAfter.getTime() + 1));
+  if (filter.madeAfter !== undefined) where('after', 'o.id >', filter.madeAfter);
   // The page's own bound is the tighter one: one condition, so that the index is entered at the right place.
   const before = filter.createdBefore && firstIdAt(filter.createdBefore.getTime());
   const upper = [afterId, before].filter((id) => id !== undefined).sort()[0];

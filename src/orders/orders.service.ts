@@ -6,7 +6,7 @@ import { newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../platform/http/responses/etag';
 import { API_PREFIX } from '../platform/http/server/server';
-import { type Answer, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
@@ -31,7 +31,7 @@ export class OrdersService {
   ) {}
 
   /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
-  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<Answer> {
+  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<StoredResponse> {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
@@ -42,7 +42,7 @@ export class OrdersService {
   }
 
   /** Makes all of the orders, or none. */
-  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<Answer> {
+  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<StoredResponse> {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
@@ -57,7 +57,7 @@ export class OrdersService {
 
   /** @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.read<{ version: number; json: string }>(
+    const [row] = await this.database.query<{ version: number; json: string }>(
       caller,
       queries.findOrderJson(caller.tenantId, id),
     );
@@ -70,7 +70,7 @@ export class OrdersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'orders', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.readMany<JsonRow>(
+    const rows = await this.database.queryReplica<JsonRow>(
       caller,
       queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
     );
@@ -82,7 +82,7 @@ export class OrdersService {
     await this.find(caller, id);
     const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
     const afterId = this.cursors.decode(scope, input.cursor);
-    const rows = await this.database.read<JsonRow>(
+    const rows = await this.database.query<JsonRow>(
       caller,
       queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
     );
@@ -173,6 +173,7 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
     currency: filters.currency,
     createdAfter: filters.created_after,
     createdBefore: filters.created_before,
+    madeAfter: filters.after_id,
   };
 }
 

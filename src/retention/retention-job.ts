@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
-import { JanitorDatabase } from '../platform/database/roles/role-databases';
+import { RetentionDatabase } from '../platform/database/roles/role-databases';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { firstIdAt } from '../platform/ids/ids';
 import { LOGGER } from '../platform/observability/logger.module';
@@ -49,12 +49,12 @@ export type Pruned = Record<string, number>;
 
 /** Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention. */
 @Injectable()
-export class Janitor {
+export class RetentionJob {
   private running = false;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly database: JanitorDatabase,
+    private readonly database: RetentionDatabase,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 

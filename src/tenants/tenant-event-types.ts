@@ -1,4 +1,4 @@
-import type { EventType } from '../platform/outbox/event-types';
+import type { EventType } from '../platform/outbox/event-catalogue';
 import { OwnTenantView } from './company/company.dto';
 import { MemberView } from './members/members.dto';
 

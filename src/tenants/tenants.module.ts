@@ -12,7 +12,7 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
@@ -30,7 +30,7 @@ import './tenants.permissions';
   exports: [MembersService],
 })
 export class TenantsModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...TENANT_EVENT_TYPES);
     types.reserve('member.', 'members:read');
     types.reserve('tenant.', 'tenant:manage');

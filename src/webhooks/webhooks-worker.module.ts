@@ -23,30 +23,32 @@ import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
 import { FanOut } from './dispatch/fan-out';
-import { Janitor } from '../retention/retention-job';
+import { RetentionJob } from '../retention/retention-job';
 import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
-import { DispatchSignal } from './notifications/dispatch-request';
+import { AttemptEnds } from './notifications/attempt-ended';
+import { DispatchRequests } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {
-  static with(config: Config): DynamicModule {
+  static forRoot(config: Config): DynamicModule {
     chooseQueueBackend(config);
     return {
       module: WebhooksWorkerModule,
       imports: [OutboxModule],
       providers: [
+        AttemptEnds,
         BacklogMetrics,
         DeliveriesProcessor,
         DeliveryMetrics,
         DeliveryQueue,
         DeliverySender,
         Dispatcher,
-        DispatchSignal,
+        DispatchRequests,
         EndpointDisabling,
         FanOut,
         { provide: EVENT_SINK, useExisting: FanOut },
-        Janitor,
+        RetentionJob,
         Outcomes,
         Relay,
         WebhooksLeader,

@@ -15,9 +15,11 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
-import { EventTypes } from '../platform/outbox/event-types';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
-import { CreateEndpointBody, EmitEventBody, EndpointRules, OwnEventTypeName, UpdateEndpointBody } from './bodies';
+import { CreateEndpointPipe, EndpointRules, UpdateEndpointPipe } from './endpoints/endpoint.pipe';
+import { EmitEventPipe } from './events/emit-event.pipe';
+import { OwnEventTypeNamePipe } from './event-types/event-type-name.pipe';
 import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
@@ -30,12 +32,12 @@ import { EventTypesService } from './event-types/event-types.service';
 import { EventsController } from './events/events.controller';
 import { EventsService } from './events/events.service';
 import { Recovery } from './deliveries/recovery';
-import { RegisteredSchemas } from './event-types/schema-cache';
+import { SchemaCache } from './event-types/schema-cache';
 import { SecretsController } from './endpoints/secrets.controller';
 import { SecretsService } from './endpoints/secrets.service';
 import { TestDeliveries } from './deliveries/test-deliveries';
-import { TrafficController } from './deliveries/endpoint-deliveries.controller';
-import { DispatchSignal } from './notifications/dispatch-request';
+import { EndpointDeliveriesController } from './deliveries/endpoint-deliveries.controller';
+import { DispatchRequests } from './notifications/dispatch-request';
 import './webhooks.permissions';
 
 @Module({
@@ -43,32 +45,32 @@ import './webhooks.permissions';
   controllers: [
     EndpointsController,
     SecretsController,
-    TrafficController,
+    EndpointDeliveriesController,
     EventTypesController,
     EventsController,
     DeliveriesController,
   ],
   providers: [
-    CreateEndpointBody,
+    CreateEndpointPipe,
     DeliveriesService,
-    DispatchSignal,
-    EmitEventBody,
+    DispatchRequests,
+    EmitEventPipe,
     EndpointRules,
     EndpointSecrets,
     EndpointStats,
     EndpointsService,
     EventTypesService,
     EventsService,
-    OwnEventTypeName,
+    OwnEventTypeNamePipe,
     Recovery,
-    RegisteredSchemas,
+    SchemaCache,
     SecretsService,
     TestDeliveries,
-    UpdateEndpointBody,
+    UpdateEndpointPipe,
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventTypes) {
+  constructor(types: EventCatalogue) {
     types.add(...WEBHOOK_EVENT_TYPES);
   }
 }

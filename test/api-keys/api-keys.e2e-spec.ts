@@ -131,7 +131,7 @@ describe('API keys', () => {
     await twoSeconds();
     expect([await statusOf(revoked.client), await statusOf(narrowed.client)]).toEqual([401, 403]);
     expect(await statusOf(narrowed.client, '/webhooks/endpoints')).toBe(200);
-    await until(async () => (await statusOf(expiring.client)) === 401, 3_000);
+    await until('the answer is there', async () => (await statusOf(expiring.client)) === 401, 3_000);
     expectProblem(await owner.get(`/api-keys/${revoked.key.id}`), 'not_found');
   });
 
@@ -189,7 +189,7 @@ describe('API keys', () => {
     for (const scope of ['members:manage', 'roles:manage', 'api_keys:manage', 'sso:manage', 'nothing:read']) {
       expectProblem(await owner.post('/api-keys', { name: 'x', kind: 'tenant', scopes: [scope] }), 'validation_error');
     }
-    await owner.post('/roles', { name: 'keys', permissions: ['api_keys:manage', 'orders:read'] });
+    await owner.post('/roles', { name: 'keys', permissions: ['api_keys:manage', 'members:read', 'orders:read'] });
     const manager = await addMember(service, owner, 'keys');
     const { key } = await makeKey(owner, { scopes: ['orders:read', 'orders:write'] });
     expectProblem(await manager.post(`/api-keys/${key.id}/rotate`), 'forbidden');
@@ -292,7 +292,11 @@ describe('API keys', () => {
     const { client, key } = await makeKey(owner);
     const before = Date.now();
     await client.get('/orders');
-    await until(async () => (await owner.get(`/api-keys/${key.id}`)).body.last_used_at !== null, 10_000);
+    await until(
+      'the answer is there',
+      async () => (await owner.get(`/api-keys/${key.id}`)).body.last_used_at !== null,
+      10_000,
+    );
     const { last_used_at } = (await owner.get(`/api-keys/${key.id}`)).body;
     expect(Math.abs(new Date(last_used_at).getTime() - before)).toBeLessThan(5_000);
   });

@@ -126,6 +126,7 @@ describe('a secret in a file', () => {
     DIRECT_DATABASE_URL: 'postgres://three@db/orders',
     DATABASE_REPLICA_URL: 'postgres://five@replica/orders',
     REDIS_URL: 'redis://:four@cache:6379/0',
+    SMTP_URL: 'smtps://six:seven@mail:465',
     ENCRYPTION_KEYS: newKey('k1'),
     OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20five',
   };
@@ -206,7 +207,7 @@ describe('the configuration as an operator may see it', () => {
       variables.map(([name, { secret }]) => [name, secret ? '***' : 'pa55']),
     );
     for (const [name, { secret }] of variables) {
-      if (/PASSWORD|SECRET|KEYS?$|_URL$|HEADERS$/.test(name)) expect([name, secret]).toEqual([name, true]);
+      if (/PASSWORD|SECRET|KEYS?$|(?<!^APP)_URL$|HEADERS$/.test(name)) expect([name, secret]).toEqual([name, true]);
     }
   });
 });

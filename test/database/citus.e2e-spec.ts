@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLACEMENTS } from '../../src/platform/database/sql/citus';
-import { Janitor } from '../../src/retention/retention-job';
+import { RetentionJob } from '../../src/retention/retention-job';
 import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
 import { orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
@@ -110,7 +110,7 @@ describe.each(databases)('on %s', (_, create) => {
   });
 
   it('cleans up, and complains of nothing', async () => {
-    await worker.app.get(Janitor).run();
+    await worker.app.get(RetentionJob).run();
     expect(worker.logLines.filter((line) => JSON.parse(line).level > 30)).toEqual([]);
     expect(service.logLines.filter((line) => JSON.parse(line).level > 40)).toEqual([]);
   });

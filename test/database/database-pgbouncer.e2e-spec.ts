@@ -74,7 +74,7 @@ if (!installed && process.env.CI === 'true') {
         const rows =
           at % 3 === 0
             ? await tenantDatabase.transaction({ tenantId }, (tx) => tx.query(forgetful))
-            : await tenantDatabase.read({ tenantId }, forgetful);
+            : await tenantDatabase.query({ tenantId }, forgetful);
         expect(rows.length).toBeGreaterThan(0);
         expect(new Set(rows.map((row) => row.tenant_id))).toEqual(new Set([tenantId]));
       }),

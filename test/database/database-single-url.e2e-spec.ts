@@ -1,9 +1,9 @@
 import { Client } from 'pg';
 import { Order } from '../../src/orders/order.entity';
-import { Core } from '../../src/platform/database/connections/connection-manager';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
 import { migrate, migrationNames } from '../../src/platform/database/migrate/migrations';
 import { SignInDatabase } from '../../src/platform/database/roles/role-databases';
-import type { Prologue } from '../../src/platform/database/connections/transaction-settings';
+import type { TransactionSettings } from '../../src/platform/database/connections/transaction-settings';
 import type { Statement } from '../../src/platform/database/sql/statement';
 import { runTransaction, TenantDatabase } from '../../src/platform/database/tenant-database';
 import { Transaction } from '../../src/platform/database/transaction';
@@ -55,7 +55,7 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
   it('runs every statement as the service’s role', async () => {
     const [{ tenantId }] = tenants as [ApiClient];
     const me = { current: 'app_service', login: given().login };
-    expect(await database().read({ tenantId }, WHO)).toEqual([me]);
+    expect(await database().query({ tenantId }, WHO)).toEqual([me]);
     expect(await database().transaction({ tenantId }, (tx) => tx.query(WHO))).toEqual([me]);
     const repository = await database().transaction({ tenantId }, (tx) => tx.repository(Order).query(WHO.text));
     expect(repository).toEqual([me]);
@@ -77,7 +77,7 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
     await checkTenantsApart(tenants.slice(1), 2);
     for (const { tenantId } of tenants) {
       const seen = [
-        ...(await database().read({ tenantId }, FORGETFUL)),
+        ...(await database().query({ tenantId }, FORGETFUL)),
         ...(await database().transaction({ tenantId }, (tx) => tx.query(FORGETFUL))),
       ].map((row) => row.tenant_id);
       expect(new Set(seen)).toEqual(new Set([tenantId]));
@@ -85,7 +85,7 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
   });
 
   it('runs nothing when it could not give up its powers', async () => {
-    const core = given().service.app.get(Core, { strict: false });
+    const core = given().service.app.get(ConnectionManager, { strict: false });
     const [{ tenantId }] = tenants as [ApiClient];
     const insert: Statement = {
       name: 'test_insert_tenant',
@@ -93,10 +93,13 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
       values: [],
     };
     // The first is refused whole, BEGIN included: a statement behind it would run as the login.
-    const prologues: Prologue[] = [{ settings: [['no such setting', '']] }, { settings: [['role', 'nobody_at_all']] }];
+    const prologues: TransactionSettings[] = [
+      { settings: [['no such setting', '']] },
+      { settings: [['role', 'nobody_at_all']] },
+    ];
     for (const prologue of prologues) {
       await expect(core.write(prologue, [insert])).rejects.toThrow();
-      await expect(core.read(prologue, insert)).rejects.toThrow();
+      await expect(core.query(prologue, insert)).rejects.toThrow();
       await expect(runTransaction(new Transaction(core, prologue), (tx) => tx.query(insert))).rejects.toThrow();
       const repository = runTransaction(new Transaction(core, prologue), (tx) =>
         tx.repository(Order).query(insert.text),
@@ -105,14 +108,14 @@ function behavesLikeTheService(given: () => { service: TestService; login: strin
     }
     const made = await given().service.database.sql(`select 1 from tenants where name = 'not to be'`);
     expect(made).toEqual([]);
-    expect(await database().read({ tenantId }, WHO)).toMatchObject([{ current: 'app_service' }]);
+    expect(await database().query({ tenantId }, WHO)).toMatchObject([{ current: 'app_service' }]);
   });
 
   it('bounds how long a statement may run', async () => {
     const [{ tenantId }] = tenants as [ApiClient];
     const sleep: Statement = { name: 'test_sleep', text: 'select pg_sleep(20)', values: [] };
     const started = Date.now();
-    await expect(database().read({ tenantId }, sleep)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(database().query({ tenantId }, sleep)).rejects.toMatchObject({ code: 'unavailable' });
     await expect(database().transaction({ tenantId }, (tx) => tx.query(sleep))).rejects.toMatchObject({
       code: 'unavailable',
     });

@@ -77,7 +77,7 @@ describe.each([
     const database = service.app.get(TenantDatabase, { strict: false });
     const scope = { tenantId: tenant.tenantId };
     const expected = [{ statement: '400ms', lock: '400ms', idle: '30s' }];
-    expect(await database.read(scope, statement)).toEqual(expected);
+    expect(await database.query(scope, statement)).toEqual(expected);
     expect(await database.transaction(scope, (tx) => tx.query(statement))).toEqual(expected);
   });
 });

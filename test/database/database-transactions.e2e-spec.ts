@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import { Order } from '../../src/orders/order.entity';
-import { Core } from '../../src/platform/database/connections/connection-manager';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
 import { SignInDatabase } from '../../src/platform/database/roles/role-databases';
-import type { Prologue } from '../../src/platform/database/connections/transaction-settings';
+import type { TransactionSettings } from '../../src/platform/database/connections/transaction-settings';
 import type { Statement } from '../../src/platform/database/sql/statement';
 import { runTransaction, TenantDatabase, type TenantTransaction } from '../../src/platform/database/tenant-database';
 import { Transaction } from '../../src/platform/database/transaction';
@@ -15,7 +15,7 @@ import { until } from '../harness/until';
 describe('transactions', () => {
   let service: TestService;
   let database: TenantDatabase;
-  let core: Core;
+  let core: ConnectionManager;
   let tenant: ApiClient;
   let keys = 0;
 
@@ -23,7 +23,7 @@ describe('transactions', () => {
     // The smallest allowance: one connection for reads, one for flights that write, a pool of two.
     service = await startService({ env: { DB_POOL_SIZE: '4' } });
     database = service.app.get(TenantDatabase, { strict: false });
-    core = service.app.get(Core, { strict: false });
+    core = service.app.get(ConnectionManager, { strict: false });
     tenant = await service.tenant();
   });
   afterAll(() => service.stop());
@@ -150,38 +150,38 @@ describe('transactions', () => {
           tx.defer({ ...insertKey(b), values: [tenant.tenantId, value as never] });
         }),
         database.transaction(scope(), async (tx) => tx.defer(insertKey(c))),
-        database.read(scope(), one),
-        database.read(scope(), { ...one, name: 'test_bad_read', text: 'select $1::text', values: [value as never] }),
+        database.query(scope(), one),
+        database.query(scope(), { ...one, name: 'test_bad_read', text: 'select $1::text', values: [value as never] }),
       ]);
       expect([bad.status, good.status]).toEqual(['rejected', 'fulfilled']);
       expect(read).toEqual({ status: 'fulfilled', value: [{ one: 1 }] });
       expect([await kept(a), await kept(b), await kept(c)]).toEqual([false, false, true]);
-      expect(await database.read(scope(), one)).toEqual([{ one: 1 }]);
+      expect(await database.query(scope(), one)).toEqual([{ one: 1 }]);
       await database.transaction(scope(), async (tx) => tx.defer(insertKey(b)));
       expect([await kept(a), await kept(b)]).toEqual([false, true]);
     });
 
     it('forgets its tenant at its end, however it ends', async () => {
       const orders: Statement = { name: 'test_orders_of_nobody', text: 'select * from orders', values: [] };
-      const nobody = core.prologue('app_service', [], true);
+      const nobody = core.transactionSettings('app_service', [], true);
       const noTenant = { code: expect.stringMatching(/^(42704|22P02)$/) };
-      await database.read(scope(), one);
-      await expect(core.read(nobody, orders)).rejects.toMatchObject(noTenant);
-      await expect(database.read(scope(), failing)).rejects.toMatchObject({ code: '22012' });
-      await expect(core.read(nobody, orders)).rejects.toMatchObject(noTenant);
+      await database.query(scope(), one);
+      await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
+      await expect(database.query(scope(), failing)).rejects.toMatchObject({ code: '22012' });
+      await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
       // Between others on the one connection for reads, which are all on their way at once.
       const outcomes = await Promise.allSettled([
-        database.read(scope(), one),
-        core.read(nobody, orders),
-        database.read(scope(), one),
-        core.read(nobody, orders),
+        database.query(scope(), one),
+        core.query(nobody, orders),
+        database.query(scope(), one),
+        core.query(nobody, orders),
       ]);
       expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
     });
 
     it('cannot write where it only reads', async () => {
       const key = newKey();
-      await expect(database.read(scope(), insertKey(key))).rejects.toMatchObject({ code: '25006' });
+      await expect(database.query(scope(), insertKey(key))).rejects.toMatchObject({ code: '25006' });
       expect(await kept(key)).toBe(false);
     });
   });
@@ -189,8 +189,8 @@ describe('transactions', () => {
   describe('whose prologue failed', () => {
     // On a connection of the pool this one is a syntax error: it is refused whole, BEGIN included, and what follows is
     // outside any transaction.
-    const refusedWhole = (): Prologue => ({ settings: [['no such setting', '']] });
-    const failsWithin = (): Prologue => ({
+    const refusedWhole = (): TransactionSettings => ({ settings: [['no such setting', '']] });
+    const failsWithin = (): TransactionSettings => ({
       settings: [
         ['app.tenant_id', tenant.tenantId],
         ['role', 'nobody_at_all'],
@@ -204,7 +204,7 @@ describe('transactions', () => {
       const key = newKey();
       await expect(core.write(prologue(), [insertKey(key)])).rejects.toMatchObject({ code: /^4260[12]$|^22023$/ });
       await expect(
-        core.read(prologue(), { ...one, name: 'test_all_orders', text: 'select * from orders' }),
+        core.query(prologue(), { ...one, name: 'test_all_orders', text: 'select * from orders' }),
       ).rejects.toThrow();
       expect(await kept(key)).toBe(false);
     });
@@ -296,7 +296,7 @@ describe('transactions', () => {
         await expect(database.transaction({ tenantId }, (tx) => tx.query(one))).rejects.toThrow(
           'not a lower-case UUID',
         );
-        expect(() => database.read({ tenantId }, one)).toThrow('not a lower-case UUID');
+        expect(() => database.query({ tenantId }, one)).toThrow('not a lower-case UUID');
       }
     });
 
@@ -336,9 +336,9 @@ describe('transactions', () => {
 
   describe('whose connection is killed', () => {
     it('are unavailable, and the next one is not (a read)', async () => {
-      const read = database.read(scope(), sleeping);
+      const read = database.query(scope(), sleeping);
       await Promise.all([expect(read).rejects.toMatchObject({ code: 'unavailable' }), killBackend('pg_sleep')]);
-      expect(await database.read(scope(), one)).toEqual([{ one: 1 }]);
+      expect(await database.query(scope(), one)).toEqual([{ one: 1 }]);
     });
 
     it('are unavailable, keep nothing, and the next one is kept (a flight that writes)', async () => {
@@ -405,7 +405,7 @@ describe('transactions', () => {
       text: 'select status from idempotency_keys where tenant_id = $1',
       values: [tenant.tenantId],
     };
-    const read = () => database.read(scope(), statement);
+    const read = () => database.query(scope(), statement);
     const ask = () => database.transaction(scope(), (tx) => tx.query(statement));
     await Promise.all([read(), ask(), ask()]);
     for (const type of ['integer', 'smallint']) {
@@ -436,7 +436,7 @@ describe('transactions', () => {
   });
 
   it('has bounded patience by its role', async () => {
-    const settings = await database.read(scope(), {
+    const settings = await database.query(scope(), {
       name: 'test_timeouts',
       text: `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
                     current_setting('idle_in_transaction_session_timeout') as idle`,

@@ -29,7 +29,7 @@ describe('fifty tenants, interleaved', () => {
     [
       'a read',
       async (tenantId) =>
-        (await database.read<{ tenant_id: string }>({ tenantId }, forgetful)).map((row) => row.tenant_id),
+        (await database.query<{ tenant_id: string }>({ tenantId }, forgetful)).map((row) => row.tenant_id),
     ],
     [
       'a transaction',

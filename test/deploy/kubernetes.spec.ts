@@ -156,7 +156,7 @@ describe.each(sets)('%s', (folder, manifests) => {
       for (const [probe, path] of [
         [container.startupProbe, '/health/live'],
         [container.livenessProbe, '/health/live'],
-        [container.readinessProbe, container.name === 'api' ? '/health/ready?exclude=queue' : '/health/ready'],
+        [container.readinessProbe, container.name === 'api' ? '/health/ready?exclude=database,queue' : '/health/ready'],
       ] as const) {
         expect(probe?.httpGet?.path).toBe(path);
         expect(ports).toContain(probe?.httpGet?.port);

@@ -366,6 +366,43 @@ create policy known_networks_of_the_person on known_networks as permissive for a
 grant delete, select on known_networks to app_janitor;
 grant delete, insert, select, update on known_networks to app_sign_in;
 
+create table mail_outbox (
+  tenant_id uuid not null,
+  id uuid not null,
+  template text not null,
+  sealed text not null,
+  created_at timestamp with time zone not null,
+  next_attempt_at timestamp with time zone not null,
+  attempts integer not null default 0,
+  constraint mail_outbox_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table mail_outbox enable row level security;
+alter table mail_outbox force row level security;
+CREATE INDEX mail_outbox_next_attempt_at_idx ON mail_outbox USING btree (next_attempt_at);
+create policy mail_outbox_at_sign_in on mail_outbox as permissive for insert to app_sign_in with check (true);
+create policy mail_outbox_of_the_tenant on mail_outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy mail_outbox_to_send on mail_outbox as permissive for all to app_mail using (true) with check (true);
+grant delete, select on mail_outbox to app_mail;
+grant insert, select on mail_outbox to app_service;
+grant insert on mail_outbox to app_sign_in;
+grant update (next_attempt_at, attempts) on mail_outbox to app_mail;
+
+create table mail_suppressions (
+  address_hash bytea not null,
+  reason text not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint mail_suppressions_address_hash_check CHECK ((octet_length(address_hash) = 32)),
+  constraint mail_suppressions_pkey PRIMARY KEY (address_hash)
+);
+alter table mail_suppressions enable row level security;
+alter table mail_suppressions force row level security;
+CREATE INDEX mail_suppressions_expires_at_idx ON mail_suppressions USING btree (expires_at);
+create policy mail_suppressions_expired on mail_suppressions as permissive for all to app_janitor using ((expires_at < now()));
+create policy mail_suppressions_to_send on mail_suppressions as permissive for all to app_mail using (true) with check (true);
+grant delete, select on mail_suppressions to app_janitor;
+grant delete, insert, select, update on mail_suppressions to app_mail;
+
 create table memberships (
   tenant_id uuid not null,
   user_id uuid not null,
@@ -525,7 +562,6 @@ grant delete, insert, select, update on refresh_tokens to app_service;
 create table roles (
   tenant_id uuid not null,
   name text not null,
-  id uuid not null,
   description text,
   permissions text[] not null,
   version integer not null,
@@ -533,8 +569,7 @@ create table roles (
   updated_at timestamp with time zone not null,
   constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
   constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint roles_pkey PRIMARY KEY (tenant_id, name),
-  constraint roles_id_key UNIQUE (tenant_id, id)
+  constraint roles_pkey PRIMARY KEY (tenant_id, name)
 );
 alter table roles enable row level security;
 alter table roles force row level security;
@@ -711,6 +746,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
+-- usage of schema public: app_mail usage
 -- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage
 -- usage of schema public: app_relay usage

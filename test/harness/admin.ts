@@ -1,4 +1,4 @@
-import { type Answer, answer } from '../../src/processes/admin/admin';
+import { type CommandResult, runCommand } from '../../src/processes/admin/admin';
 import { loadConfig } from '../../src/platform/config/config';
 import type { TestDatabase } from './databases';
 import { JWT_SECRET } from './service';
@@ -9,8 +9,12 @@ export function adminEnv(database: TestDatabase, env: Record<string, string> = {
 }
 
 /** Runs `admin …` in this process. */
-export function admin(database: TestDatabase, args: string[], env: Record<string, string> = {}): Promise<Answer> {
-  return answer(loadConfig(adminEnv(database, env)), args);
+export function admin(
+  database: TestDatabase,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<CommandResult> {
+  return runCommand(loadConfig(adminEnv(database, env)), args);
 }
 
 /** The same with `--json`, read. */

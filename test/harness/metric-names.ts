@@ -10,6 +10,8 @@ export interface KnownMetric {
 /** Every metric that rules and dashboards may name, with its own labels; a test holds the list against a real scrape. */
 export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
+  migrations_pending: { type: 'gauge', labels: [] },
+  dependency_up: { type: 'gauge', labels: ['dependency'] },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status'] },
   http_requests_in_flight: { type: 'gauge', labels: [] },
   http_requests_held: { type: 'gauge', labels: [] },

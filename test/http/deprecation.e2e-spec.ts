@@ -11,7 +11,7 @@ import { Deprecated } from '../../src/platform/http/responses/deprecation';
 import { sendPage } from '../../src/platform/http/responses/json-response';
 import { serveDocs } from '../../src/platform/http/openapi/openapi';
 import { ApiSection } from '../../src/platform/http/openapi/declarations';
-import { RequestRecords } from '../../src/platform/http/server/request-log';
+import { RequestLog } from '../../src/platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../src/platform/http/server/server';
 import { Metrics } from '../../src/platform/observability/metrics';
 import { listen } from '../../src/processes/lifecycle';
@@ -76,9 +76,9 @@ describe('a deprecated route', () => {
     const config = loadConfig({ PORT: '0', DATABASE_URL: database.serviceUrl, JWT_SECRET, DB_POOL_SIZE: '8' });
     const logger = pino({ level: 'silent' });
     const metrics = new Metrics('api');
-    const records = new RequestRecords(logger, metrics);
+    const records = new RequestLog(logger, metrics);
 
-    @Module({ imports: [ApiModule.with(config, logger, metrics)], controllers: [OldController] })
+    @Module({ imports: [ApiModule.forRoot(config, logger, metrics)], controllers: [OldController] })
     class WithOldRoutes {}
 
     const adapter = createAdapter(config, logger, records);

@@ -28,11 +28,42 @@ describe('readiness', () => {
       expect((await service.client.get('/health/ready')).status).toBe(200);
     });
 
+    it('leaves out the database and the queue where it is asked to: what is left is the process itself', async () => {
+      await service.database.sql('alter table bullmq.job rename to gone');
+      await service.database.sql('alter table migrations rename to gone_too');
+      for (const exclude of ['database,queue', 'queue,database']) {
+        const answer = await service.client.get(`/health/ready?exclude=${exclude}`);
+        expect(answer).toMatchObject({ status: 200, body: { status: 'ok', checks: {} } });
+        expect(answer.body).toEqual({ status: 'ok', checks: {} });
+      }
+      expect((await service.client.get('/health/ready?exclude=database')).body).toEqual({
+        status: 'unavailable',
+        checks: { queue: 'unavailable' },
+      });
+      expect((await service.client.get('/health/ready?exclude=queue')).body).toEqual({
+        status: 'unavailable',
+        checks: { database: 'unavailable' },
+      });
+      const metrics = await service.metrics.registry.metrics();
+      expect(metrics).toContain('\ndependency_up{dependency="database"} 0\n');
+      expect(metrics).toContain('\ndependency_up{dependency="queue"} 0\n');
+      await service.database.sql('alter table bullmq.gone rename to job');
+      await service.database.sql('alter table gone_too rename to migrations');
+      expect((await service.client.get('/health/ready')).status).toBe(200);
+      expect(await service.metrics.registry.metrics()).toContain('\ndependency_up{dependency="database"} 1\n');
+    });
+
     it('leaves out the queue where it is asked to, and nothing else', async () => {
       const answer = await service.client.get('/health/ready?exclude=queue');
       expect(answer).toMatchObject({ status: 200, body: withoutQueue });
       expect(answer.body).toEqual(withoutQueue);
-      for (const query of ['exclude=database', 'exclude=', 'exclude=queue&exclude=queue', 'except=queue']) {
+      for (const query of [
+        'exclude=migrations',
+        'exclude=',
+        'exclude=queue,queue',
+        'exclude=queue&exclude=queue',
+        'except=queue',
+      ]) {
         expectProblem(await service.client.get(`/health/ready?${query}`), 'validation_error');
       }
     });

@@ -259,7 +259,7 @@ describe('load shedding', () => {
       const statement = { name: 'one', text: 'select 1 as one', values: [] };
       proxy.hang();
       const reads = Array.from({ length: ROOM_FOR_READS }, () =>
-        database.read({ tenantId: tenant.tenantId }, statement),
+        database.query({ tenantId: tenant.tenantId }, statement),
       );
       try {
         await work();

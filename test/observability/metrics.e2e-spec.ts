@@ -261,7 +261,20 @@ describe('metrics', () => {
         Object.keys(labels),
       ),
     );
-    const ours = ['le', 'method', 'outcome', 'pool', 'queue', 'reason', 'result', 'role', 'route', 'state', 'status'];
+    const ours = [
+      'dependency',
+      'le',
+      'method',
+      'outcome',
+      'pool',
+      'queue',
+      'reason',
+      'result',
+      'role',
+      'route',
+      'state',
+      'status',
+    ];
     const nodes = ['kind', 'major', 'minor', 'patch', 'quantile', 'space', 'type', 'version'];
     expect([...names].filter((name) => !ours.includes(name) && !nodes.includes(name))).toEqual([]);
   });

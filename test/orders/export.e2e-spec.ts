@@ -103,6 +103,33 @@ describe('export', () => {
     expect(ndjson((await tenant.get('/orders/export')).text)[0].notes).toBe(notes);
   });
 
+  it.each(['hello;=1+1;', 'a\t=1+1', 'a\n=1+1', 'a|=1+1'])(
+    'quotes a cell with a separator in it: %j',
+    async (notes) => {
+      await tenant.createOrder({ notes });
+      const { text } = await tenant.get('/orders/export?format=csv');
+      expect(text).toContain(`,"${notes}",`);
+      expect((parseCsv(text)[1] as string[])[5]).toBe(notes);
+    },
+  );
+
+  it('begins with a byte order mark where that is asked for, and only in CSV', async () => {
+    const order = await tenant.createOrder({ notes: 'Zoë' });
+    const bytes = async (query: string) => {
+      const url = `${service.url}/api/v1/orders/export?${query}`;
+      const headers = { authorization: `Bearer ${tenant.session?.access_token}` };
+      return Buffer.from(await (await fetch(url, { headers })).arrayBuffer());
+    };
+    const marked = await bytes('format=csv&bom=true');
+    expect([...marked.subarray(0, 3)]).toEqual([0xef, 0xbb, 0xbf]);
+    expect(marked.subarray(3).equals(await bytes('format=csv'))).toBe(true);
+    expect((await bytes('format=csv&bom=false')).toString()).toMatch(/^id,/);
+    expect(JSON.parse((await bytes('format=ndjson&bom=true')).toString())).toEqual(order);
+    const refused = await tenant.get('/orders/export?format=csv&bom=1');
+    expectProblem(refused, 'validation_error');
+    expect(refused.body.errors).toMatchObject([{ field: 'bom' }]);
+  });
+
   it('is a header alone, or nothing, where there are no orders', async () => {
     expect((await tenant.get('/orders/export?format=csv')).text).toBe(`${COLUMNS.join(',')}\r\n`);
     expect((await tenant.get('/orders/export')).text).toBe('');
@@ -177,7 +204,7 @@ describe('export', () => {
     });
 
     it('reads no further than its reader does, holds no connection meanwhile, and leaves out what is made later', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');
       const socket = await stalled();
       let seen = -1;
       const settled = await until('the export stalls', async () => {
@@ -228,7 +255,7 @@ describe('export', () => {
     });
 
     it('does nothing for a HEAD', async () => {
-      const pages = jest.spyOn(service.app.get(TenantDatabase), 'readApart');
+      const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');
       expect((await tenant.request('HEAD', '/orders/export?format=csv')).status).toBe(200);
       await delay(50);
       expect(pages).not.toHaveBeenCalled();

@@ -178,6 +178,42 @@ describe('orders', () => {
     });
   });
 
+  describe('polling by after_id', () => {
+    const ids = (answer: { body: { data: { id: string }[] } }) => answer.body.data.map(({ id }) => id);
+
+    it('gives the orders made after one, those of its millisecond included', async () => {
+      const made = await tenant.post('/orders/batch', { orders: Array.from({ length: 60 }, orderInput) });
+      const newestFirst = ids(made).reverse();
+      // What is asked for here is nothing unless orders of one millisecond are told apart.
+      expect(new Set(newestFirst.map((id) => id.slice(0, 13))).size).toBeLessThan(60);
+      for (const at of [0, 1, 20, 59]) {
+        const answer = await tenant.get(`/orders?limit=100&after_id=${newestFirst[at]?.toUpperCase()}`);
+        expect(ids(answer)).toEqual(newestFirst.slice(0, at));
+      }
+      const oldest = newestFirst[59] as string;
+      const pages: string[] = [];
+      for (let cursor = ''; ;) {
+        const page = await tenant.get(`/orders?limit=7&after_id=${oldest}${cursor}`);
+        pages.push(...ids(page));
+        if (!page.body.has_more) break;
+        cursor = `&cursor=${page.body.next_cursor}`;
+      }
+      expect(pages).toEqual(newestFirst.slice(0, 59));
+      const exported = await tenant.get(`/orders/export?status=pending&after_id=${newestFirst[3]}`);
+      expect(exported.text.split('\n').filter(Boolean)).toHaveLength(3);
+    });
+
+    it('refuses what is no id, and tells nothing of another tenant', async () => {
+      const refused = await tenant.get('/orders?after_id=yesterday');
+      expect([refused.status, refused.body.errors]).toMatchObject([422, [{ field: 'after_id' }]]);
+      const order = await tenant.createOrder();
+      const stranger = await service.tenant();
+      expect(ids(await stranger.get(`/orders?after_id=${order.id}`))).toEqual([]);
+      await stranger.createOrder();
+      expect(ids(await stranger.get(`/orders?after_id=${order.id}`))).toHaveLength(1);
+    });
+  });
+
   describe('another tenant', () => {
     it('answers 404 for another tenant’s order', async () => {
       const order = await tenant.createOrder();

@@ -87,7 +87,7 @@ describe('rotating the encryption key', () => {
     const boxes = { k1: createSecretBox(K1), lost: createSecretBox(LOST) };
     const ids = Array.from({ length: 350 }, () => newTimedId().id);
     for (const [at, id] of ids.entries()) {
-      const sealed = boxes[at % 3 === 0 ? 'lost' : 'k1'].seal(`secret ${at}`, secretContext(tenantId, id));
+      const sealed = boxes[at % 3 === 0 ? 'lost' : 'k1'].encrypt(`secret ${at}`, secretContext(tenantId, id));
       await database.sql(
         `insert into webhook_endpoints (tenant_id, id, url, event_types, headers, ordering, signature, secret, enabled,
                                         version, created_at, updated_at)
@@ -109,7 +109,7 @@ describe('rotating the encryption key', () => {
     const rows = await database.sql<{ id: string; secret: string }>(
       'select id, secret from webhook_endpoints order by id',
     );
-    expect(rows.map(({ id, secret }) => box.open(secret, secretContext(tenantId, id)))).toEqual(
+    expect(rows.map(({ id, secret }) => box.decrypt(secret, secretContext(tenantId, id)))).toEqual(
       ids.map((_, at) => `secret ${at}`),
     );
     expect(rows.filter(({ secret }) => !box.isCurrent(secret)).map(({ id }) => id)).toEqual(lost);
@@ -121,10 +121,10 @@ describe('rotating the encryption key', () => {
   it('knows of everything that is sealed: what is new in this list needs a line in src/processes/admin/keys.command.ts', () => {
     const src = join(__dirname, '..', '..', 'src');
     const sealing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
-      (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.seal\(/.test(readFileSync(join(src, file), 'utf8')),
+      (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.encrypt\(/.test(readFileSync(join(src, file), 'utf8')),
     );
     expect(sealing.sort()).toEqual([
-      join('platform', 'crypto', 'resealing.ts'),
+      join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);

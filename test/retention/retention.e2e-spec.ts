@@ -1,8 +1,8 @@
 import pino from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
-import { JanitorDatabase } from '../../src/platform/database/roles/role-databases';
+import { RetentionDatabase } from '../../src/platform/database/roles/role-databases';
 import { firstIdAt } from '../../src/platform/ids/ids';
-import { Janitor } from '../../src/retention/retention-job';
+import { RetentionJob } from '../../src/retention/retention-job';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { startService, type TestService } from '../harness/service';
 import { fillTenant } from '../harness/tenant-rows';
@@ -63,14 +63,14 @@ describe('the janitor', () => {
   async function clean(before: (transaction: number) => unknown = () => undefined): Promise<string[]> {
     const warnings: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-    const janitors = service.app.get(JanitorDatabase, { strict: false });
+    const janitors = service.app.get(RetentionDatabase, { strict: false });
     let count = 0;
-    const transaction: JanitorDatabase['transaction'] = async (work) => {
+    const transaction: RetentionDatabase['transaction'] = async (work) => {
       await before(++count);
       return janitors.transaction(work);
     };
     const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-    await new Janitor(config, { transaction } as JanitorDatabase, logger).run();
+    await new RetentionJob(config, { transaction } as RetentionDatabase, logger).run();
     return warnings;
   }
 

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseCidr } from '../../src/platform/net/cidrs';
 import { schema } from '../../src/platform/config/schema';
-import { createSender, type Sender, type SendRequest } from '../../src/webhooks/http-client/webhook-client';
+import {
+  createWebhookClient,
+  type WebhookClient,
+  type SendRequest,
+} from '../../src/webhooks/http-client/webhook-client';
 import { newSecret, newSigningKeyPair, sign } from '../../src/webhooks/http-client/signature';
 import { until } from '../harness/until';
 
@@ -105,14 +109,14 @@ for (const language of LANGUAGES) {
   (expected ? describe : describe.skip)(`the ${language.name} receiver`, () => {
     let folder: string;
     let program: [string, string[]];
-    let sender: Sender;
+    let sender: WebhookClient;
     const running = new Set<Receiver>();
 
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'receiver-'));
       cpSync(join(EXAMPLES, language.folder), folder, { recursive: true });
       program = language.command(folder);
-      sender = createSender({
+      sender = createWebhookClient({
         policy: { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) },
         timeout: 5_000,
       });

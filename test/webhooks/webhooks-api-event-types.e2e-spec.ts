@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RegisteredSchemas } from '../../src/webhooks/event-types/schema-cache';
+import { SchemaCache } from '../../src/webhooks/event-types/schema-cache';
 import { type Answer, ApiClient } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
@@ -372,7 +372,7 @@ describe('event types', () => {
     });
 
     it('keeps no more schemas in the process than there is room for, and checks by those it does not keep', async () => {
-      const kept = service.app.get(RegisteredSchemas) as unknown as {
+      const kept = service.app.get(SchemaCache) as unknown as {
         entries: Map<string, unknown>;
         characters: number;
       };

@@ -39,7 +39,7 @@ describe('webhook secrets', () => {
       id,
     ]);
     if (!row) throw new Error('no such endpoint');
-    const open = (sealed: string) => box.open(sealed, secretContext(tenant.tenantId, id));
+    const open = (sealed: string) => box.decrypt(sealed, secretContext(tenant.tenantId, id));
     return {
       sealed: row.secret,
       secret: open(row.secret),
@@ -57,7 +57,7 @@ describe('webhook secrets', () => {
     expect(row.secret).toBe(secret);
     expect(row.sealed).toMatch(/^v1\.jwt\./);
     expect(row.sealed).not.toContain(secret.slice(6, 20));
-    expect(() => box.open(row.sealed, secretContext(tenant.tenantId, randomUUID()))).toThrow();
+    expect(() => box.decrypt(row.sealed, secretContext(tenant.tenantId, randomUUID()))).toThrow();
   });
 
   it('keeps no secret in its log', async () => {

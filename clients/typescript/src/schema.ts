@@ -1716,7 +1716,15 @@ export interface components {
              * @description The person's role in the tenant.
              * @example owner
              */
-            role: string;
+            role: string | null;
+            /**
+             * Format: date-time
+             * @description When the person proved the mailbox; null until then.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            email_verified_at: string | null;
+            second_factor: components["schemas"]["SecondFactor"];
+            session: components["schemas"]["CurrentSession"];
             /**
              * @description What follows from the role: what the credential may do.
              * @example [

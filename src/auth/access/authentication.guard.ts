@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Unauthorized } from '../../platform/errors';
 import { ROUTE_METADATA } from '../../platform/http/requests/caller';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
-import { leaveUnread } from '../../platform/http/server/discard-body';
+import { closeWithoutReadingBody } from '../../platform/http/server/discard-body';
 import { Authenticator } from './authenticator';
 
 /** Requests without a body: the guard is early enough for them. */
@@ -44,7 +44,7 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
     try {
       await this.admit(request, reply);
     } catch (error) {
-      leaveUnread(request, reply);
+      closeWithoutReadingBody(request, reply);
       throw error;
     }
   }

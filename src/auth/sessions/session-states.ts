@@ -45,7 +45,7 @@ export class SessionStates {
   }
 
   private async read(home: string, sessionId: string): Promise<ReadState<SessionState | undefined>> {
-    const [row] = await this.database.read<SessionRow>({ tenantId: home }, findSession(home, sessionId));
+    const [row] = await this.database.query<SessionRow>({ tenantId: home }, findSession(home, sessionId));
     if (!row) return { state: undefined, epochs: [{ tenantId: home, userId: WHOLE_TENANT, epoch: 0 }] };
     return {
       state: stateOf(row),
@@ -61,6 +61,7 @@ function stateOf(row: SessionRow): SessionState | undefined {
   if (row.revoked_at) return undefined;
   const known = { session: sessionOf(row), expiresAt: row.expires_at };
   if (row.kind !== 'tenant') return { ...known, kind: row.kind, role: '', permissions: NONE };
-  if (row.role === null || row.suspended_at) return undefined;
-  return { ...known, kind: 'tenant', role: row.role, permissions: permissionsOfRole(row.role, null) };
+  if (row.role === null || row.status !== 'active' || row.suspended_at) return undefined;
+  if (row.closed_at) return { ...known, kind: 'closed', role: row.role, permissions: NONE };
+  return { ...known, kind: 'tenant', role: row.role, permissions: permissionsOfRole(row.role, row.permissions) };
 }

@@ -23,6 +23,7 @@ export interface SessionColumns extends Row {
 /** A refresh token with what decides over it. */
 export interface RefreshRow extends SessionColumns {
   role: string | null;
+  status: 'active' | 'suspended' | 'unconfirmed' | null;
   token_expires_at: Date;
   used_at: Date | null;
   token_revoked_at: Date | null;
@@ -32,7 +33,11 @@ export interface RefreshRow extends SessionColumns {
 /** A session with what decides whether it counts, and the epochs under which that was read. */
 export interface SessionRow extends SessionColumns {
   role: string | null;
+  status: 'active' | 'suspended' | 'unconfirmed' | null;
+  /** Those of a custom role. */
+  permissions: string[] | null;
   suspended_at: Date | null;
+  closed_at: Date | null;
   tenant_epoch: number;
   person_epoch: number;
 }
@@ -108,7 +113,7 @@ export function insertRefreshToken(
 export function lockRefreshToken(home: string, hash: Buffer): Statement {
   return {
     name: 'refresh_token_lock',
-    text: `select ${COLUMNS}, m.role, r.expires_at as token_expires_at, r.used_at, r.revoked_at as token_revoked_at,
+    text: `select ${COLUMNS}, m.role, m.status, r.expires_at as token_expires_at, r.used_at, r.revoked_at as token_revoked_at,
                   t.suspended_at
              from refresh_tokens r
              join sessions s on s.tenant_id = r.tenant_id and s.id = r.session_id
@@ -210,11 +215,12 @@ export function touchMembership(tenantId: string, userId: string, now: Date): St
 export function findSession(home: string, sessionId: string): Statement {
   return {
     name: 'session_find',
-    text: `select ${COLUMNS}, m.role, t.suspended_at,
+    text: `select ${COLUMNS}, m.role, m.status, c.permissions, t.suspended_at, t.closed_at,
                   coalesce(w.epoch, 0) as tenant_epoch, coalesce(p.epoch, 0) as person_epoch
              from sessions s
              left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
              left join tenants t on t.id = s.tenant_id
+             left join roles c on c.tenant_id = s.tenant_id and c.name = m.role
              left join tenant_auth_state w on w.tenant_id = s.tenant_id and w.user_id = '${WHOLE_TENANT}'
              left join tenant_auth_state p on p.tenant_id = s.tenant_id and p.user_id = s.user_id
             where s.tenant_id = $1 and s.id = $2`,

@@ -209,7 +209,7 @@ function parse(token: string): { home: string; hash: Buffer } {
 }
 
 function isLive(row: queries.RefreshRow, now: Date): boolean {
-  const hasPlace = row.kind !== 'tenant' || (row.role !== null && !row.suspended_at);
+  const hasPlace = row.kind !== 'tenant' || (row.status === 'active' && !row.suspended_at);
   return hasPlace && !row.token_revoked_at && !row.revoked_at && row.token_expires_at > now && row.expires_at > now;
 }
 

@@ -11,6 +11,7 @@ import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import type { Client } from '../sessions/client';
+import { PasswordPolicy } from './password-policy';
 import { hashPassword, verifyPassword } from './passwords';
 import { SecondFactors } from '../second-factor/second-factors';
 import { SessionStates } from '../sessions/session-states';
@@ -30,11 +31,13 @@ export class AuthService {
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
+    private readonly passwords: PasswordPolicy,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
   async register(input: RegisterDto, client: Client): Promise<SignedInToTenant> {
     assertPlain(input.email);
+    this.passwords.check(input.password, { email: input.email, tenantName: input.tenant_name });
     const now = new Date();
     const user: User = {
       id: uuidv7(),
@@ -90,7 +93,7 @@ export class AuthService {
   /** The holder of the credential: a person, in a tenant or without one. */
   async me(principal: Principal): Promise<MeView> {
     const person = personOf(principal);
-    if (!person) throw new Unauthorized();
+    if (!person) return this.keyView(principal);
     const [user, tenant, methods] = await Promise.all([
       this.users.get(person.userId),
       person.tenantId === null ? null : this.signIn.tenant(person.tenantId),
@@ -111,6 +114,20 @@ export class AuthService {
         acr: session.acr,
         auth_time: session.authTime.toISOString(),
       },
+    };
+  }
+
+  /** What an API key learns of itself. */
+  private async keyView(principal: Principal): Promise<MeView> {
+    const caller = principal.kind === 'tenant' ? principal.caller : undefined;
+    if (!caller?.apiKey) throw new Unauthorized();
+    const { id, name, kind } = caller.apiKey;
+    const tenant = await this.signIn.tenant(caller.tenantId);
+    return {
+      api_key: { id, name, kind },
+      tenant: tenant && tenantView(tenant),
+      role: caller.role || null,
+      permissions: [...caller.permissions],
     };
   }
 }

@@ -5,7 +5,7 @@ import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { RateLimited } from '../../platform/errors';
-import { Turns } from './turns';
+import { KeyedMutex } from './keyed-mutex';
 
 const MINUTE_MS = 60_000;
 const ADDRESS_WINDOW_MS = 15 * MINUTE_MS;
@@ -42,8 +42,8 @@ interface Counter extends Row {
  */
 @Injectable()
 export class SignInLimits {
-  private readonly turnsOfAccount = new Turns(1, 100);
-  private readonly turnsOfAddress = new Turns(8, 1_000);
+  private readonly turnsOfAccount = new KeyedMutex(1, 100);
+  private readonly turnsOfAddress = new KeyedMutex(8, 1_000);
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -57,9 +57,9 @@ export class SignInLimits {
   async guard<T>(email: string, network: string, check: () => Promise<T | undefined>): Promise<T | undefined> {
     const account: Counted = { kind: 'account', value: email };
     const address: Counted = { kind: 'address', value: network };
-    const endAccount = await this.turnsOfAccount.take(email.toLowerCase());
+    const endAccount = await this.turnsOfAccount.acquire(email.toLowerCase());
     try {
-      const endAddress = await this.turnsOfAddress.take(network);
+      const endAddress = await this.turnsOfAddress.acquire(network);
       try {
         await this.count(account, address);
         const result = await check();

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { parseCidr } from '../net/cidrs';
 import { parseRedisUrl } from '../redis/redis-url';
 import { createSecretBox } from '../crypto/secret-box';
+import { readMailbox } from './mailbox';
 import { readPairs } from './pairs';
 import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
 
@@ -59,6 +60,29 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  APP_URL: url({
+    schemes: ['https', 'http'],
+    doc: 'Where people open the links of mails, without a slash at the end (default: `PUBLIC_URL`, else the address of the API).',
+  }),
+  SMTP_URL: url({
+    schemes: ['smtp', 'smtps'],
+    secret: true,
+    doc: 'Mail server that sends mails: `smtps://user:password@host:465`, or `smtp://` with STARTTLS where the server has it. Left out, no mail is sent.',
+  }),
+  MAIL_FROM: text({
+    fallback: 'Orders <no-reply@localhost>',
+    check: (value) => void readMailbox(value),
+    doc: 'Sender of mails: an address, or a name and an address in angle brackets.',
+  }),
+  MAIL_DIRECTORY: text({
+    doc: 'Writes mails as `.eml` files into this folder where `SMTP_URL` is not set (`npm start`: `DATA_DIR/mail`).',
+  }),
+  AUDIT_RETENTION_DAYS: integer({
+    min: 30,
+    max: 36_500,
+    fallback: 730,
+    doc: 'How long the entries of audit logs are kept.',
+  }),
   DATABASE_URL: url({
     schemes: ['postgres', 'postgresql'],
     secret: true,
@@ -84,6 +108,10 @@ export const schema = {
     max: '2s',
     fallback: '50ms',
     doc: 'How long the replica may take to have that, before the primary answers.',
+  }),
+  MIGRATIONS_WAIT: flag({
+    fallback: true,
+    doc: '`api` and `worker` wait, alive and not ready, while a migration is pending or their login is not made yet; `0` ends them instead.',
   }),
   DB_POOL_SIZE: integer({
     min: 4,

@@ -61,14 +61,17 @@ export function portOrOff(options: { doc: string }): Variable<number | 'off'> {
   };
 }
 
-/** `true` or `false`. */
+const FLAGS: Readonly<Record<string, boolean>> = { true: true, false: false, 1: true, 0: false };
+
+/** `true` or `false`, which may be written as `1` or `0`. */
 export function flag(options: { fallback: boolean; doc: string }): Defaulted<boolean> {
   return {
     doc: options.doc,
     fallback: String(options.fallback),
     read(text) {
-      if (text !== 'true' && text !== 'false') throw new Error('must be true or false');
-      return text === 'true';
+      const value = Object.hasOwn(FLAGS, text) ? FLAGS[text] : undefined;
+      if (value === undefined) throw new Error('must be true or false');
+      return value;
     },
   };
 }

@@ -21,32 +21,34 @@ describe('secret box', () => {
   it('opens what it sealed, text and bytes, and seals the same text differently each time', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.uint8Array(), (text, bytes) => {
-        expect(box.open(box.seal(text, context), context)).toBe(text);
-        expect(box.openBytes(box.seal(Buffer.from(bytes), context), context)).toEqual(Buffer.from(bytes));
+        expect(box.decrypt(box.encrypt(text, context), context)).toBe(text);
+        expect(box.openBytes(box.encrypt(Buffer.from(bytes), context), context)).toEqual(Buffer.from(bytes));
       }),
     );
-    const sealed = new Set(Array.from({ length: 50 }, () => box.seal('whsec_x', context)));
+    const sealed = new Set(Array.from({ length: 50 }, () => box.encrypt('whsec_x', context)));
     expect(sealed.size).toBe(50);
     for (const text of sealed) expect(text).toMatch(/^v1\.k1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{31}$/);
   });
 
   it('does not open in another context, nor without one', () => {
-    const sealed = box.seal('secret', context);
-    expect(faultOf(() => box.open(sealed, `${context}0`))).toBe('not_authentic');
-    expect(() => box.open(sealed, '')).toThrow('bound to a context');
-    expect(() => box.seal('secret', '')).toThrow('bound to a context');
+    const sealed = box.encrypt('secret', context);
+    expect(faultOf(() => box.decrypt(sealed, `${context}0`))).toBe('not_authentic');
+    expect(() => box.decrypt(sealed, '')).toThrow('bound to a context');
+    expect(() => box.encrypt('secret', '')).toThrow('bound to a context');
   });
 
   it('does not open when any character was changed', () => {
-    const sealed = box.seal('a secret of some length', context);
+    const sealed = box.encrypt('a secret of some length', context);
     for (let at = 0; at < sealed.length; at++) {
       for (const other of ['A', 'B', '.', ' ', '=']) {
         if (sealed[at] === other) continue;
-        expect(faultOf(() => box.open(sealed.slice(0, at) + other + sealed.slice(at + 1), context))).not.toBe('opened');
+        expect(faultOf(() => box.decrypt(sealed.slice(0, at) + other + sealed.slice(at + 1), context))).not.toBe(
+          'opened',
+        );
       }
     }
-    expect(faultOf(() => box.open(sealed.slice(0, -1), context))).not.toBe('opened');
-    expect(faultOf(() => box.open(`${sealed}A`, context))).not.toBe('opened');
+    expect(faultOf(() => box.decrypt(sealed.slice(0, -1), context))).not.toBe('opened');
+    expect(faultOf(() => box.decrypt(`${sealed}A`, context))).not.toBe('opened');
   });
 
   it.each([
@@ -58,22 +60,22 @@ describe('secret box', () => {
     'v2.k1.AAAAAAAAAAAAAAAA.AAAA',
     'whsec_plain',
     `v1.k1.AAAAAAAAAAAAAAAA.${'A'.repeat(20)}`,
-  ])('calls %j malformed', (text) => expect(faultOf(() => box.open(text, context))).toBe('malformed'));
+  ])('calls %j malformed', (text) => expect(faultOf(() => box.decrypt(text, context))).toBe('malformed'));
 
   it('rotates: the first key seals, all open, a dropped one is named', () => {
-    const old = box.seal('secret', context);
+    const old = box.encrypt('secret', context);
     const rotated = createSecretBox(`${k2}, ${k1}`);
     expect(rotated.currentKid).toBe('2026-02_b');
-    expect(rotated.open(old, context)).toBe('secret');
+    expect(rotated.decrypt(old, context)).toBe('secret');
     expect([rotated.isCurrent(old), box.isCurrent(old), box.isCurrent('whsec_plain')]).toEqual([false, true, false]);
-    const fresh = rotated.seal('secret', context);
+    const fresh = rotated.encrypt('secret', context);
     expect(rotated.isCurrent(fresh)).toBe(true);
-    expect(faultOf(() => box.open(fresh, context))).toBe('unknown_key');
-    expect(() => box.open(fresh, context)).toThrow("'2026-02_b'");
+    expect(faultOf(() => box.decrypt(fresh, context))).toBe('unknown_key');
+    expect(() => box.decrypt(fresh, context)).toThrow("'2026-02_b'");
   });
 
   it('notices a key that changed under its id', () => {
-    expect(faultOf(() => createSecretBox(newKey('k1')).open(box.seal('secret', context), context))).toBe(
+    expect(faultOf(() => createSecretBox(newKey('k1')).decrypt(box.encrypt('secret', context), context))).toBe(
       'not_authentic',
     );
   });

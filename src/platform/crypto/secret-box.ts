@@ -36,9 +36,9 @@ export interface SecretBox {
   readonly kids: readonly string[];
   /** How every text begins that this key has sealed. */
   readonly currentPrefix: string;
-  seal(plain: string | Buffer, context: string): string;
+  encrypt(plain: string | Buffer, context: string): string;
   /** Opens to text. Throws a SecretBoxError. */
-  open(sealed: string, context: string): string;
+  decrypt(sealed: string, context: string): string;
   openBytes(sealed: string, context: string): Buffer;
   /** False for what an older key sealed, or what is no sealed text at all. */
   isCurrent(sealed: string): boolean;
@@ -89,7 +89,7 @@ export function createSecretBox(keyList: string): SecretBox {
     currentKid,
     kids: [...keys.keys()],
     currentPrefix,
-    seal(plain, context) {
+    encrypt(plain, context) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', currentKey, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(associatedData(currentKid, context));
@@ -97,7 +97,7 @@ export function createSecretBox(keyList: string): SecretBox {
       const rest = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
       return `${currentPrefix}${nonce.toString('base64url')}.${rest.toString('base64url')}`;
     },
-    open: (sealed, context) => openBytes(sealed, context).toString('utf8'),
+    decrypt: (sealed, context) => openBytes(sealed, context).toString('utf8'),
     openBytes,
     isCurrent: (sealed) => sealed.startsWith(currentPrefix),
   };

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Unavailable } from '../errors';
-import { Core } from './connections/connection-manager';
+import { ConnectionManager } from './connections/connection-manager';
 import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
-import { ROLES } from './sql/db-roles';
+import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
 
 /** Looks whether the database answers and is at this build's schema. */
@@ -11,22 +11,25 @@ import { QUEUE_SCHEMA } from './migrate/service-login';
 export class DatabaseHealth {
   private readonly expected = migrationNames();
 
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** The names of migrations that this build has and the database has not. @throws Unavailable when it does not answer */
   async pendingMigrations(): Promise<string[]> {
-    const rows = await this.core.read<{ name: string }>(this.core.prologue(ROLES.service, [], true), {
-      name: 'applied_migrations',
-      text: 'select name from migrations',
-      values: [],
-    });
+    const rows = await this.connections.query<{ name: string }>(
+      this.connections.transactionSettings(DB_ROLES.service, [], true),
+      {
+        name: 'applied_migrations',
+        text: 'select name from migrations',
+        values: [],
+      },
+    );
     const applied = new Set(rows.map((row) => row.name));
     return this.expected.filter((name) => !applied.has(name));
   }
 
   /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
   async assertQueueTables(): Promise<void> {
-    await this.core.read(this.core.prologue(ROLES.service, [], true), {
+    await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',
       text: `select 1 from ${QUEUE_SCHEMA}.job limit 1`,
       values: [],
@@ -49,4 +52,4 @@ export class DatabaseHealth {
 }
 
 /** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
-const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);
+export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

@@ -2,7 +2,7 @@
  * The database as features see it. Nouns: a *transaction* is bound to a scope by its BEGIN; the *tenant database*
  * gives out those of one tenant, the *sign-in* and *janitor* databases those of two narrow roles. What must always
  * hold: no statement runs outside such a transaction, and the role that serves requests cannot see a row without a
- * tenant. `core.ts` owns the connections and is exported to nobody.
+ * tenant. `connection-manager.ts` owns the connections and is exported to nobody.
  */
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -13,46 +13,46 @@ import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
 import { BacklogDatabase } from './roles/backlog';
-import { Core } from './connections/connection-manager';
+import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
-import { MembersDatabase } from './roles/members-database';
 import { EpochDatabase } from './roles/epoch-database';
-import { DiscoveryDatabase, JanitorDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
+import { MembersDatabase } from './roles/members-database';
+import { DiscoveryDatabase, RetentionDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
 import { TenantDatabase } from './tenant-database';
 
 @Global()
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
-  constructor(@Inject(Core) private readonly core: Core) {}
+  constructor(@Inject(ConnectionManager) private readonly connections: ConnectionManager) {}
 
   /** The module, with the entities that repositories are asked for. */
-  static with(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
+  static forRoot(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
     return {
       module: DatabaseModule,
       providers: [
         {
-          provide: Core,
+          provide: ConnectionManager,
           inject: [CONFIG, LOGGER, Metrics, TRACING],
           useFactory: async (config: Config, logger: Logger, metrics: Metrics, tracing: Tracing) => {
-            const core = new Core(config, entities, metrics, tracing, (error) =>
+            const connections = new ConnectionManager(config, entities, metrics, tracing, (error) =>
               logger.warn({ reason: error.message }, 'database connection lost'),
             );
-            await core.connect();
-            await new DatabaseHealth(core).assertMigrated().catch(async (error: unknown) => {
-              await core.close();
+            await connections.connect();
+            await new DatabaseHealth(connections).assertMigrated().catch(async (error: unknown) => {
+              await connections.close();
               throw error;
             });
-            return core;
+            return connections;
           },
         },
         TenantDatabase,
         SignInDatabase,
-        JanitorDatabase,
+        RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
-        MembersDatabase,
         EpochDatabase,
+        MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,
@@ -60,11 +60,11 @@ export class DatabaseModule implements OnApplicationShutdown {
       exports: [
         TenantDatabase,
         SignInDatabase,
-        JanitorDatabase,
+        RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
-        MembersDatabase,
         EpochDatabase,
+        MembersDatabase,
         DatabaseHealth,
         BacklogDatabase,
         DatabaseLoad,
@@ -73,6 +73,6 @@ export class DatabaseModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.core.close();
+    await this.connections.close();
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from './connections/connection-manager';
-import { idSetting, type Prologue } from './connections/transaction-settings';
-import { ROLES } from './sql/db-roles';
+import { ConnectionManager } from './connections/connection-manager';
+import { idSetting, type TransactionSettings } from './connections/transaction-settings';
+import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
 
@@ -21,11 +21,11 @@ export interface TransactionRunner {
  */
 export class TenantTransaction extends Transaction implements TransactionRunner {
   constructor(
-    core: Core,
-    prologue: Prologue,
+    connections: ConnectionManager,
+    txSettings: TransactionSettings,
     readonly tenantId: string,
   ) {
-    super(core, prologue);
+    super(connections, txSettings);
   }
 
   /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
@@ -40,28 +40,34 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 /** The only way from a feature to a tenant's rows. */
 @Injectable()
 export class TenantDatabase implements TransactionRunner {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** One statement that reads, in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
-  read<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    return this.core.read<R>(this.prologue(scope, true), statement);
+  query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(this.prologue(scope, true), statement);
   }
 
   /** One statement that reads a page of many rows, on a replica where there is one; nothing acknowledged before is missing. */
-  async readMany<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const prologue = this.prologue(scope, true);
-    return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.read<R>(prologue, statement);
+  async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const txSettings = this.prologue(scope, true);
+    return (
+      (await this.connections.queryReplica<R>(txSettings, statement)) ??
+      this.connections.query<R>(txSettings, statement)
+    );
   }
 
   /** The same for what reads one page after another: else on a connection for that alone, in turn with others. */
-  async readApart<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const prologue = this.prologue(scope, true);
-    return (await this.core.fromReplica<R>(prologue, statement)) ?? this.core.readApart<R>(prologue, statement);
+  async queryIsolated<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const txSettings = this.prologue(scope, true);
+    return (
+      (await this.connections.queryReplica<R>(txSettings, statement)) ??
+      this.connections.queryIsolated<R>(txSettings, statement)
+    );
   }
 
   /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const [rows] = await this.core.write(this.prologue(scope, false), [statement], true);
+    const [rows] = await this.connections.write(this.prologue(scope, false), [statement], true);
     return rows as R[];
   }
 
@@ -70,11 +76,15 @@ export class TenantDatabase implements TransactionRunner {
    * @throws Unavailable when the database cannot be reached or refuses for now
    */
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
-    return runTransaction(new TenantTransaction(this.core, this.prologue(scope, false), scope.tenantId), work);
+    return runTransaction(new TenantTransaction(this.connections, this.prologue(scope, false), scope.tenantId), work);
   }
 
-  private prologue(scope: TenantScope, readOnly: boolean): Prologue {
-    return this.core.prologue(ROLES.service, [idSetting('app.tenant_id', scope.tenantId)], readOnly);
+  private prologue(scope: TenantScope, readOnly: boolean): TransactionSettings {
+    return this.connections.transactionSettings(
+      DB_ROLES.service,
+      [idSetting('app.tenant_id', scope.tenantId)],
+      readOnly,
+    );
   }
 }
 

@@ -2,8 +2,8 @@ import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typ
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
 import { isStaleStatement, translateDatabaseError } from './sql/errors';
-import type { Core } from './connections/connection-manager';
-import type { Prologue } from './connections/transaction-settings';
+import type { ConnectionManager } from './connections/connection-manager';
+import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
 
@@ -31,8 +31,8 @@ export class Transaction {
   private ended = false;
 
   constructor(
-    private readonly core: Core,
-    private readonly prologue: Prologue,
+    private readonly connections: ConnectionManager,
+    private readonly txSettings: TransactionSettings,
   ) {}
 
   /** Runs a statement now and gives its rows. */
@@ -41,8 +41,8 @@ export class Transaction {
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
     try {
-      const result = await this.core.spans.around([statement], async () =>
-        (this.client ?? (await this.open())).query<R>(this.core.toQuery(statement)),
+      const result = await this.connections.spans.around([statement], async () =>
+        (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
       );
       return result.rows;
     } catch (error) {
@@ -73,8 +73,8 @@ export class Transaction {
 
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
-    this.manager ??= this.core.dataSource.createEntityManager(
-      new BoundQueryRunner(this.core.driver, () => this.open(), this.core.spans),
+    this.manager ??= this.connections.dataSource.createEntityManager(
+      new BoundQueryRunner(this.connections.driver, () => this.open(), this.connections.spans),
     );
     return this.manager.getRepository(entity);
   }
@@ -92,21 +92,22 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
-    if (this.writes.length > 0) this.deferred.push(...(this.core.isSpread ? this.writes : [joinWrites(this.writes)]));
+    if (this.writes.length > 0)
+      this.deferred.push(...(this.connections.isDistributed ? this.writes : [joinWrites(this.writes)]));
     if (!this.opening) {
-      if (this.deferred.length > 0) await this.core.write(this.prologue, this.deferred);
+      if (this.deferred.length > 0) await this.connections.write(this.txSettings, this.deferred);
       return;
     }
     const client = await this.opening.catch((error: unknown) => {
       this.release?.(true);
       throw this.causeOf(error);
     });
-    await this.core.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
+    await this.connections.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
   }
 
   private async commitOn(client: PoolClient): Promise<void> {
     const answers = await Promise.allSettled([
-      ...this.deferred.map((statement) => client.query(this.core.toQuery(statement))),
+      ...this.deferred.map((statement) => client.query(this.connections.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
     ]);
     const failed = answers.find((answer) => answer.status === 'rejected');
@@ -144,15 +145,15 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.core.acquire();
-    const begun = Promise.all(this.core.beginTexts(this.prologue).map((text) => client.query(text)));
+    const [client, release] = await this.connections.acquire();
+    const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with an error that says less: hence this one is kept.
     begun.catch((error: unknown) => {
       this.beginFailure = error;
     });
     this.release = release;
-    if (!this.core.failsClosed) await begun;
+    if (!this.connections.failsClosed) await begun;
     this.client = client;
     return client;
   }

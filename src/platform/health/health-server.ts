@@ -1,11 +1,15 @@
-import { createServer, type Server } from 'node:http';
-import { EXCLUDABLE, type Readiness } from './readiness';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { EXCLUSIONS, type ReadinessSource } from './readiness';
 
 /**
  * The health routes for a process that serves nothing else: `/health`, `/health/live`, `/health/ready`, with the API's
  * answers. Not listening yet.
+ * @param otherwise answers every other path; without it they are not found
  */
-export function createHealthServer(readiness: Readiness): Server {
+export function createHealthServer(
+  readiness: ReadinessSource,
+  otherwise?: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
   const server = createServer((request, response) => {
     const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
@@ -13,13 +17,15 @@ export function createHealthServer(readiness: Readiness): Server {
     };
     const [path, query] = (request.url ?? '').split('?', 2);
     const asked = new URLSearchParams(query).get('exclude');
-    const exclude = EXCLUDABLE.find((name) => name === asked);
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
+    const exclude = EXCLUSIONS.find((name) => name === asked);
+    if (otherwise && !/^\/health(\/live|\/ready)?$/.test(path ?? '')) {
+      otherwise(request, response);
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       answer(405, { status: 'method not allowed' }, { allow: 'GET, HEAD' });
     } else if (path === '/health' || path === '/health/live') {
       answer(200, { status: 'ok' });
     } else if (path === '/health/ready' && asked !== null && exclude === undefined) {
-      answer(422, { status: `exclude must be one of ${EXCLUDABLE.join(', ')}` });
+      answer(422, { status: `exclude must be one of ${EXCLUSIONS.join(' or ')}` });
     } else if (path === '/health/ready') {
       void readiness.report(exclude).then(
         (report) => (report.status === 'ok' ? answer(200, report) : answer(503, report, { 'retry-after': '1' })),

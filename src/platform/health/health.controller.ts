@@ -8,7 +8,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { EXCLUDABLE, Readiness } from './readiness';
+import { EXCLUSIONS, type Exclusion, Readiness } from './readiness';
 import { Public } from '../http/requests/caller';
 import { ChoiceField } from '../http/requests/fields';
 import { ApiSection } from '../http/openapi/declarations';
@@ -36,12 +36,13 @@ class ReadinessAnswer {
 
 class ReadinessQuery {
   @ChoiceField({
-    description: 'A check that is left out: without the queue requests are served, and webhooks are sent later.',
-    values: EXCLUDABLE,
+    description:
+      'Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to.',
+    values: EXCLUSIONS,
     optional: true,
     example: 'queue',
   })
-  exclude?: (typeof EXCLUDABLE)[number];
+  exclude?: Exclusion;
 }
 
 @ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')

@@ -2,7 +2,12 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { DatabaseHealth } from '../database/database-health';
+import { KEY_PREFIX } from '../queue/queue';
 import { connectRedis, type RedisClient } from '../redis/redis';
+
+/** In the slot of the queue's keys. */
+const PROBE_KEY = `${KEY_PREFIX}:readiness`;
+const PROBE_KEPT_MS = 60_000;
 
 /** Looks whether what is under BullMQ is there: Redis, or BullMQ's tables in PostgreSQL. */
 @Injectable()
@@ -28,7 +33,8 @@ export class QueueHealth implements OnModuleDestroy {
 
   /** @throws when it does not answer; how long that takes is the caller's to bound */
   async assertThere(): Promise<void> {
-    if (this.redis) await this.redis.ping();
+    // A write: a server that is full, has become a replica or cannot save answers a PING, and takes no job.
+    if (this.redis) await this.redis.set(PROBE_KEY, '1', 'PX', PROBE_KEPT_MS);
     else await this.database.assertQueueTables();
   }
 }

@@ -5,6 +5,7 @@ import { withDeadline } from '../deadline';
 import { Unavailable } from '../errors';
 import { QueueHealth } from './queue-health';
 import { LOGGER } from '../observability/logger.module';
+import { Metrics } from '../observability/metrics';
 
 /** Whether a process can do its work, and what stands in the way. */
 export interface ReadinessReport {
@@ -15,21 +16,42 @@ export interface ReadinessReport {
 
 const PATIENCE_MS = 2_000;
 
-/** What may be left out of the answer: without the queue requests are served, and what they tell of is sent later. */
-export const EXCLUDABLE = ['queue'] as const;
+/** Checks that may be left out of the answer. What is left is whether this process itself can serve. */
+const EXCLUDABLE = ['database', 'queue'] as const;
+type Excludable = (typeof EXCLUDABLE)[number];
+
+/** Every way to say which checks to leave out. */
+export const EXCLUSIONS = [...EXCLUDABLE, 'database,queue', 'queue,database'] as const;
+export type Exclusion = (typeof EXCLUSIONS)[number];
+
+/** Answers whether a process is ready. */
+export interface ReadinessSource {
+  report(exclude?: Exclusion): Promise<ReadinessReport>;
+}
+
+/** What the check of migrations says. */
+export function pendingText(names: readonly string[]): string {
+  return names.length === 0 ? 'ok' : `pending: ${names.join(', ')}`;
+}
 
 const noAnswer = (): Error => new Unavailable('no answer within the deadline');
 
 /** Looks at what a process needs: the same for one that serves requests and one that sends webhooks. */
 @Injectable()
-export class Readiness {
+export class Readiness implements ReadinessSource {
   private stopping = false;
 
   constructor(
     private readonly database: DatabaseHealth,
     private readonly queue: QueueHealth,
     @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+    private readonly metrics: Metrics,
+  ) {
+    metrics.showDependencies(async () => {
+      const { checks } = await this.report();
+      return Object.fromEntries(EXCLUDABLE.map((name) => [name, checks[name] === 'ok']));
+    });
+  }
 
   /**
    * Whether this process was told to stop. It says so before it shuts its door, so that balancers turn away first; each
@@ -44,14 +66,22 @@ export class Readiness {
     this.stopping = true;
   }
 
-  /** @param exclude a check that does not count, and is not made */
-  async report(exclude?: (typeof EXCLUDABLE)[number]): Promise<ReadinessReport> {
+  /**
+   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with it:
+   * none was pending when this process began to serve
+   */
+  async report(exclude?: Exclusion): Promise<ReadinessReport> {
+    const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);
     const [schema, queue] = await Promise.all([
-      this.look('database', this.database.pendingMigrations()),
-      exclude === 'queue' ? undefined : this.look('queue', this.queue.assertThere()),
+      counts('database') ? this.look('database', this.database.pendingMigrations()) : undefined,
+      counts('queue') ? this.look('queue', this.queue.assertThere()) : undefined,
     ]);
-    const checks: Record<string, string> = { database: schema.state };
-    if (schema.found) checks.migrations = schema.found.length === 0 ? 'ok' : `pending: ${schema.found.join(', ')}`;
+    const checks: Record<string, string> = {};
+    if (schema) checks.database = schema.state;
+    if (schema?.found) {
+      checks.migrations = pendingText(schema.found);
+      this.metrics.pendingMigrations.set(schema.found.length);
+    }
     if (queue) checks.queue = queue.state;
     if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');

@@ -9,8 +9,8 @@ import { LoadShedding } from './limits/load-shedding';
 import { Cursors } from './responses/pagination';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
-import { RoutePermissions } from './requests/route-permissions';
 import { RequestLimits } from './limits/request-limits';
+import { RoutePermissions } from './requests/route-permissions';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({

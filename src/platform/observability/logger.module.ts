@@ -8,7 +8,7 @@ export const LOGGER = Symbol('LOGGER');
 @Global()
 @Module({})
 export class LoggerModule {
-  static with(logger: Logger): DynamicModule {
+  static forRoot(logger: Logger): DynamicModule {
     return { module: LoggerModule, providers: [{ provide: LOGGER, useValue: logger }], exports: [LOGGER] };
   }
 }

@@ -5,7 +5,7 @@ import { Metrics } from './metrics';
 @Global()
 @Module({})
 export class MetricsModule {
-  static with(metrics: Metrics): DynamicModule {
+  static forRoot(metrics: Metrics): DynamicModule {
     return { module: MetricsModule, providers: [{ provide: Metrics, useValue: metrics }], exports: [Metrics] };
   }
 }

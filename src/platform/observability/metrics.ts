@@ -22,6 +22,9 @@ export class Metrics {
   readonly registry = new Registry();
   private readonly pools: { name: string; state: () => PoolState }[] = [];
   private readonly poolWait: Histogram<'pool'>;
+  /** Migrations that this build has and the database has not. */
+  readonly pendingMigrations: Gauge;
+  private look?: () => Promise<Readonly<Record<string, boolean>>>;
 
   /** @param role what the process is, for `app_build_info` */
   constructor(role: string) {
@@ -40,6 +43,17 @@ export class Metrics {
       registers,
     });
     this.gaugePools(registers);
+    this.pendingMigrations = new Gauge({
+      name: 'migrations_pending',
+      help: 'Migrations that this build has and the database has not; the process waits for them.',
+      registers,
+    });
+    this.gaugeDependencies(registers);
+  }
+
+  /** Shows the state of what the process depends on: `look` is asked at each scrape, and bounds its own time. */
+  showDependencies(look: () => Promise<Readonly<Record<string, boolean>>>): void {
+    this.look = look;
   }
 
   /**
@@ -55,6 +69,19 @@ export class Metrics {
   /** Adds what only a process that is scraped should pay for: event loop, memory, garbage collection. */
   collectProcess(): void {
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  private gaugeDependencies(registers: Registry[]): void {
+    const look = (): Promise<Readonly<Record<string, boolean>>> => this.look?.() ?? Promise.resolve({});
+    new Gauge({
+      name: 'dependency_up',
+      help: 'Whether the process can use what it depends on: 1, or 0.',
+      labelNames: ['dependency'],
+      registers,
+      async collect() {
+        for (const [dependency, up] of Object.entries(await look())) this.set({ dependency }, Number(up));
+      },
+    });
   }
 
   private gaugePools(registers: Registry[]): void {

@@ -5,7 +5,7 @@ import { TRACING, type Tracing } from './tracing';
 @Global()
 @Module({})
 export class TracingModule {
-  static with(tracing: Tracing): DynamicModule {
+  static forRoot(tracing: Tracing): DynamicModule {
     return { module: TracingModule, providers: [{ provide: TRACING, useValue: tracing }], exports: [TRACING] };
   }
 }

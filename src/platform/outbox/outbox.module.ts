@@ -5,9 +5,9 @@
  * an event leaves the outbox only together with what it became.
  */
 import { Module } from '@nestjs/common';
-import { EventTypes } from './event-types';
+import { EventCatalogue } from './event-catalogue';
 import { Outbox } from './outbox';
-import { Wakeups } from './wakeups';
+import { Notifier } from './notifier';
 
-@Module({ providers: [EventTypes, Outbox, Wakeups], exports: [EventTypes, Outbox, Wakeups] })
+@Module({ providers: [EventCatalogue, Outbox, Notifier], exports: [EventCatalogue, Outbox, Notifier] })
 export class OutboxModule {}

@@ -4,7 +4,7 @@ import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
-import { Wakeups } from './wakeups';
+import { Notifier } from './notifier';
 
 /** The channel on which the relay is told that there may be something in the outbox. */
 export const OUTBOX_CHANNEL = 'outbox';
@@ -37,7 +37,7 @@ export interface PublishedEvent {
 @Injectable()
 export class Outbox {
   constructor(
-    private readonly wakeups: Wakeups,
+    private readonly wakeups: Notifier,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
@@ -46,7 +46,7 @@ export class Outbox {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();
     tx.insert(...insertEvents(tx.tenantId, events, published, trace ? formatTraceparent(trace) : null));
-    tx.afterCommit(() => this.wakeups.wake(OUTBOX_CHANNEL));
+    tx.afterCommit(() => this.wakeups.notify(OUTBOX_CHANNEL));
     return published;
   }
 }

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { type Config, ConfigError, required } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
-import { DELIVERY_QUEUE, producerOptions, withPatience } from './queue';
+import { DELIVERY_QUEUE, producerOptions, withTimeout } from './queue';
 
 /** The queue's UI (bull-board) for an operator, where `QUEUE_UI_PORT` is set; else nothing of it is loaded. */
 @Injectable()
@@ -42,6 +42,6 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     await this.server?.close();
-    if (this.queue) await withPatience(this.queue.close()).catch(() => undefined);
+    if (this.queue) await withTimeout(this.queue.close()).catch(() => undefined);
   }
 }

@@ -27,7 +27,7 @@ export function deliveryJobId(job: DeliveryJob): string {
 export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
 /** Before every key in Redis. What is in braces decides on the slot: one script touches many keys, which a cluster must have in one place. */
-const KEY_PREFIX = '{bull}';
+export const KEY_PREFIX = '{bull}';
 
 /** How long an add may take before the queue counts as away. */
 const QUEUE_PATIENCE_MS = 3_000;
@@ -87,6 +87,6 @@ export function workerOptions(config: Config): WorkerOptions {
 }
 
 /** Waits for what the queue does, within bounds. @throws when it takes longer */
-export function withPatience<T>(work: Promise<T>): Promise<T> {
+export function withTimeout<T>(work: Promise<T>): Promise<T> {
   return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not answer in time'));
 }

@@ -21,12 +21,21 @@ class JoiningRedis extends Redis {
 }
 
 /**
+ * A server that has become a replica keeps its connections. They are closed at the first refusal, and the command is sent again
+ * over a new connection, which leads to the master: by the address, the sentinels or the cluster's map.
+ */
+function leaveReplica(error: Error): 2 | false {
+  // Scripts name it in the middle of their message.
+  return error.message.includes('READONLY') ? 2 : false;
+}
+
+/**
  * A client for `REDIS_URL`, which connects by itself and again. Behind sentinels it follows the master: it hears of a
- * fail-over from them, and leaves a server that has become a replica.
+ * fail-over from them.
  */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
   const { kind, nodes, master, db, username, password, sentinelPassword, tls } = parseRedisUrl(url);
-  const login: RedisOptions = { username, password, ...(tls ? { tls: {} } : {}) };
+  const login: RedisOptions = { username, password, ...(tls ? { tls: {} } : {}), reconnectOnError: leaveReplica };
   if (kind === 'cluster') {
     const cluster: ClusterOptions = {
       redisOptions: { ...options, ...login },
@@ -54,8 +63,6 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     enableTLSForSentinelMode: tls,
     ...(tls ? { sentinelTLS: {} } : {}),
     failoverDetector: true,
-    // The command was refused: it is sent again to the new master.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   });
   // One that was told to quit goes on listening to the sentinels until it is disconnected as well.
   redis.once('end', () => redis.disconnect());

@@ -19,7 +19,7 @@ describe('EpochCache', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate'], now: 0 });
     compare = jest.fn().mockResolvedValue([]);
     warn = jest.fn();
-    epochs = new Epochs({ read: compare } as unknown as EpochDatabase, { warn } as unknown as Logger);
+    epochs = new Epochs({ query: compare } as unknown as EpochDatabase, { warn } as unknown as Logger);
     cache = new EpochCache(epochs);
     reads = [];
   });

@@ -120,7 +120,7 @@ export class Epochs implements OnModuleDestroy {
     if (asked.length === 0) return;
     const values = asked.map(({ epoch }) => epoch);
     try {
-      const moved = await this.database.read<EpochRow>(findMoved(asked));
+      const moved = await this.database.query<EpochRow>(findMoved(asked));
       const now = new Map(moved.map((row) => [keyOf(row.tenant_id, row.user_id), row.epoch]));
       asked.forEach((watched, at) => {
         const epoch = now.get(keyOf(watched.tenantId, watched.userId)) ?? (values[at] as number);

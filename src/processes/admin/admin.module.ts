@@ -20,20 +20,21 @@ import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { HooksModule } from '../../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
-import { Resealing } from '../../platform/crypto/resealing';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
-import { Janitor } from '../../retention/retention-job';
+import { RetentionJob } from '../../retention/retention-job';
 import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
@@ -42,34 +43,35 @@ const CONNECTIONS = 8;
 
 @Module({})
 export class AdminModule {
-  static with(config: Config, logger: Logger): DynamicModule {
+  static forRoot(config: Config, logger: Logger): DynamicModule {
     return {
       module: AdminModule,
       imports: [
         // Nothing here counts requests: Redis need not be there.
-        ConfigModule.with({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
-        LoggerModule.with(logger),
-        MetricsModule.with(new Metrics('admin')),
-        TracingModule.with(NO_TRACING),
+        ConfigModule.forRoot({ ...config, DB_POOL_SIZE: CONNECTIONS, REDIS_URL: undefined }),
+        LoggerModule.forRoot(logger),
+        MetricsModule.forRoot(new Metrics('admin')),
+        TracingModule.forRoot(NO_TRACING),
         SecretBoxModule,
         HooksModule,
         RevocationModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
+        MailPlatformModule,
+        DatabaseModule.forRoot([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         TenantsModule,
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,
       ],
-      providers: [OperatorDatabase, Janitor, Resealing],
+      providers: [OperatorDatabase, RetentionJob, Reencryption],
     };
   }
 }
 
 /** The services, connected. @throws Unavailable when the database cannot be reached, or migrations are pending */
 export async function createAdmin(config: Config, logger: Logger): Promise<INestApplicationContext> {
-  return NestFactory.createApplicationContext(AdminModule.with(config, logger), {
+  return NestFactory.createApplicationContext(AdminModule.forRoot(config, logger), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });

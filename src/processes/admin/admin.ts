@@ -36,7 +36,7 @@ const COMMON_HELP = `  --dry-run      changes nothing, and says what would be do
   --help         prints this`;
 
 /** What a command line of `admin` answers. */
-export interface Answer {
+export interface CommandResult {
   lines: readonly string[];
   /** Not all that was asked was done, or found. */
   failed: boolean;
@@ -44,13 +44,13 @@ export interface Answer {
 
 /** Runs `admin …`; sets the process's exit code to 1 where not all was done. @throws UsageError */
 export async function runAdmin(config: Config, args: string[]): Promise<void> {
-  const { lines, failed } = await answer(config, args);
+  const { lines, failed } = await runCommand(config, args);
   for (const line of lines) process.stdout.write(`${line}\n`);
   if (failed) process.exitCode = 1;
 }
 
 /** The same without printing. @throws UsageError; AppError for what the command refuses */
-export async function answer(config: Config, args: string[]): Promise<Answer> {
+export async function runCommand(config: Config, args: string[]): Promise<CommandResult> {
   const { name, command, rest } = find(args);
   if (!command) {
     if (args.length === 0 || rest.some((word) => word === '--help' || word === '-h')) return said(overview(name));
@@ -65,7 +65,7 @@ export async function answer(config: Config, args: string[]): Promise<Answer> {
   return { lines: values.json ? [JSON.stringify(report.data)] : report.lines, failed: report.failed ?? false };
 }
 
-function said(text: string): Answer {
+function said(text: string): CommandResult {
   return { lines: [text], failed: false };
 }
 

@@ -1,15 +1,15 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import { IDEMPOTENT_ANSWERS } from '../../platform/http/responses/stored-response-encryption';
-import { Resealing } from '../../platform/crypto/resealing';
+import { STORED_RESPONSES } from '../../platform/http/responses/stored-response-encryption';
+import { Reencryption } from '../../platform/crypto/reencryption';
 import { newKey } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { UsageError } from '../lifecycle';
-import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/sealed-secrets';
+import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/encrypted-secrets';
 import type { Command, Report } from './command';
 import { forEveryTenant } from './every-tenant';
 
 /** All that is sealed in the database. */
-const SEALED = [ENDPOINT_SECRETS, IDEMPOTENT_ANSWERS];
+const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
 
 export const listCommand: Command = {
@@ -68,11 +68,11 @@ with 1 where something cannot be opened, and says where that is and which key it
       const outdated = [...counts].reduce((sum, [kid, count]) => (kid === currentKid ? sum : sum + count), 0);
       return { lines: [`would seal ${outdated} texts anew with ${currentKid}`], data: { kid: currentKid, outdated } };
     }
-    const resealing = app.get(Resealing);
+    const resealing = app.get(Reencryption);
     const total = { resealed: 0, failed: 0, faults: [] as string[] };
     await forEveryTenant(app, async (scope) => {
       for (const texts of SEALED) {
-        const { resealed, failed, faults } = await resealing.reseal(scope, texts);
+        const { resealed, failed, faults } = await resealing.reencrypt(scope, texts);
         total.resealed += resealed;
         total.failed += failed;
         total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
@@ -88,7 +88,7 @@ with 1 where something cannot be opened, and says where that is and which key it
 };
 
 async function countByKey(app: INestApplicationContext): Promise<Map<string, number>> {
-  const resealing = app.get(Resealing);
+  const resealing = app.get(Reencryption);
   const counts = new Map<string, number>();
   await forEveryTenant(app, async (scope) => {
     for (const texts of SEALED) {

@@ -49,9 +49,9 @@ export const showCommand: Command = {
     const scope = { tenantId: tenant.id };
     const database = app.get(TenantDatabase);
     const [members, [memberCount], [endpointCount]] = await Promise.all([
-      database.read<{ user_id: string; role: string }>(scope, listMembers(tenant.id, MEMBERS_SHOWN)),
-      database.read<{ count: number }>(scope, countMembers(tenant.id)),
-      database.read<{ count: number }>(scope, countEndpoints(tenant.id)),
+      database.query<{ user_id: string; role: string }>(scope, listMembers(tenant.id, MEMBERS_SHOWN)),
+      database.query<{ count: number }>(scope, countMembers(tenant.id)),
+      database.query<{ count: number }>(scope, countEndpoints(tenant.id)),
     ]);
     const emails = await app
       .get(SignInDatabase)

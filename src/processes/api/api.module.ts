@@ -16,9 +16,10 @@ import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveDocs } from '../../platform/http/openapi/openapi';
-import { RequestRecords } from '../../platform/http/server/request-log';
+import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
 import { HooksModule } from '../../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
@@ -27,7 +28,7 @@ import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
-import { EventTypes } from '../../platform/outbox/event-types';
+import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
@@ -39,19 +40,20 @@ import { WebhooksModule } from '../../webhooks/webhooks.module';
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
 export class ApiModule {
-  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
+  static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing = NO_TRACING): DynamicModule {
     return {
       module: ApiModule,
       imports: [
-        ConfigModule.with(config),
-        LoggerModule.with(logger),
-        MetricsModule.with(metrics),
-        TracingModule.with(tracing),
+        ConfigModule.forRoot(config),
+        LoggerModule.forRoot(logger),
+        MetricsModule.forRoot(metrics),
+        TracingModule.forRoot(tracing),
         SecretBoxModule,
         HooksModule,
         RevocationModule,
         AuditPlatformModule,
-        DatabaseModule.with([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
+        MailPlatformModule,
+        DatabaseModule.forRoot([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
@@ -78,15 +80,15 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestRecords(logger, metrics, tracing);
+  const records = new RequestLog(logger, metrics, tracing);
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.with(config, logger, metrics, tracing),
+    ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
   await prepareServer(app, config, records);
-  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventTypes, { strict: false }))]);
+  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;
 }

@@ -5,6 +5,7 @@ import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Readiness } from '../../platform/health/readiness';
@@ -20,18 +21,19 @@ import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 /** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the queue's UI. */
 @Module({})
 export class WorkerModule {
-  static with(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
+  static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,
       imports: [
-        ConfigModule.with(config),
-        LoggerModule.with(logger),
-        MetricsModule.with(metrics),
-        TracingModule.with(tracing),
+        ConfigModule.forRoot(config),
+        LoggerModule.forRoot(logger),
+        MetricsModule.forRoot(metrics),
+        TracingModule.forRoot(tracing),
         SecretBoxModule,
         AuditPlatformModule,
-        DatabaseModule.with([]),
-        WebhooksWorkerModule.with(config),
+        MailPlatformModule,
+        DatabaseModule.forRoot([]),
+        WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness],
     };
@@ -45,7 +47,7 @@ export async function createWorker(
   metrics = new Metrics('worker'),
   tracing = NO_TRACING,
 ): Promise<INestApplicationContext> {
-  return NestFactory.createApplicationContext(WorkerModule.with(config, logger, metrics, tracing), {
+  return NestFactory.createApplicationContext(WorkerModule.forRoot(config, logger, metrics, tracing), {
     logger: new NestLogger(logger),
     abortOnError: false,
   });

@@ -36,7 +36,7 @@ export class MembersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'members', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.people.read<MemberRow>(
+    const rows = await this.people.query<MemberRow>(
       caller,
       listMemberPage(caller.tenantId, filters, afterId, limit + 1),
     );
@@ -152,7 +152,7 @@ export class MembersService {
   }
 
   private async read(caller: Caller, userId: string): Promise<MemberRow> {
-    const [row] = await this.people.read<MemberRow>(caller, findMember(caller.tenantId, userId));
+    const [row] = await this.people.query<MemberRow>(caller, findMember(caller.tenantId, userId));
     if (!row) throw new NotFound('Member', userId);
     return row;
   }

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
 import { PageDto } from '../../platform/http/requests/page.dto';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../../platform/http/responses/json-response';
 import { CreateRoleDto, RolePage, RoleView, UpdateRoleDto } from './roles.dto';
 import { RolesService } from './roles.service';
@@ -32,7 +32,7 @@ export class RolesController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.roles.create(caller, body, request));
+    sendResponse(reply, await this.roles.create(caller, body, request));
   }
 
   @Get()

@@ -5,7 +5,7 @@ import { AppError, Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/server/server';
@@ -37,7 +37,7 @@ export class RolesService {
    * @throws Forbidden for a permission that the caller lacks; Conflict for a name in use; AppError
    * `business_rule_violation` for one too many
    */
-  create(caller: Caller, input: CreateRoleDto, request?: IdempotentRequest): Promise<Answer> {
+  create(caller: Caller, input: CreateRoleDto, request?: IdempotentRequest): Promise<StoredResponse> {
     return this.idempotency.transaction(caller, request, async (tx) => {
       assertMayGrant(caller, input.permissions);
       await lockMembers(tx);
@@ -68,7 +68,7 @@ export class RolesService {
     const scope = { tenant: caller, list: 'roles', filters: {} };
     const afterId = this.cursors.decode(scope, cursor);
     const [rows, counts] = await Promise.all([
-      this.database.read<RoleRow>(caller, listCustomRoles(caller.tenantId)),
+      this.database.query<RoleRow>(caller, listCustomRoles(caller.tenantId)),
       this.counts(caller),
     ]);
     const roles = [...rows.map(customRole), ...builtInRoles()].filter(({ id }) => !afterId || id < afterId);
@@ -136,7 +136,7 @@ export class RolesService {
   }
 
   private async counts(caller: Caller): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.database.read<RoleCount>(caller, countMembersByRole(caller.tenantId));
+    const rows = await this.database.query<RoleCount>(caller, countMembersByRole(caller.tenantId));
     return new Map(rows.map(({ role, count }) => [role, count]));
   }
 }

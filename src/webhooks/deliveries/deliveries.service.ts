@@ -7,7 +7,7 @@ import { type JsonPage, type JsonRow, type Representation, toPage } from '../../
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { ListDeliveriesDto } from './deliveries.dto';
 import * as queries from './deliveries.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** More endpoints than a tenant may have. */
 const MAX_OF_EVENT = 2_000;
@@ -18,7 +18,7 @@ export class DeliveriesService {
   constructor(
     private readonly database: TenantDatabase,
     private readonly cursors: Cursors,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
@@ -41,7 +41,7 @@ export class DeliveriesService {
 
   /** A delivery with its attempts. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.read<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
+    const [row] = await this.database.query<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
     if (!row) throw new NotFound('Delivery', id);
     return { json: row.json, etag: etagOfContent(row.json) };
   }
@@ -56,7 +56,7 @@ export class DeliveriesService {
     return this.database.transaction(scope, async (tx) => {
       const delivery = await holdToRetry(tx, id);
       const [row] = await tx.query<JsonRow>(queries.requestDelivery(tenantId, id, new Date()));
-      this.signal.requested(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
+      this.signal.send(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
       return (row as JsonRow).json;
     });
   }
@@ -68,7 +68,7 @@ export class DeliveriesService {
 
   /** The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
-    const rows = await this.database.read<queries.EventDelivery>(
+    const rows = await this.database.query<queries.EventDelivery>(
       scope,
       queries.deliveriesOfEvent(scope.tenantId, eventId, MAX_OF_EVENT),
     );

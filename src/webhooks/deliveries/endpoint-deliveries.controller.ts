@@ -2,7 +2,7 @@ import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/commo
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { DeliveryView } from './deliveries.dto';
@@ -15,7 +15,7 @@ import { RecoverDto, RecoveredView, StatsDto, StatsView } from './endpoint-deliv
 /** What goes to an endpoint: tried out, made up for, counted. */
 @ApiSection(...ENDPOINTS_SECTION)
 @Controller('webhooks/endpoints/:id')
-export class TrafficController {
+export class EndpointDeliveriesController {
   constructor(
     private readonly tests: TestDeliveries,
     private readonly recovery: Recovery,
@@ -37,7 +37,7 @@ export class TrafficController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.tests.send(caller, id, request));
+    sendResponse(reply, await this.tests.send(caller, id, request));
   }
 
   @Post('recover')

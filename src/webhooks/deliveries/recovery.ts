@@ -4,7 +4,7 @@ import { Conflict, NotFound } from '../../platform/errors';
 import { firstIdAt } from '../../platform/ids/ids';
 import { countLost, lockLost, recoverDeliveries } from './deliveries.queries';
 import { holdEndpoint } from '../endpoints/endpoints.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 
 const ROWS_AT_ONCE = 5_000;
 
@@ -19,7 +19,7 @@ interface Period {
 export class Recovery {
   constructor(
     private readonly database: TenantDatabase,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
   ) {}
 
   /**
@@ -70,7 +70,7 @@ export class Recovery {
       const ids = rows.map((row) => row.id);
       if (ids.length > 0) {
         tx.defer(recoverDeliveries(tenantId, ids, new Date()));
-        this.signal.requested(tx, { tenantId, endpointId });
+        this.signal.send(tx, { tenantId, endpointId });
       }
       return ids;
     });

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
 import { findEndpointEventJson } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** Sends an endpoint a message that means nothing, whatever it subscribes to, enabled or not. */
 @Injectable()
@@ -16,11 +16,11 @@ export class TestDeliveries {
   constructor(
     private readonly idempotency: Idempotency,
     private readonly outbox: Outbox,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
   ) {}
 
   /** Publishes the event, with its delivery beside it so that its id is known at once. @throws NotFound */
-  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<Answer> {
+  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [endpoint] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
@@ -30,7 +30,7 @@ export class TestDeliveries {
       const id = deliveryId(event.id, endpointId);
       const row = { id, endpointId, eventId: event.id, eventType: TEST_EVENT, createdAt: event.createdAt };
       tx.insert(insertRequestedDelivery(tenantId, row));
-      this.signal.requested(tx, { tenantId, endpointId, deliveryId: id });
+      this.signal.send(tx, { tenantId, endpointId, deliveryId: id });
       const time = event.createdAt.toISOString();
       const view: DeliveryView = {
         id,

@@ -7,7 +7,7 @@ import {
   deliveryJobId,
   type DeliveryJob,
   producerOptions,
-  withPatience,
+  withTimeout,
 } from '../../platform/queue/queue';
 
 /** Adding in bulk costs PostgreSQL temporary tables: for fewer jobs than this, one by one costs less. */
@@ -33,13 +33,13 @@ export class DeliveryQueue implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await withPatience(this.queue.close()).catch(() => undefined);
+    await withTimeout(this.queue.close()).catch(() => undefined);
   }
 
   /** Adds jobs; one that is there already stays as it is. @throws when the queue does not take them in time */
   async add(jobs: readonly DeliveryJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
-    await withPatience(
+    await withTimeout(
       entries.length < this.bulkFrom
         ? Promise.all(entries.map(({ name, data, opts }) => this.queue.add(name, data, opts)))
         : this.queue.addBulk(entries),
@@ -53,12 +53,12 @@ export class DeliveryQueue implements OnApplicationShutdown {
 
   /** How many jobs there are, by state. @throws when the queue does not answer in time */
   counts(): Promise<Record<string, number>> {
-    return withPatience(this.queue.getJobCounts(...COUNTED_STATES));
+    return withTimeout(this.queue.getJobCounts(...COUNTED_STATES));
   }
 
   /** Which of these jobs the queue does not have (any more). */
   async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
-    const states = await withPatience(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
+    const states = await withTimeout(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');
   }
 }

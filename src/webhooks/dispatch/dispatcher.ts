@@ -15,6 +15,7 @@ import { EndpointQueue } from './endpoint-queue';
 import { LaneReader } from './lane-reader';
 import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
+import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { DispatchRequest } from '../notifications/dispatch-request';
 
 /** Of one tenant, one after the other: what is read and written together is read and written for less. */
@@ -35,19 +36,6 @@ export interface Offer {
   deliveryId: string;
   /** Its endpoint, as it was when the delivery was made. */
   endpoint: SubscriberRow;
-}
-
-/** What became of an attempt, as the dispatcher needs it. */
-export interface AttemptEnd {
-  tenantId: string;
-  endpointId: string;
-  deliveryId: string;
-  /** Left out where nothing was sent. */
-  ok?: boolean;
-  /** How long the receiver took, milliseconds. */
-  durationMs?: number;
-  /** When the delivery is due again, milliseconds of Unix time. */
-  nextAttemptAt?: number;
 }
 
 /** A tenant of which something is known. */

@@ -1,6 +1,7 @@
 import type { TenantDatabase } from '../../platform/database/tenant-database';
 import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
-import { endWaiting, findRequested, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import { findRequested, type LaneName, type LaneRow, readLane } from './dispatch.queries';
+import { endWaiting } from '../endpoints/endpoints.queries';
 import type { EndpointQueue } from './endpoint-queue';
 
 const FILLS_AT_ONCE = 8;
@@ -30,7 +31,7 @@ export class LaneReader {
     lane.beginFilling();
     this.fills++;
     try {
-      const rows = await this.database.read<LaneRow>(
+      const rows = await this.database.query<LaneRow>(
         { tenantId },
         readLane(tenantId, endpointId, name, ordered, readLimit),
       );
@@ -53,7 +54,7 @@ export class LaneReader {
 
   /** The number of the next attempt of a delivery that a person asked for; undefined where it waits no more. */
   async attemptOf(tenantId: string, deliveryId: string): Promise<number | undefined> {
-    const [row] = await this.database.read<{ attempt_count: number }>(
+    const [row] = await this.database.query<{ attempt_count: number }>(
       { tenantId },
       findRequested(tenantId, deliveryId),
     );

@@ -7,8 +7,8 @@ import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
 import { Dispatcher } from './dispatcher';
-import { Janitor } from '../../retention/retention-job';
-import { OUTCOME_CHANNEL, parseEnds } from '../sending/outcomes';
+import { RetentionJob } from '../../retention/retention-job';
+import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
 /** Any 64-bit number, the same in every release: who holds this advisory lock leads. */
@@ -31,7 +31,8 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     @Inject(LOGGER) logger: Logger,
     private readonly relay: Relay,
     private readonly dispatcher: Dispatcher,
-    private readonly janitor: Janitor,
+    private readonly ends: AttemptEnds,
+    private readonly janitor: RetentionJob,
   ) {
     this.leadership = new Leadership({
       connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
@@ -47,7 +48,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
         this.rest();
       },
       onWhole: (concurrency) => this.dispatcher.resize(concurrency),
-      onNotification: (channel, payload) => this.hear(channel, payload),
+      onNotification: (channel, payload) => this.onNotification(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
     });
   }
@@ -64,6 +65,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   private lead(): void {
     this.relay.start();
     this.dispatcher.start();
+    this.ends.listen((ends) => this.dispatcher.ended(ends));
     this.relay.wake();
     this.timers = [
       setInterval(() => this.relay.wake(), POLL_MS),
@@ -73,11 +75,12 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
 
   private rest(): void {
     for (const timer of this.timers) clearInterval(timer);
+    this.ends.listen(undefined);
     this.dispatcher.stop();
     void this.relay.stop();
   }
 
-  private hear(channel: string, payload: string): void {
+  private onNotification(channel: string, payload: string): void {
     if (channel === OUTBOX_CHANNEL) this.relay.wake();
     else if (channel === OUTCOME_CHANNEL) this.dispatcher.ended(parseEnds(payload));
     else this.dispatcher.requested(JSON.parse(payload) as DispatchRequest);

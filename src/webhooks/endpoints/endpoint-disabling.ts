@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Outbox } from '../../platform/outbox/outbox';
 import { disableEndpoint, type Failures, findEndpointEventJson, findFailures } from './endpoints.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** The event that tells of an endpoint that the service has disabled. */
 export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
@@ -15,7 +15,7 @@ export class EndpointDisabling {
   constructor(
     private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
   ) {}
 
   /** Disables an endpoint that wants no more messages; one that is disabled already, or removed, is left alone. */
@@ -52,6 +52,6 @@ export class EndpointDisabling {
     if (changed.length === 0) return;
     const [row] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
     this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row?.json ?? '{}' }]);
-    this.signal.requested(tx, { tenantId, endpointId });
+    this.signal.send(tx, { tenantId, endpointId });
   }
 }

@@ -1,4 +1,4 @@
-import type { EventType } from '../../platform/outbox/event-types';
+import type { EventType } from '../../platform/outbox/event-catalogue';
 import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
 import { EndpointView } from './endpoints.dto';
 import { TEST_EVENT } from '../event-types/event-type-names';

@@ -29,7 +29,7 @@ export class EndpointSecrets {
   create(owner: Owner, signature: Signature): NewEndpointSecret {
     const pair = signature === 'v1a' ? newSigningKeyPair() : undefined;
     const secret = pair?.privateKey ?? newSecret();
-    const sealed = this.box.seal(secret, secretContext(owner.tenantId, owner.id));
+    const sealed = this.box.encrypt(secret, secretContext(owner.tenantId, owner.id));
     return { sealed, shown: pair?.publicKey ?? secret };
   }
 
@@ -60,7 +60,7 @@ export class EndpointSecrets {
   }
 
   private open(owner: Owner, sealed: string): string {
-    return this.box.open(sealed, secretContext(owner.tenantId, owner.id));
+    return this.box.decrypt(sealed, secretContext(owner.tenantId, owner.id));
   }
 }
 

@@ -16,12 +16,12 @@ import {
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../../platform/http/responses/json-response';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
-import { CreateEndpointBody, UpdateEndpointBody } from '../bodies';
+import { CreateEndpointPipe, UpdateEndpointPipe } from './endpoint.pipe';
 import { EndpointCreatedView } from './secrets.dto';
 import * as dto from './endpoints.dto';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
@@ -51,11 +51,11 @@ export class EndpointsController {
   @ApiProblem('business_rule_violation', 'A tenant has at most 1000 endpoints.')
   async create(
     @CurrentCaller() caller: Caller,
-    @Body(CreateEndpointBody) body: CreateEndpointDto,
+    @Body(CreateEndpointPipe) body: CreateEndpointDto,
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.endpoints.create(caller, body, request));
+    sendResponse(reply, await this.endpoints.create(caller, body, request));
   }
 
   @Get()
@@ -98,7 +98,7 @@ export class EndpointsController {
   async update(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
-    @Body(UpdateEndpointBody) body: UpdateEndpointDto,
+    @Body(UpdateEndpointPipe) body: UpdateEndpointDto,
     @Headers('if-match') ifMatch: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {

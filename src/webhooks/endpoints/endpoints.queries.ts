@@ -119,3 +119,24 @@ export function disableEndpoint(
     values: [tenantId, id, reason, now, failingSince],
   };
 }
+
+/** Ends deliveries that will not be sent, since their endpoint is gone or disabled; a bounded number at a time. */
+export function endWaiting(
+  tenantId: string,
+  endpointId: string,
+  status: 'cancelled' | 'disabled',
+  now: Date,
+  limit: number,
+): Statement {
+  return {
+    name: 'deliveries_end_waiting',
+    text: `update deliveries set status = $3, next_attempt_at = null, completed_at = $4
+            where tenant_id = $1 and id in (
+              select id from deliveries
+               where tenant_id = $1 and endpoint_id = $2 and status in ('pending', 'retrying')
+                 and ($3 = 'cancelled' or requested_at is null)
+               limit $5 for update skip locked)
+           returning id`,
+    values: [tenantId, endpointId, status, now, limit],
+  };
+}

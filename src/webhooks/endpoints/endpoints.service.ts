@@ -5,18 +5,17 @@ import { TenantDatabase, type TenantTransaction } from '../../platform/database/
 import { AppError, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/server/server';
 import { newTimedId } from '../../platform/ids/ids';
-import { endWaiting } from '../dispatch/dispatch.queries';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
 import * as queries from './endpoints.queries';
-import { DispatchSignal } from '../notifications/dispatch-request';
+import { DispatchRequests } from '../notifications/dispatch-request';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
 
 const MAX_ENDPOINTS = 1_000;
@@ -33,12 +32,12 @@ export class EndpointsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
-    private readonly signal: DispatchSignal,
+    private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
   ) {}
 
   /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
-  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<Answer> {
+  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [, [counted]] = await Promise.all([
@@ -89,7 +88,7 @@ export class EndpointsService {
     const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
     const afterId = this.cursors.decode(scope, cursor);
     const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.read<JsonRow>(caller, statement);
+    const rows = await this.database.query<JsonRow>(caller, statement);
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
@@ -97,7 +96,7 @@ export class EndpointsService {
   async find(caller: Caller, id: string): Promise<Representation> {
     return representationOf(
       id,
-      await this.database.read<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
+      await this.database.query<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
     );
   }
 
@@ -119,8 +118,8 @@ export class EndpointsService {
           .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
         const changes = auditedChanges(endpoint, change);
         this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
-        if (change.enabled === false) tx.defer(endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
-        this.signal.requested(tx, { tenantId, endpointId: id });
+        if (change.enabled === false) tx.defer(queries.endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
+        this.signal.send(tx, { tenantId, endpointId: id });
       }
       return represent(tx, id);
     });
@@ -134,8 +133,8 @@ export class EndpointsService {
       assertMatch(ifMatch, etagOf(endpoint.version));
       await tx.repository(WebhookEndpoint).delete({ tenantId, id });
       this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
-      tx.defer(endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
-      this.signal.requested(tx, { tenantId, endpointId: id });
+      tx.defer(queries.endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
+      this.signal.send(tx, { tenantId, endpointId: id });
     });
   }
 

@@ -2,7 +2,7 @@ import { Body, Controller, Get, Header, HttpCode, Post, Res } from '@nestjs/comm
 import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { sendJson } from '../../platform/http/responses/json-response';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { OptionalBody } from '../../platform/http/requests/validation.pipe';
@@ -49,7 +49,7 @@ export class SecretsController {
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
+    sendResponse(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
   }
 
   @Get('jwks')

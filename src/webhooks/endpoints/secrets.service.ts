@@ -4,7 +4,7 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { endpointTarget } from './endpoint-audit';
 import { EndpointSecrets } from './endpoint-secrets';
 import { lockEndpoint } from './endpoints.service';
@@ -32,7 +32,7 @@ export class SecretsService {
   }
 
   /** Makes a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
-  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<Answer> {
+  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);

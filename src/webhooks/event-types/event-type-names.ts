@@ -1,6 +1,6 @@
 /** The grammar of event types' names, and of the patterns by which endpoints choose among them. */
 import type { FieldFault } from '../../platform/errors';
-import type { EventTypes } from '../../platform/outbox/event-types';
+import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 
 /** The event that only the endpoint under test is sent. */
 export const TEST_EVENT = 'webhook.test';
@@ -12,7 +12,7 @@ export const MAX_TYPE_NAME = 255;
 export const TYPE_NAME = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 
 /** What is wrong with the name of a type of a tenant's own. */
-export function ownTypeFaults(field: string, name: string, types: EventTypes): FieldFault[] {
+export function ownTypeFaults(field: string, name: string, types: EventCatalogue): FieldFault[] {
   if (types.isReserved(name)) {
     return [{ field, message: 'begins like our own event types', code: 'reserved_event_type' }];
   }
@@ -44,7 +44,7 @@ export function eventTypesFaults(value: unknown): FieldFault[] {
 }
 
 /** Entries that name events of ours which there are not: they would never be sent. */
-export function unknownTypesFaults(patterns: unknown, types: EventTypes): FieldFault[] {
+export function unknownTypesFaults(patterns: unknown, types: EventCatalogue): FieldFault[] {
   if (!Array.isArray(patterns) || patterns.length > MAX_EVENT_TYPES) return [];
   return patterns.flatMap((pattern: unknown, index) => {
     if (typeof pattern !== 'string' || !PATTERN.test(pattern)) return [];

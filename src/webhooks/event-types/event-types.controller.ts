@@ -11,7 +11,7 @@ import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
 import { sendJson, sendResource } from '../../platform/http/responses/json-response';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
-import { EventTypeName, OwnEventTypeName } from '../bodies';
+import { EventTypeNamePipe, OwnEventTypeNamePipe } from './event-type-name.pipe';
 import { MAX_TYPE_NAME, TYPE_NAME } from './event-type-names';
 import * as dto from './event-types.dto';
 import { EventTypesService } from './event-types.service';
@@ -52,7 +52,7 @@ export class EventTypesController {
   @ApiProblem('not_found', "Event type 'invoice.paid' not found")
   async find(
     @CurrentCaller() caller: Caller,
-    @Param('name', EventTypeName) name: string,
+    @Param('name', EventTypeNamePipe) name: string,
     @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
@@ -76,7 +76,7 @@ export class EventTypesController {
   @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
   async register(
     @CurrentCaller() caller: Caller,
-    @Param('name', OwnEventTypeName) name: string,
+    @Param('name', OwnEventTypeNamePipe) name: string,
     @Body() body: dto.RegisterEventTypeDto,
     @Headers('if-match') ifMatch: string | undefined,
     @Res() reply: FastifyReply,
@@ -99,7 +99,7 @@ export class EventTypesController {
   @ApiProblem('business_rule_violation', "Event type 'order.created' is the service's own and cannot be removed.")
   remove(
     @CurrentCaller() caller: Caller,
-    @Param('name', EventTypeName) name: string,
+    @Param('name', EventTypeNamePipe) name: string,
     @Headers('if-match') ifMatch: string | undefined,
   ): Promise<void> {
     return this.types.remove(caller, name, ifMatch);

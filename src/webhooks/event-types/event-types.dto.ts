@@ -2,7 +2,7 @@ import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger
 import type { FieldFault } from '../../platform/errors';
 import { type CrossChecked, TextField, ValueField } from '../../platform/http/requests/fields';
 import { isJsonObject } from '../../platform/http/requests/json-body';
-import { jsonFaults } from '../events/events.dto';
+import { jsonFaults } from '../json-schema/json-faults';
 import { dataFaults } from '../json-schema/evaluation';
 import { schemaFaults } from '../json-schema/validator';
 

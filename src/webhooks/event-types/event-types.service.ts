@@ -7,11 +7,11 @@ import type { Caller } from '../../platform/http/requests/caller';
 import { assertMatch, etagOfContent } from '../../platform/http/responses/etag';
 import type { Representation } from '../../platform/http/responses/json-response';
 import { newTimedId } from '../../platform/ids/ids';
-import { EventTypes } from '../../platform/outbox/event-types';
+import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { exampleMessage, messageSchema } from './event-messages';
 import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
 import * as queries from './event-types.queries';
-import { RegisteredSchemas } from './schema-cache';
+import { SchemaCache } from './schema-cache';
 
 const MAX_EVENT_TYPES = 500;
 /** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
@@ -25,8 +25,8 @@ export class EventTypesService {
 
   constructor(
     private readonly database: TenantDatabase,
-    private readonly types: EventTypes,
-    private readonly schemas: RegisteredSchemas,
+    private readonly types: EventCatalogue,
+    private readonly schemas: SchemaCache,
   ) {}
 
   /** All of them as one page. */
@@ -44,7 +44,7 @@ export class EventTypesService {
     const builtIn = this.ours().get(name);
     if (builtIn !== undefined) return representationOf(builtIn);
     const statement = queries.findEventType(caller.tenantId, name);
-    const [row] = await this.database.read<queries.EventTypeRow>(caller, statement);
+    const [row] = await this.database.query<queries.EventTypeRow>(caller, statement);
     if (!row) throw new NotFound('Event type', name);
     return representationOf(row.json);
   }

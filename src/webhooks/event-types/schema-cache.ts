@@ -49,7 +49,7 @@ interface SchemaRow extends Row {
  * What is kept may be out of date; whoever relies on it asserts it in the transaction that he relies on it in.
  */
 @Injectable()
-export class RegisteredSchemas {
+export class SchemaCache {
   private readonly entries = new Map<string, { registration: Registration; characters: number }>();
   private characters = 0;
 
@@ -68,7 +68,7 @@ export class RegisteredSchemas {
   /** The type as it is now; it is kept. */
   async read(scope: TenantScope, name: string): Promise<Registration> {
     const { tenantId } = scope;
-    const [row] = await this.database.read<SchemaRow>(scope, findSchema(tenantId, name));
+    const [row] = await this.database.query<SchemaRow>(scope, findSchema(tenantId, name));
     const schema = row && (JSON.parse(row.schema) as SchemaObject);
     const registration = new Registration(name, row?.id ?? null, row?.version ?? 0, schema);
     this.forget(tenantId, name);

@@ -1,7 +1,7 @@
 /** The messages that the service sends, for the OpenAPI document's `webhooks`. */
 import { getSchemaPath } from '@nestjs/swagger';
 import type { DocumentPart, PathItem } from '../../platform/http/openapi/declarations';
-import type { EventType, EventTypes } from '../../platform/outbox/event-types';
+import type { EventType, EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { exampleMessage, messageOf } from './event-messages';
 
 const SECTION = {
@@ -12,7 +12,7 @@ const SECTION = {
 };
 
 /** The document's part on messages, one for each type of event. */
-export function webhooksDocument(types: EventTypes): DocumentPart {
+export function webhooksDocument(types: EventCatalogue): DocumentPart {
   return () => ({
     sections: [SECTION],
     webhooks: Object.fromEntries(types.all().map((type) => [type.name, messageItem(type)])),

@@ -2,11 +2,11 @@ import { Body, Controller, Get, Headers, Param, Post, Query, Req, Res } from '@n
 import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendAnswer } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
 import { sendPage, sendResource } from '../../platform/http/responses/json-response';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
-import { EmitEventBody } from '../bodies';
+import { EmitEventPipe } from './emit-event.pipe';
 import * as dto from './events.dto';
 import type { EmitEventDto } from './events.dto';
 import { EventsService } from './events.service';
@@ -30,11 +30,11 @@ export class EventsController {
   @ApiAcceptedResponse({ type: dto.EventView, description: 'The event; it is delivered within moments.' })
   async emit(
     @CurrentCaller() caller: Caller,
-    @Body(EmitEventBody) body: EmitEventDto,
+    @Body(EmitEventPipe) body: EmitEventDto,
     @Idempotent() request: IdempotentRequest | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    sendAnswer(reply, await this.events.emit(caller, body, request));
+    sendResponse(reply, await this.events.emit(caller, body, request));
   }
 
   @Get()

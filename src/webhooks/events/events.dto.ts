@@ -2,10 +2,11 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
 import { type CrossChecked, rule, TextField, ValueField } from '../../platform/http/requests/fields';
-import { InvalidText, isJsonObject, toPlainNumbers } from '../../platform/http/requests/json-body';
+import { isJsonObject } from '../../platform/http/requests/json-body';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC, PageDto } from '../../platform/http/requests/page.dto';
 import { DeliveryView } from '../deliveries/deliveries.dto';
 import { MAX_TYPE_NAME, TYPE_NAME } from '../event-types/event-type-names';
+import { jsonFaults } from '../json-schema/json-faults';
 
 export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
 /** Deliveries that an event is shown with. */
@@ -21,19 +22,6 @@ function TypeNameField(options: { description: string; example: string }): Prope
       typeof value !== 'string' || TYPE_NAME.test(value) ? undefined : 'must be a dotted name such as invoice.paid',
     ),
   );
-}
-
-/** What is wrong with the numbers and the length of an object that is kept as it was sent; makes its numbers plain. */
-export function jsonFaults(field: string, value: unknown, maxKib: number): FieldFault[] {
-  if (!isJsonObject(value)) return [];
-  try {
-    toPlainNumbers(value);
-  } catch (error) {
-    if (!(error instanceof InvalidText)) throw error;
-    return error.faults.map((fault) => ({ ...fault, field: `${field}.${fault.field}` }));
-  }
-  if (Buffer.byteLength(JSON.stringify(value)) <= maxKib * 1024) return [];
-  return [{ field, message: `must be at most ${maxKib} KiB of JSON`, code: 'max_bytes' }];
 }
 
 @ApiSchema({ description: 'An event of your own.' })

@@ -4,13 +4,13 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { etagOfContent } from '../../platform/http/responses/etag';
-import { type Answer, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
-import { isOutdated, RegisteredSchemas, type Registration } from '../event-types/schema-cache';
+import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
 /** How often an event is checked anew because its type was registered in another way meanwhile. */
 const MAX_CHECKS = 5;
@@ -23,7 +23,7 @@ export class EventsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
-    private readonly schemas: RegisteredSchemas,
+    private readonly schemas: SchemaCache,
   ) {}
 
   /**
@@ -34,7 +34,7 @@ export class EventsService {
    * asserted in the flight that writes the event, and a fault counts only by what was just read.
    * @throws ValidationFailed
    */
-  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<Answer> {
+  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<StoredResponse> {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
@@ -56,7 +56,7 @@ export class EventsService {
     input: EmitEventDto,
     registration: Registration,
     request?: IdempotentRequest,
-  ): Promise<Answer | undefined> {
+  ): Promise<StoredResponse | undefined> {
     try {
       return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
@@ -93,7 +93,7 @@ export class EventsService {
     { event_id: eventId }: EmitEventDto,
     request: IdempotentRequest | undefined,
     faults?: FieldFault[],
-  ): Promise<Answer> {
+  ): Promise<StoredResponse> {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [first] =
         eventId === undefined ? [] : await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
@@ -117,7 +117,7 @@ export class EventsService {
 
   /** An event with its deliveries. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.read<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
+    const [row] = await this.database.query<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
     if (!row) throw new NotFound('Event', id);
     return { json: row.json, etag: etagOfContent(row.json) };
   }

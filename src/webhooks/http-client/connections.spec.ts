@@ -5,20 +5,20 @@ import type { Answer, StubReceiver } from '../../../test/harness/stub-receivers'
 import { socketOpener } from './connections';
 import type { SocketTarget } from './connections';
 import { parseCidr } from '../../platform/net/cidrs';
-import { createSender } from './webhook-client';
-import type { Sender, SenderOptions, SendOutcome, SendRequest } from './webhook-client';
+import { createWebhookClient } from './webhook-client';
+import type { WebhookClient, WebhookClientOptions, SendOutcome, SendRequest } from './webhook-client';
 
 const loopback = { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
 const closed = { allowHttp: true, allowCidrs: [] };
 const body = Buffer.from('{}');
 
 /** A sender whose resolver and sockets are watched: what was looked up, and every address that was dialled. */
-function watched(options: Partial<SenderOptions> = {}) {
+function watched(options: Partial<WebhookClientOptions> = {}) {
   const dialled: SocketTarget[] = [];
   const lookedUp: string[] = [];
   const open = options.openSocket ?? socketOpener();
   const resolve = options.resolve ?? (() => Promise.resolve(['127.0.0.1']));
-  const sender = createSender({
+  const sender = createWebhookClient({
     policy: loopback,
     timeout: 20_000,
     ...options,
@@ -36,13 +36,13 @@ function watched(options: Partial<SenderOptions> = {}) {
   return { sender, dialled, lookedUp };
 }
 
-function post(sender: Sender, url: string, more: Partial<SendRequest> = {}): Promise<SendOutcome> {
+function post(sender: WebhookClient, url: string, more: Partial<SendRequest> = {}): Promise<SendOutcome> {
   return sender.send({ tenantId: 'a-tenant', url, body, id: 'id', timestamp: 1, signature: 'v1,x', ...more });
 }
 
 describe('connections to receivers', () => {
   const receivers: StubReceiver[] = [];
-  const senders: Sender[] = [];
+  const senders: WebhookClient[] = [];
 
   afterEach(async () => {
     await Promise.all(senders.splice(0).map((sender) => sender.close()));
@@ -59,7 +59,7 @@ describe('connections to receivers', () => {
     receivers.push(receiver);
     return receiver;
   }
-  function senderWith(options?: Partial<SenderOptions>) {
+  function senderWith(options?: Partial<WebhookClientOptions>) {
     const made = watched(options);
     senders.push(made.sender);
     return made;

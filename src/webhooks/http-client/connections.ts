@@ -16,7 +16,7 @@ import { Client } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import { InterimResponses } from './interim-responses';
 import { isAllowedAddress } from './ssrf-policy';
-import type { DestinationPolicy } from './ssrf-policy';
+import type { SsrfPolicy } from './ssrf-policy';
 import type { Resolve } from './resolver';
 import { SendFailure, toSendFailure } from './send-failure';
 
@@ -31,7 +31,7 @@ export interface SocketTarget {
 export type OpenSocket = (target: SocketTarget) => Socket;
 
 export interface ConnectionSettings {
-  policy: DestinationPolicy;
+  policy: SsrfPolicy;
   resolve: Resolve;
   openSocket: OpenSocket;
   /** Idle connections that are kept of one tenant to one origin, and in all. */

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
-import { AnswerBody } from './response-body';
+import { ResponseBody } from './response-body';
 import type { Connection, IdleConnections } from './connections';
 import type { UrlVerdict } from './ssrf-policy';
 import { isReservedHeader } from './custom-headers';
@@ -62,7 +62,7 @@ export interface Exchanges {
   readonly userAgent: string;
   readonly timeout: number;
   readonly idle: IdleConnections;
-  readonly running: Set<Exchange>;
+  readonly running: Set<HttpExchange>;
   check(url: string): UrlVerdict;
   connect(key: string, origin: string): Connection;
   ended(): void;
@@ -74,7 +74,7 @@ const MAX_RETRY_AFTER = 64;
 /** Statuses whose response ends with its head, whatever the head says of a length (RFC 9112, section 6.3). */
 const WITHOUT_BODY = new Set([204, 304]);
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = new Date();
   /** By `performance.now()`. */
   readonly began = performance.now();
@@ -89,7 +89,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #unwanted = false;
   #status: number | undefined;
   #retryAfter: string | undefined;
-  #answer: AnswerBody | undefined;
+  #answer: ResponseBody | undefined;
 
   constructor(
     private readonly request: SendRequest,
@@ -184,7 +184,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: unknown, status: number, headers: Record<string, string | string[] | undefined>): void {
     if (status < 200 || this.#ended) return;
     this.#status = status;
-    this.#answer = new AnswerBody(headers['content-encoding']?.toString());
+    this.#answer = new ResponseBody(headers['content-encoding']?.toString());
     if (WITHOUT_BODY.has(status) && announcesBody(headers)) this.#cut();
     if (status === 429 || status === 503) {
       const asked = headers['retry-after'];

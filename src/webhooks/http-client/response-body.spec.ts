@@ -1,9 +1,9 @@
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { AnswerBody, KEEP_LIMIT, READ_LIMIT, toStorableText } from './response-body';
+import { ResponseBody, KEEP_LIMIT, READ_LIMIT, toStorableText } from './response-body';
 
 async function textOf(bytes: Buffer, encoding?: string, chunkSize = 1_000): Promise<string | undefined> {
-  const body = new AnswerBody(encoding);
+  const body = new ResponseBody(encoding);
   for (let at = 0; at < bytes.length; at += chunkSize) if (!body.add(bytes.subarray(at, at + chunkSize))) break;
   return body.text();
 }
@@ -43,7 +43,7 @@ describe('the kept part of an answer', () => {
   });
 
   it('asks for no more once 64 KiB came', () => {
-    const body = new AnswerBody(undefined);
+    const body = new ResponseBody(undefined);
     expect(body.add(Buffer.alloc(READ_LIMIT))).toBe(true);
     expect(body.add(Buffer.alloc(1))).toBe(false);
   });

@@ -10,7 +10,7 @@ export const READ_LIMIT = 64 * 1024;
 /** Bytes of its text that are kept. */
 export const KEEP_LIMIT = 4 * 1024;
 
-export class AnswerBody {
+export class ResponseBody {
   readonly #encoding: string;
   readonly #keep: number;
   readonly #chunks: Buffer[] = [];

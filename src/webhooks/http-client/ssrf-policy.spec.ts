@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { parseCidr } from '../../platform/net/cidrs';
 import { checkUrl, isAllowedAddress, isOpened } from './ssrf-policy';
-import type { DestinationPolicy } from './ssrf-policy';
+import type { SsrfPolicy } from './ssrf-policy';
 
-const closed: DestinationPolicy = { allowHttp: false, allowCidrs: [] };
-const http: DestinationPolicy = { allowHttp: true, allowCidrs: [] };
-const loopback: DestinationPolicy = { allowHttp: false, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
+const closed: SsrfPolicy = { allowHttp: false, allowCidrs: [] };
+const http: SsrfPolicy = { allowHttp: true, allowCidrs: [] };
+const loopback: SsrfPolicy = { allowHttp: false, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
 
-function fault(text: string, policy: DestinationPolicy = http): string {
+function fault(text: string, policy: SsrfPolicy = http): string {
   const verdict = checkUrl(text, policy);
   return verdict.ok ? 'ok' : verdict.code;
 }

@@ -21,7 +21,7 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type Address, type Cidr, contains, parseAddress } from '../../platform/net/cidrs';
 
-export interface DestinationPolicy {
+export interface SsrfPolicy {
   /** `WEBHOOK_ALLOW_HTTP`: http beside https, for any destination that is allowed. */
   readonly allowHttp: boolean;
   /** `WEBHOOK_ALLOW_CIDRS`: one's own ranges, opened with http included. */
@@ -51,7 +51,7 @@ function refuse(code: UrlFault, message: string): UrlVerdict {
 }
 
 /** Whether an endpoint may have this URL, by its text alone. The messages are for the tenant. */
-export function checkUrl(text: string, policy: DestinationPolicy): UrlVerdict {
+export function checkUrl(text: string, policy: SsrfPolicy): UrlVerdict {
   if (text.length > MAX_URL) return refuse('too_long', `must be at most ${MAX_URL} characters`);
   // Before parsing: the WHATWG parser drops tabs and line breaks, trims, and turns backslashes into slashes.
   if (/\p{Cc}|%[01][0-9a-f]|%7f/iu.test(text))
@@ -99,14 +99,14 @@ function isHostName(host: string): boolean {
 }
 
 /** Whether a socket may be opened to this address. Whatever is not plainly an address is refused. */
-export function isAllowedAddress(ip: string, policy: DestinationPolicy): boolean {
+export function isAllowedAddress(ip: string, policy: SsrfPolicy): boolean {
   const address = parseAddress(ip);
   if (!address) return false;
   return policy.allowCidrs.some((cidr) => contains(cidr, address)) || isPublic(address);
 }
 
 /** Whether `allowCidrs` opens this address, and with it plain http. */
-export function isOpened(ip: string, policy: DestinationPolicy): boolean {
+export function isOpened(ip: string, policy: SsrfPolicy): boolean {
   const address = parseAddress(ip);
   return address !== undefined && policy.allowCidrs.some((cidr) => contains(cidr, address));
 }

@@ -5,8 +5,8 @@ import { Webhook } from 'standardwebhooks';
 import { drip, flood, stubHttp, stubRaw } from '../../../test/harness/stub-receivers';
 import type { Answer, StubReceiver } from '../../../test/harness/stub-receivers';
 import { parseCidr } from '../../platform/net/cidrs';
-import { createSender, succeeded, USER_AGENT } from './webhook-client';
-import type { Sender, SendOutcome, SendRequest } from './webhook-client';
+import { createWebhookClient, succeeded, USER_AGENT } from './webhook-client';
+import type { WebhookClient, SendOutcome, SendRequest } from './webhook-client';
 import { newSecret, sign } from './signature';
 
 const policy = { allowHttp: false, allowCidrs: ['127.0.0.0/8'].map(parseCidr) };
@@ -31,8 +31,8 @@ function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
 
 describe('sending a webhook', () => {
   /** Ample, so that only what hangs meets it; `hasty` is for that. */
-  const patient = createSender({ policy, resolve, timeout: 20_000 });
-  const hasty = createSender({ policy, resolve, timeout: 300 });
+  const patient = createWebhookClient({ policy, resolve, timeout: 20_000 });
+  const hasty = createWebhookClient({ policy, resolve, timeout: 300 });
   const receivers: StubReceiver[] = [];
 
   afterEach(async () => {
@@ -52,7 +52,7 @@ describe('sending a webhook', () => {
     receivers.push(receiver);
     return receiver;
   }
-  async function outcomeOf(receiver: StubReceiver, sender: Sender = patient): Promise<SendOutcome> {
+  async function outcomeOf(receiver: StubReceiver, sender: WebhookClient = patient): Promise<SendOutcome> {
     const outcome = await sender.send(message(`${receiver.origin}/hook`));
     expect(outcome.startedAt).toBeInstanceOf(Date);
     expect(outcome.durationMs).toBeGreaterThanOrEqual(0);
@@ -60,7 +60,7 @@ describe('sending a webhook', () => {
     return outcome;
   }
   /** A failure that is fit to be shown, and after which nothing stays open. */
-  async function failureOf(receiver: StubReceiver, sender?: Sender): Promise<SendOutcome> {
+  async function failureOf(receiver: StubReceiver, sender?: WebhookClient): Promise<SendOutcome> {
     const outcome = await outcomeOf(receiver, sender);
     expect(succeeded(outcome)).toBe(false);
     expect(outcome.error).not.toMatch(/\d/);
@@ -198,7 +198,7 @@ describe('sending a webhook', () => {
         'NODE_USE_ENV_PROXY',
       ];
       for (const name of names) process.env[name] = name === 'NODE_USE_ENV_PROXY' ? '1' : proxy.origin;
-      const sender = createSender({ policy, resolve, timeout: 20_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
       try {
         expect(await outcomeOf(receiver, sender)).toMatchObject({ status: 200 });
       } finally {
@@ -290,7 +290,7 @@ describe('sending a webhook', () => {
       const receiver = await http(({ url }, response) => {
         if (url === '/good') response.end('ok');
       });
-      const sender = createSender({ policy, resolve, timeout: 5_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 5_000 });
       let hanging = 100;
       const hung = Array.from({ length: hanging }, () =>
         sender.send(message(`${receiver.origin}/hang`)).finally(() => hanging--),
@@ -306,7 +306,7 @@ describe('sending a webhook', () => {
   });
 
   it('says how many have been under way for how long', async () => {
-    const sender = createSender({ policy, resolve, timeout: 20_000 });
+    const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
     const hanging = await raw(() => undefined);
     const sent = [1, 2].map(() => sender.send(message(`${hanging.origin}/hook`)));
     expect(sender.outFor(0)).toBe(2);
@@ -543,7 +543,7 @@ describe('sending a webhook', () => {
   describe('closing', () => {
     it('lets what runs end, closes every connection, and sends nothing afterwards', async () => {
       const receiver = await http((_request, response) => setTimeout(() => response.end('late'), 100));
-      const sender = createSender({ policy, resolve, timeout: 20_000 });
+      const sender = createWebhookClient({ policy, resolve, timeout: 20_000 });
       const running = outcomeOf(receiver, sender);
       const closing = sender.close();
       expect(await outcomeOf(receiver, sender)).toMatchObject({ error: 'not sent' });

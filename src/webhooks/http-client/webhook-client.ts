@@ -14,8 +14,8 @@
 import { Connection, IdleConnections, socketOpener } from './connections';
 import type { ConnectionSettings, OpenSocket } from './connections';
 import { checkUrl } from './ssrf-policy';
-import type { DestinationPolicy, UrlVerdict } from './ssrf-policy';
-import { Exchange } from './http-exchange';
+import type { SsrfPolicy, UrlVerdict } from './ssrf-policy';
+import { HttpExchange } from './http-exchange';
 import type { Exchanges, SendOutcome, SendRequest } from './http-exchange';
 import { createResolver } from './resolver';
 import type { Resolve } from './resolver';
@@ -25,8 +25,8 @@ export type { SendOutcome, SendRequest } from './http-exchange';
 
 export const USER_AGENT = 'OrdersWebhooks/1.0';
 
-export interface SenderOptions {
-  policy: DestinationPolicy;
+export interface WebhookClientOptions {
+  policy: SsrfPolicy;
   /** `WEBHOOK_TIMEOUT` in milliseconds: name, connection, TLS, request and answer together. */
   timeout: number;
   resolve?: Resolve;
@@ -40,7 +40,7 @@ export interface SenderOptions {
   maxAge?: number;
 }
 
-export interface Sender {
+export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
   /** How many requests have been under way for at least so long, milliseconds. */
   outFor(milliseconds: number): number;
@@ -56,7 +56,7 @@ export function succeeded({ status, error }: Pick<SendOutcome, 'status' | 'error
 const WATCH_INTERVAL = 250;
 const MAX_KNOWN_URLS = 4_096;
 
-export function createSender(options: SenderOptions): Sender {
+export function createWebhookClient(options: WebhookClientOptions): WebhookClient {
   const settings: ConnectionSettings = {
     policy: options.policy,
     resolve: options.resolve ?? createResolver(),
@@ -67,7 +67,7 @@ export function createSender(options: SenderOptions): Sender {
     maxAge: options.maxAge ?? 60_000,
   };
   const idle = new IdleConnections(settings);
-  const running = new Set<Exchange>();
+  const running = new Set<HttpExchange>();
   const knownUrls = new Map<string, UrlVerdict>();
   let closed: Promise<void> | undefined;
   let whenEmpty = () => {};
@@ -95,7 +95,7 @@ export function createSender(options: SenderOptions): Sender {
   return {
     send: (request) =>
       new Promise((resolve) => {
-        const exchange = new Exchange(request, all, resolve);
+        const exchange = new HttpExchange(request, all, resolve);
         if (closed) exchange.fail(new SendFailure('not sent', 'the sender is closed'));
         else exchange.start();
       }),

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTransaction } from '../../platform/database/tenant-database';
-import { Wakeups } from '../../platform/outbox/wakeups';
+import { Notifier } from '../../platform/outbox/notifier';
 
 /** The channel on which the dispatcher is told what a person asked for, and of endpoints that changed. */
 export const REQUEST_CHANNEL = 'webhook_requests';
@@ -15,10 +15,10 @@ export interface DispatchRequest {
 
 /** Tells the dispatcher, once a transaction has committed; a message that is lost costs the sweep's interval. */
 @Injectable()
-export class DispatchSignal {
-  constructor(private readonly wakeups: Wakeups) {}
+export class DispatchRequests {
+  constructor(private readonly wakeups: Notifier) {}
 
-  requested(tx: TenantTransaction, request: DispatchRequest): void {
-    tx.afterCommit(() => this.wakeups.tell(REQUEST_CHANNEL, JSON.stringify(request)));
+  send(tx: TenantTransaction, request: DispatchRequest): void {
+    tx.afterCommit(() => this.wakeups.notifyWith(REQUEST_CHANNEL, JSON.stringify(request)));
   }
 }

@@ -1,4 +1,4 @@
-import { Intake, type Taker } from './adaptive-concurrency';
+import { AdaptiveConcurrency, type ConsumerControl } from './adaptive-concurrency';
 
 const AT_HAND = 192;
 const MOST = 400;
@@ -6,8 +6,8 @@ const MOST = 400;
 describe('intake', () => {
   let out: number;
   let woken: number;
-  let taker: Taker;
-  let intake: Intake;
+  let taker: ConsumerControl;
+  let intake: AdaptiveConcurrency;
 
   beforeEach(() => {
     jest.useFakeTimers();
@@ -17,7 +17,7 @@ describe('intake', () => {
       pause: async () => undefined,
       resume: async () => void woken++,
     };
-    intake = new Intake(taker, MOST, () => out);
+    intake = new AdaptiveConcurrency(taker, MOST, () => out);
   });
   afterEach(() => {
     intake.stop();
@@ -32,7 +32,7 @@ describe('intake', () => {
   it('begins with as many as a worker has at hand, and no more than it may have at all', () => {
     expect(taker.concurrency).toBe(AT_HAND);
     const small = { ...taker };
-    new Intake(small, 8, () => 0);
+    new AdaptiveConcurrency(small, 8, () => 0);
     expect(small.concurrency).toBe(8);
   });
 

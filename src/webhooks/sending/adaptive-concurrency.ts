@@ -5,7 +5,7 @@ const OUT_AFTER_MS = 25;
 const TICK_MS = 25;
 
 /** What is needed of BullMQ's worker. */
-export interface Taker {
+export interface ConsumerControl {
   /** Jobs that it has at once, at most. */
   concurrency: number;
   pause(doNotWaitActive: boolean): Promise<void>;
@@ -17,7 +17,7 @@ export interface Taker {
  * would only wait (and each that ends then takes the next along, which saves asking for it), and on top all that wait
  * for their receivers, up to a bound. So receivers that answer at once are served by few, and slow ones take no one's place.
  */
-export class Intake {
+export class AdaptiveConcurrency {
   private timer: NodeJS.Timeout | undefined;
   private underWay = 0;
   /** How often a delivery began or ended. */
@@ -32,7 +32,7 @@ export class Intake {
    * @param outFor how many requests have been under way for at least so long, milliseconds
    */
   constructor(
-    private readonly taker: Taker,
+    private readonly taker: ConsumerControl,
     private readonly most: number,
     private readonly outFor: (milliseconds: number) => number,
   ) {

@@ -4,15 +4,15 @@ import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { LOGGER } from '../../platform/observability/logger.module';
-import { DELIVERY_QUEUE, type DeliveryJob, withPatience, workerOptions } from '../../platform/queue/queue';
+import { DELIVERY_QUEUE, type DeliveryJob, withTimeout, workerOptions } from '../../platform/queue/queue';
 import { DeliverySender } from './delivery-sender';
-import { Intake } from './adaptive-concurrency';
+import { AdaptiveConcurrency } from './adaptive-concurrency';
 
 /** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
 @Injectable()
 export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private worker?: Worker<DeliveryJob>;
-  private intake?: Intake;
+  private intake?: AdaptiveConcurrency;
   private readonly underWay = new Set<Promise<void>>();
 
   constructor(
@@ -28,7 +28,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
       workerOptions(this.config),
     );
     const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
-    this.intake = new Intake(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
+    this.intake = new AdaptiveConcurrency(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
     this.worker = worker;
     worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
   }
@@ -39,7 +39,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that waits
     // for a connection which it has given up itself, and never ends.
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
-    if (closed) await withPatience(closed).catch(() => this.logger.warn('the queue did not let go in time'));
+    if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
     await this.deliveries.close();
   }
 

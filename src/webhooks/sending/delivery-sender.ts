@@ -14,7 +14,7 @@ import { beginDeliverySpans } from './delivery-spans';
 import { secretContext } from '../endpoints/endpoint-secrets';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { Outcomes } from './outcomes';
-import { createSender, type Sender } from '../http-client/webhook-client';
+import { createWebhookClient, type WebhookClient } from '../http-client/webhook-client';
 import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
@@ -39,7 +39,7 @@ interface Loaded {
  */
 @Injectable()
 export class DeliverySender {
-  private readonly sender: Sender;
+  private readonly sender: WebhookClient;
   private readonly loads: Batcher<string, Loaded | undefined>;
   /** The secrets of the endpoints that were sent to last, by context and sealed text. */
   private readonly opened = new Map<string, string>();
@@ -52,7 +52,7 @@ export class DeliverySender {
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {
-    this.sender = createSender({
+    this.sender = createWebhookClient({
       policy: { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) },
       timeout: config.WEBHOOK_TIMEOUT,
     });
@@ -150,7 +150,7 @@ export class DeliverySender {
     const key = `${context} ${sealed}`;
     let secret = this.opened.get(key);
     if (secret === undefined) {
-      secret = this.box.open(sealed, context);
+      secret = this.box.decrypt(sealed, context);
       if (this.opened.size >= OPENED_SECRETS) this.opened.clear();
       this.opened.set(key, secret);
     }
@@ -161,7 +161,7 @@ export class DeliverySender {
     const age = new Age();
     const now = new Date();
     const dueBy = new Date(now.getTime() + CLOCK_TOLERANCE_MS);
-    const rows = await this.database.read<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
+    const rows = await this.database.query<SendingRow>({ tenantId }, findToSend(tenantId, ids, now, dueBy));
     const byId = new Map(rows.map((row) => [row.id, { row, age }]));
     return ids.map((id) => byId.get(id));
   }

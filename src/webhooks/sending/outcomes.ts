@@ -4,9 +4,8 @@ import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
-import { Wakeups } from '../../platform/outbox/wakeups';
 import { Batcher } from './batcher';
-import { type AttemptEnd, Dispatcher } from '../dispatch/dispatcher';
+import { type AttemptEnd, AttemptEnds } from '../notifications/attempt-ended';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { EndpointDisabling } from '../endpoints/endpoint-disabling';
 import { nextDelay } from './retry-schedule';
@@ -14,13 +13,8 @@ import type { SendOutcome } from '../http-client/http-exchange';
 import { succeeded } from '../http-client/webhook-client';
 import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow } from './sending.queries';
 
-/** The channel on which the dispatcher hears of ended attempts. */
-export const OUTCOME_CHANNEL = 'webhook_outcomes';
-
 /** A busy tenant's outcomes are written this often, milliseconds, or as soon as there are enough of them. */
 const WRITES = { limit: 100, interval: 20, enough: 32 };
-/** Ends in one message, which NOTIFY limits to 8,000 bytes. */
-const ENDS_AT_ONCE = 40;
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
 /** How long a worker tries to write an outcome before it lets the job come back. */
@@ -33,9 +27,8 @@ interface Recorded {
 }
 
 /**
- * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. The dispatcher is
- * told behind the commit, not in it (PostgreSQL lets notifying transactions commit one at a time): at once where it is in
- * this process, by NOTIFY where it is in another. A message that is lost with its process costs the audit's interval.
+ * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. Ends are announced
+ * after the commit and not in it, since PostgreSQL lets notifying transactions commit one at a time.
  */
 @Injectable()
 export class Outcomes {
@@ -45,8 +38,7 @@ export class Outcomes {
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly disabling: EndpointDisabling,
-    private readonly dispatcher: Dispatcher,
-    private readonly wakeups: Wakeups,
+    private readonly ends: AttemptEnds,
     private readonly metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -82,9 +74,9 @@ export class Outcomes {
     }
   }
 
-  /** Tells the dispatcher that a job came to nothing: its delivery was not due. */
+  /** Announces that a job sent nothing, since its delivery was not due. */
   skipped(tenantId: string, endpointId: string, deliveryId: string): void {
-    this.tell([{ tenantId, endpointId, deliveryId }]);
+    this.ends.announce([{ tenantId, endpointId, deliveryId }]);
   }
 
   private nextAttempt(row: SendingRow, sent: SendOutcome): Date | null {
@@ -94,17 +86,6 @@ export class Outcomes {
       retryAfter: sent.retryAfter,
     });
     return delay === undefined ? null : new Date(new Date().getTime() + delay);
-  }
-
-  /** Tells the dispatcher of ends of one tenant. */
-  private tell(ends: readonly AttemptEnd[]): void {
-    if (this.dispatcher.isRunning) {
-      this.dispatcher.ended(ends);
-      return;
-    }
-    for (let at = 0; at < ends.length; at += ENDS_AT_ONCE) {
-      this.wakeups.tell(OUTCOME_CHANNEL, formatEnds(ends.slice(at, at + ENDS_AT_ONCE)));
-    }
   }
 
   private async write(tenantId: string, items: Recorded[]): Promise<void[]> {
@@ -117,7 +98,7 @@ export class Outcomes {
           tx.defer(recordOutcomes(tenantId, outcomes));
           if (failing.length > 0) tx.defer(markFailing(tenantId, failing, (outcomes[0] as Outcome).startedAt));
           if (working.length > 0) tx.defer(markWorking(tenantId, working));
-          tx.afterCommit(() => this.tell(outcomes.map((outcome) => toEnd(tenantId, outcome))));
+          tx.afterCommit(() => this.ends.announce(outcomes.map((outcome) => toEnd(tenantId, outcome))));
         });
         return items.map(() => undefined);
       } catch (error) {
@@ -137,31 +118,4 @@ function endpointsOf(items: readonly Recorded[], working: boolean): string[] {
 function toEnd(tenantId: string, { endpointId, deliveryId, status, nextAttemptAt, durationMs }: Outcome): AttemptEnd {
   const ok = status === 'succeeded';
   return { tenantId, endpointId, deliveryId, ok, durationMs, nextAttemptAt: nextAttemptAt?.getTime() };
-}
-
-/** The message: the tenant, then endpoint, delivery, 1 or 0 or null for nothing sent, when it is due again, and how long it took. */
-function formatEnds(ends: readonly AttemptEnd[]): string {
-  return JSON.stringify([
-    ends[0]?.tenantId,
-    ...ends.map((end) => [
-      end.endpointId,
-      end.deliveryId,
-      end.ok === undefined ? null : Number(end.ok),
-      end.nextAttemptAt ?? 0,
-      end.durationMs ?? 0,
-    ]),
-  ]);
-}
-
-/** Reads what {@link Outcomes} told. */
-export function parseEnds(message: string): AttemptEnd[] {
-  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number, number][]];
-  return ends.map(([endpointId, deliveryId, ok, due, durationMs]) => ({
-    tenantId,
-    endpointId,
-    deliveryId,
-    ok: ok === null ? undefined : ok === 1,
-    nextAttemptAt: due || undefined,
-    durationMs,
-  }));
 }

@@ -8,9 +8,9 @@ import type { Tracing } from '../../observability/tracing';
 import { forCitus, HAS_CITUS } from '../sql/citus';
 import { translateDatabaseError } from '../sql/errors';
 import { Pipeline } from './pipeline';
-import { beginText, type Prologue, READ_ONLY, type Setting } from './transaction-settings';
+import { beginText, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
 import { Replica } from './replica';
-import { type RoleName, ROLES } from '../sql/db-roles';
+import { type RoleName, DB_ROLES } from '../sql/db-roles';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
@@ -21,7 +21,7 @@ const REPLICA_LANES = 2;
 const WRITE_LANES = 6;
 /** Of how many transactions the mean time is known. */
 const HOLDS_REMEMBERED = 20;
-/** An allowance below this has no connection for {@link Core.readApart} alone. */
+/** An allowance below this has no connection for {@link ConnectionManager.queryIsolated} alone. */
 const ROOM_FOR_APART = 8;
 
 /**
@@ -29,7 +29,7 @@ const ROOM_FOR_APART = 8;
  * transactions that hold a connection while they think. Only `platform/database` sees it; features are handed
  * transactions that are bound to a tenant.
  */
-export class Core {
+export class ConnectionManager {
   readonly dataSource: DataSource;
   private readonly reads: Pipeline;
   private readonly writes: Pipeline;
@@ -69,7 +69,7 @@ export class Core {
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
     const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
-      const created = new Pipeline({ ...shared, connection: to, lanes, onWait });
+      const created = new Pipeline({ ...shared, connection: to, connections: lanes, onWait });
       return created;
     };
     this.reads = pipeline('read', readLanes);
@@ -124,9 +124,9 @@ export class Core {
       const rows = await this.dataSource.query<{ name: string; unwalled: boolean; citus: boolean }[]>(
         `select session_user as name, ${HAS_CITUS} as citus,
                 coalesce((select rolsuper or rolbypassrls from pg_roles where rolname = $1), false) as unwalled`,
-        [ROLES.service],
+        [DB_ROLES.service],
       );
-      if (rows[0]?.unwalled) throw new Error(`${ROLES.service} is a superuser or bypasses row-level security`);
+      if (rows[0]?.unwalled) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
       await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
@@ -145,11 +145,11 @@ export class Core {
    * How a transaction begins as `role` with the given settings. The role is set unless the login is that very role: a
    * login that owns the tables or bypasses row-level security must not keep its powers here.
    */
-  prologue(role: RoleName, settings: readonly Setting[], readOnly = false): Prologue {
+  transactionSettings(role: RoleName, settings: readonly Setting[], readOnly = false): TransactionSettings {
     const all: Setting[] = [];
     // What follows has to reach the servers that have the rows.
     if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
-    if (this.loggedInAs !== ROLES.service) all.push(...patience(this.statementTimeout));
+    if (this.loggedInAs !== DB_ROLES.service) all.push(...patience(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);
@@ -157,15 +157,15 @@ export class Core {
   }
 
   /**
-   * Whether a statement whose prologue failed can do no harm: the login then is a role that sees nothing without a
-   * tenant. Otherwise (one URL, of an owner or superuser) nothing is sent before the prologue was answered.
+   * Whether a statement whose txSettings failed can do no harm: the login then is a role that sees nothing without a
+   * tenant. Otherwise (one URL, of an owner or superuser) nothing is sent before the txSettings was answered.
    */
   get failsClosed(): boolean {
-    return this.loggedInAs === ROLES.service;
+    return this.loggedInAs === DB_ROLES.service;
   }
 
   /** Whether the tables are spread over several servers by Citus. */
-  get isSpread(): boolean {
+  get isDistributed(): boolean {
     return this.citus;
   }
 
@@ -175,35 +175,39 @@ export class Core {
   }
 
   /** One read-only statement in one round trip. */
-  async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+  async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
     const [rows] = await this.spans.around([statement], () =>
-      this.flies ? this.reads.flight(prologue, [statement]) : this.stepwise(prologue, [statement]),
+      this.flies ? this.reads.run(txSettings, [statement]) : this.stepwise(txSettings, [statement]),
     );
     return rows as R[];
   }
 
-  /** As {@link read}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
-  async readApart<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[]> {
+  /** As {@link query}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  async queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
     const { apart } = this;
-    if (!apart || !this.flies) return this.read(prologue, statement);
-    const [rows] = await this.spans.around([statement], () => apart.flight(prologue, [statement]));
+    if (!apart || !this.flies) return this.query(txSettings, statement);
+    const [rows] = await this.spans.around([statement], () => apart.run(txSettings, [statement]));
     return rows as R[];
   }
 
   /**
-   * As {@link read}, by the replica; `undefined` where there is none that has all that the primary had at this moment. Whoever
+   * As {@link query}, by the replica; `undefined` where there is none that has all that the primary had at this moment. Whoever
    * logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary.
    */
-  async fromReplica<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+  async queryReplica<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica || this.citus) return undefined;
-    const settings: Setting[] = [...patience(this.statementTimeout), ['role', ROLES.service], ...prologue.settings];
+    const settings: Setting[] = [
+      ...patience(this.statementTimeout),
+      ['role', DB_ROLES.service],
+      ...txSettings.settings,
+    ];
     const { replica } = this;
     return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
   }
 
   /** Up to where everything is written that anybody was told of: what is flushed, unless commits are told of before that. */
   private async position(): Promise<string> {
-    const [row] = await this.read<{ position: string }>(this.prologue(ROLES.service, [], true), {
+    const [row] = await this.query<{ position: string }>(this.transactionSettings(DB_ROLES.service, [], true), {
       name: 'primary_position',
       text: `select (case current_setting('synchronous_commit') when 'off' then pg_current_wal_insert_lsn()
                                                                 else pg_current_wal_flush_lsn() end)::text as position`,
@@ -213,18 +217,18 @@ export class Core {
   }
 
   /** Statements that write, in one transaction and one round trip. @returns the rows of each, where they are wanted */
-  write(prologue: Prologue, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
+  write(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
     return this.spans.around(statements, () =>
-      this.flies ? this.writes.flight(prologue, statements, wantRows) : this.stepwise(prologue, statements),
+      this.flies ? this.writes.run(txSettings, statements, wantRows) : this.stepwise(txSettings, statements),
     );
   }
 
-  /** The same between a BEGIN and a COMMIT; where a prologue that failed does no harm, nothing waits for the answer before. */
-  private async stepwise(prologue: Prologue, statements: readonly Statement[]): Promise<Row[][]> {
+  /** The same between a BEGIN and a COMMIT; where a txSettings that failed does no harm, nothing waits for the answer before. */
+  private async stepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
       const answers: Promise<QueryResult<Row>>[] = [];
-      const queries = [...this.beginTexts(prologue), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
+      const queries = [...this.beginTexts(txSettings), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
       for (const query of queries) {
         const answer = client.query<Row>(query as QueryConfig);
         answers.push(answer);
@@ -291,8 +295,8 @@ export class Core {
   }
 
   /** What begins a transaction: one query, but for Citus, which passes the whole text of a query on for each SET LOCAL in it. */
-  beginTexts(prologue: Prologue): string[] {
-    const text = beginText(prologue);
+  beginTexts(txSettings: TransactionSettings): string[] {
+    const text = beginText(txSettings);
     return this.citus ? text.split(';') : [text];
   }
 

@@ -2,11 +2,11 @@ import { Client, type ClientConfig } from 'pg';
 import { Unavailable } from '../../errors';
 import type { PoolState } from '../../observability/metrics';
 import { isStaleStatement, translateDatabaseError } from '../sql/errors';
-import { Flight, type Prepared } from './pipelined-transaction';
-import type { Prologue } from './transaction-settings';
+import { PipelinedTransaction, type Prepared } from './pipelined-transaction';
+import type { TransactionSettings } from './transaction-settings';
 import { assertSound, type Row, type Statement } from '../sql/statement';
 
-/** Flights on their way on one lane beyond which another is refused: a bound on memory and on waiting. */
+/** Flights on their way on one connection beyond which another is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 1_024;
 /**
  * How many of them requests are let in for: enough to keep PostgreSQL busy. The rest is for what those ask for beside: a
@@ -22,26 +22,26 @@ const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
 /** How to connect, and what to send. */
 export interface PipelineOptions {
   connection: ClientConfig;
-  lanes: number;
+  connections: number;
   preparedStatements: boolean;
-  /** A flight that is not answered after this long loses its lane, milliseconds. */
+  /** A flight that is not answered after this long loses its connection, milliseconds. */
   deadline: number;
   onError: (error: Error) => void;
-  /** Told how long each flight stood behind others on its lane, seconds. */
+  /** Told how long each flight stood behind others on its connection, seconds. */
   onWait: (seconds: number) => void;
 }
 
 /**
- * A few connections shared by all requests, on which each transaction is written whole, in one {@link Flight}. Nothing
+ * A few connections shared by all requests, on which each transaction is written whole, in one {@link PipelinedTransaction}. Nothing
  * is awaited in between, so flights of several requests follow each other on one connection without waiting for answers
  * (pg's pipeline mode), and one round trip is all that a transaction costs.
  */
 export class Pipeline {
-  private readonly lanes: Lane[];
+  private readonly connections: PipelinedConnection[];
   private next = 0;
 
   constructor(options: PipelineOptions) {
-    this.lanes = Array.from({ length: options.lanes }, () => new Lane(options));
+    this.connections = Array.from({ length: options.connections }, () => new PipelinedConnection(options));
   }
 
   /**
@@ -49,69 +49,73 @@ export class Pipeline {
    * @returns the rows of each statement, unless `wantRows` is false
    * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
    */
-  async flight(prologue: Prologue, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
+  async run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
     try {
-      return await this.attempt(prologue, statements, wantRows);
+      return await this.attempt(txSettings, statements, wantRows);
     } catch (error) {
       if (!isStaleStatement(error)) throw error;
-      return this.attempt(prologue, statements, wantRows);
+      return this.attempt(txSettings, statements, wantRows);
     }
   }
 
-  private async attempt(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
-    let lane = this.leastBusy();
-    if (!lane) {
-      await Promise.race(this.lanes.map((candidate) => candidate.connected()));
-      lane = this.leastBusy();
-      if (!lane) throw new Unavailable('no pipelined connection to the database');
+  private async attempt(
+    txSettings: TransactionSettings,
+    statements: readonly Statement[],
+    wantRows: boolean,
+  ): Promise<Row[][]> {
+    let connection = this.leastBusy();
+    if (!connection) {
+      await Promise.race(this.connections.map((candidate) => candidate.connected()));
+      connection = this.leastBusy();
+      if (!connection) throw new Unavailable('no pipelined connection to the database');
     }
-    this.next = (this.next + 1) % this.lanes.length;
-    if (lane.inFlight >= MAX_IN_FLIGHT) throw new Unavailable('all pipelined connections are full');
-    return lane.flight(prologue, statements, wantRows);
+    this.next = (this.next + 1) % this.connections.length;
+    if (connection.inFlight >= MAX_IN_FLIGHT) throw new Unavailable('all pipelined connections are full');
+    return connection.run(txSettings, statements, wantRows);
   }
 
   /** Opens the connections; @throws when the database cannot be reached. */
   async connect(): Promise<void> {
-    await Promise.all(this.lanes.map((lane) => lane.connect()));
+    await Promise.all(this.connections.map((connection) => connection.connect()));
   }
 
   /** Lets what is in flight finish, then closes. */
   async close(): Promise<void> {
-    await Promise.all(this.lanes.map((lane) => lane.close()));
+    await Promise.all(this.connections.map((connection) => connection.close()));
   }
 
-  /** What the lanes do now; all but the first flight of a lane wait for the one before. */
+  /** What the connections do now; all but the first flight of a connection wait for the one before. */
   state(): PoolState {
     let used = 0;
     let idle = 0;
     let waiting = 0;
-    for (const lane of this.lanes) {
-      if (lane.inFlight > 0) used++;
-      else if (lane.open) idle++;
-      waiting += Math.max(0, lane.inFlight - 1);
+    for (const connection of this.connections) {
+      if (connection.inFlight > 0) used++;
+      else if (connection.open) idle++;
+      waiting += Math.max(0, connection.inFlight - 1);
     }
     return { used, idle, waiting };
   }
 
   /** For how many more requests there is room, a flight of which stands behind others for no longer than this, milliseconds. */
   room(longestWait: number): number {
-    const open = this.lanes.filter((lane) => lane.open);
+    const open = this.connections.filter((connection) => connection.open);
     // Where there is none, who asks has to learn of it.
     if (open.length === 0) return LET_IN;
-    return open.reduce((room, lane) => room + lane.room(longestWait), 0);
+    return open.reduce((room, connection) => room + connection.room(longestWait), 0);
   }
 
-  private leastBusy(): Lane | undefined {
-    let best: Lane | undefined;
-    for (let i = 0; i < this.lanes.length; i++) {
-      const lane = this.lanes[(this.next + i) % this.lanes.length] as Lane;
-      if (lane.open && (!best || lane.inFlight < best.inFlight)) best = lane;
+  private leastBusy(): PipelinedConnection | undefined {
+    let best: PipelinedConnection | undefined;
+    for (let i = 0; i < this.connections.length; i++) {
+      const connection = this.connections[(this.next + i) % this.connections.length] as PipelinedConnection;
+      if (connection.open && (!best || connection.inFlight < best.inFlight)) best = connection;
     }
     return best;
   }
 }
 
-class Lane {
+class PipelinedConnection {
   open = false;
   inFlight = 0;
   private client?: Client;
@@ -131,7 +135,7 @@ class Lane {
 
   constructor(private readonly options: PipelineOptions) {}
 
-  flight(prologue: Prologue, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
+  run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
     const client = this.client as Client;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
@@ -154,7 +158,7 @@ class Lane {
         }
       };
       const names = this.options.preparedStatements ? prepared : undefined;
-      const flight = new Flight(prologue, statements, wantRows, names, onEnd);
+      const flight = new PipelinedTransaction(txSettings, statements, wantRows, names, onEnd);
       this.inFlight++;
       client.query(flight);
     });

@@ -1,7 +1,7 @@
 import { type Connection, DatabaseError, Query, type QueryConfig, types } from 'pg';
 import { serialize } from 'pg-protocol';
 import { corkForThisTurn } from '../../net/stream-cork';
-import { type Prologue, settingsStatement } from './transaction-settings';
+import { type TransactionSettings, settingsStatement } from './transaction-settings';
 import type { Row, SqlValue, Statement } from '../sql/statement';
 
 /** The messages for a query, as pg's client hands them on. */
@@ -43,7 +43,7 @@ const DESCRIBE = serialize.describe({ type: 'P' });
  * at the first error the server skips everything up to the Sync and undoes what was done. So no statement runs whose
  * settings failed, and there is no BEGIN and no COMMIT to be sent and answered.
  */
-export class Flight extends PgQuery {
+export class PipelinedTransaction extends PgQuery {
   /** The settings first, if there are any. */
   private readonly statements: readonly WireStatement[];
   private readonly columns: (readonly Column[] | undefined)[] = [];
@@ -57,7 +57,7 @@ export class Flight extends PgQuery {
    * @param prepared what the connection has prepared, by name; `undefined` where it is not to use names
    */
   constructor(
-    prologue: Prologue,
+    txSettings: TransactionSettings,
     statements: readonly Statement[],
     private readonly wantRows: boolean,
     private readonly prepared: Map<string, Prepared> | undefined,
@@ -67,9 +67,9 @@ export class Flight extends PgQuery {
       this.settle(error !== null);
       onEnd(error, this.answers);
     });
-    this.firstOfCaller = prologue.settings.length === 0 ? 0 : 1;
+    this.firstOfCaller = txSettings.settings.length === 0 ? 0 : 1;
     // Values are written out before a byte is sent: a flight that stopped half-way would be the next one's beginning.
-    this.statements = (this.firstOfCaller ? [settingsStatement(prologue), ...statements] : statements).map(
+    this.statements = (this.firstOfCaller ? [settingsStatement(txSettings), ...statements] : statements).map(
       toWireStatement,
     );
     this.answers = wantRows ? statements.map(() => []) : [];

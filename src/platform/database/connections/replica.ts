@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
 import { withDeadline } from '../../deadline';
 import type { Pipeline } from './pipeline';
-import type { Prologue } from './transaction-settings';
+import type { TransactionSettings } from './transaction-settings';
 import type { Row, Statement } from '../sql/statement';
 
 /** The longest that anything of the replica is waited for: one that says nothing must not hold up a request. */
@@ -46,19 +46,22 @@ export class Replica {
   }
 
   /** One statement that reads; `undefined` where the primary has to answer. Never throws. */
-  async read<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
-    const rows = await this.attempt<R>(prologue, statement);
+  async read<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
+    const rows = await this.attempt<R>(txSettings, statement);
     this.options.reads.inc({ answered_by: rows ? 'replica' : 'primary' });
     return rows;
   }
 
-  private async attempt<R extends Row>(prologue: Prologue, statement: Statement): Promise<R[] | undefined> {
+  private async attempt<R extends Row>(
+    txSettings: TransactionSettings,
+    statement: Statement,
+  ): Promise<R[] | undefined> {
     const { used, idle } = this.options.pipeline.state();
     if (used + idle === 0 || performance.now() < this.restsUntil) return undefined;
     try {
       const position = await this.positionNow();
       for (const deadline = performance.now() + this.options.patience; ; await sleep(RETRY_MS)) {
-        const [state, rows] = await inTime(this.options.pipeline.flight(prologue, [hasReplayed(position), statement]));
+        const [state, rows] = await inTime(this.options.pipeline.run(txSettings, [hasReplayed(position), statement]));
         if (state?.[0]?.reached) return rows as R[];
         if (performance.now() >= deadline) break;
       }

@@ -4,7 +4,7 @@ import type { Statement } from '../sql/statement';
 export type Setting = readonly [name: string, value: string];
 
 /** How a transaction begins: the settings that bind it to a role, to a tenant, to reading. */
-export interface Prologue {
+export interface TransactionSettings {
   readonly settings: readonly Setting[];
 }
 
@@ -18,15 +18,15 @@ export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Se
   return [name, id];
 }
 
-/** The prologue as one simple query, which begins a transaction that holds its connection. */
-export function beginText({ settings }: Prologue): string {
+/** The txSettings as one simple query, which begins a transaction that holds its connection. */
+export function beginText({ settings }: TransactionSettings): string {
   return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}='${value}'`)].join(';');
 }
 
 const textByCount: string[] = [];
 
-/** The prologue as one prepared statement, for a transaction that is implicit. */
-export function settingsStatement({ settings }: Prologue): Statement {
+/** The txSettings as one prepared statement, for a transaction that is implicit. */
+export function settingsStatement({ settings }: TransactionSettings): Statement {
   const text = (textByCount[settings.length] ??= `select ${settings
     .map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`)
     .join(', ')}`);

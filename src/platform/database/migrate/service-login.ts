@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { OPERATOR_ROLE, ROLES } from '../sql/db-roles';
+import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 /** Where BullMQ's own tables are. */
@@ -48,17 +48,17 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   );
   const owner = me[0] as Owner;
   const login = decodeURIComponent(service.username) || owner.name;
-  await client.query(`grant select on migrations to ${ROLES.service}`);
-  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
-  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${ROLES.service}`);
+  await client.query(`grant select on migrations to ${DB_ROLES.service}`);
+  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
+  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
+  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   const name = client.escapeIdentifier(login);
   // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
   await letBecomeOperator(client, owner, withoutInheriting);
   if (login === owner.name) {
     // The service will log in as the owner and take on its own role in each transaction.
-    const roles = Object.values(ROLES).join(', ');
+    const roles = Object.values(DB_ROLES).join(', ');
     if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
     return;
   }
@@ -66,8 +66,8 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   // A URL without a password is of a login that proves itself in another way: what it has is left alone.
   const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
   if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
-  else if (login === ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
-  const others = Object.values(ROLES).filter((role) => role !== login);
+  else if (login === DB_ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
+  const others = Object.values(DB_ROLES).filter((role) => role !== login);
   await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../connections/connection-manager';
-import type { Prologue } from '../connections/transaction-settings';
+import { ConnectionManager } from '../connections/connection-manager';
+import type { TransactionSettings } from '../connections/transaction-settings';
 import { WAITING_LANES } from './role-databases';
-import { ROLES, type RoleName } from '../sql/db-roles';
+import { DB_ROLES, type RoleName } from '../sql/db-roles';
 import type { Row } from '../sql/statement';
 
 /** What is looked at in one reading: beyond so many tenants, lanes or rows, a backlog is only known to be at least that. */
@@ -24,19 +24,19 @@ export interface DueDeliveries {
  */
 @Injectable()
 export class BacklogDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** The id of the oldest event that has not left the outbox: a UUIDv7, whose time is the event's. */
   async oldestEvent(): Promise<string | undefined> {
-    if (this.core.isSpread) {
-      const [first] = await this.core.readApart<{ event_id: string }>(this.prologue(ROLES.relay), {
-        name: 'backlog_outbox_spread',
+    if (this.connections.isDistributed) {
+      const [first] = await this.connections.queryIsolated<{ event_id: string }>(this.prologue(DB_ROLES.relay), {
+        name: 'backlog_outbox_distributed',
         text: 'select event_id from outbox order by event_id limit 1',
         values: [],
       });
       return first?.event_id;
     }
-    const [oldest] = await this.core.readApart<{ event_id: string }>(this.prologue(ROLES.relay), {
+    const [oldest] = await this.connections.queryIsolated<{ event_id: string }>(this.prologue(DB_ROLES.relay), {
       name: 'backlog_outbox',
       text: `with recursive head as (
                (select tenant_id, event_id from outbox order by tenant_id, position limit 1)
@@ -52,14 +52,14 @@ export class BacklogDatabase {
 
   /** The deliveries that are due at this time. */
   async dueDeliveries(now: Date): Promise<DueDeliveries> {
-    const [row] = this.core.isSpread ? await this.dueOnAllServers(now) : await this.dueHere(now);
+    const [row] = this.connections.isDistributed ? await this.dueOnAllServers(now) : await this.dueHere(now);
     return { count: row?.count ?? 0, since: row?.since ?? undefined };
   }
 
   /** Citus takes no recursion over several servers: each looks for its own. */
   private dueOnAllServers(now: Date): Promise<DueRow[]> {
-    return this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
-      name: 'backlog_deliveries_spread',
+    return this.connections.queryIsolated<DueRow>(this.prologue(DB_ROLES.dispatcher), {
+      name: 'backlog_deliveries_distributed',
       text: `select count(*)::int as count, min(next_attempt_at) as since from (
                select next_attempt_at from deliveries
                 where status in ('pending', 'retrying') and next_attempt_at <= $1
@@ -69,7 +69,7 @@ export class BacklogDatabase {
   }
 
   private dueHere(now: Date): Promise<DueRow[]> {
-    return this.core.readApart<DueRow>(this.prologue(ROLES.dispatcher), {
+    return this.connections.queryIsolated<DueRow>(this.prologue(DB_ROLES.dispatcher), {
       name: 'backlog_deliveries',
       text: `with ${WAITING_LANES}, due_lane as materialized (
                select * from (select * from lane limit $2) as lanes where next_attempt_at <= $1
@@ -84,8 +84,8 @@ export class BacklogDatabase {
     });
   }
 
-  private prologue(role: RoleName): Prologue {
-    return this.core.prologue(role, [['statement_timeout', String(STATEMENT_TIMEOUT_MS)]], true);
+  private prologue(role: RoleName): TransactionSettings {
+    return this.connections.transactionSettings(role, [['statement_timeout', String(STATEMENT_TIMEOUT_MS)]], true);
   }
 }
 

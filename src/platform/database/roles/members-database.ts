@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../connections/connection-manager';
+import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting } from '../connections/transaction-settings';
-import { ROLES } from '../sql/db-roles';
+import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 import type { TenantScope } from '../tenant-database';
 
@@ -11,12 +11,12 @@ import type { TenantScope } from '../tenant-database';
  */
 @Injectable()
 export class MembersDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** Runs one statement that reads, in one round trip. */
-  read<R extends Row>({ tenantId }: TenantScope, statement: Statement): Promise<R[]> {
-    return this.core.read<R>(
-      this.core.prologue(ROLES.members, [idSetting('app.tenant_id', tenantId)], true),
+  query<R extends Row>({ tenantId }: TenantScope, statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(
+      this.connections.transactionSettings(DB_ROLES.members, [idSetting('app.tenant_id', tenantId)], true),
       statement,
     );
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Core } from '../connections/connection-manager';
+import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting, type Setting } from '../connections/transaction-settings';
-import { ROLES } from '../sql/db-roles';
+import { DB_ROLES } from '../sql/db-roles';
 import type { Row } from '../sql/statement';
 import { runTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
@@ -18,38 +18,47 @@ export interface SignInScope {
  */
 @Injectable()
 export class SignInDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   transaction<T>(scope: SignInScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const settings: Setting[] = [];
     if (scope.userId !== undefined) settings.push(idSetting('app.user_id', scope.userId));
     if (scope.tenantId !== undefined) settings.push(idSetting('app.tenant_id', scope.tenantId));
-    return runTransaction(new Transaction(this.core, this.core.prologue(ROLES.signIn, settings)), work);
+    return runTransaction(
+      new Transaction(this.connections, this.connections.transactionSettings(DB_ROLES.signIn, settings)),
+      work,
+    );
   }
 }
 
 /** For deleting what has expired, of every tenant: its role sees expired rows only, and may only delete them. */
 @Injectable()
-export class JanitorDatabase {
-  constructor(private readonly core: Core) {}
+export class RetentionDatabase {
+  constructor(private readonly connections: ConnectionManager) {}
 
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return runTransaction(new Transaction(this.core, this.core.prologue(ROLES.janitor, [])), work);
+    return runTransaction(
+      new Transaction(this.connections, this.connections.transactionSettings(DB_ROLES.janitor, [])),
+      work,
+    );
   }
 }
 
 /** For NOTIFY: needs no tenant and sees no row. */
 @Injectable()
 export class NotificationDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   async notify(channel: string, message: string): Promise<void> {
     // A transaction that notifies gets an id and would wait for the log to reach the disk, on which nothing here depends.
-    await this.core.read(this.core.prologue(ROLES.service, [['synchronous_commit', 'off']], true), {
-      name: 'notify',
-      text: 'select pg_notify($1, $2)',
-      values: [channel, message],
-    });
+    await this.connections.query(
+      this.connections.transactionSettings(DB_ROLES.service, [['synchronous_commit', 'off']], true),
+      {
+        name: 'notify',
+        text: 'select pg_notify($1, $2)',
+        values: [channel, message],
+      },
+    );
   }
 }
 
@@ -72,21 +81,21 @@ export const WAITING_LANES = `recursive lane as (
 /** For the relay and the dispatcher: which tenants and endpoints have work, and nothing of what it is. */
 @Injectable()
 export class DiscoveryDatabase {
-  constructor(private readonly core: Core) {}
+  constructor(private readonly connections: ConnectionManager) {}
 
   /** The tenants with events in the outbox, by a loose index scan: the cost grows with tenants, not with events. */
   async tenantsWithEvents(limit: number): Promise<string[]> {
-    const prologue = this.core.prologue(ROLES.relay, [], true);
-    if (this.core.isSpread) {
+    const txSettings = this.connections.transactionSettings(DB_ROLES.relay, [], true);
+    if (this.connections.isDistributed) {
       // Citus takes no recursion over several servers; each looks through its own outbox, which is short.
-      const rows = await this.core.read<{ tenant_id: string }>(prologue, {
-        name: 'outbox_tenants_spread',
+      const rows = await this.connections.query<{ tenant_id: string }>(txSettings, {
+        name: 'outbox_tenants_distributed',
         text: 'select tenant_id from outbox group by tenant_id limit $1',
         values: [limit],
       });
       return rows.map((row) => row.tenant_id);
     }
-    const rows = await this.core.read<{ tenant_id: string }>(prologue, {
+    const rows = await this.connections.query<{ tenant_id: string }>(txSettings, {
       name: 'outbox_tenants',
       text: `with recursive tenant as (
                (select tenant_id from outbox order by tenant_id limit 1)
@@ -101,16 +110,16 @@ export class DiscoveryDatabase {
 
   /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
   waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
-    const prologue = this.core.prologue(ROLES.dispatcher, [], true);
-    if (this.core.isSpread) {
-      return this.core.read<WaitingEndpoint>(prologue, {
-        name: 'deliveries_waiting_spread',
+    const txSettings = this.connections.transactionSettings(DB_ROLES.dispatcher, [], true);
+    if (this.connections.isDistributed) {
+      return this.connections.query<WaitingEndpoint>(txSettings, {
+        name: 'deliveries_waiting_distributed',
         text: `select tenant_id, endpoint_id, status, min(next_attempt_at) as next_attempt_at from deliveries
                 where status in ('pending', 'retrying') group by tenant_id, endpoint_id, status limit $1`,
         values: [limit],
       });
     }
-    return this.core.read<WaitingEndpoint>(prologue, {
+    return this.connections.query<WaitingEndpoint>(txSettings, {
       name: 'deliveries_waiting',
       text: `with ${WAITING_LANES} select * from lane limit $1`,
       values: [limit],

@@ -5,7 +5,7 @@
  * coordinator alone.
  */
 import type { Client } from 'pg';
-import { OPERATOR_ROLE, ROLES } from './db-roles';
+import { OPERATOR_ROLE, DB_ROLES } from './db-roles';
 import type { Statement } from './statement';
 
 /** How Citus keeps a table. */
@@ -28,11 +28,11 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   webhook_endpoints: 'distributed',
   deliveries: 'distributed',
   delivery_attempts: 'distributed',
+  tenant_auth_state: 'distributed',
   roles: 'distributed',
   invitations: 'distributed',
   api_keys: 'distributed',
   api_key_secrets: 'distributed',
-  tenant_auth_state: 'distributed',
   audit_log: 'distributed',
   audit_personal: 'distributed',
   audit_pending: 'distributed',
@@ -41,7 +41,9 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   audit_nodes: 'distributed',
   audit_refusals: 'distributed',
   audit_erasures: 'distributed',
+  mail_outbox: 'distributed',
   audit_keys: 'local',
+  mail_suppressions: 'local',
   sign_in_failures: 'local',
   one_time_tokens: 'local',
   address_reservations: 'local',
@@ -68,7 +70,7 @@ export async function distributeTables(client: Client): Promise<string[]> {
   );
   const done = new Set(spread.map(({ table }) => table));
   // The coordinator connects to the others as whoever a transaction runs as. Without a password that is nobody's way in.
-  for (const role of [...Object.values(ROLES), OPERATOR_ROLE]) await client.query(`alter role ${role} login`);
+  for (const role of [...Object.values(DB_ROLES), OPERATOR_ROLE]) await client.query(`alter role ${role} login`);
   // One connection to a server at a time, since a foreign key takes part in the transaction that makes it.
   await client.query(`set citus.multi_shard_modify_mode to 'sequential'`);
   await client.query('set citus.enable_local_reference_table_foreign_keys to off');

@@ -3,7 +3,7 @@
  * may see is in the policies of the migrations, and the few that see more than one tenant's rows are listed in
  * `test/golden/tenancy-exceptions.json`.
  */
-export const ROLES = {
+export const DB_ROLES = {
   /** Serves requests: sees the rows of the tenant in `app.tenant_id` and nothing else. */
   service: 'app_service',
   /** Runs before a tenant is known: users by e-mail address, memberships of the user in `app.user_id`. */
@@ -14,12 +14,14 @@ export const ROLES = {
   relay: 'app_relay',
   /** Finds out which endpoints have deliveries waiting, and until when. */
   dispatcher: 'app_dispatcher',
-  /** Reads the addresses and names of the members of the tenant in `app.tenant_id`. */
-  members: 'app_members',
   /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
   epochs: 'app_epochs',
+  /** Reads the addresses and names of the members of the tenant in `app.tenant_id`. */
+  members: 'app_members',
   /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
   audit: 'app_audit',
+  /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
+  mail: 'app_mail',
 } as const;
 
 /**
@@ -28,4 +30,4 @@ export const ROLES = {
  */
 export const OPERATOR_ROLE = 'app_operator';
 
-export type RoleName = (typeof ROLES)[keyof typeof ROLES];
+export type RoleName = (typeof DB_ROLES)[keyof typeof DB_ROLES];

@@ -14,7 +14,7 @@ export function arrivalOf(request: Held['request']): number {
 }
 
 /** Where requests wait to be let in, in the order in which they came. */
-export class WaitingRoom {
+export class AdmissionQueue {
   private held: Held[] = [];
   /** Where the oldest is: moving all others up for each that leaves would be work of its own. */
   private first = 0;

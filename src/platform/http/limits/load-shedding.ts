@@ -9,10 +9,10 @@ import { Unavailable } from '../../errors';
 import { LOGGER } from '../../observability/logger.module';
 import { Metrics } from '../../observability/metrics';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
-import { requestIdOf } from '../server/request-id';
-import { SECURITY_HEADERS } from '../server/security-headers';
-import { ShareOf, StandingDelay } from './shed-ratio';
-import { WaitingRoom } from './admission-queue';
+import { requestIdOf } from '../requests/request-id';
+import { SECURITY_HEADERS } from '../responses/security-headers';
+import { ShedRatio, SustainedDelay } from './shed-ratio';
+import { AdmissionQueue } from './admission-queue';
 
 type Reason = 'event_loop' | 'pool';
 
@@ -38,8 +38,8 @@ const OVERLOADED = new Unavailable('turned away');
 /** Requests of one kind, those that read or those that write, which share a way to PostgreSQL. */
 interface Kind {
   reads: boolean;
-  held: WaitingRoom;
-  shedding: ShareOf;
+  held: AdmissionQueue;
+  shedding: ShedRatio;
 }
 
 /**
@@ -52,7 +52,7 @@ interface Kind {
 export class LoadShedding implements OnModuleDestroy {
   private readonly reads = newKind(true);
   private readonly writes = newKind(false);
-  private readonly eventLoopLag: StandingDelay;
+  private readonly eventLoopLag: SustainedDelay;
   private readonly shed: Counter<'reason'>;
   private readonly sampler?: NodeJS.Timeout;
   private letting?: NodeJS.Timeout;
@@ -82,7 +82,7 @@ export class LoadShedding implements OnModuleDestroy {
         this.set(held());
       },
     });
-    this.eventLoopLag = new StandingDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
+    this.eventLoopLag = new SustainedDelay(config.SHED_EVENT_LOOP_LAG, PATIENCE_MS);
     if (config.SHED_EVENT_LOOP_LAG > 0) this.sampler = this.sample();
   }
 
@@ -110,7 +110,7 @@ export class LoadShedding implements OnModuleDestroy {
     if (HEALTH.test(url)) return void this.next(request, response);
     const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
     const now = performance.now();
-    if (kind.shedding.pick(this.eventLoopLag.share(now))) this.turnAway('event_loop', request, response);
+    if (kind.shedding.pick(this.eventLoopLag.ratio(now))) this.turnAway('event_loop', request, response);
     else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
     else if (kind.held.enter(request, response, now)) this.letting ??= this.letIn();
     else this.turnAway('pool', request, response);
@@ -190,7 +190,7 @@ export class LoadShedding implements OnModuleDestroy {
 }
 
 function newKind(reads: boolean): Kind {
-  return { reads, held: new WaitingRoom(MOST_HELD), shedding: new ShareOf() };
+  return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
 }
 
 /** So that a browser's script may read the refusal. */

@@ -1,24 +1,24 @@
-import { ShareOf, shedShare, StandingDelay } from './shed-ratio';
+import { ShedRatio, shedRatio, SustainedDelay } from './shed-ratio';
 
 describe('the share that is turned away', () => {
   it('is none within the limit, and grows beyond it', () => {
-    expect([0, 50, 100].map((delay) => shedShare(delay, 100))).toEqual([0, 0, 0]);
-    expect([200, 400, 1_000].map((delay) => shedShare(delay, 100))).toEqual([0.5, 0.75, 0.9]);
+    expect([0, 50, 100].map((delay) => shedRatio(delay, 100))).toEqual([0, 0, 0]);
+    expect([200, 400, 1_000].map((delay) => shedRatio(delay, 100))).toEqual([0.5, 0.75, 0.9]);
   });
 
   it('is none where the limit is 0: turned off', () => {
-    expect(shedShare(1e6, 0)).toBe(0);
+    expect(shedRatio(1e6, 0)).toBe(0);
   });
 
   it('settles in a few turns at as much load as was offered, and does not swing', () => {
     for (const load of [1.2, 2, 4]) {
-      const standing = new StandingDelay(100, 0);
+      const standing = new SustainedDelay(100, 0);
       let turn = 100;
       const shares: number[] = [];
       // Each turn of the event loop does what arrived in the one before, but for what is turned away.
       for (let i = 0; i < 40; i++) {
         standing.add(turn, i);
-        const share = standing.share(i);
+        const share = standing.ratio(i);
         shares.push(share);
         turn = Math.max(1, load * turn * (1 - share));
       }
@@ -31,14 +31,14 @@ describe('the share that is turned away', () => {
 
 describe('picking a share', () => {
   it('is even', () => {
-    const share = new ShareOf();
+    const share = new ShedRatio();
     expect(Array.from({ length: 9 }, () => share.pick(0.25))).toEqual(
       [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => i % 4 === 0),
     );
   });
 
   it('of changing shares picks as many as they amount to', () => {
-    const share = new ShareOf();
+    const share = new ShedRatio();
     let picked = 0;
     for (let i = 0; i < 10_000; i++) if (share.pick(i % 2 === 0 ? 0.9 : 0.3)) picked++;
     expect(picked).toBe(6_000);
@@ -47,10 +47,10 @@ describe('picking a share', () => {
 
 describe('a standing delay', () => {
   const standing = (samples: [at: number, delay: number][], limit = 100): number[] => {
-    const delay = new StandingDelay(limit, 1_000);
+    const delay = new SustainedDelay(limit, 1_000);
     return samples.map(([at, sample]) => {
       delay.add(sample, at);
-      return delay.share(at);
+      return delay.ratio(at);
     });
   };
 

@@ -2,12 +2,12 @@
  * How much of what arrives is turned away: none while the delay is within its limit, and beyond it so much that what is let
  * in is what can be done. At twice the load a delay settles at twice its limit, and goes no further.
  */
-export function shedShare(delay: number, limit: number): number {
+export function shedRatio(delay: number, limit: number): number {
   return limit > 0 && delay > limit ? 1 - limit / delay : 0;
 }
 
 /** Picks a share of what comes by, evenly and not by chance: of 0.25, every fourth. */
-export class ShareOf {
+export class ShedRatio {
   private owed = 0;
 
   /** Whether this one is picked. */
@@ -23,7 +23,7 @@ export class ShareOf {
  * A delay that is looked at again and again. It counts once it has been above its limit for as long as the patience without
  * a break: a pause turns nobody away, nor does a burst that is soon served, but a queue that stands does.
  */
-export class StandingDelay {
+export class SustainedDelay {
   private aboveSince?: number;
   private last = 0;
 
@@ -46,8 +46,8 @@ export class StandingDelay {
   }
 
   /** How much of what arrives now is to be turned away. */
-  share(now: number): number {
+  ratio(now: number): number {
     if (this.aboveSince === undefined || now - this.aboveSince < this.patience) return 0;
-    return shedShare(this.last, this.limit);
+    return shedRatio(this.last, this.limit);
   }
 }

@@ -1,6 +1,6 @@
 /** Completes the description of one operation from the nature of its route. */
 import type { ProblemCode } from '../../errors';
-import { describeDeprecation } from '../responses/deprecation';
+import { describeDeprecation } from './deprecation';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './declarations';
 import { addExamples, resolve } from './examples';
 import { type HeaderName, headerReferences, parameterReference } from './headers';

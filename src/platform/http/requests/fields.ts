@@ -228,6 +228,14 @@ export function QueryIntegerField(options: FieldOptions & { min: number; max: nu
   );
 }
 
+/** `true` or `false` in a query string. */
+export function QueryBooleanField(options: FieldOptions): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value)),
+    BooleanField(options),
+  );
+}
+
 /** One of a list of words. */
 export function ChoiceField(options: FieldOptions & { values: readonly string[] }): PropertyDecorator {
   return field(options, { type: 'string', enum: [...options.values] }, [

@@ -2,8 +2,8 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { AppError, Forbidden, InsufficientAuthentication } from '../../errors';
-import { type LimitedKind, type PersonRoute, personOf, type Principal, ROUTE_METADATA, type Session } from './caller';
 import type { Permission } from '../../permissions/permissions';
+import { type LimitedKind, type PersonRoute, personOf, type Principal, ROUTE_METADATA, type Session } from './caller';
 
 interface Route {
   public?: 'limited' | 'unlimited';

@@ -129,3 +129,9 @@ function unique(faults: FieldFault[]): FieldFault[] {
   const seen = new Set<string>();
   return faults.filter((fault) => !seen.has(fault.field) && seen.add(fault.field));
 }
+
+/** Returns the body. @throws MalformedRequest where there is none */
+export function requireBody(value: unknown): unknown {
+  if (value === undefined) throw new MalformedRequest('A JSON body is required.');
+  return value;
+}

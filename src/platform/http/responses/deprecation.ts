@@ -1,4 +1,3 @@
-import type { Header } from '../openapi/declarations';
 import { addRouteConfig } from '../route-config';
 
 /** When a route became deprecated, and when it ends: days in UTC, as `2026-11-30`. */
@@ -43,32 +42,6 @@ export function deprecationHeaders(notice: DeprecationNotice): Record<'deprecati
     deprecation: `@${timeOf(notice.since) / 1000}`,
     sunset: new Date(timeOf(notice.sunset)).toUTCString(),
     link: `<${notice.link}>; rel="deprecation"; type="text/html"`,
-  };
-}
-
-/** The same, for the document; no component, since most often no route is deprecated. */
-export function describeDeprecation(notice: DeprecationNotice): Record<string, Header> {
-  const { deprecation, sunset, link } = deprecationHeaders(notice);
-  return {
-    Deprecation: {
-      description: 'Since when the route is deprecated, in Unix seconds after an `@` (RFC 9745).',
-      required: true,
-      schema: { type: 'string', pattern: '^@\\d+$', maxLength: 20 },
-      example: deprecation,
-    },
-    Sunset: {
-      description: 'When the route ends; from then on it answers 404 (RFC 8594).',
-      required: true,
-      schema: { type: 'string', maxLength: 29 },
-      example: sunset,
-    },
-    Link: {
-      description:
-        'What to use in its place (`rel="deprecation"`, RFC 9745); of a list also the next page (`rel="next"`).',
-      required: true,
-      schema: { type: 'string', maxLength: 4096 },
-      example: link,
-    },
   };
 }
 

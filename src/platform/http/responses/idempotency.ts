@@ -12,7 +12,7 @@ const LIFETIME_MS = 24 * 60 * 60 * 1000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /** An answer as it goes out, and as it is stored: replayed byte for byte. */
-export interface Answer {
+export interface StoredResponse {
   status: number;
   /** `Location`, `ETag`: what belongs to the answer itself. */
   headers: Record<string, string>;
@@ -48,7 +48,7 @@ export const Idempotent = createParamDecorator(
 );
 
 /** Sends an answer that was made, or replayed, by {@link Idempotency.transaction}. */
-export function sendAnswer(reply: FastifyReply, answer: Answer): void {
+export function sendResponse(reply: FastifyReply, answer: StoredResponse): void {
   void reply
     .status(answer.status)
     .headers(answer.headers)
@@ -82,8 +82,8 @@ export class Idempotency {
   transaction(
     caller: Caller,
     request: IdempotentRequest | undefined,
-    work: (tx: TenantTransaction) => Promise<Answer>,
-  ): Promise<Answer> {
+    work: (tx: TenantTransaction) => Promise<StoredResponse>,
+  ): Promise<StoredResponse> {
     return this.database.transaction(caller, async (tx) => {
       if (!request) return work(tx);
       const stored = await this.claim(tx, caller, request);
@@ -102,8 +102,8 @@ export class Idempotency {
   async write(
     caller: Caller,
     request: IdempotentRequest | undefined,
-    work: (tx: TenantTransaction) => Answer,
-  ): Promise<Answer> {
+    work: (tx: TenantTransaction) => StoredResponse,
+  ): Promise<StoredResponse> {
     if (request) {
       try {
         return await this.database.transaction(caller, async (tx) => {
@@ -120,7 +120,11 @@ export class Idempotency {
     return this.transaction(caller, request, async (tx) => work(tx));
   }
 
-  private async claim(tx: TenantTransaction, caller: Caller, request: IdempotentRequest): Promise<Answer | undefined> {
+  private async claim(
+    tx: TenantTransaction,
+    caller: Caller,
+    request: IdempotentRequest,
+  ): Promise<StoredResponse | undefined> {
     const who = nameOf(caller);
     // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
     // lock's last holder committed.
@@ -150,11 +154,11 @@ export class Idempotency {
       );
     }
     // What was not sealed is JSON, which begins otherwise.
-    const body = stored.body.startsWith('{') ? stored.body : this.box.open(stored.body, contextOf(caller, request));
+    const body = stored.body.startsWith('{') ? stored.body : this.box.decrypt(stored.body, contextOf(caller, request));
     return { status: stored.status, headers: stored.headers, body };
   }
 
-  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: Answer): void {
+  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: StoredResponse): void {
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
          body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
@@ -167,7 +171,7 @@ export class Idempotency {
     onConflict: string,
     caller: Caller,
     request: IdempotentRequest,
-    answer: Answer,
+    answer: StoredResponse,
   ): Statement {
     const now = new Date();
     return {
@@ -182,7 +186,7 @@ export class Idempotency {
         request.hash,
         answer.status,
         JSON.stringify(answer.headers),
-        answer.secret ? this.box.seal(answer.body, contextOf(caller, request)) : answer.body,
+        answer.secret ? this.box.encrypt(answer.body, contextOf(caller, request)) : answer.body,
         now,
         new Date(now.getTime() + LIFETIME_MS),
       ],
@@ -203,11 +207,11 @@ function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
 
 /** The key with whose it is. */
 function contextOf(caller: Caller, request: IdempotentRequest): string {
-  return answerContext(caller.tenantId, nameOf(caller), request.key);
+  return storedResponseContext(caller.tenantId, nameOf(caller), request.key);
 }
 
 /** What a stored answer that is sealed is bound to, by the columns of its row. */
-export function answerContext(tenantId: string, caller: string, key: string): string {
+export function storedResponseContext(tenantId: string, caller: string, key: string): string {
   return JSON.stringify([tenantId, caller, key]);
 }
 

@@ -1,8 +1,8 @@
-import type { SealedTexts } from '../../crypto/resealing';
-import { answerContext } from './idempotency';
+import type { EncryptedColumn } from '../../crypto/reencryption';
+import { storedResponseContext } from './idempotency';
 
 /** Answers that hold a secret and are kept to be replayed, for sealing them anew. Those that are no secret are JSON. */
-export const IDEMPOTENT_ANSWERS: SealedTexts = {
+export const STORED_RESPONSES: EncryptedColumn = {
   what: 'stored answers',
 
   lockOutdated: (tenantId, current, limit, offset) => ({
@@ -19,7 +19,7 @@ export const IDEMPOTENT_ANSWERS: SealedTexts = {
     values: [tenantId, caller, key, body],
   }),
 
-  contextOf: (tenantId, [caller = '', key = '']) => answerContext(tenantId, caller, key),
+  contextOf: (tenantId, [caller = '', key = '']) => storedResponseContext(tenantId, caller, key),
 
   countByKey: (tenantId) => ({
     name: 'idempotency_count_by_key',

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 const MAX_IGNORED = 64 * 1024;
 
 /** Before an answer that comes ahead of the body: what is long, or of unknown length, is not waited for. */
-export function leaveUnread(request: FastifyRequest, reply: FastifyReply): void {
+export function closeWithoutReadingBody(request: FastifyRequest, reply: FastifyReply): void {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   if (encoding !== undefined || Number(length ?? 0) > MAX_IGNORED) reply.header('connection', 'close');
 }

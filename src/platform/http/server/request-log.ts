@@ -25,7 +25,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  * What is kept of each request once it has ended, however it ended: a line in the log, an observation and, where
  * traces are kept, a span. They name the route by its template, so that neither holds what a caller wrote.
  */
-export class RequestRecords {
+export class RequestLog {
   private inFlight = 0;
   private readonly logger: Logger;
   private readonly duration: Histogram<'method' | 'route' | 'status'>;

@@ -22,12 +22,12 @@ import { deprecationHeaders, type DeprecationNotice } from '../responses/depreca
 import { InvalidText, MalformedJson, parseJsonBody } from '../requests/json-body';
 import { PROBLEM_CONTENT_TYPE } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
-import { leaveUnread } from './discard-body';
+import { closeWithoutReadingBody } from './discard-body';
 import { LoadShedding } from '../limits/load-shedding';
 import { trustedProxies } from './client-network';
-import { requestIdOf } from './request-id';
-import type { RequestRecords } from './request-log';
-import { SECURITY_HEADERS } from './security-headers';
+import { requestIdOf } from '../requests/request-id';
+import type { RequestLog } from './request-log';
+import { SECURITY_HEADERS } from '../responses/security-headers';
 
 const MIB = 1024 * 1024;
 const IDLE_CLOSED_EVERY_MS = 50;
@@ -69,7 +69,7 @@ interface RoutePattern {
 const JSON_ONLY = ['application/json'];
 
 /** Fastify's own lines are off, ours is in a hook; but an answer that broke off must not end in silence. */
-class RequestLog extends LogController {
+class QuietLogController extends LogController {
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
       request.log.info({ request_id: request.id }, 'the caller left before the end of the answer');
@@ -88,10 +88,10 @@ class ApiAdapter extends FastifyAdapter {
 }
 
 /** The adapter that Nest is created with. */
-export function createAdapter(config: Config, logger: Logger, records: RequestRecords): FastifyAdapter {
+export function createAdapter(config: Config, logger: Logger, records: RequestLog): FastifyAdapter {
   return new ApiAdapter({
     loggerInstance: logger,
-    logController: new RequestLog({ disableRequestLogging: true }),
+    logController: new QuietLogController({ disableRequestLogging: true }),
     // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
     childLoggerFactory: (parent: Logger) => parent,
     bodyLimit: MIB,
@@ -116,11 +116,7 @@ export function createAdapter(config: Config, logger: Logger, records: RequestRe
 }
 
 /** Everything on the server that is not a route. */
-export async function prepareServer(
-  app: NestFastifyApplication,
-  config: Config,
-  records: RequestRecords,
-): Promise<void> {
+export async function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): Promise<void> {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const patterns: RoutePattern[] = [];
 
@@ -164,7 +160,7 @@ export async function prepareServer(
   // After the plugins, so that its refusals have their headers.
   server.addHook('onRequest', (request, reply, done) => {
     const fault = headFault(request) ?? (request.is404 ? noRoute(request, patterns) : undefined);
-    if (fault) leaveUnread(request, reply);
+    if (fault) closeWithoutReadingBody(request, reply);
     done(fault);
   });
   // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.

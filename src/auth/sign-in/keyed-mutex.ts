@@ -6,7 +6,7 @@ interface Queue {
 }
 
 /** Lets a few at a time of each key pass; the others wait in the order they came. */
-export class Turns {
+export class KeyedMutex {
   private readonly queues = new Map<string, Queue>();
 
   constructor(
@@ -15,7 +15,7 @@ export class Turns {
   ) {}
 
   /** Waits for a turn, and gives the function that ends it. @throws RateLimited when too many wait */
-  async take(key: string): Promise<() => void> {
+  async acquire(key: string): Promise<() => void> {
     const queue = this.queues.get(key) ?? { running: 0, waiting: [] };
     this.queues.set(key, queue);
     if (queue.running < this.atOnce) {

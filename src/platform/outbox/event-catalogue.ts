@@ -23,7 +23,7 @@ export interface EventType {
  * events reads them all. The names before the first dot belong to the service; tenants' own events begin otherwise.
  */
 @Injectable()
-export class EventTypes {
+export class EventCatalogue {
   private readonly types = new Map<string, EventType>();
   private readonly reserved = new Map<string, Permission>();
 

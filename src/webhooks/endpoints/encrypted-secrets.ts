@@ -1,8 +1,8 @@
-import type { SealedTexts } from '../../platform/crypto/resealing';
+import type { EncryptedColumn } from '../../platform/crypto/reencryption';
 import { secretContext } from './endpoint-secrets';
 
 /** The secrets of endpoints, for sealing them anew. Their endpoints' version is not of them. */
-export const ENDPOINT_SECRETS: SealedTexts = {
+export const ENDPOINT_SECRETS: EncryptedColumn = {
   what: 'webhook secrets',
 
   lockOutdated: (tenantId, current, limit, offset) => ({

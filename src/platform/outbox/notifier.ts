@@ -14,7 +14,7 @@ const MIN_INTERVAL_MS = 5;
  * lost costs a poll's interval.
  */
 @Injectable()
-export class Wakeups {
+export class Notifier {
   private readonly sending = new Map<string, { again: boolean }>();
 
   constructor(
@@ -24,7 +24,7 @@ export class Wakeups {
   ) {}
 
   /** Tells whoever listens on the channel that there is work; returns at once, never throws. */
-  wake(channel: string): void {
+  notify(channel: string): void {
     const current = this.sending.get(channel);
     if (current) current.again = true;
     // It wakes for all who come meanwhile: no one's trace.
@@ -32,7 +32,7 @@ export class Wakeups {
   }
 
   /** The same with a message, of at most 7,000 bytes. */
-  tell(channel: string, message: string): void {
+  notifyWith(channel: string, message: string): void {
     this.database.notify(channel, message).catch((error: Error) => this.failed(error));
   }
 

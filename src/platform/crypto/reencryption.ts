@@ -12,18 +12,18 @@ const ROWS_AT_ONCE = 100;
 const MOST_NAMED = 100;
 
 /** A row with sealed texts, and the columns that name it in its tenant. */
-export interface SealedRow extends Row {
+export interface EncryptedRow extends Row {
   key: string[];
   sealed: (string | null)[];
 }
 
 /** A table that keeps sealed texts, as its owner tells of it. */
-export interface SealedTexts {
+export interface EncryptedColumn {
   /** For people, such as `webhook secrets`. */
   readonly what: string;
-  /** {@link SealedRow}s of which some text does not begin with `current`, by key, locked. */
+  /** {@link EncryptedRow}s of which some text does not begin with `current`, by key, locked. */
   lockOutdated(tenantId: string, current: string, limit: number, offset: number): Statement;
-  replace(tenantId: string, row: SealedRow): Statement;
+  replace(tenantId: string, row: EncryptedRow): Statement;
   /** What the texts of a row are bound to. */
   contextOf(tenantId: string, key: readonly string[]): string;
   /** Rows `{ kid, count }`: how many texts each key has sealed. */
@@ -31,7 +31,7 @@ export interface SealedTexts {
 }
 
 /** What came of it. */
-export interface Resealed {
+export interface Reencrypted {
   resealed: number;
   failed: number;
   /** The first of those that could not be opened, with why. */
@@ -39,25 +39,25 @@ export interface Resealed {
 }
 
 @Injectable()
-export class Resealing {
+export class Reencryption {
   constructor(
     private readonly database: TenantDatabase,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
   ) {}
 
   /** How many of a tenant's texts each key has sealed. */
-  async count(scope: TenantScope, texts: SealedTexts): Promise<Map<string, number>> {
-    const rows = await this.database.read<{ kid: string; count: number }>(scope, texts.countByKey(scope.tenantId));
+  async count(scope: TenantScope, texts: EncryptedColumn): Promise<Map<string, number>> {
+    const rows = await this.database.query<{ kid: string; count: number }>(scope, texts.countByKey(scope.tenantId));
     return new Map(rows.map(({ kid, count }) => [kid, count]));
   }
 
   /** Seals a tenant's texts anew, in small transactions; what cannot be opened stays as it is. Can be run again at any time. */
-  async reseal(scope: TenantScope, texts: SealedTexts): Promise<Resealed> {
-    const total: Resealed = { resealed: 0, failed: 0, faults: [] };
+  async reencrypt(scope: TenantScope, texts: EncryptedColumn): Promise<Reencrypted> {
+    const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
     for (let more = true; more;) {
       more = await this.database.transaction(scope, async (tx) => {
         // What is sealed anew is not found again; what failed is, first.
-        const rows = await tx.query<SealedRow>(
+        const rows = await tx.query<EncryptedRow>(
           texts.lockOutdated(scope.tenantId, this.box.currentPrefix, ROWS_AT_ONCE, total.failed),
         );
         for (const row of rows) this.resealRow(tx, texts, row, total);
@@ -67,11 +67,11 @@ export class Resealing {
     return total;
   }
 
-  private resealRow(tx: TenantTransaction, texts: SealedTexts, row: SealedRow, total: Resealed): void {
+  private resealRow(tx: TenantTransaction, texts: EncryptedColumn, row: EncryptedRow, total: Reencrypted): void {
     const context = texts.contextOf(tx.tenantId, row.key);
     try {
       const sealed = row.sealed.map((text) =>
-        text === null || this.box.isCurrent(text) ? text : this.box.seal(this.box.openBytes(text, context), context),
+        text === null || this.box.isCurrent(text) ? text : this.box.encrypt(this.box.openBytes(text, context), context),
       );
       tx.defer(texts.replace(tx.tenantId, { key: row.key, sealed }));
       total.resealed++;

@@ -1,0 +1,65 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Mails that wait to be sent. A mail without a tenant (a forgotten password) has the nil UUID in its place, so that every
+ * mail commits on the server of the change that it tells of. What it says is sealed: links hold one-time tokens.
+ */
+export class Mail1765080060000 implements MigrationInterface {
+  name = 'Mail1765080060000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      do $$ begin
+        if to_regrole('app_mail') is null then create role app_mail nologin noinherit; end if;
+      exception when duplicate_object or unique_violation then null; end $$;
+      grant usage on schema public to app_mail;
+
+      create table mail_outbox (
+        tenant_id uuid not null,
+        id uuid not null,
+        template text not null,
+        sealed text not null,
+        created_at timestamptz not null,
+        next_attempt_at timestamptz not null,
+        attempts integer not null default 0,
+        constraint mail_outbox_pkey primary key (tenant_id, id)
+      );
+      create index mail_outbox_next_attempt_at_idx on mail_outbox (next_attempt_at);
+      alter table mail_outbox enable row level security;
+      alter table mail_outbox force row level security;
+      grant select, insert on mail_outbox to app_service;
+      grant insert on mail_outbox to app_sign_in;
+      grant select, delete on mail_outbox to app_mail;
+      grant update (next_attempt_at, attempts) on mail_outbox to app_mail;
+      create policy mail_outbox_of_the_tenant on mail_outbox to app_service
+        using (tenant_id = current_setting('app.tenant_id')::uuid)
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+      create policy mail_outbox_at_sign_in on mail_outbox for insert to app_sign_in with check (true);
+      create policy mail_outbox_to_send on mail_outbox to app_mail using (true) with check (true);
+
+      create table mail_suppressions (
+        address_hash bytea not null,
+        reason text not null,
+        created_at timestamptz not null,
+        expires_at timestamptz not null,
+        constraint mail_suppressions_pkey primary key (address_hash),
+        constraint mail_suppressions_address_hash_check check (octet_length(address_hash) = 32)
+      );
+      create index mail_suppressions_expires_at_idx on mail_suppressions (expires_at);
+      alter table mail_suppressions enable row level security;
+      alter table mail_suppressions force row level security;
+      grant select, insert, update, delete on mail_suppressions to app_mail;
+      grant select, delete on mail_suppressions to app_janitor;
+      create policy mail_suppressions_to_send on mail_suppressions to app_mail using (true) with check (true);
+      create policy mail_suppressions_expired on mail_suppressions to app_janitor using (expires_at < now());
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      drop table mail_suppressions;
+      drop table mail_outbox;
+      revoke usage on schema public from app_mail;
+    `);
+  }
+}

@@ -1,0 +1,45 @@
+import { Client } from 'pg';
+import { NEVER_MIGRATED } from './database-health';
+import { translateDatabaseError } from './sql/errors';
+import { migrationNames } from './migrate/migrations';
+
+/** What the role `migrate` has yet to do before this build can serve from a database. */
+export interface NotMigrated {
+  /** Migrations of this build that are not applied. */
+  pending: string[];
+  /** The SQLSTATE with which the login was refused: `migrate` makes it, and gives it its password. */
+  refused?: string;
+}
+
+const PATIENCE_MS = 5_000;
+const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
+
+/**
+ * Looks at a database before anything else uses it, over a connection of its own that is closed again.
+ * @returns undefined where nothing is missing
+ * @throws Unavailable when the database cannot be reached
+ */
+export async function findNotMigrated(connectionString: string): Promise<NotMigrated | undefined> {
+  const expected = migrationNames();
+  const client = new Client({
+    connectionString,
+    application_name: 'orders-saas-api',
+    connectionTimeoutMillis: PATIENCE_MS,
+    query_timeout: PATIENCE_MS,
+  });
+  client.on('error', () => undefined); // the query that is under way tells of it
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ name: string }>('select name from migrations');
+    const applied = new Set(rows.map(({ name }) => name));
+    const pending = expected.filter((name) => !applied.has(name));
+    return pending.length === 0 ? undefined : { pending };
+  } catch (error) {
+    const code = (error as { code?: string }).code ?? '';
+    if (LOGIN_REFUSED.has(code)) return { pending: expected, refused: code };
+    if (NEVER_MIGRATED.has(code)) return { pending: expected };
+    throw translateDatabaseError(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,89 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { SECRET_BOX, type SecretBox } from '../crypto/secret-box.module';
+import type { Statement } from '../database/sql/statement';
+import type { Transaction } from '../database/transaction';
+import { isEmail } from '../http/requests/fields';
+import { newTimedId } from '../ids/ids';
+
+/**
+ * Templates by name, each with what it is given. Empty here: the module that has the templates declares them
+ * (`declare module`), so that a mail with an unknown template or a missing value is a type error.
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in by declarations elsewhere
+export interface MailTemplates {}
+
+/** The place of the tenant in a mail that is about none. */
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
+/** A person's mailbox. */
+export interface MailAddress {
+  readonly address: string;
+  readonly name?: string | null;
+}
+
+/** A mail to send. */
+export interface Mail<T extends keyof MailTemplates = keyof MailTemplates> {
+  /** The address as it is stored, never as a request spells it. */
+  readonly to: MailAddress;
+  readonly template: T;
+  readonly data: MailTemplates[T];
+  /** The tenant that the mail is about, where there is one. */
+  readonly tenantId?: string;
+}
+
+/** What is sealed of a mail. */
+export interface SealedMail {
+  to: MailAddress;
+  data: Record<string, unknown>;
+}
+
+/**
+ * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request takes
+ * the same time whether a mail goes out or not, and no mail tells of what was rolled back.
+ */
+@Injectable()
+export class Mailer {
+  /** Whether mails go anywhere: to a server, or to files. */
+  readonly isConfigured: boolean;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+  ) {
+    this.isConfigured = config.SMTP_URL !== undefined || config.MAIL_DIRECTORY !== undefined;
+  }
+
+  /** Has a mail sent when the transaction commits. Does nothing where mail is not configured. */
+  send<T extends keyof MailTemplates>(tx: Pick<Transaction, 'insert'>, mail: Mail<T>): void {
+    if (!this.isConfigured) return;
+    if (!isEmail(mail.to.address)) throw new Error('a mail is sent to an e-mail address');
+    const tenantId = mail.tenantId ?? NO_TENANT;
+    const { id, at } = newTimedId();
+    const content = { to: mail.to, data: mail.data } satisfies { to: MailAddress; data: unknown };
+    const sealed = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
+    tx.insert(insertMail({ tenantId, id, template: mail.template, sealed, createdAt: at }));
+  }
+}
+
+/** What a mail's sealed text is bound to. */
+export function mailContext(tenantId: string, id: string): string {
+  return `mail/${tenantId}/${id}`;
+}
+
+interface NewMail {
+  tenantId: string;
+  id: string;
+  template: string;
+  sealed: string;
+  createdAt: Date;
+}
+
+function insertMail({ tenantId, id, template, sealed, createdAt }: NewMail): Statement {
+  return {
+    name: 'mail_outbox_insert',
+    text: `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at) values ($1, $2, $3, $4, $5, $5)`,
+    values: [tenantId, id, template, sealed, createdAt],
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * Before a process serves, it waits for the role `migrate`: at a first install and at each release that brings a migration,
+ * both start at the same moment. A process that ended instead would be restarted ever later by its orchestrator. While it
+ * waits it answers its health routes (alive, not ready, with the reason), and 503 to everything else.
+ */
+import { once } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { type Config, required } from '../platform/config/config';
+import { findNotMigrated, type NotMigrated } from '../platform/database/start-check';
+import { Unavailable } from '../platform/errors';
+import { PROBLEM_CONTENT_TYPE, toProblem } from '../platform/http/problem';
+import { requestIdOf } from '../platform/http/requests/request-id';
+import { createHealthServer } from '../platform/health/health-server';
+import type { Metrics } from '../platform/observability/metrics';
+import { pendingText, type ReadinessReport } from '../platform/health/readiness';
+
+const POLL_MS = 1_000;
+/** The log repeats the reason this often. */
+const REMIND_MS = 60_000;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** What a process that waits has open. */
+export interface Waiting {
+  /** Whether the process was told to stop meanwhile: it has nothing left to do then. */
+  stopped: boolean;
+  /** Frees the port. It answers until then, so that no probe finds it shut while the service is made. */
+  close(): Promise<void>;
+}
+
+/**
+ * Waits until no migration is pending. Returns at once where none is, or where `MIGRATIONS_WAIT` is off: the process then
+ * ends by its own check of the schema.
+ * @throws Unavailable when the database cannot be reached at the first look
+ */
+export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {
+  const url = required(config, 'DATABASE_URL');
+  let lack = config.MIGRATIONS_WAIT ? await findNotMigrated(url) : undefined;
+  if (!lack) return { stopped: false, close: () => Promise.resolve() };
+  let report = reportOf(lack);
+  const server = createHealthServer({ report: () => Promise.resolve(report) }, refuse);
+  await open(server, config, logger);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const signal of SIGNALS) process.once(signal, onSignal);
+  const remind = reminder(logger);
+  try {
+    while (lack && !stop.signal.aborted) {
+      metrics.pendingMigrations.set(lack.pending.length);
+      remind(report);
+      await delay(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+      try {
+        lack = await findNotMigrated(url);
+        if (lack) report = reportOf(lack);
+      } catch (error) {
+        // A database that restarts while it is migrated is no reason to end.
+        logger.warn({ err: error }, 'database not reached while waiting for migrations');
+        report = { ...report, checks: { ...report.checks, database: 'unavailable' } };
+      }
+    }
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+  if (!stop.signal.aborted) metrics.pendingMigrations.set(0);
+  logger.info(stop.signal.aborted ? 'stopped while waiting for migrations' : 'the database is migrated');
+  return { stopped: stop.signal.aborted, close: () => shut(server) };
+}
+
+/** @throws the error of `listen` where the address cannot be had for a reason other than that it is in use */
+async function open(server: Server, config: Config, logger: Logger): Promise<void> {
+  server.listen(config.PORT, config.HOST);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    logger.warn(`PORT ${config.PORT} is in use: no health is answered while the process waits for migrations`);
+  }
+}
+
+async function shut(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
+
+function reportOf({ pending, refused }: NotMigrated): ReadinessReport {
+  const database = refused === undefined ? 'ok' : `refuses the login (${refused})`;
+  return { status: 'unavailable', checks: { database, migrations: pendingText(pending) } };
+}
+
+/** Says why the process waits: at once, whenever the reason changes, and again from time to time. */
+function reminder(logger: Logger): (report: ReadinessReport) => void {
+  let said = '';
+  let at = 0;
+  return ({ checks }) => {
+    const reason = JSON.stringify(checks);
+    if (reason === said && performance.now() - at < REMIND_MS) return;
+    said = reason;
+    at = performance.now();
+    logger.warn({ checks }, 'waiting for migrations: run the role migrate');
+  };
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse): void {
+  const error = new Unavailable('waiting for migrations');
+  const id = requestIdOf(request);
+  const path = request.url?.split('?', 1)[0] ?? '/';
+  response.writeHead(error.status, { 'content-type': PROBLEM_CONTENT_TYPE, 'retry-after': '1', 'x-request-id': id });
+  response.end(request.method === 'HEAD' ? undefined : JSON.stringify(toProblem(error, path, id)));
+}

@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { Notifier } from '../../platform/outbox/notifier';
+
+/** The channel that carries ends of attempts from a worker to the elected leader. */
+export const OUTCOME_CHANNEL = 'webhook_outcomes';
+
+/** Ends in one message: NOTIFY limits a payload to 8,000 bytes. */
+const ENDS_PER_MESSAGE = 40;
+
+/** The end of one attempt, as the dispatcher needs it. */
+export interface AttemptEnd {
+  tenantId: string;
+  endpointId: string;
+  deliveryId: string;
+  /** Left out where no request was sent. */
+  ok?: boolean;
+  /** Duration of the request, milliseconds. */
+  durationMs?: number;
+  /** When the delivery is due again, milliseconds of Unix time. */
+  nextAttemptAt?: number;
+}
+
+/**
+ * Carries ends of attempts to the dispatcher: by a call where the elected leader runs in this process, by NOTIFY where it
+ * runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
+ */
+@Injectable()
+export class AttemptEnds {
+  private listener?: (ends: readonly AttemptEnd[]) => void;
+
+  constructor(private readonly notifier: Notifier) {}
+
+  /** Calls the listener for ends of this process, in place of a notification; `undefined` removes it. */
+  listen(listener: ((ends: readonly AttemptEnd[]) => void) | undefined): void {
+    this.listener = listener;
+  }
+
+  /** Announces ends of one tenant; returns at once, never throws. */
+  announce(ends: readonly AttemptEnd[]): void {
+    if (this.listener) {
+      this.listener(ends);
+      return;
+    }
+    for (let at = 0; at < ends.length; at += ENDS_PER_MESSAGE) {
+      this.notifier.notifyWith(OUTCOME_CHANNEL, formatEnds(ends.slice(at, at + ENDS_PER_MESSAGE)));
+    }
+  }
+}
+
+/** The payload: the tenant, then for each end its endpoint, delivery, success (1, 0, or null for nothing sent), next due time and duration. */
+function formatEnds(ends: readonly AttemptEnd[]): string {
+  return JSON.stringify([
+    ends[0]?.tenantId,
+    ...ends.map((end) => [
+      end.endpointId,
+      end.deliveryId,
+      end.ok === undefined ? null : Number(end.ok),
+      end.nextAttemptAt ?? 0,
+      end.durationMs ?? 0,
+    ]),
+  ]);
+}
+
+/** Reads a payload that {@link AttemptEnds} wrote. */
+export function parseEnds(message: string): AttemptEnd[] {
+  const [tenantId, ...ends] = JSON.parse(message) as [string, ...[string, string, number | null, number, number][]];
+  return ends.map(([endpointId, deliveryId, ok, due, durationMs]) => ({
+    tenantId,
+    endpointId,
+    deliveryId,
+    ok: ok === null ? undefined : ok === 1,
+    nextAttemptAt: due || undefined,
+    durationMs,
+  }));
+}
