@@ -155,7 +155,7 @@ export class ApiKeysController {
   @ApiBody({ type: RotateApiKeyDto, required: false })
   @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })
   @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
-  @ApiProblem('conflict', 'The key was changed at the same time; try again.')
+  @ApiProblem('conflict', 'The key was changed at the same time; look at it before you rotate it again.')
   async rotate(
     @CurrentCaller() caller: Caller,
     @KeyId() id: string,

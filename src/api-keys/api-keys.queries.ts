@@ -109,10 +109,11 @@ export function endSecrets(tenantId: string, keyId: string, at: Date): Statement
   };
 }
 
+/** How many texts of a key count, and when the newest was made. */
 export function countLiveSecrets(tenantId: string, keyId: string, now: Date): Statement {
   return {
     name: 'api_key_secrets_count',
-    text: `select count(*)::int as count from api_key_secrets
+    text: `select count(*)::int as count, max(created_at) as newest_at from api_key_secrets
             where tenant_id = $1 and key_id = $2 and (expires_at is null or expires_at > $3)`,
     values: [tenantId, keyId, now],
   };

@@ -31,6 +31,8 @@ import { newKey } from './key-format';
 const MAX_KEYS = 1_000;
 /** Texts of one key that count at once. */
 const MAX_LIVE_SECRETS = 10;
+/** A rotation with an overlap waits this long after the last one. */
+const ROTATION_PAUSE_MS = 10_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The rules of API keys. */
@@ -182,11 +184,10 @@ export class ApiKeysService {
     const [seen] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
     return this.idempotency.transaction(caller, request, async (tx) => {
       const before = await lockToChange(tx, caller, id);
-      const changed = before.version !== seen?.version || (before.version > 1 && before.updated_at >= arrivedAt);
-      if (changed) throw new Conflict('The key was changed at the same time; try again.');
+      if (before.version !== seen?.version) throw rotatedMeanwhile();
       const now = new Date();
       const overlap = (input.overlap_seconds ?? DEFAULT_OVERLAP_SECONDS) * 1000;
-      if (overlap > 0) await assertRoomForText(tx, id, now);
+      await assertRotatable(tx, before, overlap, arrivedAt, now);
       const { text, hash, hint } = newKey(tx.tenantId);
       const after = { ...before, hint, version: before.version + 1 };
       await tx
@@ -265,13 +266,33 @@ async function lockToChange(
   return row;
 }
 
-async function assertRoomForText(tx: TenantTransaction, id: string, now: Date): Promise<void> {
-  const [counted] = await tx.query<{ count: number }>(queries.countLiveSecrets(tx.tenantId, id, now));
-  if ((counted?.count ?? 0) < MAX_LIVE_SECRETS) return;
-  throw new AppError(
-    'business_rule_violation',
-    `A key has at most ${MAX_LIVE_SECRETS} texts that count at once: rotate without an overlap, or wait.`,
+/**
+ * Lets one of several rotations win: one that came before the newest text was made is refused, and one with an overlap for
+ * some seconds after it. A rotation of a key that leaked, without an overlap, does not have to wait.
+ */
+async function assertRotatable(
+  tx: TenantTransaction,
+  key: queries.KeyRow,
+  overlap: number,
+  arrivedAt: Date,
+  now: Date,
+): Promise<void> {
+  const [live] = await tx.query<{ count: number; newest_at: Date | null }>(
+    queries.countLiveSecrets(tx.tenantId, key.id, now),
   );
+  const rotatedAt = live?.newest_at && live.newest_at > key.created_at ? live.newest_at.getTime() : -Infinity;
+  if (rotatedAt >= arrivedAt.getTime()) throw rotatedMeanwhile();
+  if (overlap > 0 && now.getTime() - rotatedAt < ROTATION_PAUSE_MS) throw rotatedMeanwhile();
+  if (overlap > 0 && (live?.count ?? 0) >= MAX_LIVE_SECRETS) {
+    throw new AppError(
+      'business_rule_violation',
+      `A key has at most ${MAX_LIVE_SECRETS} texts that count at once: rotate without an overlap, or wait.`,
+    );
+  }
+}
+
+function rotatedMeanwhile(): Conflict {
+  return new Conflict('The key was changed at the same time; look at it before you rotate it again.');
 }
 
 function changesBetween(before: queries.KeyRow, after: queries.KeyRow): Record<string, readonly [unknown, unknown]> {

@@ -562,6 +562,7 @@ grant delete, insert, select, update on refresh_tokens to app_service;
 create table roles (
   tenant_id uuid not null,
   name text not null,
+  id uuid not null,
   description text,
   permissions text[] not null,
   version integer not null,
@@ -569,7 +570,8 @@ create table roles (
   updated_at timestamp with time zone not null,
   constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
   constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint roles_pkey PRIMARY KEY (tenant_id, name)
+  constraint roles_pkey PRIMARY KEY (tenant_id, name),
+  constraint roles_id_key UNIQUE (tenant_id, id)
 );
 alter table roles enable row level security;
 alter table roles force row level security;
