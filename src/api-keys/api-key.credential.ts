@@ -5,7 +5,7 @@ import { SecondFactors } from '../auth/second-factor/second-factors';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { AppError, Forbidden, Unauthorized } from '../platform/errors';
 import type { Caller, Principal } from '../platform/http/requests/caller';
-import { callerAddress, originOf } from '../platform/http/server/client-network';
+import { callerAddress, originOf } from '../platform/net/client-network';
 import { AllowedAddresses } from '../platform/net/allowed-addresses';
 import { type Permission, PERMISSIONS, permissionsOfRole } from '../platform/permissions/permissions';
 import { EpochCache, type ReadState } from '../platform/revocation/epoch-cache';
@@ -59,7 +59,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
   }
 
   private admit(state: KeyState, request: FastifyRequest): Principal {
-    if (state.expiresAt <= Date.now()) throw invalidKey('expired');
+    if (state.expiresAt <= new Date().getTime()) throw invalidKey('expired');
     const { caller, allowed } = state;
     const address = callerAddress(request);
     if (!allowed.every((addresses) => addresses.has(address))) {
@@ -101,7 +101,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
   private async lacksSecondFactor(row: KeyStateRow): Promise<boolean> {
     if (row.user_id === null || row.second_factor !== 'required') return false;
     const since = Math.max(row.second_factor_since?.getTime() ?? 0, row.joined_at?.getTime() ?? 0);
-    if (Date.now() < since + row.second_factor_grace_days * DAY_MS) return false;
+    if (new Date().getTime() < since + row.second_factor_grace_days * DAY_MS) return false;
     return (await this.factors.methodsOf(row.user_id)).length === 0;
   }
 }

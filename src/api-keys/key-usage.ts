@@ -37,10 +37,10 @@ export class KeyUsage implements BeforeApplicationShutdown {
   note(tenantId: string, keyId: string): void {
     const use = this.uses.get(keyId);
     if (use) {
-      use.at = Date.now();
+      use.at = new Date().getTime();
       use.isWritten = false;
     } else if (this.uses.size < MAX_KEYS) {
-      this.uses.set(keyId, { tenantId, keyId, at: Date.now(), writtenAt: -Infinity, isWritten: false });
+      this.uses.set(keyId, { tenantId, keyId, at: new Date().getTime(), writtenAt: -Infinity, isWritten: false });
     }
     this.timer ??= setInterval(() => void this.write(false), TICK_MS).unref();
   }

@@ -23,6 +23,7 @@ import { AccessTokens } from './tokens/access-tokens';
 import { AuthController } from './sign-in/auth.controller';
 import { AuthService } from './sign-in/auth.service';
 import { AuthenticationGuard } from './access/authentication.guard';
+import { AuthHooks } from './access/auth-hooks';
 import { Authenticator } from './access/authenticator';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
@@ -41,6 +42,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccessTokens,
     AccessTokenStrategy,
     AccessTokenCredential,
+    AuthHooks,
     Authenticator,
     SecondFactors,
     SignIn,

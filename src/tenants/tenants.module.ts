@@ -14,13 +14,14 @@ import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
+import { COMPANY_EVENT_TYPES } from './company/company-event-types';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
+import { MEMBER_EVENT_TYPES } from './members/member-event-types';
 import { MembersController } from './members/members.controller';
 import { MembersService } from './members/members.service';
 import { RolesController } from './roles/roles.controller';
 import { RolesService } from './roles/roles.service';
-import { TENANT_EVENT_TYPES } from './tenant-event-types';
 import './tenants.permissions';
 
 @Module({
@@ -31,7 +32,7 @@ import './tenants.permissions';
 })
 export class TenantsModule {
   constructor(types: EventCatalogue) {
-    types.add(...TENANT_EVENT_TYPES);
+    types.add(...COMPANY_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
     types.reserve('member.', 'members:read');
     types.reserve('tenant.', 'tenant:manage');
     types.reserve('session.', 'members:read');

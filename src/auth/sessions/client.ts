@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { callerNetwork } from '../../platform/http/server/client-network';
+import { callerNetwork } from '../../platform/net/client-network';
 
 const MAX_USER_AGENT = 256;
 

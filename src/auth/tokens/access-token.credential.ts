@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import passport from 'passport';
 import { Unauthorized } from '../../platform/errors';
 import type { Principal } from '../../platform/http/requests/caller';
-import { originOf } from '../../platform/http/server/client-network';
+import { originOf } from '../../platform/net/client-network';
 import { ACCESS_TOKEN_STRATEGY } from './access-token.strategy';
 import type { AccessClaims } from './access-tokens';
 import { Authenticator, type CredentialKind } from '../access/authenticator';

@@ -13,7 +13,7 @@ import {
   StepUp,
 } from '../../platform/http/requests/caller';
 import { sendResource } from '../../platform/http/responses/json-response';
-import { callerAddress } from '../../platform/http/server/client-network';
+import { callerAddress } from '../../platform/net/client-network';
 import { OwnTenantView, UpdateTenantDto } from './company.dto';
 import { CompanyService } from './company.service';
 

@@ -2,7 +2,8 @@ import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger
 import type { FieldFault } from '../../platform/errors';
 import { MAX_CIDRS } from '../../platform/http/requests/cidr-list.field';
 import { type CrossChecked, NameField, ValueField } from '../../platform/http/requests/fields';
-import { type Policies, POLICY_RANGES, policyFaults, SECOND_FACTOR_RULES } from './policies';
+import { SECOND_FACTOR_RULES } from '../tenant.entity';
+import { type Policies, POLICY_RANGES, policyFaults } from './policies';
 
 const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';

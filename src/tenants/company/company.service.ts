@@ -125,7 +125,7 @@ export class CompanyService {
       fault('second_factor', 'would shut you out: add a second factor and sign in with it first', 'shuts_out');
     }
     const maxDays = change.session_max_days;
-    if (maxDays && session && Date.now() - session.signedInAt.getTime() > maxDays * 24 * 60 * 60 * 1000) {
+    if (maxDays && session && new Date().getTime() - session.signedInAt.getTime() > maxDays * 24 * 60 * 60 * 1000) {
       fault('session_max_days', 'would end your own session: sign in again first', 'shuts_out');
     }
     return faults;

@@ -1,9 +1,7 @@
 /** The rules of a tenant for the sessions and keys that reach it: their form, and the checks of a change. */
 import type { FieldFault } from '../../platform/errors';
+import { SECOND_FACTOR_RULES, type SecondFactorRule } from '../tenant.entity';
 import { cidrListFault } from '../../platform/http/requests/cidr-list.field';
-
-export const SECOND_FACTOR_RULES = ['optional', 'required'] as const;
-export type SecondFactorRule = (typeof SECOND_FACTOR_RULES)[number];
 
 /** The policies as the API shows them. */
 export interface Policies {

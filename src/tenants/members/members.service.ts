@@ -40,14 +40,17 @@ export class MembersService {
       caller,
       listMemberPage(caller.tenantId, filters, afterId, limit + 1),
     );
-    const shown = rows.map((row) => ({ id: row.user_id, json: JSON.stringify(viewOf(row)) }));
+    const factors = await this.secondFactors(caller, rows.slice(0, limit));
+    const shown = rows.map((row) => ({
+      id: row.user_id,
+      json: JSON.stringify(viewOf(row, factors?.has(row.user_id))),
+    }));
     return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** @throws NotFound */
   async find(caller: Caller, userId: string): Promise<Representation> {
-    const row = await this.read(caller, userId);
-    return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+    return this.represent(caller, await this.read(caller, userId));
   }
 
   /**
@@ -85,8 +88,7 @@ export class MembersService {
       this.publish(tx, 'member.changed', changed);
       return changed;
     });
-    const row = { ...before, role: after.role, status: after.status, version: after.version };
-    return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+    return this.represent(caller, { ...before, role: after.role, status: after.status, version: after.version });
   }
 
   /**
@@ -157,6 +159,17 @@ export class MembersService {
     return row;
   }
 
+  private async represent(caller: Caller, row: MemberRow): Promise<Representation> {
+    const factors = await this.secondFactors(caller, [row]);
+    return { json: JSON.stringify(viewOf(row, factors?.has(row.user_id))), etag: etagOf(row.version) };
+  }
+
+  /** Which of the members have a second factor; undefined for a caller who does not manage members. */
+  private async secondFactors(caller: Caller, rows: readonly MemberRow[]): Promise<ReadonlySet<string> | undefined> {
+    if (!caller.permissions.has('members:manage')) return undefined;
+    return this.hooks.personsWithSecondFactor.ask(rows.map((row) => row.user_id));
+  }
+
   private publish(tx: TenantTransaction, type: string, row: MemberRow): void {
     const data = JSON.stringify(viewOf(row));
     this.outbox.publish(tx, [{ type, data, aggregateId: row.user_id }]);
@@ -180,13 +193,14 @@ function assertNotOfDirectory(member: Membership): void {
   if (member.managedBy === 'directory') throw new Conflict('A directory manages this member: change it there.');
 }
 
-/** The member as the API shows it. */
-export function viewOf(row: MemberRow): MemberView {
+/** The member as the API shows it; without the second factor in events, and to callers who do not manage members. */
+export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
   return {
     user: { id: row.user_id, email: row.email, name: row.name },
     role: row.role,
     status: row.status,
     managed_by: row.managed_by,
+    ...(secondFactor === undefined ? {} : { second_factor: secondFactor }),
     joined_at: row.created_at.toISOString(),
     last_seen_at: row.last_used_at.toISOString(),
     version: row.version,

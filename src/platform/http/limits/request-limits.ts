@@ -5,7 +5,7 @@ import type { Config } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
 import { RateLimited } from '../../errors';
 import { type CallingKey, ROUTE_METADATA } from '../requests/caller';
-import { callerNetwork } from '../server/client-network';
+import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
 
 /** The limits that every request counts against: those of its tenant, or of its address where it has no credential. */

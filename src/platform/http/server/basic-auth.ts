@@ -1,6 +1,6 @@
 /** HTTP Basic authentication (RFC 7617) of the one person who operates the service, with a limit on guessing. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { clientNetwork } from './client-network';
+import { clientNetwork } from '../../net/client-network';
 
 const FAILURES_FREE = 10;
 const WINDOW_MS = 15 * 60_000;

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TraceContext } from '../../observability/trace-context';
 import type { TraceSpan, Tracing } from '../../observability/tracing';
-import { callerAddress } from './client-network';
+import { callerAddress } from '../../net/client-network';
 
 /** Attributes of OpenTelemetry's semantic conventions; their package is loaded only where traces are sent. */
 const METHOD = 'http.request.method';

@@ -24,7 +24,7 @@ import { PROBLEM_CONTENT_TYPE } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
 import { closeWithoutReadingBody } from './discard-body';
 import { LoadShedding } from '../limits/load-shedding';
-import { trustedProxies } from './client-network';
+import { trustedProxies } from '../../net/client-network';
 import { requestIdOf } from '../requests/request-id';
 import type { RequestLog } from './request-log';
 import { SECURITY_HEADERS } from '../responses/security-headers';

@@ -1,9 +1,8 @@
-import type { EventType } from '../platform/outbox/event-catalogue';
-import { OwnTenantView } from './company/company.dto';
-import { MemberView } from './members/members.dto';
+import type { EventType } from '../../platform/outbox/event-catalogue';
+import { MemberView } from './members.dto';
 
-/** What tenants emit. */
-export const TENANT_EVENT_TYPES: readonly EventType[] = [
+/** What members emit. */
+export const MEMBER_EVENT_TYPES: readonly EventType[] = [
   { name: 'member.joined', description: 'A person joined the tenant.', data: MemberView, permission: 'members:read' },
   {
     name: 'member.changed',
@@ -17,12 +16,5 @@ export const TENANT_EVENT_TYPES: readonly EventType[] = [
     description: 'A member left or was removed: the member as it was.',
     data: MemberView,
     permission: 'members:read',
-  },
-  {
-    name: 'tenant.changed',
-    description: 'The name, a policy or the status of the tenant changed.',
-    data: OwnTenantView,
-    example: { version: 2 },
-    permission: 'tenant:manage',
   },
 ];

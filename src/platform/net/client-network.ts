@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
-import type { RequestOrigin } from '../../audit/audit-entry';
-import { contains, parseAddress, parseCidr } from '../../net/cidrs';
+import type { RequestOrigin } from '../audit/audit-entry';
+import { contains, parseAddress, parseCidr } from './cidrs';
 
 /** Groups of an IPv6 address that name a network; the other four are its holder's to choose. */
 const NETWORK_GROUPS = 4;
