@@ -108,8 +108,8 @@ export class ApiKeysController {
     operationId: 'updateApiKey',
     summary: 'Change an API key',
     description:
-      'Asks for every scope that the key has or gets. A personal key is changed by its person alone, a key of the ' +
-      'tenant with `api_keys:manage`. Reaches every process within 2 seconds.',
+      'Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the ' +
+      'permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.',
   })
   @ApiOkResponse({ type: ApiKeyView, description: 'The key as it is now.' })
   @ApiProblem('forbidden', 'A personal key is changed by its person alone.')
@@ -129,7 +129,9 @@ export class ApiKeysController {
   @ApiOperation({
     operationId: 'revokeApiKey',
     summary: 'Revoke an API key',
-    description: 'It stops working within 2 seconds, in every process.',
+    description:
+      'It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key ' +
+      'of the caller.',
   })
   @ApiNoContentResponse({ description: 'The key is gone.' })
   remove(
@@ -149,8 +151,8 @@ export class ApiKeysController {
     operationId: 'rotateApiKey',
     summary: 'Give an API key a new text',
     description:
-      'Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Of ' +
-      'several rotations at once one wins.',
+      'Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the ' +
+      'permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.',
   })
   @ApiBody({ type: RotateApiKeyDto, required: false })
   @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })

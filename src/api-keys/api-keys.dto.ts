@@ -2,8 +2,8 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { ChoiceField, IntegerField, NameField, TimeField } from '../platform/http/requests/fields';
 import { CidrListField } from '../platform/http/requests/cidr-list.field';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
-import { PermissionListField } from '../platform/http/requests/permission-list.field';
-import { type Permission, PERMISSIONS } from '../platform/permissions/permissions';
+import { PERMISSION_LIST_DOC, PermissionListField } from '../platform/http/requests/permission-list.field';
+import type { Permission } from '../platform/permissions/permissions';
 import { KEY_KINDS, type KeyKind } from './api-key.entity';
 import { KEY_PATTERN } from './key-format';
 
@@ -115,9 +115,7 @@ export class ApiKeyView {
   kind: KeyKind;
 
   @ApiProperty({
-    enum: PERMISSIONS.names,
-    isArray: true,
-    uniqueItems: true,
+    ...PERMISSION_LIST_DOC,
     description: 'What the key may do.',
     example: ['orders:read', 'orders:write'],
   })

@@ -248,7 +248,7 @@ describe('API keys', () => {
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThanOrEqual(5);
     expectProblem(refused[0]!, 'rate_limited');
-    expect(refused[0]?.headers.get('ratelimit-policy')).toContain('"api_key"');
+    expect(refused[0]?.headers.get('ratelimit-policy')).toContain('"key"');
     expect(await statusOf(owner)).toBe(200);
   });
 

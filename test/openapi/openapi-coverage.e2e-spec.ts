@@ -3,11 +3,15 @@ import type { FastifyInstance } from 'fastify';
 import type { ApiClient } from '../harness/client';
 import { expectGolden } from '../harness/golden';
 import { type DocumentedOperation, operationsOf, type OpenApiDocument } from '../harness/openapi';
+import { makeKey } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { makeEndpoint, seedDeliveries } from '../harness/webhooks';
 
 const ABSENT_ID = '0198c0de-7a11-7000-8000-0000000000ff';
+
+/** Changes that ask for the owner's role, by a session that has no permission: the tenant is closed. */
+const OF_OWNERS = new Set(['POST /api/v1/tenant/restore']);
 
 describe('every operation of the OpenAPI document', () => {
   let service: TestService;
@@ -39,6 +43,7 @@ describe('every operation of the OpenAPI document', () => {
       '/api/v1/webhooks/endpoints/{id}': endpoint.id,
       '/api/v1/webhooks/deliveries/{id}': delivery as string,
       '/api/v1/webhooks/events/{id}': event.body.id as string,
+      '/api/v1/api-keys/{id}': (await makeKey(owner)).key.id as string,
     };
   });
   afterAll(() => service.stop());
@@ -134,7 +139,9 @@ describe('every operation of the OpenAPI document', () => {
 
   it('asks for a permission wherever it changes something and a credential is needed', () => {
     const changing = operations.filter(({ method, public: open }) => method !== 'GET' && !open);
-    const unasked = changing.filter(({ description }) => !/Asks for the permission `\w+:write`/.test(description));
+    const unasked = changing.filter(
+      ({ name, description }) => !OF_OWNERS.has(name) && !/Asks for the permission `\w+:\w+`/.test(description),
+    );
     expect(unasked.map(({ name }) => name)).toEqual([]);
   });
 });

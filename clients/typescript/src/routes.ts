@@ -2,6 +2,9 @@
 
 /** Paths whose POST takes an `Idempotency-Key`. */
 export const KEYED_POSTS: ReadonlySet<string> = new Set([
+  '/api/v1/roles',
+  '/api/v1/api-keys',
+  '/api/v1/api-keys/{id}/rotate',
   '/api/v1/orders',
   '/api/v1/orders/batch',
   '/api/v1/webhooks/endpoints',

@@ -1,5 +1,6 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import { EmailField, NameField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
+import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
 import { PERMISSIONS } from '../../platform/permissions/permissions';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -214,9 +215,7 @@ export class MeView {
   session?: CurrentSessionView;
 
   @ApiProperty({
-    enum: PERMISSIONS.names,
-    isArray: true,
-    uniqueItems: true,
+    ...PERMISSION_LIST_DOC,
     description: 'What follows from the role: what the credential may do.',
     example: PERMISSIONS.names,
   })

@@ -1,8 +1,8 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { rule, TextField } from '../../platform/http/requests/fields';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
-import { PermissionListField } from '../../platform/http/requests/permission-list.field';
-import { isBuiltInRole, type Permission, PERMISSIONS } from '../../platform/permissions/permissions';
+import { PERMISSION_LIST_DOC, PermissionListField } from '../../platform/http/requests/permission-list.field';
+import { isBuiltInRole, type Permission } from '../../platform/permissions/permissions';
 import { ROLE_NAME } from './role-catalogue';
 
 const DESCRIPTION_FIELD = {
@@ -68,9 +68,7 @@ export class RoleView {
   description: string | null;
 
   @ApiProperty({
-    enum: PERMISSIONS.names,
-    isArray: true,
-    uniqueItems: true,
+    ...PERMISSION_LIST_DOC,
     description: 'What members with the role may do.',
     example: ['orders:read', 'orders:write'],
   })

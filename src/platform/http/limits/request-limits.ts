@@ -47,7 +47,7 @@ export class RequestLimits {
   /** Counts a request of an API key that has a limit of its own, within that of its tenant. @throws RateLimited */
   takeKey({ id, rateLimit }: CallingKey, reply: FastifyReply): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED || rateLimit === null) return;
-    const limit = { name: 'api_key', burst: rateLimit, perSecond: rateLimit };
+    const limit = { name: 'key', burst: rateLimit, perSecond: rateLimit };
     const taken = this.limiter.take(limit, id);
     if (taken instanceof Promise) return taken.then((verdict) => enforce(limit, policyHeader(limit), verdict, reply));
     enforce(limit, policyHeader(limit), taken, reply);

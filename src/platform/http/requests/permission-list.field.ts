@@ -2,6 +2,14 @@ import type { ApiPropertyOptions } from '@nestjs/swagger';
 import { type Permission, PERMISSIONS } from '../../permissions/permissions';
 import { type FieldOptions, ValueField } from './fields';
 
+/** How a list of permissions in a response is described. */
+export const PERMISSION_LIST_DOC = {
+  type: 'array',
+  items: { type: 'string', enum: PERMISSIONS.names as string[] },
+  uniqueItems: true,
+  maxItems: 50,
+} satisfies ApiPropertyOptions;
+
 /** A list of permissions, each once: those that a custom role may contain, or those that an API key may have. */
 export function PermissionListField(
   kind: 'customRoles' | 'apiKeys',
