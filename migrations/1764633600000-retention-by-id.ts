@@ -4,9 +4,9 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 const A_DAY_AGO = `(lpad(to_hex((extract(epoch from now() - interval '1 day') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid`;
 
 /**
- * Deliveries and attempts without foreign keys: checking them locks the parent's row, which was a seventh of what a delivery
- * costs PostgreSQL. What held by them holds otherwise (ADR 0034), and the janitor now deletes from each table what is old by
- * the time in its id.
+ * Deliveries and attempts without foreign keys: checking them locks the parent's row, which was a seventh of what a
+ * delivery costs PostgreSQL. What held by them holds otherwise (ADR 0034), and the janitor now deletes from each table
+ * what is old by the time in its id.
  */
 export class RetentionById1764633600000 implements MigrationInterface {
   name = 'RetentionById1764633600000';

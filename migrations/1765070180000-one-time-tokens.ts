@@ -1,8 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Tokens that mails carry, spent once and kept as hashes. The subject (a person, or a registration that is pending) is in
- * the token's text, so that the row is found under it. The mails that an address was sent are counted by a hash of it.
+ * Tokens that mails carry, spent once and kept as hashes. The subject (a person, or a registration that is pending) is
+ * in the token's text, so that the row is found under it. The mails that an address was sent are counted by a hash of
+ * it.
  */
 export class OneTimeTokens1765070180000 implements MigrationInterface {
   name = 'OneTimeTokens1765070180000';

@@ -1,4 +1,6 @@
-/** One image, several roles: `node dist/src/main.js api | worker | migrate … | admin …`. A role loads only what it runs. */
+/**
+ * One image, several roles: `node dist/src/main.js api | worker | migrate … | admin …`. A role loads only what it runs.
+ */
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { type Config, loadConfig, required } from './platform/config/config';

@@ -1,14 +1,15 @@
 /**
- * The callers. Nouns: a *user* (of the users feature) is a person, a *membership* (of the tenants feature) a place in a tenant,
- * a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, an *access token* (JWT) is
- * what requests carry.
+ * The callers. Nouns: a *user* (of the users feature) is a person, a *membership* (of the tenants feature) a place in a
+ * tenant, a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, an *access token*
+ * (JWT) is what requests carry.
  *
- * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent. Every request
- * passes four guards: authentication (the authenticator makes the principal of the credential), limits, permission, step-up.
+ * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent. Every
+ * request passes four guards: authentication (the authenticator makes the principal of the credential), limits,
+ * permission, step-up.
  *
- * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; a revocation reaches
- * every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens are
- * stored; an unknown e-mail address looks like a wrong password.
+ * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; a revocation
+ * reaches every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens
+ * are stored; an unknown e-mail address looks like a wrong password.
  */
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';

@@ -40,8 +40,8 @@ export interface Seed extends DemoSignIn {
 }
 
 /**
- * Makes the demo tenant with a few dozen orders, unless it is there; what a start that was killed left unmade is made by the
- * next. A file in `dataDir` says that all is there, so that not every start has to look.
+ * Makes the demo tenant with a few dozen orders, unless it is there; what a start that was killed left unmade is made
+ * by the next. A file in `dataDir` says that all is there, so that not every start has to look.
  */
 export async function seedDemo(
   app: INestApplicationContext,

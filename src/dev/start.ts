@@ -1,7 +1,7 @@
 /**
- * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL; secrets
- * are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one file that
- * may reach both the API and the worker.
+ * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL;
+ * secrets are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one
+ * file that may reach both the API and the worker.
  *
  * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
  * still there.
@@ -84,7 +84,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word. */
+/**
+ * npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word.
+ */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;
@@ -96,7 +98,10 @@ function endWithNpm(): void {
   watch.unref();
 }
 
-/** Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its own. */
+/**
+ * Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its
+ * own.
+ */
 async function loadService() {
   await delay(50);
   const [{ createApi }, { createWorker }, { seedDemo }] = await Promise.all([

@@ -29,7 +29,9 @@ export interface MoneyFault {
 /** An amount in minor units, or why the input is none. */
 export type Money = { readonly ok: true; readonly minor: bigint } | { readonly ok: false; readonly fault: MoneyFault };
 
-/** Reads a decimal string, or a number as parseJsonBody made it; input of any kind gets an answer, never an exception. */
+/**
+ * Reads a decimal string, or a number as parseJsonBody made it; input of any kind gets an answer, never an exception.
+ */
 export function parseMoney(input: unknown, minorUnits: number): Money {
   if (typeof input === 'string') return parseString(input, minorUnits);
   if (typeof input === 'number') return parseNumber(input, minorUnits);

@@ -5,7 +5,7 @@ import { RateLimited } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import type { JsonRow } from '../platform/http/responses/json-response';
 import type { ExportOrdersDto, OrderView } from './orders.dto';
-import { listOrdersJson } from './orders.queries';
+import { isLongRead, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
 const ROWS_AT_ONCE = 100;
@@ -72,12 +72,15 @@ export class OrdersExport {
     let afterId: string | undefined;
     do {
       const statement = listOrdersJson(caller.tenantId, filter, afterId, ROWS_AT_ONCE);
-      rows = await this.database.queryIsolated<JsonRow>(caller, statement);
+      rows = isLongRead(filter)
+        ? await this.database.transaction(caller, (tx) => tx.query<JsonRow>(statement))
+        : await this.database.queryIsolated<JsonRow>(caller, statement);
       afterId = rows.at(-1)?.id;
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;
       head = '';
-    } while (rows.length === ROWS_AT_ONCE);
+      // Fewer came where they are large: only what is empty is the end.
+    } while (rows.length > 0);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { SqlValue, Statement } from '../platform/database/sql/statement';
 import { jsonTime as time } from '../platform/database/sql/json';
+import { PAGE_BYTES } from '../platform/http/responses/json-response';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
 import type { OrderStatus } from './order-status';
@@ -149,7 +150,21 @@ export function findOrderJson(tenantId: string, id: string): Statement {
   };
 }
 
-/** The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. */
+/**
+ * Whether a list has to look for its rows: an index answers one filter, and the rows of it are looked through for the
+ * others.
+ */
+export function isLongRead({ status, customerId, currency }: OrderFilter): boolean {
+  return [status, customerId, currency].filter((one) => one !== undefined).length > 1;
+}
+
+/** Rows beyond which a list looks at their size while it reads: fewer are small enough whatever is in them. */
+const MANY_ROWS = 21;
+
+/**
+ * The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. Of many
+ * rows those come that one page has room for, and one more.
+ */
 export function listOrdersJson(
   tenantId: string,
   filter: OrderFilter,
@@ -174,10 +189,15 @@ export function listOrdersJson(
   const upper = [afterId, before].filter((id) => id !== undefined).sort()[0];
   if (upper !== undefined) where('to', 'o.id <', upper);
   values.push(limit);
+  const text = `select o.id, ${ORDER_JSON} as json from orders o
+            where ${conditions.join(' and ')} order by o.id desc limit $${values.length}`;
+  if (limit <= MANY_ROWS) return { name: `orders_list_${names.join('_')}`, text, values };
   return {
-    name: `orders_list_${names.join('_')}`,
-    text: `select o.id, ${ORDER_JSON} as json from orders o
-            where ${conditions.join(' and ')} order by o.id desc limit $${values.length}`,
+    name: `orders_list_bounded_${names.join('_')}`,
+    text: `select id, json from (
+             select *, sum(octet_length(json)) over (order by id desc) - octet_length(json) as bytes_before
+               from (${text}) page) bounded
+            where bytes_before <= ${PAGE_BYTES} order by id desc`,
     values,
   };
 }

@@ -70,10 +70,11 @@ export class OrdersService {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'orders', filters };
     const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.queryReplica<JsonRow>(
-      caller,
-      queries.listOrdersJson(caller.tenantId, toFilter(filters), afterId, limit + 1),
-    );
+    const filter = toFilter(filters);
+    const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, limit + 1);
+    const rows = await (queries.isLongRead(filter)
+      ? this.database.queryLong<JsonRow>(caller, statement)
+      : this.database.queryReplica<JsonRow>(caller, statement));
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 

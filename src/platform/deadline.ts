@@ -1,7 +1,7 @@
 /**
- * What `work` gives, if it does in time; nobody waits for it afterwards, and how it fails then is nobody's concern.
- * @param milliseconds how long it is waited for
- * @param late what is thrown when that is over
+ * Resolves with the result of `work`, or rejects at the deadline. Later errors are swallowed.
+ * @param milliseconds the deadline
+ * @param late the error at the deadline
  */
 export async function withDeadline<T>(work: Promise<T>, milliseconds: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

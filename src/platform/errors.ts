@@ -1,6 +1,6 @@
 /**
- * One error type for everything a caller may be told, with two texts: what the caller reads (`message`) and what
- * only the log keeps (`internal`). Services throw these; `platform/http/problem.filter.ts` alone turns them into
+ * One error type for everything that a caller may learn, with two texts: `message` for the caller and `internal` for
+ * the log. Services throw these; `platform/http/responses/problem.filter.ts` alone turns them into
  * `application/problem+json` (RFC 9457).
  */
 
@@ -42,7 +42,7 @@ export interface FieldFault {
   code: string;
 }
 
-/** What an {@link AppError} may carry beside its texts. */
+/** Options of an {@link AppError} beside its texts. */
 export interface AppErrorOptions {
   /** Kept in the log only. */
   internal?: string;
@@ -54,7 +54,7 @@ export interface AppErrorOptions {
   headers?: Record<string, string>;
 }
 
-/** A refusal or failure with a public text; see the file's head. */
+/** A refusal or failure with a public text; see the head of the file. */
 export class AppError extends Error {
   readonly internal?: string;
   readonly errors?: FieldFault[];
@@ -86,14 +86,14 @@ export class MalformedRequest extends AppError {
   }
 }
 
-/** The input was understood and is refused (422), with every fault at once. */
+/** The input was understood and is refused (422); lists every fault. */
 export class ValidationFailed extends AppError {
   constructor(errors: FieldFault[]) {
     super('validation_error', 'The request has invalid fields; see errors.', { errors });
   }
 }
 
-/** No credential, or none that counts (401). `reason` stays in the log. */
+/** No credential, or no valid one (401). `reason` stays in the log. */
 export class Unauthorized extends AppError {
   constructor(message = 'A valid credential is required.', options: AppErrorOptions & { invalidToken?: boolean } = {}) {
     super('unauthorized', message, {
@@ -125,14 +125,14 @@ export class TokenInvalid extends AppError {
   }
 }
 
-/** The caller is known and may not do this (403). */
+/** The caller is known and lacks the permission (403). */
 export class Forbidden extends AppError {
   constructor(message: string) {
     super('forbidden', message);
   }
 }
 
-/** The resource does not exist, or is another tenant's, which is the same answer (404). */
+/** The resource does not exist, or belongs to another tenant: the response is the same (404). */
 export class NotFound extends AppError {
   constructor(resource: string, id: string) {
     super('not_found', `${resource} '${id.slice(0, 64)}' not found`);
@@ -162,7 +162,7 @@ export class RateLimited extends AppError {
   }
 }
 
-/** Something the service needs is not there now; the caller may try again (503). */
+/** A dependency is not available now; the caller may try again (503). */
 export class Unavailable extends AppError {
   constructor(internal: string, options: AppErrorOptions = {}) {
     super('unavailable', 'The service is temporarily unavailable; try again.', {

@@ -1,4 +1,7 @@
-/** What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not start. */
+/**
+ * What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not
+ * start.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -54,8 +57,8 @@ function addressFault(error: unknown, { HOST, PORT }: Address): unknown {
 }
 
 /**
- * Listens, and resolves when the process was told to stop and has finished what was in flight. At SIGTERM, which is what
- * orchestrators send, readiness falls a while before the door is shut; nobody waits for balancers at a Ctrl-C.
+ * Listens, and resolves when the process was told to stop and has finished what was in flight. At SIGTERM, which is
+ * what orchestrators send, readiness falls a while before the door is shut; nobody waits for balancers at a Ctrl-C.
  */
 export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   const stop = stopSignal();
@@ -133,7 +136,9 @@ export function stopSignal(): StopSignal {
   };
 }
 
-/** Runs `stop`, but no longer than this; what hangs is left to end with the process. Gives whether it ended by itself. */
+/**
+ * Runs `stop`, but no longer than this; what hangs is left to end with the process. Gives whether it ended by itself.
+ */
 export async function stopWithin(stop: () => Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<false>((resolve) => {
@@ -144,7 +149,10 @@ export async function stopWithin(stop: () => Promise<unknown>, milliseconds: num
   return ended;
 }
 
-/** Runs a process's work to its end: exit code 0 (or what the work has set), 1 with the reason on stderr, 2 for a command line that makes no sense. */
+/**
+ * Runs a process's work to its end: exit code 0 (or what the work has set), 1 with the reason on stderr, 2 for a
+ * command line that makes no sense.
+ */
 export function run(work: Promise<void>): void {
   work.then(
     () => process.exit(),

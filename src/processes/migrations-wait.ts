@@ -1,7 +1,8 @@
 /**
- * Before a process serves, it waits for the role `migrate`: at a first install and at each release that brings a migration,
- * both start at the same moment. A process that ended instead would be restarted ever later by its orchestrator. While it
- * waits it answers its health routes (alive, not ready, with the reason), and 503 to everything else.
+ * Before a process serves, it waits for the role `migrate`: at a first install and at each release that brings a
+ * migration, both start at the same moment. A process that ended instead would be restarted ever later by its
+ * orchestrator. While it waits it answers its health routes (alive, not ready, with the reason), and 503 to everything
+ * else.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -30,8 +31,8 @@ export interface Waiting {
 }
 
 /**
- * Waits until no migration is pending. Returns at once where none is, or where `MIGRATIONS_WAIT` is off: the process then
- * ends by its own check of the schema.
+ * Waits until no migration is pending. Returns at once where none is, or where `MIGRATIONS_WAIT` is off: the process
+ * then ends by its own check of the schema.
  * @throws Unavailable when the database cannot be reached at the first look
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {

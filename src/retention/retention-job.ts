@@ -8,7 +8,10 @@ import { firstIdAt } from '../platform/ids/ids';
 import { LOGGER } from '../platform/observability/logger.module';
 
 const ROWS_AT_ONCE = 1_000;
-/** So many batches of a table a run, and no longer, so that a backlog is worked off over minutes and never as one huge delete. */
+/**
+ * So many batches of a table a run, and no longer, so that a backlog is worked off over minutes and never as one huge
+ * delete.
+ */
 const BATCHES_A_RUN = 200;
 const RUN_MS = 20_000;
 const MOST_COUNTED = 1_000_000;
@@ -30,8 +33,8 @@ interface Bounds {
 }
 
 /**
- * What is kept of an event beside it, by the ids that have its time; deliveries before their attempts: who writes an attempt holds its
- * delivery meanwhile.
+ * What is kept of an event beside it, by the ids that have its time; deliveries before their attempts: who writes an
+ * attempt holds its delivery meanwhile.
  */
 const OF_EVENTS = [
   { table: 'deliveries', key: 'id', id: 'id' },
@@ -47,7 +50,9 @@ interface ExpiredEvents extends Row {
 /** How many rows of each table went, or may go; with events go their deliveries and attempts, uncounted. */
 export type Pruned = Record<string, number>;
 
-/** Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention. */
+/**
+ * Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention.
+ */
 @Injectable()
 export class RetentionJob {
   private running = false;
@@ -116,8 +121,8 @@ export class RetentionJob {
   }
 
   /**
-   * Deletes of the tenants whose events go next all that is kept of old events, and then those events. They say whose rows there are to
-   * delete, and so go last: where a run ends before that, the next one goes on.
+   * Deletes of the tenants whose events go next all that is kept of old events, and then those events. They say whose
+   * rows there are to delete, and so go last: where a run ends before that, the next one goes on.
    */
   private async clearEvents(events: Expiring, { batches, until }: Bounds): Promise<number> {
     const before = firstIdAt(events.before.getTime());

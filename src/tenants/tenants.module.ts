@@ -7,8 +7,9 @@
  * writes the change, its audit row and its event in one transaction; and raises the tenant's epoch, by which every
  * process reads the state of its credentials anew.
  *
- * What must always hold: a tenant that is open has an active owner; a caller grants no permission that it lacks,
- * and changes no member or role with more permissions than its own; a change reaches every live credential within two seconds.
+ * What must always hold: a tenant that is open has an active owner; a caller grants no permission that it lacks, and
+ * changes no member or role with more permissions than its own; a change reaches every live credential within two
+ * seconds.
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';

@@ -1,14 +1,14 @@
 /**
  * The sending half of webhooks, in the worker. Nouns: a *delivery* is one event for one endpoint; the *relay* takes
- * events out of the outbox and *fan-out* makes deliveries of them; the *dispatcher* decides which are sent next and puts
- * them into the queue; the *processor* sends one and has its *outcome* written.
+ * events out of the outbox and *fan-out* makes deliveries of them; the *dispatcher* decides which are sent next and
+ * puts them into the queue; the *processor* sends one and has its *outcome* written.
  *
- * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → sender → outcomes → dispatcher.
- * One worker leads (relay, dispatcher, janitor), all of them send.
+ * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → sender → outcomes →
+ * dispatcher. One worker leads (relay, dispatcher, janitor), all of them send.
  *
- * What must always hold: PostgreSQL has the truth and the queue only wakes the work up; an event leaves the outbox in the
- * transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success nothing is
- * sent again, except by a person's wish; whatever is in memory can be lost and read again.
+ * What must always hold: PostgreSQL has the truth and the queue only wakes the work up; an event leaves the outbox in
+ * the transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success
+ * nothing is sent again, except by a person's wish; whatever is in memory can be lost and read again.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
@@ -21,6 +21,8 @@ import { DeliveryMetrics } from './deliveries/delivery-metrics';
 import { DeliveryQueue } from './dispatch/delivery-queue';
 import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
+import { EndpointPartsCipher } from './endpoints/endpoint-parts';
+import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
 import { FanOut } from './dispatch/fan-out';
 import { RetentionJob } from '../retention/retention-job';
@@ -46,10 +48,12 @@ export class WebhooksWorkerModule {
         Dispatcher,
         DispatchRequests,
         EndpointDisabling,
+        EndpointPartsCipher,
         FanOut,
         { provide: EVENT_SINK, useExisting: FanOut },
         RetentionJob,
         Outcomes,
+        PartsBackfill,
         Relay,
         WebhooksLeader,
       ],

@@ -1,17 +1,17 @@
 /**
  * Webhooks as tenants see and steer them, in the API process; sending is the worker's (`webhooks-worker.module.ts`).
  * Nouns: an *endpoint* is where a tenant receives events, with a *secret* that signs; an *event* is what happened, ours
- * or the tenant's own, of a *type* that may be registered with a schema; a *delivery* is one event for one endpoint, with
- * its *attempts*.
+ * or the tenant's own, of a *type* that may be registered with a schema; a *delivery* is one event for one endpoint,
+ * with its *attempts*.
  *
  * The flow: a change to an endpoint is written, what waits for it is ended in the same transaction as far as that is
  * bounded, and the dispatcher is told once it has committed, to do the rest. What a person asks for (test, retry,
  * recover) makes rows due; sending them is the worker's.
  *
- * What must always hold: a URL that is not allowed is never stored; secrets are sealed wherever they are stored, also in
- * answers kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its data
- * fits the schema that its type has when it is written; the deliveries of an endpoint that is gone or disabled are not sent, those that a person asked for while it is disabled
- * aside.
+ * What must always hold: a URL that is not allowed is never stored; secrets are sealed wherever they are stored, also
+ * in answers kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its
+ * data fits the schema that its type has when it is written; the deliveries of an endpoint that is gone or disabled are
+ * not sent, those that a person asked for while it is disabled aside.
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
@@ -22,6 +22,7 @@ import { EmitEventPipe } from './events/emit-event.pipe';
 import { OwnEventTypeNamePipe } from './event-types/event-type-name.pipe';
 import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
+import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
 import { EndpointStats } from './deliveries/endpoint-stats';
 import { EndpointsController } from './endpoints/endpoints.controller';
@@ -55,6 +56,7 @@ import './webhooks.permissions';
     DeliveriesService,
     DispatchRequests,
     EmitEventPipe,
+    EndpointPartsCipher,
     EndpointRules,
     EndpointSecrets,
     EndpointStats,

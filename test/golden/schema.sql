@@ -288,6 +288,7 @@ create table events (
   data json not null,
   created_at timestamp with time zone not null,
   traceparent text,
+  filtered_count integer,
   constraint events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
   constraint events_pkey PRIMARY KEY (tenant_id, id)
 );
@@ -710,6 +711,10 @@ create table webhook_endpoints (
   version integer not null,
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
+  encrypted_parts text,
+  consent text not null default 'given'::text,
+  challenge text,
+  constraint webhook_endpoints_consent_check CHECK ((consent = ANY (ARRAY['given'::text, 'pending'::text]))) NOT VALID,
   constraint webhook_endpoints_ordering_check CHECK ((ordering = ANY (ARRAY['none'::text, 'by_aggregate'::text]))),
   constraint webhook_endpoints_rate_limit_check CHECK (((rate_limit >= 1) AND (rate_limit <= 10000))),
   constraint webhook_endpoints_signature_check CHECK ((signature = ANY (ARRAY['v1'::text, 'v1a'::text]))),
@@ -719,7 +724,9 @@ create table webhook_endpoints (
 alter table webhook_endpoints enable row level security;
 alter table webhook_endpoints force row level security;
 create policy webhook_endpoints_of_the_tenant on webhook_endpoints as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy webhook_endpoints_unencrypted on webhook_endpoints as permissive for select to app_dispatcher using (((encrypted_parts IS NULL) AND ((headers <> '{}'::jsonb) OR (POSITION(('?'::text) IN (url)) > 0))));
 grant delete, insert, select, update on webhook_endpoints to app_service;
+grant select (tenant_id) on webhook_endpoints to app_dispatcher;
 
 create table webhook_event_types (
   tenant_id uuid not null,

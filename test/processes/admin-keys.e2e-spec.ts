@@ -126,6 +126,7 @@ describe('rotating the encryption key', () => {
     expect(sealing.sort()).toEqual([
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
+      join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);
   });

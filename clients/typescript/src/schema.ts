@@ -638,7 +638,7 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with.
+         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
          *
          *     Asks for the permission `webhooks:write`.
          */
@@ -1606,7 +1606,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -1908,7 +1908,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -1926,9 +1926,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -1989,7 +1989,7 @@ export interface components {
             id: string;
             /**
              * Format: uri
-             * @description Where messages are sent.
+             * @description Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.
              * @example https://example.com/webhooks/orders
              */
             url: string;
@@ -2007,9 +2007,9 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own.
+             * @description Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.
              * @example {
-             *       "Authorization": "Bearer of-your-own"
+             *       "Authorization": "***"
              *     }
              */
             headers: {
@@ -2087,6 +2087,29 @@ export interface components {
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
+        };
+        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        EndpointSecrets: {
+            /**
+             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
+             */
+            secret: string;
+            /**
+             * Format: uri
+             * @description The whole URL, where anything is masked elsewhere.
+             * @example https://example.com/webhooks/orders
+             */
+            url?: string;
+            /**
+             * @description The headers with their values, where anything is masked elsewhere.
+             * @example {
+             *       "Authorization": "Bearer of-your-own"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            };
         };
         /** @description Something that happened, and whom it was sent to. */
         Event: {
@@ -3100,7 +3123,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.
+             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -4406,7 +4429,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -4559,7 +4582,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
@@ -4779,7 +4802,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -4914,7 +4937,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description JSON of at most 1 MiB. */
+        /** @description JSON of at most 8 KiB. */
         requestBody: {
             content: {
                 /**
@@ -9018,7 +9041,7 @@ export interface operations {
                      *             "invoice.paid"
                      *           ],
                      *           "headers": {
-                     *             "Authorization": "Bearer of-your-own"
+                     *             "Authorization": "***"
                      *           },
                      *           "rate_limit": 50,
                      *           "ordering": "none",
@@ -9151,7 +9174,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -9316,7 +9339,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -9539,7 +9562,7 @@ export interface operations {
                      *         "invoice.paid"
                      *       ],
                      *       "headers": {
-                     *         "Authorization": "Bearer of-your-own"
+                     *         "Authorization": "***"
                      *       },
                      *       "rate_limit": 50,
                      *       "ordering": "none",
@@ -9639,10 +9662,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk="
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=",
+                     *       "url": "https://example.com/webhooks/orders",
+                     *       "headers": {
+                     *         "Authorization": "Bearer of-your-own"
+                     *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["EndpointSecret"];
+                    "application/json": components["schemas"]["EndpointSecrets"];
                 };
             };
             400: components["responses"]["MalformedRequest"];

@@ -5,7 +5,9 @@ import { Forbidden, InsufficientAuthentication, STEP_UP_MAX_AGE } from '../../pl
 import { personOf, ROUTE_METADATA } from '../../platform/http/requests/caller';
 import { SecondFactors } from '../second-factor/second-factors';
 
-/** Asks for a fresh sign-in on routes that are marked with `@StepUp()`, by the second factor where the person has one. */
+/**
+ * Asks for a fresh sign-in on routes that are marked with `@StepUp()`, by the second factor where the person has one.
+ */
 @Injectable()
 export class StepUpGuard implements CanActivate {
   constructor(

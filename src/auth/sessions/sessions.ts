@@ -146,7 +146,10 @@ export class Sessions {
     return outcome;
   }
 
-  /** Ends the session of a refresh token, spent or not, and those that descend from the same sign-in. @throws Unauthorized */
+  /**
+   * Ends the session of a refresh token, spent or not, and those that descend from the same sign-in. @throws
+   * Unauthorized
+   */
   async end(token: string): Promise<{ home: string; session: Session }> {
     const { home, hash } = parse(token);
     const session = await this.database.transaction({ tenantId: home }, async (tx) => {

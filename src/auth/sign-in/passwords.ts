@@ -14,11 +14,11 @@ export function hashPassword(password: string): Promise<string> {
 let hashOfNoAccount: Promise<string> | undefined;
 
 /**
- * Whether the password is the one behind the hash. Without a hash (an e-mail address without an account) it does the same
- * work and says no, so that the time taken tells nothing.
+ * Whether the password is the one behind the hash. Without a hash (an e-mail address without an account) it does the
+ * same work and says no, so that the time taken tells nothing.
  *
- * Hashes from before the normal form are of the password as it was sent: that form is compared second. A password that is
- * its own normal form, as nearly all are, is compared once.
+ * Hashes from before the normal form are of the password as it was sent: that form is compared second. A password that
+ * is its own normal form, as nearly all are, is compared once.
  */
 export async function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {
   const compared = stored ?? (await (hashOfNoAccount ??= hashPassword('no password at all')));

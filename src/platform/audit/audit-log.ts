@@ -21,8 +21,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export type AuditTransaction = Pick<Transaction, 'insert'>;
 
 /**
- * Writes the audit log. An entry is inserted in the transaction of the change that it tells of: it is there if the change
- * is, and takes no lock. The log's tree is built from committed entries, elsewhere.
+ * Writes the audit log. An entry is inserted in the transaction of the change that it tells of: it is there if the
+ * change is, and takes no lock. The log's tree is built from committed entries, elsewhere.
  */
 @Injectable()
 export class AuditLog {
@@ -82,8 +82,8 @@ export class AuditLog {
   }
 
   /**
-   * Records a change of a person's account in the log of each tenant that the person belongs to. Where the person was is
-   * none of a tenant's business: the entries have neither network nor user agent.
+   * Records a change of a person's account in the log of each tenant that the person belongs to. Where the person was
+   * is none of a tenant's business: the entries have neither network nor user agent.
    */
   recordInEach(
     tx: AuditTransaction,

@@ -1,7 +1,7 @@
 /**
- * The Merkle tree of RFC 6962 (section 2.1): hashes, roots, inclusion and consistency proofs. A tree of n leaves is a few
- * perfect subtrees; every proof is made of the roots of perfect subtrees, which are kept by level and index and never
- * change, so that appending and proving take a number of hashes that grows with the logarithm of n.
+ * The Merkle tree of RFC 6962 (section 2.1): hashes, roots, inclusion and consistency proofs. A tree of n leaves is a
+ * few perfect subtrees; every proof is made of the roots of perfect subtrees, which are kept by level and index and
+ * never change, so that appending and proving take a number of hashes that grows with the logarithm of n.
  */
 import { createHash } from 'node:crypto';
 

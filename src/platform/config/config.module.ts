@@ -4,7 +4,7 @@ import type { Config } from './config';
 /** Injection token of the parsed configuration. */
 export const CONFIG = Symbol('CONFIG');
 
-/** Provides the configuration that was parsed at boot to everything. */
+/** Provides the configuration that was parsed at boot to all modules. */
 @Global()
 @Module({})
 export class ConfigModule {

@@ -14,7 +14,7 @@ export type Config = {
     : ValueOf<Schema[K]> | undefined;
 };
 
-/** Every fault of the environment, one line each; the process ends with it. */
+/** All faults of the environment, one line each; the process ends with them. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
     super(faults.map((fault) => `configuration: ${fault}`).join('\n'));

@@ -6,14 +6,14 @@ import type { Variable } from './variables';
 /** A variable as an operator may see it. */
 export interface DescribedVariable {
   name: string;
-  /** Its text, masked where it is secret; undefined where it is not set and has no default. */
+  /** The text, masked where it is secret; undefined where it is not set and has no default. */
   value?: string;
   source: 'environment' | 'file' | 'default' | 'not set';
 }
 
 const MASK = '***';
 
-/** Every variable with its value and where that comes from. What is secret is not in it. */
+/** Every variable with its value and the source of the value. Secrets are masked. */
 export function describeConfig(env: NodeJS.ProcessEnv): DescribedVariable[] {
   return (Object.entries(schema) as [string, Variable<unknown>][]).map(([name, variable]) => {
     const value = textOf(env, name, variable);
@@ -31,7 +31,7 @@ function sourceOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<unkno
   return variable.fallback === undefined ? 'not set' : 'default';
 }
 
-/** Of a URL, who connects where is left; of anything else, whatever it looks like, that there is something. */
+/** The mask of a secret: a URL without its password, and a placeholder for any other text. */
 function masked(name: string, text: string): string {
   const [, scheme, credentials, place, query] = /^([a-z+]+:\/\/)(?:([^/?#]*)@)?([^?#@]*)(\?.*)?$/.exec(text) ?? [];
   if (!name.endsWith('_URL') || scheme === undefined) return MASK;

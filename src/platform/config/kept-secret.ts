@@ -3,8 +3,8 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 
 /**
- * A secret that is made the first time it is asked for and kept in a file of its owner's alone. Of two processes that
- * make it at once one wins, and both get the winner's: a link appears whole or not at all.
+ * A secret that is generated at first use and kept in a file that only its owner can read. If two processes generate it
+ * at once, both get the same one: a link appears whole or not at all.
  */
 export function keptSecret(dataDir: string, name: string): string {
   const file = join(dataDir, name);

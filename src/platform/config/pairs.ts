@@ -6,7 +6,7 @@ export function readPairs(text: string): [name: string, value: string][] {
     try {
       if (name !== undefined && value !== undefined) return [name, decodeURIComponent(value)];
     } catch {
-      // said below
+      // the error below names the fault
     }
     throw new Error('must list name=value, comma-separated, values percent-encoded');
   });

@@ -38,7 +38,7 @@ function encryptionKeys(value: string): void {
   rephrase('must list keys as id:base64 of 32 bytes, comma-separated', () => createSecretBox(value));
 }
 
-/** Says what a variable must be, and what its reader found. */
+/** Names the expected form of a variable and the value that its reader found. */
 function rephrase(rule: string, read: () => unknown): void {
   try {
     read();
@@ -128,6 +128,12 @@ export const schema = {
     max: '10m',
     fallback: '15s',
     doc: 'Longest a statement may run before it is cancelled (503).',
+  }),
+  DB_LIST_TIMEOUT: duration({
+    min: '100ms',
+    max: '10m',
+    fallback: '2s',
+    doc: 'Longest a list that has to look for its rows may take before it is cancelled (503); never longer than `DB_STATEMENT_TIMEOUT`.',
   }),
   REDIS_URL: text({
     secret: true,

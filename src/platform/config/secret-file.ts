@@ -3,14 +3,14 @@ import { readFileSync, statSync } from 'node:fs';
 
 const MAX_BYTES = 64 * 1024;
 
-/** The variable that names the file a secret is read from, as container platforms mount secrets. */
+/** The variable that names a secret's file, as container platforms mount secrets. */
 export function fileVariable(name: string): string {
   return `${name}_FILE`;
 }
 
 /**
- * The secret in a file, without its last newline, which editors and `echo` put there.
- * @throws Error whose message completes "NAME …" and never repeats what the file holds
+ * The secret in a file, without its last newline, which editors and `echo` add.
+ * @throws Error whose message completes "NAME …" and never repeats the content of the file
  */
 export function readSecretFile(name: string, file: string): string {
   const content = read(file);
@@ -20,7 +20,7 @@ export function readSecretFile(name: string, file: string): string {
   return text;
 }
 
-/** A file's bytes, or why they are not to be had. */
+/** The bytes of a file, or the reason why they cannot be read. */
 function read(file: string): Buffer | string {
   try {
     if (statSync(file).size > MAX_BYTES) return `it has more than ${MAX_BYTES} bytes`;

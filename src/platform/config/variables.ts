@@ -5,7 +5,7 @@
 
 /** How one environment variable is read and documented. */
 export interface Variable<T> {
-  /** What the README's table says of it. */
+  /** The text of the configuration table. */
   doc: string;
   /** The default as text, or undefined where leaving it out means "not set". */
   fallback?: string;

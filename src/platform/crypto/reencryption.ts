@@ -1,6 +1,6 @@
 /**
- * Sealing anew, under the key that seals now, of what older keys sealed: then those can be dropped. What is sealed stays
- * what it was, and so does its place.
+ * Re-encrypts stored texts with the current key, so that older keys can be dropped. The plain text and its row stay the
+ * same.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Row, Statement } from '../database/sql/statement';
@@ -11,30 +11,30 @@ import { SECRET_BOX, type SecretBox } from './secret-box.module';
 const ROWS_AT_ONCE = 100;
 const MOST_NAMED = 100;
 
-/** A row with sealed texts, and the columns that name it in its tenant. */
+/** A row with encrypted texts, and the columns that identify it in its tenant. */
 export interface EncryptedRow extends Row {
   key: string[];
   sealed: (string | null)[];
 }
 
-/** A table that keeps sealed texts, as its owner tells of it. */
+/** A column of encrypted texts, as its owner registers it. */
 export interface EncryptedColumn {
-  /** For people, such as `webhook secrets`. */
+  /** The name that the operator reads, such as `webhook secrets`. */
   readonly what: string;
   /** {@link EncryptedRow}s of which some text does not begin with `current`, by key, locked. */
   lockOutdated(tenantId: string, current: string, limit: number, offset: number): Statement;
   replace(tenantId: string, row: EncryptedRow): Statement;
-  /** What the texts of a row are bound to. */
+  /** The context that binds the texts to their row. */
   contextOf(tenantId: string, key: readonly string[]): string;
-  /** Rows `{ kid, count }`: how many texts each key has sealed. */
+  /** Rows `{ kid, count }`: the number of texts that each key has encrypted. */
   countByKey(tenantId: string): Statement;
 }
 
-/** What came of it. */
+/** The result of a run. */
 export interface Reencrypted {
   resealed: number;
   failed: number;
-  /** The first of those that could not be opened, with why. */
+  /** The first texts that could not be decrypted, with the reason. */
   faults: string[];
 }
 
@@ -45,18 +45,21 @@ export class Reencryption {
     @Inject(SECRET_BOX) private readonly box: SecretBox,
   ) {}
 
-  /** How many of a tenant's texts each key has sealed. */
+  /** Counts a tenant's texts by the key that encrypted them. */
   async count(scope: TenantScope, texts: EncryptedColumn): Promise<Map<string, number>> {
     const rows = await this.database.query<{ kid: string; count: number }>(scope, texts.countByKey(scope.tenantId));
     return new Map(rows.map(({ kid, count }) => [kid, count]));
   }
 
-  /** Seals a tenant's texts anew, in small transactions; what cannot be opened stays as it is. Can be run again at any time. */
+  /**
+   * Re-encrypts a tenant's texts in small transactions. A text that cannot be decrypted stays as it is. The run can be
+   * repeated at any time.
+   */
   async reencrypt(scope: TenantScope, texts: EncryptedColumn): Promise<Reencrypted> {
     const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
     for (let more = true; more;) {
       more = await this.database.transaction(scope, async (tx) => {
-        // What is sealed anew is not found again; what failed is, first.
+        // A re-encrypted row no longer matches; a row that failed comes first in the next batch.
         const rows = await tx.query<EncryptedRow>(
           texts.lockOutdated(scope.tenantId, this.box.currentPrefix, ROWS_AT_ONCE, total.failed),
         );

@@ -6,14 +6,14 @@ import { createSecretBox, type SecretBox } from './secret-box';
 
 export type { SecretBox } from './secret-box';
 
-/** Injection token of the {@link SecretBox} that seals what is secret at rest. */
+/** Injection token of the {@link SecretBox} that encrypts secrets at rest. */
 export const SECRET_BOX = Symbol('SECRET_BOX');
 
 const DERIVED = 'jwt';
 
 /**
- * The box with the configured keys; without any it seals with one that is derived from `JWT_SECRET`. That one opens in
- * any case, so that keys can be configured later.
+ * The box with the configured keys. Without keys it encrypts with a key derived from `JWT_SECRET`. The derived key
+ * always decrypts, so that keys can be configured later.
  */
 export function secretBoxOf(config: Config): SecretBox {
   const configured = config.ENCRYPTION_KEYS?.split(',') ?? [];
@@ -24,7 +24,7 @@ export function secretBoxOf(config: Config): SecretBox {
   return createSecretBox([...configured, `${DERIVED}:${derived.toString('base64')}`].join(','));
 }
 
-/** Provides the secret box to everything. */
+/** Provides the secret box to all modules. */
 @Global()
 @Module({
   providers: [{ provide: SECRET_BOX, inject: [CONFIG], useFactory: secretBoxOf }],

@@ -1,12 +1,14 @@
 /**
- * Sealing of what must be stored but not readable in a dump: webhook secrets, answers that hold a secret.
+ * Encryption of values that must be stored but must not be readable in a dump: webhook secrets, responses that hold a
+ * secret.
  *
- * AES-256-GCM with a random 96-bit nonce. A sealed text is `v1.<kid>.<nonce>.<ciphertext + tag>` (base64url), so that the
- * key that made it can be told from the text alone. Keys come as `kid:base64(32 bytes)`, comma-separated: the first one
- * seals, all of them open. To rotate, put a new key first, seal again what `isCurrent` says no to, then drop the old key.
+ * AES-256-GCM with a random 96-bit nonce. An encrypted text is `v1.<kid>.<nonce>.<ciphertext + tag>` (base64url), so
+ * that the text alone names its key. Keys are `kid:base64(32 bytes)`, comma-separated: the first key encrypts, all of
+ * them decrypt. To rotate, put a new key first, re-encrypt the texts for which `isCurrent` is false, then drop the old
+ * key.
  *
- * Every text is bound to a context, such as `<tenant>/<endpoint>`: moved to another row it does not open. One key is
- * good for about 2^32 sealings (random nonces, NIST SP 800-38D); rotate long before.
+ * Every text is bound to a context, such as `<tenant>/<endpoint>`: in another row it does not decrypt. One key is good
+ * for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
@@ -18,7 +20,9 @@ const KID = /^[A-Za-z0-9_-]{1,32}$/;
 
 export type SecretBoxFault = 'malformed' | 'unknown_key' | 'not_authentic';
 
-/** A text that could not be opened. Its message is for the log: it names the key's id, never a key or a content. */
+/**
+ * A text that could not be decrypted. The message is for the log: it names the id of the key, never a key or a content.
+ */
 export class SecretBoxError extends Error {
   constructor(
     readonly code: SecretBoxFault,
@@ -30,27 +34,27 @@ export class SecretBoxError extends Error {
 }
 
 export interface SecretBox {
-  /** The id of the key that seals. */
+  /** The id of the key that encrypts. */
   readonly currentKid: string;
-  /** The ids of all keys that open, that one first. */
+  /** The ids of all keys that decrypt, the current one first. */
   readonly kids: readonly string[];
-  /** How every text begins that this key has sealed. */
+  /** The prefix of every text that the current key has encrypted. */
   readonly currentPrefix: string;
   encrypt(plain: string | Buffer, context: string): string;
-  /** Opens to text. Throws a SecretBoxError. */
+  /** Decrypts to text. @throws SecretBoxError */
   decrypt(sealed: string, context: string): string;
   openBytes(sealed: string, context: string): Buffer;
-  /** False for what an older key sealed, or what is no sealed text at all. */
+  /** False for a text of an older key, and for a text that is not encrypted. */
   isCurrent(sealed: string): boolean;
 }
 
-/** A random key in the form that the configuration takes. */
+/** A random key in the format of the configuration. */
 export function newKey(kid: string): string {
   if (!KID.test(kid)) throw new RangeError('a key id is 1 to 32 of A-Z a-z 0-9 _ -');
   return `${kid}:${randomBytes(KEY_BYTES).toString('base64')}`;
 }
 
-/** Throws a RangeError that says which entry of the list is wrong and how, without repeating it. */
+/** @throws RangeError that names the wrong entry of the list and the fault, without repeating the entry */
 export function createSecretBox(keyList: string): SecretBox {
   const keys = parseKeys(keyList);
   const [currentKid, currentKey] = keys.entries().next().value!;
@@ -108,7 +112,7 @@ function associatedData(kid: string, context: string): Buffer {
   return Buffer.from(`${VERSION}.${kid}.${context}`);
 }
 
-/** Strict, so that one sealed text has one spelling: Node's decoder skips foreign characters. */
+/** Strict, so that one encrypted text has one spelling: Node's decoder skips foreign characters. */
 function decode(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64url');
   return bytes.toString('base64url') === text ? bytes : undefined;

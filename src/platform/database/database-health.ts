@@ -6,14 +6,14 @@ import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
 
-/** Looks whether the database answers and is at this build's schema. */
+/** Checks whether the database replies and is at this build's schema. */
 @Injectable()
 export class DatabaseHealth {
   private readonly expected = migrationNames();
 
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** The names of migrations that this build has and the database has not. @throws Unavailable when it does not answer */
+  /** The names of this build's migrations that the database lacks. @throws Unavailable when it does not reply */
   async pendingMigrations(): Promise<string[]> {
     const rows = await this.connections.query<{ name: string }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
@@ -27,7 +27,7 @@ export class DatabaseHealth {
     return this.expected.filter((name) => !applied.has(name));
   }
 
-  /** Reads from BullMQ's tables, where they are the queue. @throws when they are not there, or not ours to read */
+  /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',
@@ -37,9 +37,9 @@ export class DatabaseHealth {
   }
 
   /**
-   * Refuses a database that lacks what this build's statements rely on. One that has more is that of a newer release,
-   * which this one goes on serving while it is replaced.
-   * @throws Unavailable naming what is pending
+   * Refuses a database that lacks a migration of this build. A database that a newer release has migrated is accepted,
+   * since this release serves on during the roll-out.
+   * @throws Unavailable naming the pending migrations
    */
   async assertMigrated(): Promise<void> {
     const pending = await this.pendingMigrations().catch((error: unknown) => {
@@ -51,5 +51,5 @@ export class DatabaseHealth {
   }
 }
 
-/** SQLSTATEs of an empty database: no table of migrations, or not even the service's role to look for it. */
+/** SQLSTATEs of an empty database: no table of migrations, or no service role yet. */
 export const NEVER_MIGRATED: ReadonlySet<string> = new Set(['42P01', '22023']);

@@ -1,8 +1,8 @@
 /**
- * The database as features see it. Nouns: a *transaction* is bound to a scope by its BEGIN; the *tenant database*
- * gives out those of one tenant, the *sign-in* and *janitor* databases those of two narrow roles. What must always
- * hold: no statement runs outside such a transaction, and the role that serves requests cannot see a row without a
- * tenant. `connection-manager.ts` owns the connections and is exported to nobody.
+ * The database as features see it. Nouns: a *transaction* is bound to a scope by its first settings; the *tenant
+ * database* gives out transactions of one tenant, narrow roles have databases of their own. What must always hold: no
+ * statement runs outside such a transaction, and the service's role cannot see a row without a tenant.
+ * `connection-manager.ts` owns the connections and is exported to no module.
  */
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -26,7 +26,7 @@ import { TenantDatabase } from './tenant-database';
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(@Inject(ConnectionManager) private readonly connections: ConnectionManager) {}
 
-  /** The module, with the entities that repositories are asked for. */
+  /** The module, with the entities for repositories. */
   static forRoot(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
     return {
       module: DatabaseModule,

@@ -3,7 +3,7 @@ import { NEVER_MIGRATED } from './database-health';
 import { translateDatabaseError } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 
-/** What the role `migrate` has yet to do before this build can serve from a database. */
+/** The steps of `migrate` that this build still needs before it can serve from a database. */
 export interface NotMigrated {
   /** Migrations of this build that are not applied. */
   pending: string[];
@@ -15,7 +15,7 @@ const PATIENCE_MS = 5_000;
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
 
 /**
- * Looks at a database before anything else uses it, over a connection of its own that is closed again.
+ * Checks a database before it is used, over a separate connection that is closed again.
  * @returns undefined where nothing is missing
  * @throws Unavailable when the database cannot be reached
  */

@@ -1,22 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { ConnectionManager } from './connections/connection-manager';
-import { idSetting, type TransactionSettings } from './connections/transaction-settings';
+import { idSetting, type Setting, type TransactionSettings } from './connections/transaction-settings';
 import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
 import { Transaction } from './transaction';
 
-/** Whose rows may be touched. A `Caller` is one. */
+/** The tenant of a transaction. A `Caller` is one. */
 export interface TenantScope {
   readonly tenantId: string;
 }
 
-/** What a service needs to run a transaction: the database, or a transaction already under way. */
+/** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;
 }
 
 /**
- * A transaction that sees one tenant's rows and no others: its BEGIN sets `app.tenant_id`, and the policies of every
+ * A transaction that sees the rows of one tenant only: its first setting is `app.tenant_id`, and the policies of every
  * table compare with it. Statements name the tenant as well, for the planner (and for Citus, to find the shard).
  */
 export class TenantTransaction extends Transaction implements TransactionRunner {
@@ -25,7 +25,7 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
     txSettings: TransactionSettings,
     readonly tenantId: string,
   ) {
-    super(connections, txSettings);
+    super(connections, txSettings, tenantId);
   }
 
   /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
@@ -42,12 +42,14 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 export class TenantDatabase implements TransactionRunner {
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** One statement that reads, in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
+  /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     return this.connections.query<R>(this.prologue(scope, true), statement);
   }
 
-  /** One statement that reads a page of many rows, on a replica where there is one; nothing acknowledged before is missing. */
+  /**
+   * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
+   */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const txSettings = this.prologue(scope, true);
     return (
@@ -56,7 +58,7 @@ export class TenantDatabase implements TransactionRunner {
     );
   }
 
-  /** The same for what reads one page after another: else on a connection for that alone, in turn with others. */
+  /** The same for reads of one page after another; without a replica on a separate connection. */
   async queryIsolated<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const txSettings = this.prologue(scope, true);
     return (
@@ -65,14 +67,28 @@ export class TenantDatabase implements TransactionRunner {
     );
   }
 
-  /** One statement that writes and gives rows, in one round trip, on a shared connection. They are committed. */
+  /**
+   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
+   * for no longer than a list may take. @throws Unavailable where it takes longer
+   */
+  async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    const { tenantId } = scope;
+    const timeout: Setting = ['statement_timeout', String(this.connections.listTimeout)];
+    const settings = [idSetting('app.tenant_id', tenantId), timeout];
+    const txSettings = this.connections.transactionSettings(DB_ROLES.service, settings, true);
+    return runTransaction(new TenantTransaction(this.connections, txSettings, tenantId), (tx) =>
+      tx.query<R>(statement),
+    );
+  }
+
+  /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const [rows] = await this.connections.write(this.prologue(scope, false), [statement], true);
     return rows as R[];
   }
 
   /**
-   * Runs `work` in a transaction and commits when it resolves; everything is undone when it rejects.
+   * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects.
    * @throws Unavailable when the database cannot be reached or refuses for now
    */
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
@@ -88,7 +104,7 @@ export class TenantDatabase implements TransactionRunner {
   }
 }
 
-/** Commits what `work` did when it resolves, undoes it when it rejects. */
+/** Commits when `work` resolves, rolls back when it rejects. */
 export async function runTransaction<X extends Transaction, T>(tx: X, work: (tx: X) => Promise<T>): Promise<T> {
   let result: T;
   try {

@@ -7,22 +7,22 @@ import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
 import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
 
-/** As it is called in a trace. */
+/** The name in traces. */
 const COMMIT = { name: 'commit' };
 
 /**
- * One transaction, bound to a scope (a tenant, or one of the narrow roles) by the settings that its BEGIN carries.
+ * One transaction, bound to a scope (a tenant, or one of the narrow roles) by its first settings.
  *
- * It opens when it is first asked something, with its BEGIN in the same round trip as the question. Statements given
- * to {@link defer} and {@link insert} are sent together with the COMMIT; a transaction of nothing else never holds a connection of its
- * own: it is written to a shared one in a single flight.
+ * It opens with its first query, with BEGIN in the same round trip. Statements given to {@link defer} and {@link
+ * insert} are sent together with the COMMIT. A transaction of such statements alone holds no connection: it is written
+ * to a shared one in a single round trip.
  */
 export class Transaction {
   private client?: PoolClient;
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
   private beginFailure?: unknown;
-  /** The connection has prepared what no longer fits: it is not used again. */
+  /** The connection has prepared a statement that no longer fits: it is not used again. */
   private stale = false;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
@@ -33,11 +33,12 @@ export class Transaction {
   constructor(
     private readonly connections: ConnectionManager,
     private readonly txSettings: TransactionSettings,
+    private readonly shareOf?: string,
   ) {}
 
-  /** Runs a statement now and gives its rows. */
+  /** Runs a statement now and returns its rows. */
   async query<R extends Row = Row>(statement: Statement): Promise<R[]> {
-    // Its connection may be another tenant's by then.
+    // Its connection may belong to another tenant by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
     try {
@@ -52,8 +53,8 @@ export class Transaction {
   }
 
   /**
-   * Leaves a statement to be sent with the COMMIT, in the order given. Its rows are not seen; if it fails, the whole
-   * transaction fails with its error and nothing of it is kept.
+   * Defers a statement to the COMMIT, in the given order. Its rows are not seen; if it fails, the whole transaction
+   * fails with its error.
    */
   defer(statement: Statement): void {
     if (this.ended) throw new Error('the transaction has ended');
@@ -62,8 +63,8 @@ export class Transaction {
   }
 
   /**
-   * Leaves an INSERT to be sent with the COMMIT, behind all that was deferred, as one statement with the others: none
-   * of them sees what another one writes. `name` stands for the text and the number of parameters.
+   * Defers an INSERT to the COMMIT, behind all deferred statements, joined with the other inserts into one statement:
+   * none of them sees the rows of another. `name` stands for the text and the number of parameters.
    */
   insert(...writes: readonly Statement[]): void {
     if (this.ended) throw new Error('the transaction has ended');
@@ -79,12 +80,12 @@ export class Transaction {
     return this.manager.getRepository(entity);
   }
 
-  /** Leaves something to be done once the transaction has committed; it must not throw. */
+  /** Defers a callback until the transaction has committed; it must not throw. */
   afterCommit(action: () => void): void {
     this.committed.push(action);
   }
 
-  /** For the runner alone: sends what was deferred and commits. */
+  /** For the runner alone: sends the deferred statements and commits. */
   async commit(): Promise<void> {
     this.ended = true;
     await this.sendCommit();
@@ -114,17 +115,17 @@ export class Transaction {
     const last = answers[answers.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
-    // Without an answer to COMMIT the connection's state is unknown: it is not used again.
+    // Without a reply to COMMIT the connection's state is unknown: it is not used again.
     this.release?.(command === undefined || isStaleStatement(failed?.reason) ? true : undefined);
     if (error) throw this.causeOf(error);
   }
 
-  /** For the runner alone: undoes everything. Never throws. */
+  /** For the runner alone: rolls back. Never throws. */
   async rollback(): Promise<void> {
     this.ended = true;
     if (!this.opening) return;
     try {
-      // Where BEGIN itself was refused, the connection is asked to roll back all the same, or given up.
+      // Where BEGIN itself was refused, the connection is rolled back all the same, or closed.
       const client = await this.opening;
       await client.query('ROLLBACK');
       this.release?.(this.stale ? true : undefined);
@@ -133,7 +134,9 @@ export class Transaction {
     }
   }
 
-  /** For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, that is why. */
+  /**
+   * For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, its error is the cause.
+   */
   causeOf(error: unknown): unknown {
     return error instanceof AppError ? error : translateDatabaseError(this.beginFailure ?? error);
   }
@@ -145,10 +148,10 @@ export class Transaction {
   }
 
   private async begin(): Promise<PoolClient> {
-    const [client, release] = await this.connections.acquire();
+    const [client, release] = await this.connections.acquire(this.shareOf);
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
-    // fails, that statement fails too, with an error that says less: hence this one is kept.
+    // fails, that statement fails too, with a poorer error: so this one is kept.
     begun.catch((error: unknown) => {
       this.beginFailure = error;
     });

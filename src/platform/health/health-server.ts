@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { EXCLUSIONS, type ReadinessSource } from './readiness';
 
 /**
- * The health routes for a process that serves nothing else: `/health`, `/health/live`, `/health/ready`, with the API's
- * answers. Not listening yet.
- * @param otherwise answers every other path; without it they are not found
+ * The health routes for a process without an API: `/health`, `/health/live`, `/health/ready`, with the API's responses.
+ * Not listening yet.
+ * @param otherwise handles every other path; without it they are not found
  */
 export function createHealthServer(
   readiness: ReadinessSource,
@@ -35,7 +35,7 @@ export function createHealthServer(
       answer(404, { status: 'not found' });
     }
   });
-  // Probes are short and few; nobody else has business here.
+  // Probes are short and few.
   server.requestTimeout = 5_000;
   server.maxConnections = 64;
   return server;

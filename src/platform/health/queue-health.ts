@@ -9,7 +9,7 @@ import { connectRedis, type RedisClient } from '../redis/redis';
 const PROBE_KEY = `${KEY_PREFIX}:readiness`;
 const PROBE_KEPT_MS = 60_000;
 
-/** Looks whether what is under BullMQ is there: Redis, or BullMQ's tables in PostgreSQL. */
+/** Checks the backend of BullMQ: Redis, or BullMQ's tables in PostgreSQL. */
 @Injectable()
 export class QueueHealth implements OnModuleDestroy {
   private readonly redis?: RedisClient;
@@ -31,7 +31,7 @@ export class QueueHealth implements OnModuleDestroy {
     this.redis?.disconnect();
   }
 
-  /** @throws when it does not answer; how long that takes is the caller's to bound */
+  /** @throws when it does not reply; the caller bounds the time */
   async assertThere(): Promise<void> {
     // A write: a server that is full, has become a replica or cannot save answers a PING, and takes no job.
     if (this.redis) await this.redis.set(PROBE_KEY, '1', 'PX', PROBE_KEPT_MS);

@@ -7,36 +7,36 @@ import { QueueHealth } from './queue-health';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 
-/** Whether a process can do its work, and what stands in the way. */
+/** Whether a process can do its work, and the reasons where it cannot. */
 export interface ReadinessReport {
   status: 'ok' | 'unavailable';
-  /** What was looked at, and `ok` or what is wrong with it. */
+  /** The result of each check: `ok` or the fault. */
   checks: Record<string, string>;
 }
 
 const PATIENCE_MS = 2_000;
 
-/** Checks that may be left out of the answer. What is left is whether this process itself can serve. */
+/** Checks that a caller may exclude. The remaining checks say whether this process itself can serve. */
 const EXCLUDABLE = ['database', 'queue'] as const;
 type Excludable = (typeof EXCLUDABLE)[number];
 
-/** Every way to say which checks to leave out. */
+/** Every value that excludes checks. */
 export const EXCLUSIONS = [...EXCLUDABLE, 'database,queue', 'queue,database'] as const;
 export type Exclusion = (typeof EXCLUSIONS)[number];
 
-/** Answers whether a process is ready. */
+/** Reports whether a process is ready. */
 export interface ReadinessSource {
   report(exclude?: Exclusion): Promise<ReadinessReport>;
 }
 
-/** What the check of migrations says. */
+/** The result of the check of migrations. */
 export function pendingText(names: readonly string[]): string {
   return names.length === 0 ? 'ok' : `pending: ${names.join(', ')}`;
 }
 
 const noAnswer = (): Error => new Unavailable('no answer within the deadline');
 
-/** Looks at what a process needs: the same for one that serves requests and one that sends webhooks. */
+/** Checks the dependencies of a process; the API and the worker share them. */
 @Injectable()
 export class Readiness implements ReadinessSource {
   private stopping = false;
@@ -54,21 +54,21 @@ export class Readiness implements ReadinessSource {
   }
 
   /**
-   * Whether this process was told to stop. It says so before it shuts its door, so that balancers turn away first; each
-   * of its answers meanwhile ends its connection, so that clients which keep theirs turn away, too.
+   * Whether this process is stopping. Readiness fails before the socket closes, so that balancers stop sending
+   * requests. Meanwhile each response closes its connection, so that clients with kept connections reconnect elsewhere.
    */
   get isStopping(): boolean {
     return this.stopping;
   }
 
-  /** From now on the answer is that it is not ready. */
+  /** Reports not ready from now on. */
   fall(): void {
     this.stopping = true;
   }
 
   /**
-   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with it:
-   * none was pending when this process began to serve
+   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with
+   * it: none was pending when this process began to serve
    */
   async report(exclude?: Exclusion): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);

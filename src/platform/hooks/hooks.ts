@@ -47,8 +47,8 @@ export interface PersonEvent {
 }
 
 /**
- * The hooks. Those of a membership run in a transaction of its tenant; those of a person in one of the sign-in role, which
- * sees that person's rows of every tenant: a feature with rows of persons gives that role a policy on them.
+ * The hooks. Those of a membership run in a transaction of its tenant; those of a person in one of the sign-in role,
+ * which sees that person's rows of every tenant: a feature with rows of persons gives that role a policy on them.
  */
 @Injectable()
 export class Hooks {

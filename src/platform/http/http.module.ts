@@ -1,4 +1,4 @@
-/** What features need to answer requests: cursors, idempotency, limits. The server itself is in `server.ts`. */
+/** Providers for request handling in features: cursors, idempotency, limits. The server itself is in `server.ts`. */
 import { Module } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { Readiness } from '../health/readiness';

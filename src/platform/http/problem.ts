@@ -58,7 +58,7 @@ const DETAIL_OF_CODE: Partial<Record<ProblemCode, string>> = {
   not_found: 'There is nothing at this address.',
 };
 
-/** Any thrown value as an AppError: what is not one of ours, nor a refusal of the framework, is an internal error. */
+/** Any thrown value as an AppError: an unknown one is an internal error. */
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const status =

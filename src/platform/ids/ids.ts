@@ -3,7 +3,7 @@ import { V7Generator } from 'uuidv7';
 
 const random = new Uint32Array(1024);
 let used = random.length;
-/** From the same source as the library's own, but asked for more at once: most of an id's cost is the asking. */
+/** Fetches random bytes in blocks from the library's own source: most of an id's cost is the system call. */
 const generator = new V7Generator({
   nextUint32() {
     if (used === random.length) {
@@ -14,14 +14,14 @@ const generator = new V7Generator({
   },
 });
 
-/** A new UUIDv7 (RFC 9562), growing within the process, and the time that is in it: the resource's `created_at`. */
+/** A new UUIDv7 (RFC 9562), increasing within the process, and the time in it: the resource's `created_at`. */
 export function newTimedId(): { id: string; at: Date } {
   const uuid = generator.generate();
   const milliseconds = Buffer.from(uuid.bytes.buffer, uuid.bytes.byteOffset, 6).readUIntBE(0, 6);
   return { id: uuid.toString(), at: new Date(milliseconds) };
 }
 
-/** The smallest UUIDv7 of a time: where a range of ids of that time begins. */
+/** The smallest UUIDv7 of a time: the start of a range of ids. */
 export function firstIdAt(milliseconds: number): string {
   const clamped = Math.min(Math.max(milliseconds, 0), 0xffff_ffff_ffff);
   const hex = clamped.toString(16).padStart(12, '0');

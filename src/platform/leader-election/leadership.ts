@@ -2,31 +2,31 @@ import { Client } from 'pg';
 
 const ATTEMPT_INTERVAL_MS = 1_000;
 const HEARTBEAT_MS = 5_000;
-/** First half of the advisory locks in which each process holds its share; any number, the same in every release. */
+/** First half of the advisory locks that hold each process's share; any number, the same in every release. */
 const SHARES_LOCK = 726_354_013;
 
-/** What leading means: begun when this process becomes the one, ended when it no longer is. */
+/** Callbacks of leadership, and the connection to use. */
 export interface LeadershipOptions {
-  /** A connection string that leads to a session of its own, past any transaction pooler. */
+  /** A connection string with a session of its own, past any transaction pooler. */
   connectionString: string;
   /** The advisory lock that at most one process holds. */
   lock: number;
-  /** What this process adds to the whole, whether it leads or not: a small integer, in units of the caller's. */
+  /** The share that this process adds to the total, leader or not: a small integer, in units of the caller. */
   share: number;
   /** Channels to listen to while leading. */
   channels: readonly string[];
   onGained: () => void;
   onLost: () => void;
-  /** Told while leading, every few seconds: the sum of the shares of all processes that are there. */
+  /** Called every few seconds while leading, with the sum of the shares of all live processes. */
   onWhole: (sum: number) => void;
   onNotification: (channel: string, payload: string) => void;
   onError: (error: Error) => void;
 }
 
 /**
- * Makes one process of many the leader: the one whose session holds an advisory lock. The same session listens for
- * notifications, so leading and hearing begin and end together. When the session is lost, so is the lock, and another
- * process takes over within about a second.
+ * Elects one process of many: the one whose session holds an advisory lock. The same session listens for notifications,
+ * so leading and listening begin and end together. When the session is lost, so is the lock, and another process takes
+ * over within about a second.
  */
 export class Leadership {
   private client?: Client;
@@ -36,7 +36,7 @@ export class Leadership {
 
   constructor(private readonly options: LeadershipOptions) {}
 
-  /** Begins to try; returns at once. */
+  /** Begins to compete for the lock; returns at once. */
   start(): void {
     void this.tick();
   }
@@ -59,7 +59,7 @@ export class Leadership {
     try {
       const client = this.client ?? (await this.connect());
       if (!this.leading) await this.attempt(client);
-      // The same question keeps the session alive.
+      // The same query keeps the session alive.
       if (this.leading) this.options.onWhole(await sumOfShares(client));
     } catch (error) {
       this.disconnected(error as Error);
@@ -83,9 +83,9 @@ export class Leadership {
       if (this.leading) this.options.onNotification(message.channel, message.payload ?? '');
     });
     await client.connect();
-    // A leader whose machine is gone or frozen says nothing: the server ends its session, and with it the lock.
+    // A frozen or lost machine is silent: the server then ends its session, and with it the lock.
     await client.query(`set idle_session_timeout = ${3 * HEARTBEAT_MS}`);
-    // A share is a lock that many may hold, so that it ends with its process however that ends.
+    // A share is a lock that many processes may hold, so that it ends with its process in any case.
     await client.query('select pg_advisory_lock_shared($1, $2)', [SHARES_LOCK, this.options.share]);
     if (this.stopped) {
       await client.end();

@@ -40,8 +40,8 @@ export interface SealedMail {
 }
 
 /**
- * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request takes
- * the same time whether a mail goes out or not, and no mail tells of what was rolled back.
+ * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request
+ * takes the same time whether a mail goes out or not, and no mail tells of what was rolled back.
  */
 @Injectable()
 export class Mailer {

@@ -1,11 +1,11 @@
-/** Ranges of addresses, as an operator writes them: `10.0.0.0/8`, `fd00::/8`. */
+/** Ranges of addresses in CIDR notation: `10.0.0.0/8`, `fd00::/8`. */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 export type Cidr = readonly [Address, number];
 
-/** An address in its plain form, or undefined: neither a zone nor the odd spellings that ipaddr.js takes. */
+/** An address in its plain form, or undefined for zones and unusual spellings that ipaddr.js accepts. */
 export function parseAddress(ip: string): Address | undefined {
   return isIP(ip) === 0 || ip.includes('%') ? undefined : ipaddr.parse(ip);
 }
@@ -14,7 +14,7 @@ export function contains([network, bits]: Cidr, address: Address): boolean {
   return network.kind() === address.kind() && address.match(network, bits);
 }
 
-/** Reads one range. Throws a RangeError that says what is wrong with it. */
+/** Parses one range. @throws RangeError that states the fault */
 export function parseCidr(text: string): Cidr {
   const cidr = text.trim();
   const fail = (why: string) => new RangeError(`${JSON.stringify(cidr)}: ${why}`);
@@ -26,7 +26,7 @@ export function parseCidr(text: string): Cidr {
   const bits = Number(bitsText);
   const width = address.kind() === 'ipv4' ? 32 : 128;
   if (bits > width) throw fail(`the prefix length is at most ${width}`);
-  // 10.1.0.0/8 opens all of 10.0.0.0/8, which is more than its writer meant.
+  // 10.1.0.0/8 would open all of 10.0.0.0/8, which is more than intended.
   if (hasHostBits(address, bits))
     throw fail(`bits are set beyond the first ${bits}: write the first address of the range`);
   return [address, bits];

@@ -10,8 +10,8 @@ const BRACKETED = /^\[([^\]]*)\](?::\d{1,5})?$/;
 const IPV4_WITH_PORT = /^([\d.]+):\d{1,5}$/;
 
 /**
- * What callers are counted by: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6 address has at least the
- * 2^64 of its network, and limits per address would be none.
+ * What callers are counted by: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6 address has at
+ * least the 2^64 of its network, and limits per address would be none.
  */
 export function clientNetwork(address: string): string {
   if (!address.includes(':') || !ipaddr.isValid(address)) return address;

@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 
 /**
- * Has what is written to the stream in this turn of the event loop, from now on, go out in one write: many small ones cost more,
- * and each wakes who reads.
+ * Joins all writes to the stream in this turn of the event loop into one: many small writes cost more, and each wakes
+ * the receiver.
  */
 export function corkForThisTurn(stream: Writable): void {
   if (stream.writableCorked > 0) return;

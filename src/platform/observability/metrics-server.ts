@@ -19,8 +19,8 @@ export interface MetricsServer {
 }
 
 /**
- * Serves `GET /metrics`. A default port that is taken (two roles on one machine) is no fault of the operator's and costs
- * the metrics, not the service; one that was asked for is.
+ * Serves `GET /metrics`. A default port that is taken (two roles on one machine) is no fault of the operator's and
+ * costs the metrics, not the service; one that was asked for is.
  * @param byDefault whether to serve where `METRICS_PORT` is not set
  * @returns undefined where there is nothing to serve
  * @throws ConfigError when the address that was asked for cannot be had

@@ -14,9 +14,9 @@ export interface PoolState {
 const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /**
- * The metrics of one process, as Prometheus reads them: a registry, and what every process has. Features register theirs in
- * `registry`. No label ever holds what a caller chose (a tenant, an address, a path): each has a handful of values that
- * are known beforehand.
+ * The metrics of one process, as Prometheus reads them: a registry, and what every process has. Features register
+ * theirs in `registry`. No label ever holds what a caller chose (a tenant, an address, a path): each has a handful of
+ * values that are known beforehand.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -113,7 +113,9 @@ export class Metrics {
   }
 }
 
-/** The version in the nearest package.json on the way up: from the source, from the build, and from the bundle of both. */
+/**
+ * The version in the nearest package.json on the way up: from the source, from the build, and from the bundle of both.
+ */
 export function buildVersion(): string {
   for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
     try {

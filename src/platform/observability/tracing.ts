@@ -1,7 +1,7 @@
 /**
- * Traces as the rest of the service sees them: start a span, say what it is about, end it. What is behind it is loaded only
- * where traces are to be sent somewhere (`createTracing`); where not, {@link NO_TRACING} is all there is, and nobody makes
- * a span to throw it away.
+ * Traces as the rest of the service sees them: start a span, say what it is about, end it. What is behind it is loaded
+ * only where traces are to be sent somewhere (`createTracing`); where not, {@link NO_TRACING} is all there is, and
+ * nobody makes a span to throw it away.
  */
 import type { TraceContext } from './trace-context';
 

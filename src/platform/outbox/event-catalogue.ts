@@ -1,15 +1,15 @@
 import { Injectable, type Type } from '@nestjs/common';
 import type { Permission } from '../permissions/permissions';
 
-/** A type of event that the service itself emits, as its feature describes it. */
+/** A type of event that the service emits, as its feature describes it. */
 export interface EventType {
   /** Dotted, such as `order.created`. */
   name: string;
   /** When it is emitted. */
   description: string;
-  /** What `data` is: the class by which the API describes the resource. */
+  /** The class by which the API describes the resource in `data`. */
   data: Type;
-  /** How the resource looks in such an event, where that differs from the examples of its class. */
+  /** The example of such an event, where it differs from the examples of its class. */
   example?: Record<string, unknown>;
   /**
    * What reads it: asked of every caller that has such events sent or shows them. Left out, the permission that reads all
@@ -19,8 +19,8 @@ export interface EventType {
 }
 
 /**
- * Every type of event that the service emits: features add theirs when they are loaded, and whoever tells the world of
- * events reads them all. The names before the first dot belong to the service; tenants' own events begin otherwise.
+ * Every type of event that the service emits. Features register theirs when they are loaded. The namespaces before the
+ * first dot are reserved for the service; a tenant's own events use other ones.
  */
 @Injectable()
 export class EventCatalogue {
@@ -43,7 +43,7 @@ export class EventCatalogue {
     return [...this.types.values()];
   }
 
-  /** Whether names that begin like this one are the service's. */
+  /** Whether the namespace of this name belongs to the service. */
   isReserved(name: string): boolean {
     const first = name.slice(0, name.indexOf('.') + 1);
     return first !== '' && (this.reserved.has(first) || this.all().some((type) => type.name.startsWith(first)));

@@ -5,13 +5,12 @@ import { NotificationDatabase } from '../database/roles/role-databases';
 import { LOGGER } from '../observability/logger.module';
 import { TRACING, type Tracing } from '../observability/tracing';
 
-/** The least time between two wake-ups of one channel, milliseconds: a busy system has no use for more. */
+/** The least time between two notifications of one channel, milliseconds. */
 const MIN_INTERVAL_MS = 5;
 
 /**
- * Wakes other processes through NOTIFY. It is sent beside the transactions, not in them (PostgreSQL lets notifying
- * transactions commit one at a time), at most one per channel under way, the first at once; one that is
- * lost costs a poll's interval.
+ * Wakes other processes through NOTIFY. It is sent outside of transactions, since PostgreSQL lets notifying
+ * transactions commit one at a time. At most one per channel is in flight. A lost notification costs one poll interval.
  */
 @Injectable()
 export class Notifier {
@@ -23,15 +22,15 @@ export class Notifier {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Tells whoever listens on the channel that there is work; returns at once, never throws. */
+  /** Announces work to the listeners of a channel; returns at once, never throws. */
   notify(channel: string): void {
     const current = this.sending.get(channel);
     if (current) current.again = true;
-    // It wakes for all who come meanwhile: no one's trace.
+    // It serves all concurrent callers, so it belongs to no trace.
     else this.tracing.within(undefined, () => void this.send(channel));
   }
 
-  /** The same with a message, of at most 7,000 bytes. */
+  /** The same with a message of at most 7,000 bytes. */
   notifyWith(channel: string, message: string): void {
     this.database.notify(channel, message).catch((error: Error) => this.failed(error));
   }

@@ -6,21 +6,21 @@ import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
 import { Notifier } from './notifier';
 
-/** The channel on which the relay is told that there may be something in the outbox. */
+/** The channel that wakes the relay. */
 export const OUTBOX_CHANNEL = 'outbox';
 
-/** Something that happened, as it is told to others. */
+/** A new event, as receivers will see it. */
 export interface NewEvent {
   /** Dotted, such as `order.created`. */
   type: string;
   /** JSON text of the resource as the API shows it at this moment: frozen here. */
   data: string;
-  /** What it happened to; with `sequence`, 1 for its first event, gives receivers an order. */
+  /** The resource that changed; with `sequence`, 1 for its first event, it gives receivers an order. */
   aggregateId?: string;
   sequence?: number;
   /** The caller's own id of the event, unique in the tenant. */
   eventId?: string;
-  /** Only this endpoint is told, whatever it subscribes to. */
+  /** Sends the event to this endpoint only, whatever it subscribes to. */
   endpointId?: string;
 }
 
@@ -31,8 +31,8 @@ export interface PublishedEvent {
 }
 
 /**
- * The transactional outbox: an event is written with the change it tells of, or not at all. Nothing is enqueued by hand,
- * before or after a commit; the relay finds what was committed.
+ * The transactional outbox: an event is written with the change that it describes, or not at all. No code enqueues an
+ * event before or after a commit; the relay finds committed rows.
  */
 @Injectable()
 export class Outbox {
@@ -41,7 +41,7 @@ export class Outbox {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Writes events in the transaction given; they leave when it commits. */
+  /** Writes events in the given transaction; they leave when it commits. */
   publish(tx: TenantTransaction, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();

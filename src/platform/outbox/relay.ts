@@ -22,11 +22,11 @@ export interface RelayedEvent extends Row {
 /** What becomes of events. */
 export interface EventSink<R extends RelayedEvent = RelayedEvent> {
   /**
-   * A statement that takes the first events of a tenant, so many at most, out of the outbox and writes what they become: both
-   * or neither. Its rows are in the order of the events, one at least for each.
+   * A statement that takes the first events of a tenant, so many at most, out of the outbox and writes what they
+   * become: both or neither. Its rows are in the order of the events, one at least for each.
    */
   takeEvents(tenantId: string, limit: number): Statement;
-  /** Hears of the rows once they are committed. */
+  /** Called with the rows once they are committed. */
   taken(tenantId: string, rows: readonly R[]): void;
 }
 
@@ -34,8 +34,8 @@ export interface EventSink<R extends RelayedEvent = RelayedEvent> {
 export const EVENT_SINK = Symbol('EVENT_SINK');
 
 /**
- * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One leader runs it; should two run
- * for a moment, they skip each other's rows, and what an event becomes is keyed by the event.
+ * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One elected leader runs it. If two
+ * run for a moment, they skip each other's rows, and deliveries are keyed by the event.
  */
 @Injectable()
 export class Relay {
@@ -51,7 +51,7 @@ export class Relay {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Says that there may be something; returns at once. Calls that come while it works are one more round. */
+  /** Announces that there may be rows; returns at once. Calls during a run cause one more round. */
   wake(): void {
     if (this.stopped) return;
     if (this.draining) {
@@ -73,7 +73,7 @@ export class Relay {
     this.stopped = false;
   }
 
-  /** Takes no more, and resolves when what was taken is handed on. */
+  /** Takes no more rows, and resolves when the current batch is handed on. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.again = false;
@@ -89,12 +89,12 @@ export class Relay {
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
-          // One tenant's trouble is not another's, and no lane may go on behind a drain that was given up.
+          // An error of one tenant must not affect others, and no worker may continue after the drain was given up.
           taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
         }
       };
       await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));
-      // Rows that another relay holds are its business; asking for them again at once would be a busy wait.
+      // Another relay holds the remaining rows; asking again at once would be a busy wait.
       if (taken === 0) return;
     }
   }
@@ -104,7 +104,7 @@ export class Relay {
     return 0;
   }
 
-  /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
+  /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
   private async drainTenant(tenantId: string): Promise<number> {
     const startTime = new Date().getTime();
     const rows = await this.database.write<RelayedEvent>({ tenantId }, this.sink.takeEvents(tenantId, EVENTS_AT_ONCE));
@@ -114,7 +114,7 @@ export class Relay {
     return events.length;
   }
 
-  /** A span of its own for each event that is traced: a batch is no one's alone. */
+  /** One span for each traced event: a batch belongs to no single trace. */
   private trace(tenantId: string, event: RelayedEvent, startTime: number): void {
     const parent = parseTraceparent(event.traceparent);
     if (!parent) return;

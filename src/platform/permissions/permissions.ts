@@ -1,10 +1,14 @@
 /**
  * The permissions of the product and the built-in roles that have them. The platform names no permission: a feature
  * adds its names to {@link PermissionNames} and declares them in its own `*.permissions.ts`, which the feature's
- * controllers reach. A route that asks for an undeclared permission stops the start (`http/requests/route-permissions`).
+ * controllers reach. A route that asks for an undeclared permission stops the start
+ * (`http/requests/route-permissions`).
  */
 
-/** The names of all permissions. Features extend it: `declare module '…/permissions' { interface PermissionNames { 'orders:read': true } }`. */
+/**
+ * The names of all permissions. Features extend it: `declare module '…/permissions' { interface PermissionNames {
+ * 'orders:read': true } }`.
+ */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- extended by the features
 export interface PermissionNames {}
 

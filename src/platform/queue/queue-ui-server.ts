@@ -1,6 +1,5 @@
 /**
- * The server of the queue's UI: bull-board on a Fastify of its own. This file is loaded where the UI is turned on, and
- * nowhere else.
+ * The server of the queue's UI: bull-board on a separate Fastify. This file is loaded only where the UI is turned on.
  */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
@@ -11,8 +10,8 @@ import type { Logger } from 'pino';
 import { BasicAuth } from '../http/server/basic-auth';
 
 /**
- * What the page may do: run its own files and call this server. The fonts that it would load from elsewhere stay away; it sets
- * styles inside of itself, so those it may.
+ * The page may run its own files and call this server. Its external fonts are blocked; inline styles are allowed, since
+ * it sets them.
  */
 const POLICY = [
   "default-src 'none'",
@@ -41,7 +40,7 @@ const READING = ['GET', 'HEAD'];
 /** The server, not listening yet. It shows the queue and changes nothing in it. */
 export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logger): Promise<FastifyInstance> {
   const server = fastify({
-    // Whoever waits for an answer when the process stops is an operator with a browser.
+    // At a stop, only an operator's browser can be waiting for a response.
     forceCloseConnections: true,
     requestTimeout: 10_000,
     bodyLimit: 1024,
@@ -57,13 +56,13 @@ export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logge
       }
       return reply.code(refusal.status).headers(refusal.headers).send({ error: 'Unauthorized' });
     }
-    // A job that is retried or removed here would go past the delivery's row, which is the truth.
+    // A job that is retried or removed here would bypass the delivery's row, which is the truth.
     if (!READING.includes(request.method)) {
       return reply.code(405).header('allow', READING.join(', ')).send({ error: 'The queue UI changes nothing' });
     }
   });
   server.addHook('onSend', async (_request, reply, payload) => {
-    // The plugin of static files has its own idea of caching.
+    // The plugin of static files sets its own caching headers.
     reply.header('cache-control', HEADERS['cache-control']);
     if (reply.statusCode < 500) return payload;
     logger.warn({ answer: String(payload).slice(0, 500) }, 'the queue UI could not answer');
@@ -79,7 +78,7 @@ export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logge
         description: 'What is being sent now. What waits, and what became of it, is in PostgreSQL.',
       }),
     ],
-    // Its types may come from another patch release of the API than ours, and then differ in name only.
+    // Its types may come from another patch release of the API, and then differ in name only.
     serverAdapter: serverAdapter as never,
     options: { uiConfig: { boardTitle: 'Webhook deliveries', hideRedisDetails: false } },
   });

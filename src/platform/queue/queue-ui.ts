@@ -18,7 +18,7 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws ConfigError when the address cannot be had */
+  /** @throws ConfigError when the address cannot be used */
   async onModuleInit(): Promise<void> {
     const { QUEUE_UI_PORT: port = 'off', QUEUE_UI_USER: user } = this.config;
     if (port === 'off') return;

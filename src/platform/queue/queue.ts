@@ -23,17 +23,20 @@ export function deliveryJobId(job: DeliveryJob): string {
   return `${job.deliveryId}-${job.attempt}`;
 }
 
-/** A job leaves no trace: what became of it is in the delivery's row. */
+/** A job leaves no trace: the delivery's row has its outcome. */
 export const DELIVERY_JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 
-/** Before every key in Redis. What is in braces decides on the slot: one script touches many keys, which a cluster must have in one place. */
+/**
+ * Prefix of every key in Redis. The braces decide on the slot: one script touches many keys, which a cluster must have
+ * in one place.
+ */
 export const KEY_PREFIX = '{bull}';
 
-/** How long an add may take before the queue counts as away. */
+/** The longest duration of an add before the queue counts as away. */
 const QUEUE_PATIENCE_MS = 3_000;
 
 /**
- * Chooses what is under BullMQ, once for the process and before any queue is made: Redis where `REDIS_URL` is set,
+ * Chooses the backend of BullMQ, once for the process and before any queue is made: Redis where `REDIS_URL` is set,
  * else PostgreSQL.
  */
 export function chooseQueueBackend(config: Config): void {
@@ -42,7 +45,10 @@ export function chooseQueueBackend(config: Config): void {
   RedisConnection.clientFactory = url ? (options) => createIORedisClient(connectRedis(url, options)) : undefined;
 }
 
-/** The connection of queues (which only add) and of workers (which block), in BullMQ's terms; where Redis is, its factory knows. */
+/**
+ * The connection of queues (which only add) and of workers (which block), in BullMQ's terms; where Redis is, its
+ * factory knows.
+ */
 export function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
   if (config.REDIS_URL) {
     return {
@@ -54,7 +60,8 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
     connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
     schema: QUEUE_SCHEMA,
     max: use === 'producer' ? 2 : 4,
-    // What a crash may take from the queue is found again in the deliveries; waiting for the disk would protect nothing.
+    // A job that a crash takes from the queue is found again in the deliveries; waiting for the disk would protect
+    // nothing.
     options: '-c synchronous_commit=off',
     keepAlive: true,
     skipMigrations: true,
@@ -71,8 +78,8 @@ export function producerOptions(config: Config): QueueOptions {
 }
 
 /**
- * Options of a worker: a job whose worker was killed comes back within about twenty seconds. The lock is long enough for a
- * busy worker to renew hundreds of them in time; one that is renewed too late is a delivery sent twice.
+ * Options of a worker: a job whose worker was killed comes back within about twenty seconds. The lock is long enough
+ * for a busy worker to renew hundreds of them in time; one that is renewed too late is a delivery sent twice.
  */
 export function workerOptions(config: Config): WorkerOptions {
   return {
@@ -86,7 +93,7 @@ export function workerOptions(config: Config): WorkerOptions {
   };
 }
 
-/** Waits for what the queue does, within bounds. @throws when it takes longer */
+/** Waits for an operation of the queue, within a bound. @throws when it takes longer */
 export function withTimeout<T>(work: Promise<T>): Promise<T> {
   return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not answer in time'));
 }

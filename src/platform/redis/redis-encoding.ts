@@ -2,7 +2,7 @@ import { Command } from 'ioredis';
 
 type Argument = string | Buffer;
 
-/** A command as it is when it is written: its arguments are text and bytes, and whether there are bytes is known. */
+/** A command as it is written: its arguments are text and bytes, with a flag for bytes. */
 interface WritableCommand {
   readonly name: string;
   readonly args: readonly Argument[];
@@ -11,8 +11,8 @@ interface WritableCommand {
 }
 
 /**
- * A command as Redis reads it (RESP, an array of bulk strings), where all its text is ASCII; undefined where it is not. The text
- * between bytes is put together, looked at and written as one: a length in characters is one in bytes then.
+ * A command in RESP (an array of bulk strings), where all its text is ASCII; undefined where it is not. The text
+ * between bytes is joined, checked and written at once: then its length in characters is its length in bytes.
  */
 export function encodeAscii(name: string, args: readonly Argument[]): Buffer | undefined {
   const pieces: Argument[] = [];
@@ -40,8 +40,8 @@ export function encodeAscii(name: string, args: readonly Argument[]): Buffer | u
 }
 
 /**
- * Has ioredis encode commands that have bytes among their arguments, as all of BullMQ's scripts have, by {@link encodeAscii}:
- * its own way takes a buffer and two measurements for each argument, and thereby a tenth of a busy worker's time.
+ * Makes ioredis encode commands with bytes among their arguments, such as all scripts of BullMQ, by {@link
+ * encodeAscii}. Its own way allocates a buffer and measures twice for each argument.
  */
 export function encodeQuickly(): void {
   const prototype = Command.prototype as unknown as WritableCommand;

@@ -1,7 +1,7 @@
-/** What `REDIS_URL` says. */
+/** The parsed `REDIS_URL`. */
 export interface RedisAddress {
   kind: 'single' | 'sentinel' | 'cluster';
-  /** The server; the sentinels; or some nodes of the cluster, from which it is discovered. */
+  /** The server; the sentinels; or some nodes of the cluster, from which the others are discovered. */
   nodes: { host: string; port: number }[];
   /** The name by which sentinels know the master. */
   master?: string;
@@ -17,8 +17,8 @@ const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26379 };
 const RULE = 'must be redis[s]://host, redis[s]+sentinel://host,host/master or redis[s]+cluster://host,host';
 
 /**
- * Reads `redis[s]://[user:password@]host[:port][/db]`, `redis[s]+sentinel://[user:password@]host[:port],…/master[/db]`
- * (`?sentinel_password=` where sentinels want one of their own) or `redis[s]+cluster://[user:password@]host[:port],…`.
+ * Parses `redis[s]://[user:password@]host[:port][/db]`, `redis[s]+sentinel://[user:password@]host[:port],…/master[/db]`
+ * (`?sentinel_password=` for a password of the sentinels' own) or `redis[s]+cluster://[user:password@]host[:port],…`.
  * @throws Error whose message completes "REDIS_URL …" and repeats nothing of the text, which may hold a password
  */
 export function parseRedisUrl(text: string): RedisAddress {

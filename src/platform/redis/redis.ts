@@ -5,12 +5,14 @@ import { parseRedisUrl } from './redis-url';
 
 encodeQuickly();
 
-/** A client of one server, or of a cluster: both take the same commands, where all keys of one are in one slot. */
+/**
+ * A client of one server or of a cluster: both take the same commands, where all keys of one command are in one slot.
+ */
 export type RedisClient = Redis | Cluster;
 
 /**
- * What is asked in one turn of the event loop goes out in one write: a busy worker's commands are many and small, and each
- * write wakes the server. `enableAutoPipelining` does the same at several times the cost: it makes a pipeline for each turn.
+ * Commands of one turn of the event loop go out in one write: a busy worker sends many small ones, and each write wakes
+ * the server. `enableAutoPipelining` does the same at several times the cost.
  */
 class JoiningRedis extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
@@ -21,18 +23,15 @@ class JoiningRedis extends Redis {
 }
 
 /**
- * A server that has become a replica keeps its connections. They are closed at the first refusal, and the command is sent again
- * over a new connection, which leads to the master: by the address, the sentinels or the cluster's map.
+ * A server that has become a replica keeps its connections. They are closed at the first refusal, and the command is
+ * sent again over a new connection, which leads to the master: by the address, the sentinels or the cluster's map.
  */
 function leaveReplica(error: Error): 2 | false {
-  // Scripts name it in the middle of their message.
+  // Scripts carry the error code in the middle of their message.
   return error.message.includes('READONLY') ? 2 : false;
 }
 
-/**
- * A client for `REDIS_URL`, which connects by itself and again. Behind sentinels it follows the master: it hears of a
- * fail-over from them.
- */
+/** A client for `REDIS_URL`, which connects and reconnects by itself. Behind sentinels it follows the master. */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
   const { kind, nodes, master, db, username, password, sentinelPassword, tls } = parseRedisUrl(url);
   const login: RedisOptions = { username, password, ...(tls ? { tls: {} } : {}), reconnectOnError: leaveReplica };
@@ -41,10 +40,10 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
       redisOptions: { ...options, ...login },
       enableAutoPipelining: true,
       enableOfflineQueue: options.enableOfflineQueue ?? true,
-      // Who does not wait for a server that is away does not wait for the one that takes over, either.
+      // A client without an offline queue does not wait for the new master, either.
       ...(options.maxRetriesPerRequest === null ? {} : { maxRedirections: 3, retryDelayOnFailover: 30 }),
       clusterRetryStrategy: options.retryStrategy as ClusterOptions['clusterRetryStrategy'],
-      // A certificate is for the name that a node announces, not for the address behind it.
+      // A certificate is for the announced name of a node, not for the address behind it.
       ...(tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
     };
     return new Cluster(nodes, cluster);
@@ -64,7 +63,7 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     ...(tls ? { sentinelTLS: {} } : {}),
     failoverDetector: true,
   });
-  // One that was told to quit goes on listening to the sentinels until it is disconnected as well.
+  // A client after `quit` listens to the sentinels until it is disconnected as well.
   redis.once('end', () => redis.disconnect());
   return redis;
 }

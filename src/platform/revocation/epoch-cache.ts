@@ -1,6 +1,8 @@
 import type { EpochAtRead, Epochs } from './epochs';
 
-/** A state is read anew after this long, whatever the counters say: expiry of rows that nothing raises a counter for. */
+/**
+ * A state is read anew after this long, whatever the counters say: expiry of rows that nothing raises a counter for.
+ */
 const MAX_AGE_MS = 15_000;
 
 /** A state with the counters that it was read under, in one snapshot. */
@@ -26,7 +28,9 @@ export class EpochCache<T> {
     private readonly maxEntries = 50_000,
   ) {}
 
-  /** The state of a credential; synchronous where it is known and current. `read` runs once for all that ask meanwhile. */
+  /**
+   * The state of a credential; synchronous where it is known and current. `read` runs once for all that ask meanwhile.
+   */
   get(key: string, read: () => Promise<ReadState<T>>): T | Promise<T> {
     const entry = this.entries.get(key);
     if (entry && performance.now() - entry.readAt < MAX_AGE_MS && this.epochs.areCurrent(entry.epochs)) {

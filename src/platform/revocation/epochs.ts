@@ -60,7 +60,8 @@ export class Epochs implements OnModuleDestroy {
   }
 
   /**
-   * The same for a person in the given tenants, and without one. `tx` is a transaction of the sign-in role bound to that person.
+   * The same for a person in the given tenants, and without one. `tx` is a transaction of the sign-in role bound to
+   * that person.
    */
   raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
     const homes = [...new Set([...tenantIds, userId])];

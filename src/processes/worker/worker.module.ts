@@ -18,7 +18,10 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 
-/** The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the queue's UI. */
+/**
+ * The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the
+ * queue's UI.
+ */
 @Module({})
 export class WorkerModule {
   static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {

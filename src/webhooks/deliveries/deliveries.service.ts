@@ -32,9 +32,10 @@ export class DeliveriesService {
       eventType: filters.event_type,
       status: filters.status,
     };
-    // Not on the shared connections: a rare type in a long log takes a while to find.
-    const rows = await this.database.transaction(caller, (tx) =>
-      tx.query<JsonRow>(queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1)),
+    // Not on the shared connections: what fits several filters takes a while to find in a long log.
+    const rows = await this.database.queryLong<JsonRow>(
+      caller,
+      queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
@@ -66,7 +67,9 @@ export class DeliveriesService {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
-  /** The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any */
+  /**
+   * The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any
+   */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
       scope,

@@ -6,7 +6,7 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
-import { findEndpointEventJson } from '../endpoints/endpoints.queries';
+import { findEndpointJson } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
@@ -23,7 +23,7 @@ export class TestDeliveries {
   send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [endpoint] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
+      const [endpoint] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
       const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, endpointId }]);
       if (!event) throw new Error('one event was published');

@@ -20,9 +20,9 @@ interface Backlog {
 }
 
 /**
- * Gauges of what waits. Every worker reads them, not the leader alone: that nobody leads is when they are needed most. So
- * they are the same from all workers, and are to be taken by `max`; a reading that fails is left out and not made up. What
- * the leader alone knows (breakers) is 0 elsewhere, and is to be summed.
+ * Gauges of what waits. Every worker reads them, not the leader alone: that nobody leads is when they are needed most.
+ * So they are the same from all workers, and are to be taken by `max`; a reading that fails is left out and not made
+ * up. What the leader alone knows (breakers) is 0 elsewhere, and is to be summed.
  */
 @Injectable()
 export class BacklogMetrics {

@@ -25,8 +25,8 @@ export interface LaneRow extends Row {
 
 /**
  * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. Where
- * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out. A suspended tenant
- * has none to send: what waits stays as it is, and the sweep finds it once the tenant is resumed.
+ * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out. A suspended
+ * tenant has none to send: what waits stays as it is, and the sweep finds it once the tenant is resumed.
  */
 export function readLane(
   tenantId: string,

@@ -47,9 +47,10 @@ interface KnownTenant extends TenantPlaces {
 
 /**
  * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
- * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn by
- * turn, so that who has a million waiting delays nobody; endpoints that hang, or were not seen to answer yet, share a part
- * of the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is due.
+ * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn
+ * by turn, so that who has a million waiting delays nobody; endpoints that hang, or were not seen to answer yet, share
+ * a part of the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is
+ * due.
  */
 @Injectable()
 export class Dispatcher {
@@ -209,9 +210,10 @@ export class Dispatcher {
   }
 
   /**
-   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way wait until there
-   * is room for a whole turn, or nothing moves: what goes together stays together, in the queue and where it is read and written,
-   * and is not split up more and more. Where places are scarce, one that has nothing under way takes what there is.
+   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way
+   * wait until there is room for a whole turn, or nothing moves: what goes together stays together, in the queue and
+   * where it is read and written, and is not split up more and more. Where places are scarce, one that has nothing
+   * under way takes what there is.
    */
   private pump(isTick = false): void {
     if (!this.running) return;
@@ -293,7 +295,9 @@ export class Dispatcher {
     this.schedulePump();
   }
 
-  /** Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked. */
+  /**
+   * Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked.
+   */
   private async sweep(): Promise<void> {
     if (this.sweeping) return;
     this.sweeping = true;

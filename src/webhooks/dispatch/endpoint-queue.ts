@@ -5,8 +5,9 @@ import { dueTime } from './due-time';
 /** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
 /**
- * Waiting deliveries of a lane that are known by id, besides two for each that is under way; all others wait in PostgreSQL. So a
- * busy endpoint's are read in large portions, of which those under way are a small part, and others take little memory.
+ * Waiting deliveries of a lane that are known by id, besides two for each that is under way; all others wait in
+ * PostgreSQL. So a busy endpoint's are read in large portions, of which those under way are a small part, and others
+ * take little memory.
  */
 const READY_AT_LEAST = 64;
 /** All that an endpoint may have under way while it is not seen to answer. */
@@ -78,8 +79,8 @@ export class Lane {
 }
 
 /**
- * What the dispatcher knows of one endpoint: the heads of its lanes, what is under way, and what holds it back (slots, its
- * rate limit, its breaker). All of it can be lost and read again; its size does not grow with what waits.
+ * What the dispatcher knows of one endpoint: the heads of its lanes, what is under way, and what holds it back (slots,
+ * its rate limit, its breaker). All of it can be lost and read again; its size does not grow with what waits.
  */
 export class EndpointQueue {
   readonly lanes: Readonly<Record<LaneName, Lane>> = { pending: new Lane(), retrying: new Lane() };

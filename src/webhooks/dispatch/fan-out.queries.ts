@@ -23,9 +23,9 @@ const DELIVERY_ID = `(left(d.event_id::text, 13) || '-7' || left(d.hash, 3)
   || '-' || substr(d.hash, 8, 12))::uuid`;
 
 /**
- * Takes the first events of a tenant out of the outbox and writes a delivery for each of its endpoints, or for the one that
- * an event is for alone; those that are there already stay as they are. One statement, which is a transaction: an event
- * has left the outbox when its deliveries are there. What another relay holds is passed over.
+ * Takes the first events of a tenant out of the outbox and writes a delivery for each of its endpoints, or for the one
+ * that an event is for alone; those that are there already stay as they are. One statement, which is a transaction: an
+ * event has left the outbox when its deliveries are there. What another relay holds is passed over.
  * @param deliveries about how many are made at most, and those of one event in any case
  */
 export function fanOut(tenantId: string, events: number, deliveries: number, now: Date): Statement {

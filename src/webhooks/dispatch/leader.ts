@@ -6,6 +6,7 @@ import { Leadership } from '../../platform/leader-election/leadership';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
+import { PartsBackfill } from '../endpoints/parts-backfill';
 import { Dispatcher } from './dispatcher';
 import { RetentionJob } from '../../retention/retention-job';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
@@ -33,6 +34,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     private readonly dispatcher: Dispatcher,
     private readonly ends: AttemptEnds,
     private readonly janitor: RetentionJob,
+    private readonly backfill: PartsBackfill,
   ) {
     this.leadership = new Leadership({
       connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
@@ -67,6 +69,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.dispatcher.start();
     this.ends.listen((ends) => this.dispatcher.ended(ends));
     this.relay.wake();
+    this.backfill.start();
     this.timers = [
       setInterval(() => this.relay.wake(), POLL_MS),
       setInterval(() => void this.janitor.run(), JANITOR_MS),
@@ -76,6 +79,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   private rest(): void {
     for (const timer of this.timers) clearInterval(timer);
     this.ends.listen(undefined);
+    this.backfill.stop();
     this.dispatcher.stop();
     void this.relay.stop();
   }

@@ -80,7 +80,10 @@ export class Places {
     return ready;
   }
 
-  /** Takes a place of the endpoint's back. @param took how long it was taken, milliseconds; left out where nothing was delivered */
+  /**
+   * Takes a place of the endpoint's back. @param took how long it was taken, milliseconds; left out where nothing was
+   * delivered
+   */
   giveBack(endpoint: EndpointQueue, took?: number): void {
     const tenant = this.taken.get(endpoint);
     if (!tenant) return;
@@ -109,7 +112,9 @@ export class Places {
     }
   }
 
-  /** From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now. */
+  /**
+   * From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now.
+   */
   private get hangsAfter(): number {
     return Math.max(HANGS_AFTER_MS, 4 * this.roundTrip);
   }

@@ -1,4 +1,6 @@
-/** What the audit log says of endpoints: which values changed, and of those that may hold secrets only that they did. */
+/**
+ * What the audit log says of endpoints: which values changed, and of those that may hold secrets only that they did.
+ */
 import { type Change, SECRET_CHANGE } from '../../platform/audit/audit-entry';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
 import type { CreateEndpointDto } from './endpoints.dto';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Outbox } from '../../platform/outbox/outbox';
-import { disableEndpoint, type Failures, findEndpointEventJson, findFailures } from './endpoints.queries';
+import { disableEndpoint, type Failures, findEndpointJson, findFailures } from './endpoints.queries';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** The event that tells of an endpoint that the service has disabled. */
@@ -24,8 +24,8 @@ export class EndpointDisabling {
   }
 
   /**
-   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that time: an
-   * endpoint that is sent little is not disabled for one failure after a long silence.
+   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that
+   * time: an endpoint that is sent little is not disabled for one failure after a long silence.
    */
   disableFailing(tenantId: string, endpointId: string, failingSince: Date): Promise<void> {
     return this.database.transaction({ tenantId }, async (tx) => {
@@ -50,7 +50,7 @@ export class EndpointDisabling {
     const { tenantId } = tx;
     const changed = await tx.query(disableEndpoint(tenantId, endpointId, reason, new Date(), failingSince));
     if (changed.length === 0) return;
-    const [row] = await tx.query<{ json: string }>(findEndpointEventJson(tenantId, endpointId));
+    const [row] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
     this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row?.json ?? '{}' }]);
     this.signal.send(tx, { tenantId, endpointId });
   }

@@ -3,13 +3,12 @@ import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
 import { EndpointView } from './endpoints.dto';
 import { TEST_EVENT } from '../event-types/event-type-names';
 
-/** What webhooks emit about themselves. In `data` the values of an endpoint's headers are `***`. */
+/** What webhooks emit about themselves. In `data` an endpoint is masked as the API masks it. */
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
   {
     name: TEST_EVENT,
     description: 'A person tries an endpoint out. It goes to that endpoint alone, and means nothing.',
     data: EndpointView,
-    example: { headers: { Authorization: '***' } },
   },
   {
     name: ENDPOINT_DISABLED_EVENT,
@@ -18,7 +17,6 @@ export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
       'Not emitted where a person disables it.',
     data: EndpointView,
     example: {
-      headers: { Authorization: '***' },
       enabled: false,
       disabled_reason: 'The endpoint answered 410 Gone.',
       version: 2,

@@ -53,11 +53,16 @@ const HEADERS_API = {
 const HEADERS_FIELD = {
   description:
     'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
-    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. Whoever may read webhooks sees the values.',
+    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; ' +
+    'a value that is sent back as `***` stays what it is.',
   example: { Authorization: 'Bearer of-your-own' },
   optional: true,
   api: HEADERS_API,
 } as const;
+
+/** How the API shows a URL and headers. */
+export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.example } as const;
+export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_FIELD.example } } satisfies ApiPropertyOptions;
 
 const DESCRIPTION_FIELD = {
   description: 'For people.',
@@ -170,10 +175,8 @@ export class EndpointView {
   id: string;
 
   @ApiProperty({
-    format: 'uri',
-    maxLength: MAX_URL,
-    description: 'Where messages are sent.',
-    example: URL_FIELD.example,
+    ...URL_DOC,
+    description: 'Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.',
   })
   url: string;
 
@@ -189,7 +192,11 @@ export class EndpointView {
   @ApiProperty({ ...EVENT_TYPES_API, description: 'Which events it gets.', example: ['order.*', 'invoice.paid'] })
   event_types: string[];
 
-  @ApiProperty({ ...HEADERS_API, description: 'Headers of your own.', example: HEADERS_FIELD.example })
+  @ApiProperty({
+    ...HEADERS_API,
+    description: 'Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.',
+    example: { Authorization: '***' },
+  })
   headers: Record<string, string>;
 
   @ApiProperty({

@@ -1,35 +1,25 @@
-/** Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ. */
+/**
+ * Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ.
+ */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
+import type { PartsColumns } from './endpoint-parts';
 
-const viewOf = (headers: string) => `json_build_object(
-    'id', p.id, 'url', p.url, 'description', p.description, 'event_types', p.event_types, 'headers', ${headers},
+/**
+ * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote
+ * is masked here.
+ */
+const ENDPOINT_JSON = `json_build_object(
+    'id', p.id, 'url', regexp_replace(p.url, '\\?.*$', '?***'), 'description', p.description, 'event_types', p.event_types,
+    'headers', (select coalesce(json_object_agg(name, '***'), '{}') from jsonb_object_keys(p.headers) as name),
     'rate_limit', p.rate_limit, 'ordering', p.ordering, 'signature', p.signature, 'enabled', p.enabled,
     'disabled_reason', p.disabled_reason, 'version', p.version,
     'created_at', ${jsonTime('p.created_at')}, 'updated_at', ${jsonTime('p.updated_at')})::text`;
-
-const ENDPOINT_JSON = viewOf('p.headers');
-
-/**
- * An endpoint `p` as the `data` of an event. The values of its headers, often credentials, are no business of the
- * endpoints that are sent the event.
- */
-export const ENDPOINT_EVENT_JSON = viewOf(
-  `(select coalesce(json_object_agg(name, '***'), '{}') from jsonb_object_keys(p.headers) as name)`,
-);
 
 export function findEndpointJson(tenantId: string, id: string): Statement {
   return {
     name: 'endpoint_json',
     text: `select p.version, ${ENDPOINT_JSON} as json from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
-    values: [tenantId, id],
-  };
-}
-
-export function findEndpointEventJson(tenantId: string, id: string): Statement {
-  return {
-    name: 'endpoint_event_json',
-    text: `select ${ENDPOINT_EVENT_JSON} as json from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
     values: [tenantId, id],
   };
 }
@@ -138,5 +128,41 @@ export function endWaiting(
                limit $5 for update skip locked)
            returning id`,
     values: [tenantId, endpointId, status, now, limit],
+  };
+}
+
+/** What a row has in clear that is encrypted since. */
+const IS_CLEAR = `encrypted_parts is null and (headers <> '{}' or position('?' in url) > 0)`;
+
+/** An endpoint whose URL and headers are in clear. */
+export interface UnencryptedRow extends Row {
+  id: string;
+  url: string;
+  headers: Record<string, string>;
+}
+
+/** Tenants with such endpoints, for the role whose policy shows no others. */
+export function findUnencrypted(limit: number): Statement {
+  return {
+    name: 'endpoints_unencrypted',
+    text: 'select tenant_id from webhook_endpoints limit $1',
+    values: [limit],
+  };
+}
+
+export function lockUnencrypted(tenantId: string, limit: number): Statement {
+  return {
+    name: 'endpoints_lock_unencrypted',
+    text: `select id, url, headers from webhook_endpoints
+            where tenant_id = $1 and ${IS_CLEAR} order by id limit $2 for update`,
+    values: [tenantId, limit],
+  };
+}
+
+export function replaceParts(tenantId: string, id: string, { url, headers, encryptedParts }: PartsColumns): Statement {
+  return {
+    name: 'endpoint_replace_parts',
+    text: `update webhook_endpoints set url = $3, headers = $4, encrypted_parts = $5 where tenant_id = $1 and id = $2`,
+    values: [tenantId, id, url, JSON.stringify(headers), encryptedParts],
   };
 }

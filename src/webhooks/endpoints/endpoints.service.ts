@@ -11,6 +11,7 @@ import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/server/server';
 import { newTimedId } from '../../platform/ids/ids';
+import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
@@ -32,6 +33,7 @@ export class EndpointsService {
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
+    private readonly parts: EndpointPartsCipher,
     private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
   ) {}
@@ -54,10 +56,9 @@ export class EndpointsService {
       await tx.repository(WebhookEndpoint).insert({
         tenantId,
         id,
-        url: input.url,
+        ...this.parts.encrypt({ tenantId, id }, { url: input.url, headers: input.headers ?? {} }),
         description: input.description ?? null,
         eventTypes: distinct(input.event_types),
-        headers: input.headers ?? {},
         rateLimit: input.rate_limit ?? null,
         ordering: input.ordering ?? 'none',
         signature,
@@ -111,12 +112,15 @@ export class EndpointsService {
       const endpoint = await lockEndpoint(tx, id);
       assertMatch(ifMatch, etagOf(endpoint.version));
       const now = new Date();
-      const change = this.changeOf(endpoint, input, now);
+      const stored = this.parts.decrypt(endpoint);
+      const parts = changedParts(stored, input);
+      const change = this.changeOf({ ...endpoint, ...stored }, { ...input, ...parts }, now);
       if (Object.keys(change).length > 0) {
+        const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
         await tx
           .repository(WebhookEndpoint)
-          .update({ tenantId, id }, { ...change, version: endpoint.version + 1, updatedAt: now });
-        const changes = auditedChanges(endpoint, change);
+          .update({ tenantId, id }, { ...change, ...columns, version: endpoint.version + 1, updatedAt: now });
+        const changes = auditedChanges({ ...endpoint, ...stored }, change);
         this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
         if (change.enabled === false) tx.defer(queries.endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
         this.signal.send(tx, { tenantId, endpointId: id });
@@ -138,8 +142,12 @@ export class EndpointsService {
     });
   }
 
-  /** The columns that the input makes different. */
-  private changeOf(endpoint: WebhookEndpoint, input: UpdateEndpointDto, now: Date): Partial<WebhookEndpoint> {
+  /** The columns that the input makes different, URL and headers in clear. */
+  private changeOf(
+    endpoint: WebhookEndpoint,
+    input: Omit<UpdateEndpointDto, 'crossCheck'>,
+    now: Date,
+  ): Partial<WebhookEndpoint> {
     const wanted: Partial<WebhookEndpoint> = {
       url: input.url,
       description: input.description,

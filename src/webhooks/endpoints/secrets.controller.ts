@@ -22,11 +22,11 @@ export class SecretsController {
   @ApiOperation({
     operationId: 'getEndpointSecret',
     summary: "Get an endpoint's secret",
-    description: 'What you verify signatures with.',
+    description: 'What you verify signatures with, and the whole URL and headers, which are masked elsewhere.',
   })
-  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The secret.' })
-  async find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<{ secret: string }> {
-    return { secret: await this.secrets.find(caller, id) };
+  @ApiOkResponse({ type: dto.EndpointSecretsView, description: 'The secret.' })
+  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<dto.EndpointSecretsView> {
+    return this.secrets.find(caller, id);
   }
 
   @Post('endpoints/:id/rotate-secret')

@@ -1,6 +1,6 @@
-import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IntegerField } from '../../platform/http/requests/fields';
-import { ENDPOINT_ID, EndpointView } from './endpoints.dto';
+import { ENDPOINT_ID, EndpointView, HEADERS_DOC, URL_DOC } from './endpoints.dto';
 
 const DAY = 86_400;
 const SECRET_DOC = {
@@ -22,6 +22,18 @@ export class EndpointCreatedView extends EndpointView {
 export class EndpointSecretView {
   @ApiProperty(SECRET_DOC)
   secret: string;
+}
+
+@ApiSchema({ description: 'The secret of an endpoint, and what is masked elsewhere.' })
+export class EndpointSecretsView extends EndpointSecretView {
+  @ApiPropertyOptional({ ...URL_DOC, description: 'The whole URL, where anything is masked elsewhere.' })
+  url?: string;
+
+  @ApiPropertyOptional({
+    ...HEADERS_DOC,
+    description: 'The headers with their values, where anything is masked elsewhere.',
+  })
+  headers?: Record<string, string>;
 }
 
 @ApiSchema({ description: 'How a secret is rotated.' })

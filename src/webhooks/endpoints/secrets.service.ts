@@ -6,6 +6,7 @@ import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { endpointTarget } from './endpoint-audit';
+import { type EndpointParts, EndpointPartsCipher, haveSecrets } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { lockEndpoint } from './endpoints.service';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
@@ -17,17 +18,20 @@ export class SecretsService {
     private readonly database: TenantDatabase,
     private readonly idempotency: Idempotency,
     private readonly secrets: EndpointSecrets,
+    private readonly parts: EndpointPartsCipher,
     private readonly audit: AuditLog,
   ) {}
 
-  /** What a receiver verifies with. @throws NotFound */
-  async find(caller: Caller, id: string): Promise<string> {
+  /** What a receiver verifies with, and what is masked elsewhere, if anything is. @throws NotFound */
+  async find(caller: Caller, id: string): Promise<{ secret: string } & Partial<EndpointParts>> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await tx.repository(WebhookEndpoint).findOneBy({ tenantId, id });
       if (!endpoint) throw new NotFound('Endpoint', id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.secret_read', target: endpointTarget(id) });
-      return this.secrets.show(endpoint);
+      const secret = this.secrets.show(endpoint);
+      const parts = this.parts.decrypt(endpoint);
+      return haveSecrets(parts) ? { secret, url: parts.url, headers: parts.headers } : { secret };
     });
   }
 

@@ -18,6 +18,7 @@ export class WebhookEndpoint {
   @PrimaryColumn('uuid')
   id: string;
 
+  /** With its query masked; the whole of it is in `encryptedParts`. */
   @Column('text')
   url: string;
 
@@ -28,8 +29,13 @@ export class WebhookEndpoint {
   @Column('text', { name: 'event_types', array: true })
   eventTypes: string[];
 
+  /** With their values masked; the values are in `encryptedParts`. */
   @Column('jsonb')
   headers: Record<string, string>;
+
+  /** URL and headers, encrypted; null where nothing of them is masked. See `endpoint-parts.ts`. */
+  @Column('text', { name: 'encrypted_parts', nullable: true })
+  encryptedParts: string | null;
 
   /** Messages a second at most; null without a limit. */
   @Column('integer', { name: 'rate_limit', nullable: true })

@@ -106,8 +106,8 @@ export function findSchema(tenantId: string, name: string): Statement {
 }
 
 /**
- * Fails, by a division by zero, unless a type is registered with this id and version (or, for null, is not): whatever is
- * sent behind it is then not done.
+ * Fails, by a division by zero, unless a type is registered with this id and version (or, for null, is not): whatever
+ * is sent behind it is then not done.
  */
 export function assertRegistered(tenantId: string, name: string, id: string | null, version: number): Statement {
   return {

@@ -20,7 +20,9 @@ const MAX_BYTES = 1024 * 1024;
 /** The catalogue: types of events that the service emits, and those that a tenant has registered for its own. */
 @Injectable()
 export class EventTypesService {
-  /** The service's own as JSON, by name; made when first asked for, since features add theirs until the start is over. */
+  /**
+   * The service's own as JSON, by name; made when first asked for, since features add theirs until the start is over.
+   */
   private builtIn?: ReadonlyMap<string, string>;
 
   constructor(

@@ -13,7 +13,9 @@ const MAX_CHARACTERS = 2 * 1024 * 1024;
 
 const DIVISION_BY_ZERO = '22012';
 
-/** Whether a transaction failed by {@link Registration.assertIn}; the lock of a key, which fails so too, is never told. */
+/**
+ * Whether a transaction failed by {@link Registration.assertIn}; the lock of a key, which fails so too, is never told.
+ */
 export function isOutdated(error: unknown): boolean {
   return sqlState(error) === DIVISION_BY_ZERO;
 }
@@ -32,7 +34,9 @@ export class Registration {
     return this.schema ? dataFaults(this.schema, data) : [];
   }
 
-  /** Lets the transaction fail, with what {@link isOutdated} knows, if the type is registered in another way by then. */
+  /**
+   * Lets the transaction fail, with what {@link isOutdated} knows, if the type is registered in another way by then.
+   */
   assertIn(tx: TenantTransaction): void {
     tx.defer(assertRegistered(tx.tenantId, this.name, this.id, this.version));
   }
@@ -45,8 +49,8 @@ interface SchemaRow extends Row {
 }
 
 /**
- * The schemas of tenants' own events, kept as long as there is room: those that were not asked for the longest go first.
- * What is kept may be out of date; whoever relies on it asserts it in the transaction that he relies on it in.
+ * The schemas of tenants' own events, kept as long as there is room: those that were not asked for the longest go
+ * first. What is kept may be out of date; whoever relies on it asserts it in the transaction that he relies on it in.
  */
 @Injectable()
 export class SchemaCache {

@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Headers, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
@@ -11,6 +12,8 @@ import * as dto from './events.dto';
 import type { EmitEventDto } from './events.dto';
 import { EventsService } from './events.service';
 
+/** Data may be a map by keys of the tenant's own. */
+const MAX_MEMBERS_OF_DATA = 10_000;
 const EventId = () => Param('id', new ResourceId('Event'));
 
 @ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
@@ -28,6 +31,7 @@ export class EventsController {
   })
   @ApiBody({ type: dto.EmitEventDto })
   @ApiAcceptedResponse({ type: dto.EventView, description: 'The event; it is delivered within moments.' })
+  @RouteConfig({ maxMembers: MAX_MEMBERS_OF_DATA })
   async emit(
     @CurrentCaller() caller: Caller,
     @Body(EmitEventPipe) body: EmitEventDto,

@@ -1,6 +1,7 @@
 /** Events as the API shows them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
+import { PAGE_BYTES } from '../../platform/http/responses/json-response';
 import { DELIVERY_JSON } from '../deliveries/deliveries.queries';
 import { SHOWN_DELIVERIES } from './events.dto';
 
@@ -13,9 +14,9 @@ const EVENT_JSON = `json_build_object(
 const WITH_DELIVERIES = `cross join lateral (
     select coalesce(json_agg(${DELIVERY_JSON} order by d.place) filter (where d.place <= ${SHOWN_DELIVERIES}), '[]') as deliveries,
            count(*) as count
-      from (select *, row_number() over (order by status = 'filtered', id) as place
-              from deliveries where tenant_id = e.tenant_id and event_id = e.id
-             order by place limit ${SHOWN_DELIVERIES + 1}) d) as shown`;
+      from (select *, row_number() over () as place
+              from (select * from deliveries where tenant_id = e.tenant_id and event_id = e.id
+                     order by status = 'filtered', id limit ${SHOWN_DELIVERIES + 1}) first) d) as shown`;
 
 export function findEventJson(tenantId: string, id: string): Statement {
   return {
@@ -35,7 +36,10 @@ export function findEventByOwnId(tenantId: string, eventId: string): Statement {
   };
 }
 
-/** The page after `afterId`, newest first; ask for one more than the page holds. */
+/**
+ * The page after `afterId`, newest first; ask for one more than the page holds. Rows that no page has room for stay
+ * out.
+ */
 export function listEventsJson(
   tenantId: string,
   type: string | undefined,
@@ -49,7 +53,10 @@ export function listEventsJson(
   return {
     name: `events_list${type === undefined ? '' : '_type'}${afterId === undefined ? '' : '_after'}`,
     text: `select e.id, ${EVENT_JSON} as json
-             from (select * from events where ${conditions.join(' and ')} order by id desc limit $2) e ${WITH_DELIVERIES}
+             from (select *, sum(octet_length(data::text)) over (order by id desc) - octet_length(data::text) as bytes_before
+                     from (select * from events where ${conditions.join(' and ')} order by id desc limit $2) page) e
+                  ${WITH_DELIVERIES}
+            where e.bytes_before <= ${PAGE_BYTES}
             order by e.id desc`,
     values,
   };

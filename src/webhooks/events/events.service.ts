@@ -84,8 +84,8 @@ export class EventsService {
   }
 
   /**
-   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also where
-   * the schema has changed since.
+   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also
+   * where the schema has changed since.
    * @throws ValidationFailed with the faults, where there is none
    */
   private answerFirst(
@@ -108,9 +108,10 @@ export class EventsService {
     const { limit, cursor, type } = input;
     const scope = { tenant: caller, list: 'webhooks/events', filters: { type } };
     const afterId = this.cursors.decode(scope, cursor);
-    // Not on the shared connections: data may be large, and a rare type takes a while to find.
-    const rows = await this.database.transaction(caller, (tx) =>
-      tx.query<JsonRow>(queries.listEventsJson(caller.tenantId, type, afterId, limit + 1)),
+    // Not on the shared connections: data may be large, and so may the deliveries of each event be.
+    const rows = await this.database.queryLong<JsonRow>(
+      caller,
+      queries.listEventsJson(caller.tenantId, type, afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }

@@ -1,12 +1,13 @@
 /**
  * Connections to receivers. The rule of this file: no socket is opened to an address that was not checked a moment
- * before, and it is that address, not a name, that the socket is given. So a resolver that changes its mind between check
- * and dial, or between two deliveries, gains nothing; and a kept connection still leads to the address that was checked.
+ * before, and it is that address, not a name, that the socket is given. So a resolver that changes its mind between
+ * check and dial, or between two deliveries, gains nothing; and a kept connection still leads to the address that was
+ * checked.
  *
- * undici's own pools were weighed and left aside. They bound how many requests run at a time to one origin, which lets one
- * tenant's hanging endpoint hold up all others on a shared host (hooks.slack.com); and a request that waits in one of their
- * queues cannot be taken back at its deadline. Here each running request has a connection of its own, how many run is the
- * caller's to say, and what is bounded is how many connections are kept when idle: per origin and in all.
+ * undici's own pools were weighed and left aside. They bound how many requests run at a time to one origin, which lets
+ * one tenant's hanging endpoint hold up all others on a shared host (hooks.slack.com); and a request that waits in one
+ * of their queues cannot be taken back at its deadline. Here each running request has a connection of its own, how many
+ * run is the caller's to say, and what is bounded is how many connections are kept when idle: per origin and in all.
  */
 import { isIP, connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
@@ -101,7 +102,8 @@ export class Connection {
   }
 
   /**
-   * Opens the socket, before a request is given to it: between the two, the caller may see whether the request is still wanted.
+   * Opens the socket, before a request is given to it: between the two, the caller may see whether the request is still
+   * wanted.
    * @throws SendFailure
    */
   async open(): Promise<void> {
@@ -195,7 +197,9 @@ export class Connection {
   }
 }
 
-/** Idle connections, by tenant and origin, the longest unused first: a Map keeps the order in which its keys were set. */
+/**
+ * Idle connections, by tenant and origin, the longest unused first: a Map keeps the order in which its keys were set.
+ */
 export class IdleConnections {
   readonly #byKey = new Map<string, Connection[]>();
   #count = 0;

@@ -1,6 +1,6 @@
 /**
- * One webhook on its way: from the URL's check to the outcome. It is the handler that undici calls as the answer comes in,
- * and it ends exactly once, whichever comes first: the whole answer, enough of it, a failure, or the deadline.
+ * One webhook on its way: from the URL's check to the outcome. It is the handler that undici calls as the answer comes
+ * in, and it ends exactly once, whichever comes first: the whole answer, enough of it, a failure, or the deadline.
  */
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
@@ -32,7 +32,10 @@ export interface SendRequest {
   freshness?: Freshness | undefined;
 }
 
-/** Whether a request is still to be sent: the process may stand still, or the connection take a while, before its first byte. */
+/**
+ * Whether a request is still to be sent: the process may stand still, or the connection take a while, before its first
+ * byte.
+ */
 export interface Freshness {
   /** Whether it was known to be wanted a moment ago. */
   isFresh(): boolean;

@@ -10,8 +10,9 @@ const DECISIVE_BYTES = 'HTTP/1.1 100 '.length;
 const END_OF_HEAD = '\r\n\r\n';
 
 /**
- * Takes interim responses (1xx) out of the bytes that a socket reads. A client has to accept them before the final response,
- * even where it did not ask for one (RFC 9110, section 15.2); undici breaks the connection off at `100 Continue`.
+ * Takes interim responses (1xx) out of the bytes that a socket reads. A client has to accept them before the final
+ * response, even where it did not ask for one (RFC 9110, section 15.2); undici breaks the connection off at `100
+ * Continue`.
  */
 export class InterimResponses {
   /** The beginning of a response, while it is not known yet which kind it is. */

@@ -2,9 +2,9 @@
  * Names to addresses, without letting one tenant's slow name server hold up another's deliveries.
  *
  * `dns.lookup` alone asks the operating system on libuv's thread pool, which runs at most two lookups at a time: two
- * names whose servers never answer would stop all of them. So DNS itself is asked first, without threads (c-ares). Names
- * that DNS says it does not know, and only these, are then asked of the system: the hosts file and search domains of
- * one's own network. An unanswered query is not: it would only hang there again.
+ * names whose servers never answer would stop all of them. So DNS itself is asked first, without threads (c-ares).
+ * Names that DNS says it does not know, and only these, are then asked of the system: the hosts file and search domains
+ * of one's own network. An unanswered query is not: it would only hang there again.
  *
  * Nothing is cached here, and nothing is trusted: the caller checks every answer and dials one that it checked.
  */

@@ -40,8 +40,8 @@ export class ResponseBody {
 }
 
 /**
- * UTF-8 as PostgreSQL's text takes it: no NUL, nothing invalid (each becomes U+FFFD), no half a character at the cut, and
- * at most 4 KiB also after replacing.
+ * UTF-8 as PostgreSQL's text takes it: no NUL, nothing invalid (each becomes U+FFFD), no half a character at the cut,
+ * and at most 4 KiB also after replacing.
  */
 export function toStorableText(bytes: Buffer): string {
   const isCut = bytes.length > KEEP_LIMIT;
@@ -55,8 +55,8 @@ export function toStorableText(bytes: Buffer): string {
 }
 
 /**
- * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred of them at once would
- * be the bomb. Each is quick, since it stops after its first few KiB.
+ * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred of them at once
+ * would be the bomb. Each is quick, since it stops after its first few KiB.
  */
 let turn: Promise<unknown> = Promise.resolve();
 

@@ -124,7 +124,10 @@ function loadPrivateKey(privateKey: string): KeyObject {
   return key;
 }
 
-/** Strict: Node's own decoder skips what is not base64, and a mangled key would sign without a sound. No error names the key. */
+/**
+ * Strict: Node's own decoder skips what is not base64, and a mangled key would sign without a sound. No error names the
+ * key.
+ */
 function decodeKey(text: string, prefix: string, lengths?: readonly number[]): Buffer {
   if (!text.startsWith(prefix)) throw new RangeError(`expected a key that starts with ${prefix}`);
   const encoded = text.slice(prefix.length);

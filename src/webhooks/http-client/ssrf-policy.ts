@@ -2,20 +2,22 @@
  * Where a webhook may not go. A tenant names the URL, the service dials it from inside our network: so what is behind
  * our walls must not be reachable through it. Two checks, and the second is the wall:
  *
- *  - `checkUrl`, at registration and again before each send, reads the text alone. Nothing is resolved: a name says
+ * - `checkUrl`, at registration and again before each send, reads the text alone. Nothing is resolved: a name says
  *    nothing about where it will point tomorrow.
- *  - `isAllowedAddress`, at connect time, on every address that the resolver gave and on the very one that is dialled.
+ * - `isAllowedAddress`, at connect time, on every address that the resolver gave and on the very one that is dialled.
  *
- * ipaddr.js (2.5) parses addresses and knows the special ranges. It was weighed against IANA's special-purpose registries,
- * and what it misses is mended here:
- *  - It lists what is special and calls all else `unicast`; that is complete for IPv4, but in IPv6 it lets through
+ * ipaddr.js (2.5) parses addresses and knows the special ranges. It was weighed against IANA's special-purpose
+ * registries, and what it misses is mended here:
+ * - It lists what is special and calls all else `unicast`; that is complete for IPv4, but in IPv6 it lets through
  *    IPv4-compatible `::7f00:1`, the dummy prefix `100:0:0:1::/64` and most of the unassigned space (`::2`, `200::/7`,
  *    `4000::/3`, `8000::/1`…). So IPv6 must lie in 2000::/3, the only space that was ever given to the internet, first.
- *  - It parses what a resolver would never say (`0177.1`, zones; `::127.0.0.1` it reads as IPv4-mapped), and prints `::` as `:`.
+ * - It parses what a resolver would never say (`0177.1`, zones; `::127.0.0.1` it reads as IPv4-mapped), and prints `::`
+ *   as `:`.
  *    So text must pass net.isIP, has no zone, and is never printed back by it.
- *  - ISATAP interface ids carry an IPv4 address under any prefix. Azure's wire server, which hands out a virtual machine's
- *    secrets, sits at an ordinary public address.
- * What nobody can know is a NAT64 prefix of one's own (RFC 6052): do not run one on a network where workers dial out.
+ * - ISATAP interface ids carry an IPv4 address under any prefix. Azure's wire server, which hands out a virtual
+ *   machine's
+ *    secrets, sits at an ordinary public address. What nobody can know is a NAT64 prefix of one's own (RFC 6052): do
+ * not run one on a network where workers dial out.
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';

@@ -31,7 +31,10 @@ export interface WebhookClientOptions {
   timeout: number;
   resolve?: Resolve;
   openSocket?: OpenSocket;
-  /** Idle connections that are kept, per tenant and origin and in all. How many sends run at a time is the caller's to say. */
+  /**
+   * Idle connections that are kept, per tenant and origin and in all. How many sends run at a time is the caller's to
+   * say.
+   */
   maxIdlePerOrigin?: number;
   maxIdle?: number;
   /** How long a connection is kept without use, in milliseconds. */

@@ -210,7 +210,10 @@ describe('a schema that is meant to cost much', () => {
   const nested = (depth: number, inner: unknown): unknown => (depth === 0 ? inner : [nested(depth - 1, inner)]);
   const deep = (depth: number): unknown => (depth === 0 ? 1 : { a: deep(depth - 1) });
 
-  /** Milliseconds of CPU. The least of three: jest's process has other things to do, such as collecting what other suites left. */
+  /**
+   * Milliseconds of CPU. The least of three: jest's process has other things to do, such as collecting what other
+   * suites left.
+   */
   function costOf(work: () => unknown): number {
     const costs = [1, 2, 3].map(() => {
       const before = process.cpuUsage();

@@ -1,7 +1,7 @@
 /**
- * Checks the data of events against a tenant's JSON Schema (draft 2020-12). The schema is interpreted as it is, and each
- * step is paid for out of a fixed sum: schemas that multiply through `anyOf` and `$ref` are exponential whatever they look
- * like, so it is the work that is bounded and not its looks.
+ * Checks the data of events against a tenant's JSON Schema (draft 2020-12). The schema is interpreted as it is, and
+ * each step is paid for out of a fixed sum: schemas that multiply through `anyOf` and `$ref` are exponential whatever
+ * they look like, so it is the work that is bounded and not its looks.
  */
 import type { FieldFault } from '../../platform/errors';
 import { fieldAt } from '../../platform/http/requests/json-body';

@@ -221,7 +221,10 @@ function isEqual(a: unknown, b: unknown, on: Evaluation): boolean {
   return keys.every((key) => Object.hasOwn(b, key) && isEqual((a as SchemaObject)[key], (b as SchemaObject)[key], on));
 }
 
-/** Whether a text has so many characters, of one or two UTF-16 units each; they are counted only where that says nothing. */
+/**
+ * Whether a text has so many characters, of one or two UTF-16 units each; they are counted only where that says
+ * nothing.
+ */
 function hasLength(text: string, least: number, most: number, on: Evaluation): boolean {
   if (text.length < least || text.length > 2 * most) return false;
   if (text.length >= 2 * least && text.length <= most) return true;
@@ -260,8 +263,8 @@ function keysOf(object: SchemaObject, on: Evaluation): string[] {
 }
 
 /**
- * Fails where none of several forms fits. If only one of them is for values of this type, as in "an address, or null", it
- * is what was meant, and its own faults say more.
+ * Fails where none of several forms fits. If only one of them is for values of this type, as in "an address, or null",
+ * it is what was meant, and its own faults say more.
  */
 function failLikeliest(code: string, schemas: readonly Schema[], value: unknown, on: Evaluation): false {
   if (on.isQuiet) return false;

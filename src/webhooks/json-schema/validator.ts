@@ -1,7 +1,7 @@
 /**
- * Which JSON Schemas (draft 2020-12) a tenant may register. They are hostile input: no code is made of them, everything in
- * them is bounded, and what could not be checked at a bounded cost is refused. So is every keyword that is not known here:
- * a `requried` that is passed over checks nothing, and nobody notices.
+ * Which JSON Schemas (draft 2020-12) a tenant may register. They are hostile input: no code is made of them, everything
+ * in them is bounded, and what could not be checked at a bounded cost is refused. So is every keyword that is not known
+ * here: a `requried` that is passed over checks nothing, and nobody notices.
  */
 import type { FieldFault } from '../../platform/errors';
 import { fieldAt, isJsonObject } from '../../platform/http/requests/json-body';

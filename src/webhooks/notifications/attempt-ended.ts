@@ -21,8 +21,8 @@ export interface AttemptEnd {
 }
 
 /**
- * Carries ends of attempts to the dispatcher: by a call where the elected leader runs in this process, by NOTIFY where it
- * runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
+ * Carries ends of attempts to the dispatcher: by a call where the elected leader runs in this process, by NOTIFY where
+ * it runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
  */
 @Injectable()
 export class AttemptEnds {
@@ -47,7 +47,10 @@ export class AttemptEnds {
   }
 }
 
-/** The payload: the tenant, then for each end its endpoint, delivery, success (1, 0, or null for nothing sent), next due time and duration. */
+/**
+ * The payload: the tenant, then for each end its endpoint, delivery, success (1, 0, or null for nothing sent), next due
+ * time and duration.
+ */
 function formatEnds(ends: readonly AttemptEnd[]): string {
   return JSON.stringify([
     ends[0]?.tenantId,

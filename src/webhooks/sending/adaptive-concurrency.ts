@@ -13,9 +13,10 @@ export interface ConsumerControl {
 }
 
 /**
- * Decides how many deliveries a worker takes from the queue at once: few of those that wait for the worker itself, since more
- * would only wait (and each that ends then takes the next along, which saves asking for it), and on top all that wait
- * for their receivers, up to a bound. So receivers that answer at once are served by few, and slow ones take no one's place.
+ * Decides how many deliveries a worker takes from the queue at once: few of those that wait for the worker itself,
+ * since more would only wait (and each that ends then takes the next along, which saves asking for it), and on top all
+ * that wait for their receivers, up to a bound. So receivers that answer at once are served by few, and slow ones take
+ * no one's place.
  */
 export class AdaptiveConcurrency {
   private timer: NodeJS.Timeout | undefined;

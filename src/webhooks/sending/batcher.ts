@@ -13,8 +13,8 @@ const PATIENCE_PER_ITEM_MS = 0.3;
 
 /**
  * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its
- * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once; the more is under way, the
- * longer does one wait for company, for an interval at most.
+ * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once; the more is under way,
+ * the longer does one wait for company, for an interval at most.
  */
 export class Batcher<I, O> {
   private readonly queues = new Map<string, Pending<I, O>>();

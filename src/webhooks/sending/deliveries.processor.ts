@@ -36,8 +36,8 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   async beforeApplicationShutdown(): Promise<void> {
     this.intake?.stop();
     const closed = this.worker?.close();
-    // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that waits
-    // for a connection which it has given up itself, and never ends.
+    // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that
+    // waits for a connection which it has given up itself, and never ends.
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
     if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
     await this.deliveries.close();

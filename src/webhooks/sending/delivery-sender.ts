@@ -11,6 +11,7 @@ import type { DeliveryJob } from '../../platform/queue/queue';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
+import type { EndpointParts } from '../endpoints/endpoint-parts';
 import { secretContext } from '../endpoints/endpoint-secrets';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { Outcomes } from './outcomes';
@@ -18,7 +19,10 @@ import { createWebhookClient, type WebhookClient } from '../http-client/webhook-
 import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
-/** A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at once. */
+/**
+ * A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at
+ * once.
+ */
 const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
 /** Clocks of two processes may differ by this much. */
@@ -33,9 +37,9 @@ interface Loaded {
 }
 
 /**
- * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has the
- * outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver may
- * see the same `webhook-id` twice, never a delivery after a recorded success.
+ * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has
+ * the outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver
+ * may see the same `webhook-id` twice, never a delivery after a recorded success.
  */
 @Injectable()
 export class DeliverySender {
@@ -98,17 +102,18 @@ export class DeliverySender {
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
     const timestamp = Math.floor(new Date().getTime() / 1000);
+    const { url, headers } = this.partsOf(tenantId, row);
     const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
     const outcome = await this.sender.send({
       tenantId,
       freshness: this.freshness(job, loaded),
-      url: row.url,
+      url,
       id: row.id,
       timestamp,
       signature,
       body,
       traceparent,
-      headers: row.headers,
+      headers,
     });
     if (outcome.internal) {
       const trace = parseTraceparent(row.traceparent);
@@ -144,6 +149,12 @@ export class DeliverySender {
     const secrets = [this.open(row.secret, context)];
     if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
     return secrets;
+  }
+
+  /** Where it goes and with which headers. */
+  private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
+    if (parts === null) return { url, headers };
+    return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
   }
 
   private open(sealed: string, context: string): string {
@@ -184,5 +195,10 @@ function isDue(row: SendingRow, job: DeliveryJob): boolean {
 
 /** Whether a request that was made from one row would be made from the other. */
 function isSameMessage(a: SendingRow, b: SendingRow): boolean {
-  return a.url === b.url && a.secret === b.secret && a.previous_secret === b.previous_secret;
+  return (
+    a.url === b.url &&
+    a.encrypted_parts === b.encrypted_parts &&
+    a.secret === b.secret &&
+    a.previous_secret === b.previous_secret
+  );
 }

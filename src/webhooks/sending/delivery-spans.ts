@@ -15,8 +15,8 @@ export interface DeliverySpans {
 }
 
 /**
- * Begins them in the trace of the event, where it has one. Of the receiver's address only host and port are kept: paths and
- * queries of webhooks often hold a key.
+ * Begins them in the trace of the event, where it has one. Of the receiver's address only host and port are kept: paths
+ * and queries of webhooks often hold a key.
  * @param takenAt when the job was taken from the queue, milliseconds of Unix time
  */
 export function beginDeliverySpans(

@@ -27,8 +27,8 @@ interface Recorded {
 }
 
 /**
- * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. Ends are announced
- * after the commit and not in it, since PostgreSQL lets notifying transactions commit one at a time.
+ * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. Ends are
+ * announced after the commit and not in it, since PostgreSQL lets notifying transactions commit one at a time.
  */
 @Injectable()
 export class Outcomes {

@@ -39,7 +39,9 @@ export function nextDelay({
   return Math.max(1, Math.round(scheduled * (1 - JITTER + 2 * JITTER * random())));
 }
 
-/** The milliseconds that a `Retry-After` asks for, at most a day; undefined where it is neither of RFC 9110's two forms. */
+/**
+ * The milliseconds that a `Retry-After` asks for, at most a day; undefined where it is neither of RFC 9110's two forms.
+ */
 export function parseRetryAfter(value: string, now: Date = new Date()): number | undefined {
   const text = value.trim();
   if (/^\d{1,20}$/.test(text)) return Math.min(Number(text) * 1_000, DAY);
@@ -50,7 +52,9 @@ export function parseRetryAfter(value: string, now: Date = new Date()): number |
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
 
-/** IMF-fixdate alone: `Date.parse` also takes "1", "2026" and local times, which would be read as floors nobody meant. */
+/**
+ * IMF-fixdate alone: `Date.parse` also takes "1", "2026" and local times, which would be read as floors nobody meant.
+ */
 function parseHttpDate(text: string): number | undefined {
   const match = IMF_FIXDATE.exec(text);
   if (!match) return undefined;

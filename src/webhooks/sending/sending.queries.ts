@@ -9,7 +9,9 @@ export interface SendingRow extends Row {
   event_type: string;
   attempt_count: number;
   tries: number;
-  /** It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it. */
+  /**
+   * It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it.
+   */
   is_due: boolean;
   data: string;
   event_created_at: Date;
@@ -17,6 +19,8 @@ export interface SendingRow extends Row {
   traceparent: string | null;
   url: string;
   headers: Record<string, string>;
+  /** The whole URL and headers, encrypted; null where the columns have them. */
+  encrypted_parts: string | null;
   secret: string;
   /** While it counts beside the current one. */
   previous_secret: string | null;
@@ -31,7 +35,7 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
                   d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
                     and t.suspended_at is null
                     and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
-                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.secret,
+                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
              join tenants t on t.id = d.tenant_id
@@ -58,7 +62,10 @@ export interface Outcome {
   error: string | null;
 }
 
-/** Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than any join. */
+/**
+ * Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than
+ * any join.
+ */
 const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
 
 /**
@@ -111,7 +118,10 @@ export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): 
   };
 }
 
-/** Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its milliseconds. */
+/**
+ * Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its
+ * milliseconds.
+ */
 const toSeconds = (time: Date): number => time.getTime() / 1000;
 
 /** Remembers since when an endpoint has only failed. */

@@ -13,20 +13,21 @@ import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
+import { TenantShares } from './tenant-shares';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 const READ_LANES = 2;
-/** To the replica, where there is one; they do not count against `DB_POOL_SIZE`, which is the primary's. */
+/** Connections to the replica. They do not count against `DB_POOL_SIZE`, which is for the primary. */
 const REPLICA_LANES = 2;
 const WRITE_LANES = 6;
-/** Of how many transactions the mean time is known. */
+/** The number of transactions in the moving average. */
 const HOLDS_REMEMBERED = 20;
-/** An allowance below this has no connection for {@link ConnectionManager.queryIsolated} alone. */
+/** A smaller allowance has no separate connection for {@link ConnectionManager.queryIsolated}. */
 const ROOM_FOR_APART = 8;
 
 /**
- * Owns every connection of a process: a few pipelined ones for one-flight reads and writes, and TypeORM's pool for
- * transactions that hold a connection while they think. Only `platform/database` sees it; features are handed
+ * Owns every connection of a process: a few pipelined ones for single-round-trip reads and writes, and TypeORM's pool
+ * for transactions that hold a connection between statements. Only `platform/database` sees it; features get
  * transactions that are bound to a tenant.
  */
 export class ConnectionManager {
@@ -35,14 +36,17 @@ export class ConnectionManager {
   private readonly writes: Pipeline;
   private readonly apart?: Pipeline;
   private readonly replica?: Replica;
+  private readonly shares: TenantShares;
   private readonly onPoolWait: (seconds: number) => void;
-  /** Of what is asked by a request that is traced. */
+  /** Spans of statements that belong to a traced request. */
   readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
+  /** Milliseconds; see `DB_LIST_TIMEOUT`. */
+  readonly listTimeout: number;
   private loggedInAs = '';
   private citus = false;
-  /** A moving average of how long a transaction holds a connection of the pool, milliseconds. */
+  /** A moving average of the time that a transaction holds a connection of the pool, milliseconds. */
   private holdTime = 0;
 
   constructor(
@@ -60,13 +64,14 @@ export class ConnectionManager {
       deadline: config.DB_STATEMENT_TIMEOUT + 5_000,
       onError,
     };
-    // A small allowance is shared out in the same proportions, and at least two are left for the pool.
+    // A small allowance is divided in the same proportions; the pool gets at least two connections.
     const writeLanes = Math.max(1, Math.min(WRITE_LANES, config.DB_POOL_SIZE - READ_LANES - 4));
     const readLanes = Math.min(READ_LANES, config.DB_POOL_SIZE - writeLanes - 2);
     const apartLanes = config.DB_POOL_SIZE >= ROOM_FOR_APART ? 1 : 0;
     this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    this.listTimeout = Math.min(config.DB_LIST_TIMEOUT, config.DB_STATEMENT_TIMEOUT);
     const pipeline = (name: string, lanes: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
       const created = new Pipeline({ ...shared, connection: to, connections: lanes, onWait });
@@ -89,6 +94,8 @@ export class ConnectionManager {
         onError,
       });
     }
+    const poolSize = config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes;
+    this.shares = new TenantShares(poolSize);
     this.onPoolWait = metrics.addPool('transaction', () => this.poolState());
     this.dataSource = new DataSource({
       type: 'postgres',
@@ -99,7 +106,7 @@ export class ConnectionManager {
       logging: false,
       poolErrorHandler: onError,
       extra: {
-        max: config.DB_POOL_SIZE - writeLanes - readLanes - apartLanes,
+        max: poolSize,
         pipeline: true,
         keepAlive: true,
         connectionTimeoutMillis: 5_000,
@@ -116,7 +123,7 @@ export class ConnectionManager {
 
   /**
    * Opens the connections.
-   * @throws Unavailable when the database cannot be reached; Error when the service's role could look past its walls
+   * @throws Unavailable when the database cannot be reached; Error when the service's role bypasses row-level security
    */
   async connect(): Promise<void> {
     try {
@@ -142,12 +149,12 @@ export class ConnectionManager {
   }
 
   /**
-   * How a transaction begins as `role` with the given settings. The role is set unless the login is that very role: a
-   * login that owns the tables or bypasses row-level security must not keep its powers here.
+   * The settings of a transaction as `role`. The role is set unless the login is that role: a login that owns the
+   * tables or bypasses row-level security must not keep its powers here.
    */
   transactionSettings(role: RoleName, settings: readonly Setting[], readOnly = false): TransactionSettings {
     const all: Setting[] = [];
-    // What follows has to reach the servers that have the rows.
+    // Later settings have to reach the servers that have the rows.
     if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
     if (this.loggedInAs !== DB_ROLES.service) all.push(...patience(this.statementTimeout));
     if (this.loggedInAs !== role) all.push(['role', role]);
@@ -157,19 +164,19 @@ export class ConnectionManager {
   }
 
   /**
-   * Whether a statement whose txSettings failed can do no harm: the login then is a role that sees nothing without a
-   * tenant. Otherwise (one URL, of an owner or superuser) nothing is sent before the txSettings was answered.
+   * Whether a statement is harmless after its settings failed: then the login is a role that sees nothing without a
+   * tenant. With one URL of an owner or superuser, no statement is sent before the settings have succeeded.
    */
   get failsClosed(): boolean {
     return this.loggedInAs === DB_ROLES.service;
   }
 
-  /** Whether the tables are spread over several servers by Citus. */
+  /** Whether Citus distributes the tables over several servers. */
   get isDistributed(): boolean {
     return this.citus;
   }
 
-  /** Whether a transaction may be a flight: Citus passes on what SET LOCAL sets after a BEGIN, and nothing else. */
+  /** Whether a transaction may be pipelined. Citus propagates only a SET LOCAL after a BEGIN, so there it may not. */
   private get flies(): boolean {
     return this.failsClosed && !this.citus;
   }
@@ -182,7 +189,7 @@ export class ConnectionManager {
     return rows as R[];
   }
 
-  /** As {@link query}, on a connection for this alone: what takes long must not hold up the short reads behind it. */
+  /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */
   async queryIsolated<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
     const { apart } = this;
     if (!apart || !this.flies) return this.query(txSettings, statement);
@@ -191,8 +198,9 @@ export class ConnectionManager {
   }
 
   /**
-   * As {@link query}, by the replica; `undefined` where there is none that has all that the primary had at this moment. Whoever
-   * logs in there takes on the service's role first, in the flight of the read: the walls stand as on the primary.
+   * As {@link query}, on the replica; `undefined` where no replica has all that the primary has acknowledged at this
+   * moment. The login there takes on the service's role first, in the same round trip, so that row-level security holds
+   * as on the primary.
    */
   async queryReplica<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica || this.citus) return undefined;
@@ -205,7 +213,10 @@ export class ConnectionManager {
     return this.spans.around([statement], () => replica.read<R>({ settings }, statement));
   }
 
-  /** Up to where everything is written that anybody was told of: what is flushed, unless commits are told of before that. */
+  /**
+   * The WAL position up to which commits have been acknowledged: the flush position, or the insert position when
+   * `synchronous_commit` is off.
+   */
   private async position(): Promise<string> {
     const [row] = await this.query<{ position: string }>(this.transactionSettings(DB_ROLES.service, [], true), {
       name: 'primary_position',
@@ -216,14 +227,17 @@ export class ConnectionManager {
     return row?.position ?? '';
   }
 
-  /** Statements that write, in one transaction and one round trip. @returns the rows of each, where they are wanted */
+  /** Writing statements in one transaction and one round trip. @returns the rows of each, where they are wanted */
   write(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
     return this.spans.around(statements, () =>
       this.flies ? this.writes.run(txSettings, statements, wantRows) : this.stepwise(txSettings, statements),
     );
   }
 
-  /** The same between a BEGIN and a COMMIT; where a txSettings that failed does no harm, nothing waits for the answer before. */
+  /**
+   * The same between a BEGIN and a COMMIT. Where failed settings do no harm, statements do not wait for earlier
+   * replies.
+   */
   private async stepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
@@ -250,9 +264,14 @@ export class ConnectionManager {
     }
   }
 
-  /** A connection of the pool, and the function that gives it back (with an error or `true`: closes it). */
-  async acquire(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+  /**
+   * A connection of the pool, and the function that gives it back (with an error or `true`: closes it).
+   * @param tenantId whose share of the pool it counts against
+   */
+  async acquire(tenantId?: string): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     const askedAt = performance.now();
+    const turn = tenantId === undefined ? undefined : this.shares.take(tenantId);
+    if (turn) await turn;
     try {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
         PoolClient,
@@ -260,25 +279,27 @@ export class ConnectionManager {
       ];
       const givenAt = performance.now();
       this.onPoolWait((givenAt - askedAt) / 1000);
-      // The pool listens only while the connection is its own; a loss that nobody listens to would end the process.
+      // The pool handles errors only while it owns the connection; an unhandled error event would end the process.
       client.on('error', this.onError);
       const giveBack = (error?: Error | boolean): void => {
         release(error);
         this.holdTime += (performance.now() - givenAt - this.holdTime) / HOLDS_REMEMBERED;
         client.off('error', this.onError);
+        if (tenantId !== undefined) this.shares.end(tenantId);
       };
       return [client, giveBack];
     } catch (error) {
+      if (tenantId !== undefined) this.shares.end(tenantId);
       throw translateDatabaseError(error);
     }
   }
 
-  /** For how many more reads there is room, none of which would stand behind others for longer than this, milliseconds. */
+  /** The number of further reads that would not wait behind others for longer than this, milliseconds. */
   roomForReads(longestWait: number): number {
     return this.reads.room(longestWait);
   }
 
-  /** The same of writes, which may go in one flight or on a connection of the pool: none where one of the two has no room. */
+  /** The same for writes, which use a pipelined connection or the pool: none where one of the two is full. */
   roomForWrites(longestWait: number): number {
     return this.expectedPoolWait() > longestWait ? 0 : this.writes.room(longestWait);
   }
@@ -294,19 +315,22 @@ export class ConnectionManager {
     return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
   }
 
-  /** What begins a transaction: one query, but for Citus, which passes the whole text of a query on for each SET LOCAL in it. */
+  /**
+   * The texts that begin a transaction: one query, but several for Citus, which propagates the whole text of a query
+   * for each SET LOCAL in it.
+   */
   beginTexts(txSettings: TransactionSettings): string[] {
     const text = beginText(txSettings);
     return this.citus ? text.split(';') : [text];
   }
 
-  /** As {@link toQuery}, by name where prepared statements are on. */
+  /** As {@link toQuery}, with a name where prepared statements are on. */
   toQuery(statement: Statement): QueryConfig {
     return toQuery(this.citus ? forCitus(statement) : statement, this.preparedStatements);
   }
 }
 
-/** What `migrate` sets for the service's own login, for one that it leaves alone. */
+/** The settings that `migrate` makes for the service's own login, for a login that it leaves alone. */
 function patience(statementTimeout: number): Setting[] {
   return [
     ['statement_timeout', String(statementTimeout)],

@@ -6,35 +6,34 @@ import { PipelinedTransaction, type Prepared } from './pipelined-transaction';
 import type { TransactionSettings } from './transaction-settings';
 import { assertSound, type Row, type Statement } from '../sql/statement';
 
-/** Flights on their way on one connection beyond which another is refused: a bound on memory and on waiting. */
+/** Transactions in flight on one connection beyond which another is refused: a bound on memory and on waiting. */
 const MAX_IN_FLIGHT = 1_024;
 /**
- * How many of them requests are let in for: enough to keep PostgreSQL busy. The rest is for what those ask for beside: a
- * session that is read again, a tenant's limits.
+ * The part of them that is open to new requests: enough to keep PostgreSQL busy. The rest serves further statements of
+ * admitted requests, such as a session that is read again.
  */
 const LET_IN = 128;
-/** Errors behind which the server closes the connection (SQLSTATE): shutdowns, and time-outs of the session. */
+/** SQLSTATEs after which the server closes the connection: shutdowns, and timeouts of the session. */
 const CLOSES = /^(57P0.|25P0[34])$/;
-/** Of how many flights the mean time is known. */
+/** The number of transactions in the moving average. */
 const FLIGHTS_REMEMBERED = 20;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
 
-/** How to connect, and what to send. */
+/** Options of a {@link Pipeline}. */
 export interface PipelineOptions {
   connection: ClientConfig;
   connections: number;
   preparedStatements: boolean;
-  /** A flight that is not answered after this long loses its connection, milliseconds. */
+  /** A connection without a reply for this long is closed, milliseconds. */
   deadline: number;
   onError: (error: Error) => void;
-  /** Told how long each flight stood behind others on its connection, seconds. */
+  /** Called with the time that each transaction waited behind others on its connection, seconds. */
   onWait: (seconds: number) => void;
 }
 
 /**
- * A few connections shared by all requests, on which each transaction is written whole, in one {@link PipelinedTransaction}. Nothing
- * is awaited in between, so flights of several requests follow each other on one connection without waiting for answers
- * (pg's pipeline mode), and one round trip is all that a transaction costs.
+ * A few connections shared by all requests. Each transaction is written whole, as one {@link PipelinedTransaction},
+ * without waiting for earlier replies (pg's pipeline mode), so a transaction costs one round trip.
  */
 export class Pipeline {
   private readonly connections: PipelinedConnection[];
@@ -47,7 +46,7 @@ export class Pipeline {
   /**
    * Runs the statements in one transaction and one round trip.
    * @returns the rows of each statement, unless `wantRows` is false
-   * @throws Unavailable when no connection can be had, or this one is lost (the outcome is then unknown)
+   * @throws Unavailable when no connection is open, or this one is lost (the outcome is then unknown)
    */
   async run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
     try {
@@ -74,17 +73,17 @@ export class Pipeline {
     return connection.run(txSettings, statements, wantRows);
   }
 
-  /** Opens the connections; @throws when the database cannot be reached. */
+  /** Opens the connections. @throws when the database cannot be reached */
   async connect(): Promise<void> {
     await Promise.all(this.connections.map((connection) => connection.connect()));
   }
 
-  /** Lets what is in flight finish, then closes. */
+  /** Waits for transactions in flight, then closes. */
   async close(): Promise<void> {
     await Promise.all(this.connections.map((connection) => connection.close()));
   }
 
-  /** What the connections do now; all but the first flight of a connection wait for the one before. */
+  /** The current use of the connections. All but the first transaction of a connection wait for the one before. */
   state(): PoolState {
     let used = 0;
     let idle = 0;
@@ -97,10 +96,12 @@ export class Pipeline {
     return { used, idle, waiting };
   }
 
-  /** For how many more requests there is room, a flight of which stands behind others for no longer than this, milliseconds. */
+  /**
+   * The number of further requests whose transaction would wait behind others for at most `longestWait` milliseconds.
+   */
   room(longestWait: number): number {
     const open = this.connections.filter((connection) => connection.open);
-    // Where there is none, who asks has to learn of it.
+    // Without an open connection, admit the request so that it fails with the real error.
     if (open.length === 0) return LET_IN;
     return open.reduce((room, connection) => room + connection.room(longestWait), 0);
   }
@@ -124,13 +125,13 @@ class PipelinedConnection {
   private failures = 0;
   private reconnectTimer?: NodeJS.Timeout;
   private watchdog?: NodeJS.Timeout;
-  /** Answers seen so far: the watchdog's sign of life. */
+  /** Replies seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** When PostgreSQL began with the flight that it is at: when the one before was done, or there was none. */
+  /** When PostgreSQL began the current transaction: at the end of the one before, or at once on an idle connection. */
   private begunAt = 0;
-  /** A moving average of what a flight takes, milliseconds. */
+  /** A moving average of the duration of a transaction, milliseconds. */
   private flightTime = 0;
-  /** Statements that this connection was asked to prepare. */
+  /** Statements prepared on this connection. */
   private prepared = new Map<string, Prepared>();
 
   constructor(private readonly options: PipelineOptions) {}
@@ -164,26 +165,29 @@ class PipelinedConnection {
     });
   }
 
-  /** What is before one takes as long as others did, and the first may be late by now; the first of all stands behind none. */
+  /**
+   * Estimates how many transactions can start within `longestWait`, from the average duration and the time that the
+   * current one has run.
+   */
   room(longestWait: number): number {
     const late = this.inFlight === 0 ? 0 : Math.max(0, performance.now() - this.begunAt - this.flightTime);
     const fitting = 1 + Math.floor((longestWait - late) / Math.max(this.flightTime, 0.001));
     return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
   }
 
-  /** Takes no more flights on a connection that is about to be closed by the server. */
+  /** Accepts no more transactions on a connection that the server is about to close. */
   private giveUp(client: Client): void {
     if (this.client === client) this.open = false;
     client.connection.stream.destroy();
   }
 
-  /** Settles when an attempt to connect, under way or begun now, has ended; never rejects. */
+  /** Resolves when the current or a new attempt to connect has ended; never rejects. */
   async connected(): Promise<void> {
     if (this.open || this.closed) return;
     try {
       await this.connect();
     } catch {
-      // reported by connect(); the caller looks at `open`
+      // connect() has reported the error; the caller looks at `open`
     }
   }
 
@@ -233,7 +237,7 @@ class PipelinedConnection {
     this.watch(client);
   }
 
-  /** Destroys a connection on which nothing was answered for the deadline although something was asked. */
+  /** Destroys a connection that had transactions in flight and no reply for the deadline. */
   private watch(client: Client): void {
     clearInterval(this.watchdog);
     let seen = this.answered;

@@ -4,7 +4,7 @@ import { corkForThisTurn } from '../../net/stream-cork';
 import { type TransactionSettings, settingsStatement } from './transaction-settings';
 import type { Row, SqlValue, Statement } from '../sql/statement';
 
-/** The messages for a query, as pg's client hands them on. */
+/** The callbacks of a query in pg's client. */
 interface PgQuery {
   handleRowDescription(message: { fields: readonly Column[] }): void;
   handleDataRow(message: { fields: readonly (string | null)[] }): void;
@@ -12,24 +12,24 @@ interface PgQuery {
   handleError(error: Error, connection: Connection): void;
 }
 
-// A client in pipeline mode takes no other class of query than pg's own, or one made from it.
+// A client in pipeline mode accepts only pg's own class of query, or a subclass.
 const PgQuery = Query as unknown as new (
   config: QueryConfig,
   values: undefined,
   callback: (error: Error | null) => void,
 ) => PgQuery;
 
-/** A column of an answer, from PostgreSQL's RowDescription. */
+/** A column of a result, from PostgreSQL's RowDescription. */
 interface Column {
   readonly name: string;
   readonly dataTypeID: number;
 }
 
-/** What a connection knows of a statement it was asked to prepare. */
+/** The state of a prepared statement on its connection. */
 export interface Prepared {
-  /** False until the flight that makes it is answered: one that comes meanwhile must not rely on it. */
+  /** False until the transaction that prepares it has succeeded: a concurrent one must not rely on it. */
   ready: boolean;
-  /** What its rows look like, once it was asked; a prepared statement's never change. */
+  /** The columns of its rows, once they were described. A prepared statement's columns never change. */
   columns?: readonly Column[];
 }
 
@@ -38,13 +38,13 @@ const EXECUTE = serialize.execute();
 const DESCRIBE = serialize.describe({ type: 'P' });
 
 /**
- * Statements on the wire as one transaction: the settings, then each statement, and a single Sync behind them all. What
- * stands before a Sync is one implicit transaction (PostgreSQL, "Message Flow: Pipelining"): it commits at the Sync, and
- * at the first error the server skips everything up to the Sync and undoes what was done. So no statement runs whose
- * settings failed, and there is no BEGIN and no COMMIT to be sent and answered.
+ * Statements on the wire as one transaction: the settings, then each statement, and a single Sync behind them.
+ * Everything before a Sync is one implicit transaction (PostgreSQL, "Message Flow: Pipelining"): it commits at the
+ * Sync. At the first error the server skips to the Sync and rolls back. So no statement runs whose settings failed, and
+ * there is no BEGIN or COMMIT to send and wait for.
  */
 export class PipelinedTransaction extends PgQuery {
-  /** The settings first, if there are any. */
+  /** The settings come first, if there are any. */
   private readonly statements: readonly WireStatement[];
   private readonly columns: (readonly Column[] | undefined)[] = [];
   private readonly answers: Row[][];
@@ -53,8 +53,8 @@ export class PipelinedTransaction extends PgQuery {
   private current = 0;
 
   /**
-   * @param wantRows whether the rows are to be given to `onEnd`; otherwise they are not looked at
-   * @param prepared what the connection has prepared, by name; `undefined` where it is not to use names
+   * @param wantRows whether `onEnd` gets the rows; otherwise they are not parsed
+   * @param prepared the connection's prepared statements by name; `undefined` where names are off
    */
   constructor(
     txSettings: TransactionSettings,
@@ -68,16 +68,16 @@ export class PipelinedTransaction extends PgQuery {
       onEnd(error, this.answers);
     });
     this.firstOfCaller = txSettings.settings.length === 0 ? 0 : 1;
-    // Values are written out before a byte is sent: a flight that stopped half-way would be the next one's beginning.
+    // Values are serialized before the first byte is sent: a half-written transaction would corrupt the next one.
     this.statements = (this.firstOfCaller ? [settingsStatement(txSettings), ...statements] : statements).map(
       toWireStatement,
     );
     this.answers = wantRows ? statements.map(() => []) : [];
   }
 
-  /** Called by pg when the connection takes it. */
+  /** Called by pg when the connection accepts it. */
   submit({ stream }: Connection): null {
-    // One buffer, since a socket's cost of many small ones (writev) is several times that of joining them here.
+    // One buffer: many small socket writes (writev) cost several times as much as joining them here.
     const messages: Buffer[] = [];
     this.statements.forEach((statement, index) => this.write(messages, statement, index));
     messages.push(SYNC);
@@ -95,7 +95,7 @@ export class PipelinedTransaction extends PgQuery {
 
   override handleDataRow({ fields }: { fields: readonly (string | null)[] }): void {
     const columns = this.columns[this.current];
-    // Of the settings' own row nothing is wanted, and it was not described.
+    // The row of the settings is not described and not wanted.
     if (!columns) return;
     const row: Row = {};
     for (let i = 0; i < columns.length; i++) {
@@ -111,8 +111,8 @@ export class PipelinedTransaction extends PgQuery {
   }
 
   /**
-   * PostgreSQL tells of an error before it undoes the transaction, and is ready only afterwards: what is done about the
-   * error must not meet the locks of what failed.
+   * PostgreSQL reports an error before it rolls back, and is ready only afterwards. The handling of the error must not
+   * meet the locks of the failed transaction.
    */
   override handleError(error: Error, connection: Connection): void {
     if (!(error instanceof DatabaseError) || error.severity !== 'ERROR') {
@@ -133,7 +133,8 @@ export class PipelinedTransaction extends PgQuery {
     if (this.prepared && !known) {
       this.prepared.set(name, { ready: false });
       this.made.push(name);
-      // Closing what is not there is no error; what a failed flight left half-made is made anew.
+      // Closing an unknown statement is no error; a statement that a failed transaction left half-made is prepared
+      // again.
       messages.push(serialize.close({ type: 'S', name }));
     }
     if (!known?.ready) messages.push(serialize.parse({ name: statement, text }));
@@ -165,7 +166,7 @@ function toWireStatement({ name, text, values }: Statement): WireStatement {
   return { name, text, values: values.map(toWire) };
 }
 
-/** @throws for a Date that is none */
+/** @throws for an invalid Date */
 function toWire(value: SqlValue): string | Buffer | null {
   if (typeof value === 'string' || value === null) return value;
   if (typeof value !== 'object') return String(value);

@@ -4,8 +4,8 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import type { StatementSpans } from './statement-spans';
 
 /**
- * TypeORM's query runner on a connection whose transaction is ours: TypeORM neither begins nor ends it, nor gives the
- * connection back. What TypeORM runs as a transaction of its own (`save`) becomes a savepoint inside it.
+ * TypeORM's query runner on a connection whose transaction is ours: TypeORM neither begins nor ends it, and does not
+ * release the connection. A transaction that TypeORM opens itself (`save`) becomes a savepoint.
  */
 export class BoundQueryRunner extends PostgresQueryRunner {
   constructor(
@@ -22,7 +22,7 @@ export class BoundQueryRunner extends PostgresQueryRunner {
     return this.open();
   }
 
-  // Its overloads are narrower than what it is given and gives.
+  // Its declared overloads are narrower than the real ones.
   override query(text: string, values?: unknown[], structured?: boolean): Promise<never> {
     const name = /^\s*(?:SELECT\b[^]*?\bFROM|INSERT INTO|UPDATE|DELETE FROM)\s+"(\w+)"/.exec(text)?.[1];
     const verb = /^\s*(\w+)/.exec(text)?.[1] ?? 'query';

@@ -5,29 +5,29 @@ import type { Pipeline } from './pipeline';
 import type { TransactionSettings } from './transaction-settings';
 import type { Row, Statement } from '../sql/statement';
 
-/** The longest that anything of the replica is waited for: one that says nothing must not hold up a request. */
+/** The longest wait for the replica: a silent replica must not delay a request. */
 const ANSWER_MS = 2_000;
-/** How long a replica that was behind or away is left alone. */
+/** The pause after a replica was behind or away. */
 const REST_MS = 1_000;
 const RETRY_MS = 5;
 
-/** How a replica is asked, and what it is compared with. */
+/** The connections to the replica, and the position to compare it with. */
 export interface ReplicaOptions {
   pipeline: Pipeline;
-  /** Up to where the primary has written now, as a `pg_lsn`. */
+  /** The primary's current WAL position, as a `pg_lsn`. */
   primaryPosition: () => Promise<string>;
-  /** How long the replica may take to have what the primary had, milliseconds. */
+  /** How long the replica may take to reach that position, milliseconds. */
   patience: number;
-  /** Counts who answered. */
+  /** Counts reads by the server that served them. */
   reads: Counter<'answered_by'>;
   onError: (error: Error) => void;
 }
 
 /**
- * A streaming replica that answers as the primary would: before it is asked, the primary is asked how far it has written,
- * and an answer counts only if the replica had replayed at least that much when it read. So nothing that was acknowledged
- * to anybody before the read is missing from it, whichever process wrote it. A replica that is behind for longer than the
- * patience, away, or no replica any more is left alone for a second.
+ * A streaming replica that returns the same rows as the primary. Before a read, the primary reports its WAL position;
+ * the result counts only if the replica had replayed that position when it read. So a read misses nothing that was
+ * acknowledged before it, whichever process wrote it. A replica that stays behind, is away, or is no replica any more
+ * is skipped for a second.
  */
 export class Replica {
   private restsUntil = 0;
@@ -45,7 +45,7 @@ export class Replica {
     await this.options.pipeline.close();
   }
 
-  /** One statement that reads; `undefined` where the primary has to answer. Never throws. */
+  /** One statement that reads; `undefined` where the primary has to serve it. Never throws. */
   async read<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     const rows = await this.attempt<R>(txSettings, statement);
     this.options.reads.inc({ answered_by: rows ? 'replica' : 'primary' });
@@ -72,7 +72,7 @@ export class Replica {
     return undefined;
   }
 
-  /** By a question that is asked after this call: those who come while one is under way share the next. */
+  /** Coalesces concurrent callers into one query that starts after they called. */
   private positionNow(): Promise<string> {
     if (!this.asking) {
       this.asking = this.options.primaryPosition().finally(() => (this.asking = undefined));
@@ -88,7 +88,7 @@ export class Replica {
   }
 }
 
-/** In the flight of the read and before it: the read sees at least what was replayed by then. */
+/** In the round trip of the read and before it: the read sees at least the rows that were replayed by then. */
 function hasReplayed(position: string): Statement {
   return {
     name: 'replica_has_replayed',

@@ -2,14 +2,14 @@ import type { TraceContext } from '../../observability/trace-context';
 import { type TraceSpan, traced, type Tracing } from '../../observability/tracing';
 import { sqlState } from '../sql/errors';
 
-/** Spans of what is asked of PostgreSQL: named by the statements' names, which say what they do; values are never in them. */
+/** Spans of database round trips, named after their statements. Values never enter a span. */
 export class StatementSpans {
   constructor(
     private readonly tracing: Tracing,
     private readonly database: string,
   ) {}
 
-  /** Runs a round trip of these statements as a span of the request under way. */
+  /** Runs a round trip of these statements as a span of the current request. */
   around<T>(statements: readonly { name: string; summary?: string }[], work: () => Promise<T>): Promise<T> {
     if (!this.tracing.isOn) return work();
     return traced(this.tracing, (parent) => this.begin(statements, parent), work, errorType);

@@ -3,7 +3,7 @@ import type { Statement } from '../sql/statement';
 /** A run-time setting for the length of one transaction, such as `app.tenant_id`. */
 export type Setting = readonly [name: string, value: string];
 
-/** How a transaction begins: the settings that bind it to a role, to a tenant, to reading. */
+/** The settings at the start of a transaction: role, tenant, read-only. */
 export interface TransactionSettings {
   readonly settings: readonly Setting[];
 }
@@ -12,20 +12,20 @@ export const READ_ONLY: Setting = ['transaction_read_only', 'on'];
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** A setting that holds an id. Strict, since `SET LOCAL` takes no parameters and has it as a literal. */
+/** A setting that holds an id. Strict, since `SET LOCAL` takes no parameters and contains the id as a literal. */
 export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Setting {
   if (!UUID.test(id)) throw new Error('not a lower-case UUID');
   return [name, id];
 }
 
-/** The txSettings as one simple query, which begins a transaction that holds its connection. */
+/** The settings as one simple query, which begins a transaction that holds its connection. */
 export function beginText({ settings }: TransactionSettings): string {
   return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}='${value}'`)].join(';');
 }
 
 const textByCount: string[] = [];
 
-/** The txSettings as one prepared statement, for a transaction that is implicit. */
+/** The settings as one prepared statement, for an implicit transaction. */
 export function settingsStatement({ settings }: TransactionSettings): Statement {
   const text = (textByCount[settings.length] ??= `select ${settings
     .map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`)

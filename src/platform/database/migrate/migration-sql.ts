@@ -1,15 +1,15 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What a migration sends to the database. */
+/** The SQL of a migration. */
 export interface MigrationSql {
-  /** Undone as a whole when it fails; false for what PostgreSQL runs in no transaction (`CONCURRENTLY`). */
+  /** Rolled back as a whole on failure; false for SQL that PostgreSQL runs in no transaction (`CONCURRENTLY`). */
   transaction: boolean;
   statements: string[];
 }
 
 /**
- * The SQL of a migration's `up`, which runs against nothing: a migration is fixed text that asks the database no
- * question from here (a `do` block may). So what is shown and linted is what will be applied.
+ * The SQL of a migration's `up`, recorded without a database. A migration is fixed text that reads nothing from the
+ * database here (a `do` block may), so the shown and linted text is the text that is applied.
  */
 export async function sqlOf(migration: MigrationInterface): Promise<MigrationSql> {
   const statements: string[] = [];
@@ -30,7 +30,7 @@ export async function sqlOf(migration: MigrationInterface): Promise<MigrationSql
   return { transaction: migration.transaction ?? true, statements };
 }
 
-/** An answer that a migration cannot make anything of: what it would do with one depends on the database. */
+/** A result without rows: a migration that reads one would depend on the database. */
 const NOTHING = new Proxy(
   {},
   {

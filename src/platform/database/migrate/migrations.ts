@@ -10,9 +10,12 @@ import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
 type MigrationClass = new () => MigrationInterface;
 
-/** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
+/** Any 64-bit number, the same in every release: the lock excludes two `migrate` runs. */
 const MIGRATION_LOCK = 7_263_540_119;
-/** Longest a migration waits for a table, and lets everybody who comes behind it wait. Then it makes way and tries again. */
+/**
+ * Longest wait of a migration for a table, and with it the wait of all statements behind it. Then it gives way and
+ * tries again.
+ */
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCK_ATTEMPTS = 30;
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -21,24 +24,24 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
-  /** Told when a table was in use for too long and the migration is about to be tried again. */
+  /** Called when a table was in use for too long, before the migration is tried again. */
   onTableInUse?: (attempt: number) => void;
 }
 
-/** How a database and this build's migrations differ. */
+/** The difference between a database and this build's migrations. */
 export interface MigrationStatus {
-  /** Of this build, and not applied. */
+  /** Migrations of this build that are not applied. */
   pending: string[];
-  /** Applied, and not of this build: a newer release has been here. */
+  /** Applied migrations that this build does not know: a newer release applied them. */
   unknown: string[];
 }
 
-/** A migration that is to be applied. */
+/** A pending migration. */
 export interface PlannedMigration extends MigrationSql {
   name: string;
 }
 
-/** The nearest folder of that name on the way up: from the source, from the build, and from the bundle of both. */
+/** The nearest folder of that name upwards: from the source, from the build, and from the bundle of both. */
 function migrationsFolder(): string {
   for (let folder = __dirname; ; folder = dirname(folder)) {
     const found = join(folder, 'migrations');
@@ -64,12 +67,12 @@ export function migrationNames(): string[] {
   return migrationClasses().map((migration) => migration.name);
 }
 
-/** Compares what was applied with this build, and changes nothing. */
+/** Compares the applied migrations with this build; changes nothing. */
 export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
   return alone(migrationUrl, statusOf);
 }
 
-/** What {@link migrate} would apply now, with its SQL. Changes nothing. */
+/** The migrations that {@link migrate} would apply now, with their SQL. Changes nothing. */
 export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
   const { pending } = await migrationStatus(migrationUrl);
   const classes = migrationClasses().filter(({ name }) => pending.includes(name));
@@ -77,15 +80,15 @@ export async function planMigrations(migrationUrl: string): Promise<PlannedMigra
 }
 
 /**
- * Applies what is pending, each migration in a transaction of its own, under an advisory lock, and sees that the
- * service's roles and login are as they must be.
- * @returns the names of the migrations that were applied
+ * Applies pending migrations, each in its own transaction, under an advisory lock, and sets up the service's roles and
+ * login.
+ * @returns the names of the applied migrations
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
   return alone(options.migrationUrl, async (client) => {
     const { pending } = await statusOf(client);
     await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
-    // BullMQ keeps its own tables, which are used where there is no Redis; the package is large and only needed here.
+    // BullMQ has tables of its own, for use without Redis. The package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
@@ -94,7 +97,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
   });
 }
 
-/** Undoes the newest migration. */
+/** Reverts the newest migration. */
 export function revertLast(migrationUrl: string): Promise<void> {
   return alone(migrationUrl, () =>
     withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction: 'each' })),
@@ -125,7 +128,7 @@ async function statusOf(client: Client): Promise<MigrationStatus> {
   };
 }
 
-/** A statement that waits for a table's lock holds up all that come after it: better to fail, and to try once more. */
+/** A statement that waits for a table's lock delays all statements behind it: better to fail and try again. */
 async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: number) => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -3,13 +3,13 @@ import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
-/** Where BullMQ's own tables are. */
+/** The schema of BullMQ's tables. */
 export const QUEUE_SCHEMA = 'bullmq';
 const ROLE_ATTEMPTS = 10;
 
-/** What the service's login needs. */
+/** The inputs for the service's login. */
 export interface ServiceLogin {
-  /** The service's own login; where it differs from the owner it is made or altered to be just that. */
+  /** The service's own login; where it differs from the owner, it is created or altered. */
   serviceUrl: string;
   /** Applied to the service's role, milliseconds. */
   statementTimeout: number;
@@ -17,7 +17,7 @@ export interface ServiceLogin {
 
 /**
  * The service's login is `app_service` itself, or a role that may become it with SET ROLE. It gets its password from
- * the service's URL, never inherits (so that it has one role's rights at a time), and has bounded patience.
+ * the service's URL, never inherits (so that it has the rights of one role at a time), and has bounded timeouts.
  */
 export async function ensureLogin(client: Client, options: ServiceLogin): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -34,7 +34,10 @@ export async function ensureLogin(client: Client, options: ServiceLogin): Promis
   }
 }
 
-/** Roles belong to the cluster, the lock to a database: a migration of another one may change the same role at once. */
+/**
+ * Roles belong to the cluster and the lock to a database: a migration of another database may change the same role
+ * concurrently.
+ */
 function isRoleRace(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '23505' || code === '42710' || /tuple concurrently (updated|deleted)/.test(message ?? '');
@@ -53,7 +56,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   const name = client.escapeIdentifier(login);
-  // Since PostgreSQL 16 inheriting belongs to the grant, before it to the role, which is made `noinherit`.
+  // Since PostgreSQL 16 inheritance belongs to the grant; before, to the role, which is made `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
   await letBecomeOperator(client, owner, withoutInheriting);
   if (login === owner.name) {
@@ -63,7 +66,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
     return;
   }
   const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
-  // A URL without a password is of a login that proves itself in another way: what it has is left alone.
+  // A URL without a password belongs to a login that authenticates in another way: its password is left alone.
   const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
   if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
   else if (login === DB_ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
@@ -72,8 +75,8 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
-  // Every statement of the service goes by an index. A prepared one may be planned while a table is small, where reading
-  // all of it looks cheaper, and would go on like that when it has grown, until the table is analyzed.
+  // Every statement of the service uses an index. A prepared statement may be planned while a table is small and a scan
+  // looks cheaper; that plan would stay until the table is analyzed.
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
@@ -85,7 +88,7 @@ interface Owner {
   version: number;
 }
 
-/** The operator's commands log in as the owner. Who made the role may give it away, to itself as well. */
+/** The operator's commands log in as the owner. The creator of the role may grant it, to itself as well. */
 async function letBecomeOperator(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
   if (owner.superuser) return;
   const { rows } = await client.query<{ may: boolean }>('select pg_has_role($1, $2) as may', [

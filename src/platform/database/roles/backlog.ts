@@ -5,22 +5,22 @@ import { WAITING_LANES } from './role-databases';
 import { DB_ROLES, type RoleName } from '../sql/db-roles';
 import type { Row } from '../sql/statement';
 
-/** What is looked at in one reading: beyond so many tenants, lanes or rows, a backlog is only known to be at least that. */
+/** Bounds of one reading: a backlog beyond so many tenants, lanes or rows is only known to be at least that. */
 const MOST = 10_000;
-/** A reading that takes longer is given up, by PostgreSQL itself. */
+/** PostgreSQL itself cancels a reading that takes longer. */
 const STATEMENT_TIMEOUT_MS = 2_000;
 
-/** Deliveries that are due, those being sent included. */
+/** Deliveries that are due, including those being sent. */
 export interface DueDeliveries {
-  /** How many; at most 10,000. */
+  /** The count; at most 10,000. */
   count: number;
-  /** When the first of them became due; undefined where none is. */
+  /** When the first of them became due; undefined where none is due. */
   since?: Date;
 }
 
 /**
- * How much waits, of all tenants together, for whoever watches the service. Each reading goes by loose index scans and is
- * bounded, on the connection where nothing short stands behind it.
+ * The backlog of all tenants together, for monitoring. Each reading uses bounded loose index scans, on the connection
+ * for long reads.
  */
 @Injectable()
 export class BacklogDatabase {
@@ -56,7 +56,7 @@ export class BacklogDatabase {
     return { count: row?.count ?? 0, since: row?.since ?? undefined };
   }
 
-  /** Citus takes no recursion over several servers: each looks for its own. */
+  /** Citus allows no recursion over several servers: each server scans its own rows. */
   private dueOnAllServers(now: Date): Promise<DueRow[]> {
     return this.connections.queryIsolated<DueRow>(this.prologue(DB_ROLES.dispatcher), {
       name: 'backlog_deliveries_distributed',

@@ -6,8 +6,8 @@ import type { Row, Statement } from '../sql/statement';
 import type { TenantScope } from '../tenant-database';
 
 /**
- * For the names and addresses of a tenant's members. The role sees the memberships of the tenant in `app.tenant_id`, and of people
- * their id, address and name: every statement joins the two.
+ * The names and addresses of a tenant's members. The role sees the memberships of the tenant in `app.tenant_id`, and of
+ * users their id, address and name: every statement joins the two.
  */
 @Injectable()
 export class MembersDatabase {

@@ -7,8 +7,8 @@ import { OPERATOR_ROLE } from '../sql/db-roles';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 
 /**
- * For the operator's commands alone: one connection of the tables' owner, who takes on a role that sees the list of tenants
- * and nothing that is theirs. One statement at a time, each in a transaction of its own.
+ * For the operator's commands alone: one connection of the tables' owner, with a role that sees the list of tenants and
+ * none of their rows. One statement at a time, each in its own transaction.
  */
 @Injectable()
 export class OperatorDatabase implements OnApplicationShutdown {

@@ -2,19 +2,19 @@ import { Injectable } from '@nestjs/common';
 import { ConnectionManager } from '../connections/connection-manager';
 import { idSetting, type Setting } from '../connections/transaction-settings';
 import { DB_ROLES } from '../sql/db-roles';
-import type { Row } from '../sql/statement';
+import type { Row, Statement } from '../sql/statement';
 import { runTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
 
-/** What is known of the one who signs in: nothing yet, then the user, then the tenant. */
+/** The scope of a sign-in: empty at first, then with the user, then with the tenant. */
 export interface SignInScope {
   userId?: string;
   tenantId?: string;
 }
 
 /**
- * For what runs before a tenant is known: finding a user by e-mail address, listing that user's memberships, making
- * a tenant. Its role has policies of its own and cannot see an order.
+ * For work before a tenant is known: finding a user by e-mail address, listing the memberships of that user, creating a
+ * tenant. Its role has policies of its own and cannot see an order.
  */
 @Injectable()
 export class SignInDatabase {
@@ -31,7 +31,7 @@ export class SignInDatabase {
   }
 }
 
-/** For deleting what has expired, of every tenant: its role sees expired rows only, and may only delete them. */
+/** For deleting expired rows of every tenant: its role sees expired rows only, and may only delete them. */
 @Injectable()
 export class RetentionDatabase {
   constructor(private readonly connections: ConnectionManager) {}
@@ -50,7 +50,7 @@ export class NotificationDatabase {
   constructor(private readonly connections: ConnectionManager) {}
 
   async notify(channel: string, message: string): Promise<void> {
-    // A transaction that notifies gets an id and would wait for the log to reach the disk, on which nothing here depends.
+    // A notifying transaction gets an id and would wait for the WAL to reach the disk, on which nothing here depends.
     await this.connections.query(
       this.connections.transactionSettings(DB_ROLES.service, [['synchronous_commit', 'off']], true),
       {
@@ -63,7 +63,7 @@ export class NotificationDatabase {
 }
 
 /**
- * The table `lane` for a WITH: each endpoint with waiting deliveries, per status, and when the first of them is due. A loose
+ * The table `lane` for a WITH: each endpoint with waiting deliveries, per status, with the first due time. A loose
  * index scan: its cost grows with lanes, not with deliveries.
  */
 export const WAITING_LANES = `recursive lane as (
@@ -78,7 +78,7 @@ export const WAITING_LANES = `recursive lane as (
                   order by d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
              )`;
 
-/** For the relay and the dispatcher: which tenants and endpoints have work, and nothing of what it is. */
+/** For the relay and the dispatcher: the tenants and endpoints that have work, without the content of the work. */
 @Injectable()
 export class DiscoveryDatabase {
   constructor(private readonly connections: ConnectionManager) {}
@@ -87,7 +87,7 @@ export class DiscoveryDatabase {
   async tenantsWithEvents(limit: number): Promise<string[]> {
     const txSettings = this.connections.transactionSettings(DB_ROLES.relay, [], true);
     if (this.connections.isDistributed) {
-      // Citus takes no recursion over several servers; each looks through its own outbox, which is short.
+      // Citus allows no recursion over several servers; each server scans its own outbox, which is short.
       const rows = await this.connections.query<{ tenant_id: string }>(txSettings, {
         name: 'outbox_tenants_distributed',
         text: 'select tenant_id from outbox group by tenant_id limit $1',
@@ -108,7 +108,12 @@ export class DiscoveryDatabase {
     return rows.map((row) => row.tenant_id);
   }
 
-  /** Each endpoint with waiting deliveries, per status, and when the first of them is due; the same way. */
+  /** Reads as the dispatcher, which sees of every tenant only what its policies name. */
+  queryAsDispatcher<R extends Row>(statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.dispatcher, [], true), statement);
+  }
+
+  /** Each endpoint with waiting deliveries, per status, with the first due time; the same way. */
   waitingEndpoints(limit: number): Promise<WaitingEndpoint[]> {
     const txSettings = this.connections.transactionSettings(DB_ROLES.dispatcher, [], true);
     if (this.connections.isDistributed) {
@@ -127,7 +132,7 @@ export class DiscoveryDatabase {
   }
 }
 
-/** An endpoint's lane of waiting deliveries. */
+/** One status queue of an endpoint's waiting deliveries. */
 export interface WaitingEndpoint extends Row {
   tenant_id: string;
   endpoint_id: string;

@@ -1,17 +1,17 @@
 /**
- * Tenants over several PostgreSQL servers: where the extension Citus is installed, `migrate` spreads the tables after it
- * has applied what was pending. A reference table has a copy on every server; a distributed one is split by `tenant_id`,
- * and the parts of one tenant are all on one server, so that a tenant's transaction stays there; what is local is on the
- * coordinator alone.
+ * Tenants over several PostgreSQL servers: where the extension Citus is installed, `migrate` distributes the tables
+ * after the migrations. A reference table has a copy on every server. A distributed table is split by `tenant_id`, and
+ * all parts of one tenant are on one server, so a tenant's transaction stays there. A local table is on the coordinator
+ * alone.
  */
 import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from './db-roles';
 import type { Statement } from './statement';
 
-/** How Citus keeps a table. */
+/** How Citus stores a table. */
 export type Placement = 'reference' | 'distributed' | 'local';
 
-/** Every table of the schema `public`, those that others refer to first. A test holds the schema against it. */
+/** Every table of the schema `public`, referenced tables first. A test compares it with the schema. */
 export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   tenants: 'reference',
   users: 'reference',
@@ -51,16 +51,16 @@ export const PLACEMENTS: Readonly<Record<string, Placement>> = {
   migrations: 'local',
 };
 
-/** What all distributed tables are kept together with. */
+/** The table that all distributed tables are co-located with. */
 const FIRST_DISTRIBUTED = 'orders';
 
 /** Whether the database has Citus. */
 export const HAS_CITUS = `exists (select from pg_extension where extname = 'citus')`;
 
 /**
- * Spreads the tables that are not spread yet; does nothing where Citus is not installed. A table that has rows is locked
- * while they are moved.
- * @returns the names of those that were spread now
+ * Distributes the tables that are not distributed yet; does nothing where Citus is not installed. A table with rows is
+ * locked while they move.
+ * @returns the names of the tables that were distributed now
  */
 export async function distributeTables(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ there: boolean }>(`select ${HAS_CITUS} as there`);
@@ -69,9 +69,10 @@ export async function distributeTables(client: Client): Promise<string[]> {
     'select logicalrelid::regclass::text as table from pg_dist_partition',
   );
   const done = new Set(spread.map(({ table }) => table));
-  // The coordinator connects to the others as whoever a transaction runs as. Without a password that is nobody's way in.
+  // The coordinator connects to the workers as the current role of a transaction. Without a password no client can log
+  // in as it.
   for (const role of [...Object.values(DB_ROLES), OPERATOR_ROLE]) await client.query(`alter role ${role} login`);
-  // One connection to a server at a time, since a foreign key takes part in the transaction that makes it.
+  // One connection to a server at a time, since a foreign key takes part in the transaction that creates it.
   await client.query(`set citus.multi_shard_modify_mode to 'sequential'`);
   await client.query('set citus.enable_local_reference_table_foreign_keys to off');
   const now: string[] = [];
@@ -91,12 +92,12 @@ export async function distributeTables(client: Client): Promise<string[]> {
   return now;
 }
 
-/** An INSERT of what a SELECT gives, and no more than that. */
+/** An INSERT … SELECT without RETURNING. */
 const INSERT_SELECT = /^\s*insert\s+into\b(?![^]*\breturning\b)[^]*\bselect\b/i;
 
 /**
- * The statement as Citus takes it: rows that a SELECT gives are sent to their servers by COPY, which row-level security
- * forbids, unless the INSERT returns something.
+ * The statement in a form that Citus accepts: rows of a SELECT are sent to their servers by COPY, which row-level
+ * security forbids, unless the INSERT has a RETURNING.
  */
 export function forCitus(statement: Statement): Statement {
   return INSERT_SELECT.test(statement.text) ? { ...statement, text: `${statement.text} returning 1` } : statement;

@@ -1,18 +1,18 @@
 /**
- * The roles that requests and background work run as. None owns a table or bypasses row-level security; what each
- * may see is in the policies of the migrations, and the few that see more than one tenant's rows are listed in
- * `test/golden/tenancy-exceptions.json`.
+ * The database roles of requests and background work. None owns a table or bypasses row-level security. The policies in
+ * the migrations say what each may see; `test/golden/tenancy-exceptions.json` lists the roles that see rows of several
+ * tenants.
  */
 export const DB_ROLES = {
   /** Serves requests: sees the rows of the tenant in `app.tenant_id` and nothing else. */
   service: 'app_service',
   /** Runs before a tenant is known: users by e-mail address, memberships of the user in `app.user_id`. */
   signIn: 'app_sign_in',
-  /** Deletes what has expired, of every tenant, and can read nothing else. */
+  /** Deletes expired rows of every tenant, and can read nothing else. */
   janitor: 'app_janitor',
-  /** Finds out which tenants have events in the outbox, and sees nothing of the events. */
+  /** Finds the tenants with events in the outbox, and sees nothing of the events. */
   relay: 'app_relay',
-  /** Finds out which endpoints have deliveries waiting, and until when. */
+  /** Finds the endpoints with waiting deliveries, and when they are due. */
   dispatcher: 'app_dispatcher',
   /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
   epochs: 'app_epochs',
@@ -25,8 +25,8 @@ export const DB_ROLES = {
 } as const;
 
 /**
- * Lists, suspends and resumes tenants, for the operator's commands. Not one of the above on purpose: no process that serves
- * can take it on, since the service's login is no member of it.
+ * Lists, suspends and resumes tenants, for the operator's commands. It is not listed above on purpose: no serving
+ * process can take it on, since the service's login is no member of it.
  */
 export const OPERATOR_ROLE = 'app_operator';
 

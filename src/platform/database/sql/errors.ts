@@ -6,10 +6,10 @@ interface PostgresError extends Error {
   constraint?: string;
 }
 
-/** SQLSTATEs that say "not now" rather than "not so": connection trouble, shutdown, too many clients, timeouts, deadlocks. */
+/** SQLSTATEs of temporary failures: connection trouble, shutdown, too many clients, timeouts, deadlocks. */
 const NOT_NOW = /^(08...|57P0.|53...|57014|55P03|40001|40P01|25P0[34]|58...)$/;
 const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT|EADDR)/;
-/** What `pg` and its pool say, without a code, of a connection that is gone or cannot be had. */
+/** Messages of `pg` and its pool, without a code, for a lost or unavailable connection. */
 const CONNECTION_LOST =
   /Connection terminated|not queryable|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
 
@@ -19,8 +19,8 @@ function driverError(error: unknown): PostgresError | undefined {
 }
 
 /**
- * The same error in the service's terms: what PostgreSQL could not do now becomes {@link Unavailable} (503, and the
- * caller may try again); everything else stays what it is, a fault of ours (500).
+ * The same error in the service's terms: a temporary failure becomes {@link Unavailable} (503, the caller may try
+ * again); every other error stays as it is, a fault of ours (500).
  */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof AppError) return error;
@@ -39,8 +39,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Whether a prepared statement no longer fits what is there: a migration has changed the type of a column it gives, or
- * the statement is gone. Nothing was done, and the same text works once it is prepared anew.
+ * Whether a prepared statement is stale: a migration has changed the type of a returned column, or the statement is
+ * gone. Nothing was done, and the same text works once it is prepared again.
  */
 export function isStaleStatement(error: unknown): boolean {
   const inner = driverError(error);
@@ -48,8 +48,8 @@ export function isStaleStatement(error: unknown): boolean {
 }
 
 /**
- * Whether the error is a violation of this unique constraint. Citus names constraints on shards with a suffix
- * (`orders_pkey_102069`) and reports them in the message alone, so both places are looked at.
+ * Whether the error violates this unique constraint. Citus adds a suffix to constraints on shards
+ * (`orders_pkey_102069`) and reports them in the message alone, so both places are checked.
  */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
   const inner = driverError(error);

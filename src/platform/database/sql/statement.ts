@@ -1,17 +1,17 @@
 import type { QueryConfig } from 'pg';
 
-/** What may be bound to a statement's parameter; anything else has no one meaning to PostgreSQL. */
+/** The types that a parameter may have; any other value would be ambiguous to PostgreSQL. */
 export type SqlValue = string | number | boolean | null | Date | Buffer | readonly (string | number | null)[];
 
 /**
- * A statement with its parameters. One `name` always means one `text`: it is prepared once per connection and then
- * only bound, which halves the cost of a small query.
+ * A statement with its parameters. One `name` always means one `text`: it is prepared once per connection and then only
+ * bound, which halves the cost of a small query.
  */
 export interface Statement {
   readonly name: string;
   readonly text: string;
   readonly values: readonly SqlValue[];
-  /** What it is called in a trace, where that says more than the name. */
+  /** The name in traces, where it says more than `name`. */
   readonly summary?: string;
 }
 
@@ -21,8 +21,8 @@ export type Row = Record<string, unknown>;
 const textOfName = new Map<string, string>();
 
 /**
- * Refuses what `pg` would refuse on the client's side only: there the COMMIT that is already written behind it could
- * no longer be held back, and would keep the rest.
+ * Refuses values that `pg` would refuse on the client's side: there the COMMIT that is already written behind the
+ * statement could not be held back, and would keep the rest.
  * @throws for a second text under one name, and for a value that cannot be bound
  */
 export function assertSound({ name, text, values }: Statement): void {
@@ -36,12 +36,12 @@ export function assertSound({ name, text, values }: Statement): void {
   }
 }
 
-/** A statement made of several, by the names of those; as many as there are sets of writes in the code. */
+/** Joined statements by the names of their parts; as many as there are sets of writes in the code. */
 const joined = new Map<string, { name: string; text: string; summary: string }>();
 
 /**
- * Several writes as one statement, which costs PostgreSQL a third less than each on its own. All of them see the
- * database as it was before: none may depend on what another one writes, except by a foreign key.
+ * Joins several writes into one statement, which costs PostgreSQL a third less than each on its own. All of them see
+ * the database as it was before: none may depend on the rows of another, except by a foreign key.
  */
 export function joinWrites(writes: readonly Statement[]): Statement {
   const [first] = writes;
@@ -71,7 +71,7 @@ function joinTexts(writes: readonly Statement[]): string {
   return `with ${texts.map((text, index) => `write_${index} as (${text})`).join(', ')} ${last}`;
 }
 
-/** The statement as `pg` takes it. */
+/** The statement as a query of `pg`. */
 export function toQuery({ name, text, values }: Statement, named: boolean): QueryConfig {
   return { name: named ? name : undefined, text, values: values as unknown[] };
 }

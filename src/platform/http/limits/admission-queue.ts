@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request that nothing was done for yet; its body stays where it is. */
+/** A request before any work is done for it; its body is not read. */
 export interface Held {
   request: IncomingMessage & { [ARRIVED]?: number };
   response: ServerResponse;
@@ -8,32 +8,35 @@ export interface Held {
 
 const ARRIVED = Symbol('arrived');
 
-/** When a request came, by `performance.now()`: where it was held, that was before it was let in. */
+/** When a request arrived, by `performance.now()`: for a queued request, the time before it was admitted. */
 export function arrivalOf(request: Held['request']): number {
   return request[ARRIVED] ?? performance.now();
 }
 
-/** Where requests wait to be let in, in the order in which they came. */
+/** Requests that wait for admission, in the order of their arrival. */
 export class AdmissionQueue {
   private held: Held[] = [];
-  /** Where the oldest is: moving all others up for each that leaves would be work of its own. */
+  /** Index of the oldest: shifting the array for each departure would cost time. */
   private first = 0;
 
-  /** @param places how many may wait */
+  /** @param places maximum number of waiting requests */
   constructor(private readonly places: number) {}
 
   get size(): number {
     return this.held.length - this.first;
   }
 
-  /** Takes a request in; false where there is no place. */
+  /** Adds a request; false where the queue is full. */
   enter(request: IncomingMessage, response: ServerResponse, now: number): boolean {
     if (this.size >= this.places) return false;
     this.held.push({ request: Object.assign(request, { [ARRIVED]: now }), response });
     return true;
   }
 
-  /** The oldest whose caller is still there, of all or of those that came before then; undefined where there is none. */
+  /**
+   * Removes the oldest request whose client is still connected, of all or of those before a time; undefined where there
+   * is none.
+   */
   leave(before = Infinity): Held | undefined {
     for (let oldest = this.held[this.first]; oldest; oldest = this.held[this.first]) {
       if (arrivalOf(oldest.request) >= before) return undefined;

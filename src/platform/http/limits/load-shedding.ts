@@ -18,24 +18,24 @@ type Reason = 'event_loop' | 'pool';
 
 const SAMPLE_MS = 20;
 /**
- * For so long the event loop may be late, and a request may wait to be let in: a tenant's burst, which it has a right to, is
- * served by then; and whoever asks again as soon as he is refused costs something once a second.
+ * Maximum event-loop delay and queueing time before requests are rejected. One second absorbs a burst within a tenant's
+ * rate limit, and bounds the cost of a client that retries at once.
  */
 const PATIENCE_MS = 1_000;
-/** Of reads, and of writes. */
+/** For reads and for writes. */
 const MOST_HELD = 4_096;
 const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
-/** Longest pause that is asked of a caller, seconds; each is told another, so that they do not come back together. */
+/** Upper bound of `Retry-After`, seconds; each caller gets another value, so that they do not return together. */
 const LONGEST_PAUSE = 3;
-/** A body larger than this is not read to its end for the sake of the connection. */
+/** A larger body is not read to its end to keep the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
-/** As Node writes them with the least work: names and values by turns. */
+/** In the form that costs Node least: names and values in turn. */
 const REFUSAL_HEADERS = Object.entries({ ...SECURITY_HEADERS, 'content-type': PROBLEM_CONTENT_TYPE }).flat();
 const OVERLOADED = new Unavailable('turned away');
 
-/** Requests of one kind, those that read or those that write, which share a way to PostgreSQL. */
+/** Requests of one kind, reads or writes, which share connections to PostgreSQL. */
 interface Kind {
   reads: boolean;
   held: AdmissionQueue;
@@ -43,10 +43,10 @@ interface Kind {
 }
 
 /**
- * Lets in what can be done, before anything is spent on a request: neither its body nor its route is looked at. While as many
- * statements are on their way to PostgreSQL as it answers in time, what comes waits here, reads and writes apart; what has
- * waited for too long is turned away. And while the event loop is late, which is what all requests wait for, a share is
- * turned away at once. Health routes are always let in.
+ * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
+ * many statements in flight as it can serve in time, requests wait here, reads and writes apart, and a request that has
+ * waited too long is refused. While the event loop is late, a share of the requests is refused at once. Health routes
+ * are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -90,7 +90,7 @@ export class LoadShedding implements OnModuleDestroy {
     clearInterval(this.sampler);
   }
 
-  /** Stands before whatever the server does with a request. */
+  /** Runs before the server handles a request. */
   guard(server: Server): void {
     if (this.config.SHED_EVENT_LOOP_LAG === 0 && this.config.SHED_POOL_WAIT === 0) return;
     const listeners = server.listeners('request') as RequestListener[];
@@ -121,7 +121,7 @@ export class LoadShedding implements OnModuleDestroy {
     return limit === 0 ? Infinity : this.database.room(reads, limit);
   }
 
-  /** Lets in what there is room for, and turns away what has waited for too long, until nobody waits. */
+  /** Admits requests while there is room, and refuses those that have waited too long. */
   private letIn(): NodeJS.Timeout {
     return setInterval(() => {
       for (const kind of [this.reads, this.writes]) {
@@ -161,7 +161,7 @@ export class LoadShedding implements OnModuleDestroy {
     response.end(body);
   }
 
-  /** Says that it happens, and how much, once in a while: a line for each would be work of its own. */
+  /** Logs the refusals at intervals: one line for each would cost time. */
   private tell(): void {
     const now = performance.now();
     if (now - this.loggedAt < LOG_MS) return;
@@ -178,7 +178,7 @@ export class LoadShedding implements OnModuleDestroy {
     this.turnedAway = 0;
   }
 
-  /** A timer is late by as much as the turn of the event loop took that it had to wait for. */
+  /** A timer is late by the duration of the event-loop turn that it waited for. */
   private sample(): NodeJS.Timeout {
     let last = performance.now();
     return setInterval(() => {
@@ -193,7 +193,7 @@ function newKind(reads: boolean): Kind {
   return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
 }
 
-/** So that a browser's script may read the refusal. */
+/** CORS headers let a browser's script read the refusal. */
 function corsHeaders(origin: string): string[] {
   return [
     'access-control-allow-origin', origin,

@@ -3,15 +3,15 @@ import { CONFIG } from '../../config/config.module';
 import type { Config } from '../../config/config';
 import { connectRedis, type RedisClient } from '../../redis/redis';
 
-/** A limit: so many at once, refilled at so many a second (a token bucket). */
+/** A limit: a burst, refilled at a rate (a token bucket). */
 export interface Limit {
-  /** Shown in the `RateLimit` headers. */
+  /** The name in the `RateLimit` headers. */
   name: string;
   burst: number;
   perSecond: number;
 }
 
-/** Whether a request may pass, and what to tell its caller. */
+/** Whether a request may pass, with the values of its headers. */
 export interface Verdict {
   allowed: boolean;
   remaining: number;
@@ -22,15 +22,16 @@ export interface Verdict {
 }
 
 const MAX_KEYS = 100_000;
-/** Buckets that a new one may cost a look at, once there are too many. */
+/** Maximum number of buckets that a new one may check once the store is full. */
 const LOOKED_AT = 8;
-/** Longest a request waits for Redis before the process counts for itself. */
+/** Longest wait for Redis before the process counts by itself. */
 const REDIS_PATIENCE_MS = 100;
 
 /**
  * The generic cell rate algorithm: of a bucket only the time is kept at which it will be full again. One number per
- * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a whole
- * burst costs is from another clock (the server's stepped back, or another server took over): it counts as an empty bucket.
+ * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a
+ * whole burst costs is from another clock (the server's stepped back, or another server took over): it counts as an
+ * empty bucket.
  */
 const GCRA_SCRIPT = `
 local clock = redis.call('TIME')
@@ -48,7 +49,7 @@ return { 1, next - now }`;
 
 type Eval = (key: string, interval: number, burst: number) => Promise<[number, number]>;
 
-/** Counts requests against limits. Never refuses because its own store is away. */
+/** Counts requests against limits. It never refuses because its own store is away. */
 @Injectable()
 export class RateLimiter implements OnModuleDestroy {
   /** By `performance.now()`. */
@@ -72,7 +73,7 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis?.disconnect();
   }
 
-  /** Takes one from the key's allowance. Synchronous without Redis. */
+  /** Takes one token from the key's allowance. Synchronous without Redis. */
   take(limit: Limit, key: string): Verdict | Promise<Verdict> {
     const interval = 1000 / limit.perSecond;
     const id = `${limit.name}:${key}`;
@@ -94,7 +95,7 @@ export class RateLimiter implements OnModuleDestroy {
     return verdict(limit, interval, true, next - now);
   }
 
-  /** Forgets one bucket: the next that is full again, or the last of the few that are looked at. */
+  /** Drops one bucket: the next full one, or the last of the few that are checked. */
   private makeRoom(now: number): void {
     for (let looked = 1; ; looked++) {
       const next = this.hand.next();
@@ -108,7 +109,7 @@ export class RateLimiter implements OnModuleDestroy {
   }
 }
 
-/** The answer, or the stand-in's where there is none in time: a cluster that fails over is asked again for longer than that. */
+/** The result, or the fallback's where it is late: a cluster in fail-over retries for longer than that. */
 function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
   return new Promise((resolve) => {
     let waiting = true;

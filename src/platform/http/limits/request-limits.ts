@@ -34,7 +34,9 @@ export class RequestLimits {
     this.addressPolicy = policyHeader(this.addressLimit);
   }
 
-  /** Counts a request of a tenant, or of a person without one, by its id. @throws RateLimited; synchronous without Redis */
+  /**
+   * Counts a request of a tenant, or of a person without one, by its id. @throws RateLimited; synchronous without Redis
+   */
   takeTenant(id: string, reply: FastifyReply): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
     const taken = this.limiter.take(this.tenantLimit, id);

@@ -1,16 +1,16 @@
 /**
- * How much of what arrives is turned away: none while the delay is within its limit, and beyond it so much that what is let
- * in is what can be done. At twice the load a delay settles at twice its limit, and goes no further.
+ * The share of arriving requests to refuse: zero while the delay is within its limit, and beyond it the share that
+ * keeps admissions at capacity. At twice the load the delay settles at twice its limit.
  */
 export function shedRatio(delay: number, limit: number): number {
   return limit > 0 && delay > limit ? 1 - limit / delay : 0;
 }
 
-/** Picks a share of what comes by, evenly and not by chance: of 0.25, every fourth. */
+/** Picks a share of the calls evenly and not at random: of 0.25, every fourth. */
 export class ShedRatio {
   private owed = 0;
 
-  /** Whether this one is picked. */
+  /** Whether this call is picked. */
   pick(share: number): boolean {
     this.owed += share;
     if (this.owed < 1) return false;
@@ -20,32 +20,32 @@ export class ShedRatio {
 }
 
 /**
- * A delay that is looked at again and again. It counts once it has been above its limit for as long as the patience without
- * a break: a pause turns nobody away, nor does a burst that is soon served, but a queue that stands does.
+ * A sampled delay. It counts once it has been above its limit for the whole patience: a pause or a short burst refuses
+ * no request, but a standing queue does.
  */
 export class SustainedDelay {
   private aboveSince?: number;
   private last = 0;
 
-  /** Both in milliseconds; a limit of 0 is none. */
+  /** Both in milliseconds; a limit of 0 turns it off. */
   constructor(
     private readonly limit: number,
     private readonly patience: number,
   ) {}
 
-  /** The delay as it is now, and the time, both in milliseconds. */
+  /** The current delay and time, both in milliseconds. */
   add(delay: number, now: number): void {
     this.last = delay;
     if (delay > this.limit) this.aboveSince ??= now;
     else this.aboveSince = undefined;
   }
 
-  /** The delay that was seen last. */
+  /** The latest delay. */
   get value(): number {
     return this.last;
   }
 
-  /** How much of what arrives now is to be turned away. */
+  /** The share of arriving requests to refuse now. */
   ratio(now: number): number {
     if (this.aboveSince === undefined || now - this.aboveSince < this.patience) return 0;
     return shedRatio(this.last, this.limit);

@@ -1,6 +1,6 @@
 /**
- * What a feature says of its routes for the OpenAPI document, where their nature does not tell: the section they stand
- * in, refusals of their own, and messages that the service sends by itself. Everything else is derived, see `openapi.ts`.
+ * Declarations of a feature for the OpenAPI document, where the route's nature does not determine them: its section,
+ * refusals of its own, and messages that the service sends. The rest is derived, see `openapi.ts`.
  */
 import { applyDecorators, SetMetadata, type Type } from '@nestjs/common';
 import { ApiTags, type OpenAPIObject } from '@nestjs/swagger';
@@ -15,21 +15,21 @@ export type Parameter = Exclude<NonNullable<Components['parameters']>[string], {
 export type Header = Exclude<NonNullable<Components['headers']>[string], { $ref: string }>;
 export type Reference = { $ref: string };
 
-/** A part of the document with a text of its own, shown before its routes. */
+/** A section of the document with a text of its own, shown before its routes. */
 export interface Section {
   name: string;
   description: string;
 }
 
-/** A refusal that a route may answer with, and what it then says. */
+/** A refusal of a route, with an example of its detail. */
 export interface DeclaredProblem {
   code: ProblemCode;
   detail: string;
 }
 
 /**
- * What a feature adds to the document beside its routes; called when the document is built, which is at its first
- * request. `models` are DTOs that only `webhooks` refer to.
+ * Additions of a feature to the document beside its routes; called when the document is built, at its first request.
+ * `models` are DTOs that only `webhooks` refer to.
  */
 export type DocumentPart = () => {
   sections?: Section[];
@@ -43,12 +43,12 @@ export const DECLARATION = { SECTION: 'openapi:section', PROBLEMS: 'openapi:prob
 export const ApiSection = (name: string, description: string): ClassDecorator =>
   applyDecorators(ApiTags(name), SetMetadata(DECLARATION.SECTION, { name, description } satisfies Section));
 
-/** Adds a refusal that only this route has, or an example of what a general one says here. */
+/** Adds a refusal that only this route has, or an example of a general one. */
 export const ApiProblem =
   (code: ProblemCode, detail: string): MethodDecorator =>
   (_target, _name, descriptor) => {
     const handler = descriptor.value as object;
     const others = (Reflect.getMetadata(DECLARATION.PROBLEMS, handler) ?? []) as DeclaredProblem[];
-    // Decorators run from the last to the first; the document has them as they are written.
+    // Decorators run from the last to the first; the document keeps the order of the source.
     Reflect.defineMetadata(DECLARATION.PROBLEMS, [{ code, detail }, ...others], handler);
   };

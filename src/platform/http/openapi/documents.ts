@@ -1,6 +1,6 @@
 /**
- * Serves the document at `/openapi.json` and `/openapi.yaml` and as a page, and says how these routes describe
- * themselves. Nothing is built before it is asked for; then it is kept as text, and the objects it was made of are let go.
+ * Serves the document at `/openapi.json` and `/openapi.yaml` and as a page, and describes these routes. It is built at
+ * the first request and kept as text.
  */
 import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
@@ -32,7 +32,7 @@ async function toYaml(json: string): Promise<string> {
   return dump(JSON.parse(json), { noRefs: true, lineWidth: 120 });
 }
 
-/** How the documents describe themselves. */
+/** The description of the documents' own routes. */
 export const DOCUMENT_SECTION: Section = {
   name: 'Documents',
   description: 'This description, for programs and for people. Not there where `DOCS_ENABLED` is `false`.',

@@ -1,10 +1,10 @@
-/** Examples of whole bodies, put together from the examples of their fields. */
+/** Examples of whole bodies, composed from the examples of their fields. */
 import type { Components, Operation, Reference, Schema } from './declarations';
 
 type Content = NonNullable<Extract<NonNullable<Operation['requestBody']>, { content: unknown }>['content']>;
 type AnySchema = (Schema & { const?: unknown; contentSchema?: AnySchema }) | Reference;
 
-/** A value that the schema allows, made from the examples in it. */
+/** A value that the schema allows, composed from its examples. */
 export function exampleOf(schema: AnySchema, components: Components): unknown {
   if ('$ref' in schema) return exampleOf(resolve(schema, components), components);
   if (schema.example !== undefined) return schema.example;

@@ -1,8 +1,8 @@
-/** The document's opening words: what holds on every route. */
+/** The introduction of the document: rules of every route. */
 import { PROBLEM_STATUS, type ProblemCode } from '../../errors';
 import { PROBLEMS } from './problem-kinds';
 
-/** The table of all problems, made from the list that the service answers from. */
+/** The table of all problems, from the same list as the responses. */
 function problemTable(): string {
   const rows = (Object.keys(PROBLEM_STATUS) as ProblemCode[]).map(
     (code) => `| \`${code}\` | ${PROBLEM_STATUS[code]} | ${PROBLEMS[code].meaning} |`,

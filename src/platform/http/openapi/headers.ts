@@ -1,7 +1,7 @@
-/** The headers of requests and answers, each described once, as a component of the document. */
+/** Headers of requests and responses, each a component of the document. */
 import type { Header, Parameter, Reference } from './declarations';
 
-/** Headers of answers. What is `required` is on every answer that names it. */
+/** Response headers. A `required` one is on every response that names it. */
 export const HEADERS = {
   'X-Request-Id': {
     description:

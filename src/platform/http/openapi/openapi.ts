@@ -1,11 +1,11 @@
 /**
- * The OpenAPI 3.1 document. Controllers say what only they know: operation ids, summaries, descriptions, DTOs. What
- * follows from the nature of a route is derived from what the application itself goes by (guards' metadata, arguments,
- * limits, status codes): security, headers, every problem, examples. So no route repeats it, and none can forget it.
+ * The OpenAPI 3.1 document. Controllers declare operation ids, summaries, descriptions and DTOs. Security, headers,
+ * problems and examples are derived from the application's own metadata (guards, arguments, limits, status codes), so
+ * that no route repeats them and none can forget them.
  *
- * The flow: `@nestjs/swagger` scans the controllers → each operation is completed (`openapi-operations.ts`) → schemas
- * get their public names and requests are closed to unknown fields → components are put in order. It is built at the
- * first request of a document (`openapi-documents.ts`), not at the start.
+ * The flow: `@nestjs/swagger` scans the controllers → each operation is completed (`operations.ts`) → schemas get their
+ * public names and request schemas are closed to unknown fields → components are sorted. It is built at the first
+ * request of a document (`documents.ts`), not at the start.
  */
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
@@ -27,7 +27,7 @@ import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
-/** The document of the application, with what features add to it. */
+/** The document of the application, with the additions of features. */
 export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
   const added = parts.map((part) => part());
   const scanned = SwaggerModule.createDocument(app, settings(), {
@@ -96,12 +96,12 @@ function operationsOf(item: PathItem): [(typeof METHODS)[number], Operation][] {
   return METHODS.flatMap((method) => (item[method] ? [[method, item[method]]] : []));
 }
 
-/** Fastify answers a HEAD wherever there is a GET. */
+/** Fastify serves HEAD wherever there is a GET. */
 function methodsOf(item: PathItem): string[] {
   return operationsOf(item).flatMap(([method]) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
 }
 
-/** Unknown fields of a request are refused: its objects say so, those inside of it too. Answers stay open to new fields. */
+/** Request schemas refuse unknown fields, at every depth. Response schemas stay open to new fields. */
 function closeRequests(paths: OpenAPIObject['paths'], components: Components): void {
   const seen = new Set<Schema>();
   const close = (given: Schema | { $ref: string } | undefined): void => {
@@ -122,7 +122,7 @@ function closeRequests(paths: OpenAPIObject['paths'], components: Components): v
   }
 }
 
-/** `OrderView` is `Order` and `CreateOrderDto` is `CreateOrder` to the world: the endings say something to us only. */
+/** The public names drop the endings: `OrderView` is `Order`, `CreateOrderDto` is `CreateOrder`. */
 function withPublicNames(document: OpenAPIObject): OpenAPIObject {
   const publicName = (name: string): string => name.replace(/(View|Dto)$/, '');
   const names = Object.keys(document.components?.schemas ?? {}).map(publicName);

@@ -1,4 +1,4 @@
-/** Completes the description of one operation from the nature of its route. */
+/** Completes the description of one operation from its route's metadata. */
 import type { ProblemCode } from '../../errors';
 import { describeDeprecation } from './deprecation';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './declarations';
@@ -11,7 +11,10 @@ import { API_PREFIX } from '../server/server';
 const MIB = 1024 * 1024;
 const JSON_TYPE = 'application/json';
 
-/** The operation with its security, parameters, examples, headers and every problem. `methods` are all that the path has. */
+/**
+ * The operation with its security, parameters, examples, headers and every problem. `methods` are all methods of the
+ * path.
+ */
 export function describe(
   operation: Operation,
   route: Route,
@@ -22,7 +25,7 @@ export function describe(
   const parameters = parametersOf(operation, route);
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody) {
-    requestBody.description ??= `JSON of at most ${(route.bodyLimit ?? MIB) / MIB} MiB.`;
+    requestBody.description ??= `JSON of at most ${sizeOf(route.bodyLimit ?? MIB)}.`;
     addExamples(requestBody.content, components);
   }
   const success = successOf(operation, route, components);
@@ -40,7 +43,7 @@ export function describe(
     security: route.public ? [] : [{ bearer: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
-    // What the route itself says of a status stands: readiness answers 503 in its own form.
+    // A status that the route describes itself is kept: readiness has its own form of 503.
     responses: { ...problems, ...success },
   };
 }
@@ -59,7 +62,7 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
       parameter.description ??= `The ${route.resource.toLowerCase()}'s id.`;
       parameter.schema = { type: 'string', format: 'uuid' };
     } else if (schema.example !== undefined) {
-      // Swagger UI fills in a parameter's `example`, and what is optional should be left out until it is wanted.
+      // Swagger UI fills in a parameter's `example`; an optional parameter should stay empty.
       const { example, ...rest } = schema;
       parameter.schema = { ...rest, examples: [example] };
     }
@@ -72,7 +75,7 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
   ];
 }
 
-/** Which refusals a route can answer with. */
+/** The refusals of a route. */
 function problemsOf(operation: Operation, route: Route, underApi: boolean): ProblemCode[] {
   const parameters = (operation.parameters ?? []) as Parameter[];
   const hasBody = operation.requestBody !== undefined;
@@ -99,7 +102,7 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
   ];
 }
 
-/** The answers that the route itself describes, with their headers and examples. */
+/** The responses that the route describes itself, with their headers and examples. */
 function successOf(operation: Operation, route: Route, components: Components): Record<string, Response> {
   const answers: Record<string, Response> = {};
   const deprecation = route.deprecation && describeDeprecation(route.deprecation);
@@ -138,4 +141,9 @@ function headersOf(status: string, answer: Response, route: Route, components: C
   }
   if (status === '503') names.push('Retry-After');
   return headerReferences(names);
+}
+
+/** A limit in the largest unit that divides it. */
+function sizeOf(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / 1024} KiB`;
 }

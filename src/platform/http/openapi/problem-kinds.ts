@@ -1,10 +1,10 @@
-/** Every kind of problem, as the document explains it: the guide's table and the responses are both made from this. */
+/** Every kind of problem with its explanation: the guide's table and the responses are made from this list. */
 import type { ProblemCode } from '../../errors';
 import type { HeaderName } from './headers';
 
 const LIMITED = ['RateLimit', 'RateLimit-Policy'] as const;
 
-/** What a caller should know of a refusal, an example of its detail, and the headers that come with it. */
+/** The explanation of a refusal, an example of its detail, and its headers. */
 interface Explained {
   meaning: string;
   detail: string;

@@ -1,7 +1,7 @@
 /**
- * The problems of the document. Each refusal of a route is a response with an example for each kind; where nothing in
- * it is special it is a component. A response's schema says which kinds it has and nothing else, so that a generated
- * client knows from the status, or from `type`, what it has before it.
+ * The problems of the document. Each refusal of a route is a response with an example for each kind; a refusal without
+ * special content is a shared component. The schema of a response lists its kinds, so that a generated client can tell
+ * them apart by the status or by `type`.
  */
 import { PROBLEM_STATUS, type ProblemCode } from '../../errors';
 import type { Components, DeclaredProblem, Reference, Response, Schema } from './declarations';
@@ -59,7 +59,7 @@ function problemSchema(codes: readonly ProblemCode[]): Schema {
   };
 }
 
-/** What every problem has, for code that treats them all alike. */
+/** The members that every problem has. */
 function anyProblem(): Schema {
   const { properties = {}, ...schema } = problemSchema(CODES);
   const { errors: _own, ...common } = properties;
@@ -68,7 +68,7 @@ function anyProblem(): Schema {
 
 export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: anyProblem() };
 
-/** What problems are made of besides their kinds: where the route is, what its id names, what it says itself. */
+/** The context of a problem's text: the route, the resource that its id names, and its own texts. */
 export interface ProblemContext {
   path: string;
   /** All methods of the path. */
@@ -108,7 +108,7 @@ function otherMethod({ path, methods }: ProblemContext): Response {
   };
 }
 
-/** What a later version may add. */
+/** Members that a later version may add. */
 function otherProblem(components: Components): Reference {
   components.responses ??= {};
   components.responses.OtherProblem ??= {

@@ -1,4 +1,4 @@
-/** What the application's own metadata say of each route: who may call it, what it reads, what it answers with. */
+/** The application's own metadata of each route: its callers, its input, its responses. */
 import type { INestApplication, Type } from '@nestjs/common';
 import { HEADERS_METADATA, METHOD_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
@@ -12,12 +12,12 @@ import { Idempotent } from '../responses/idempotency';
 import { DECLARATION, type DeclaredProblem, type Section } from './declarations';
 import { ResourceId } from '../requests/resource-id.pipe';
 
-/** A route as far as it matters to its description. */
+/** The parts of a route that its description depends on. */
 export interface Route {
   section?: Section;
-  /** Open to callers without a credential, and whether they are counted. */
+  /** Open to callers without a credential, with or without a limit. */
   public?: 'limited' | 'unlimited';
-  /** The permission it asks for, or `signed-in`. */
+  /** The required permission, or `signed-in`. */
   permission?: string;
   bodyLimit?: number;
   produces?: string[];
@@ -25,7 +25,7 @@ export interface Route {
   idempotent: boolean;
   ifMatch: boolean;
   ifNoneMatch: boolean;
-  /** What the id in the path names, such as `Order`. */
+  /** The resource that the id in the path names, such as `Order`. */
   resource?: string;
   cacheControl?: string;
   problems: DeclaredProblem[];
@@ -91,7 +91,10 @@ function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: n
   return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
 }
 
-/** A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of `@Idempotent()`. */
+/**
+ * A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of
+ * `@Idempotent()`.
+ */
 function idempotentFactory(): unknown {
   class Probe {
     method(_request: unknown): void {}

@@ -1,6 +1,6 @@
 /**
- * Swagger UI: a page and its files, as a plugin of Fastify. The files come from Swagger UI's own package; the page has no
- * script or style inside of it, so that its policy can forbid them.
+ * Swagger UI: a page and its files, as a plugin of Fastify. The files come from Swagger UI's own package. The page has
+ * no inline script or style, so that its policy can forbid them.
  */
 import { dirname } from 'node:path';
 import fastifyStatic from '@fastify/static';
@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 export const UI_PATH = '/docs';
 
-/** What the page may do: run and show its own files, and call this server. */
+/** The page may run and show its own files, and call this server. */
 const UI_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -39,7 +39,7 @@ const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
   'start.js': ['application/javascript', START],
   'page.css': ['text/css', STYLE],
 };
-/** Every file that the page is made of. */
+/** Every file of the page. */
 export const UI_FILES = [...PACKAGE_FILES, ...Object.keys(OWN_FILES)];
 
 /** Serves the page and its files below {@link UI_PATH}. */
@@ -57,7 +57,7 @@ export async function swaggerUi(scope: FastifyInstance): Promise<void> {
     root: dirname(require.resolve('swagger-ui-dist/package.json', { paths: [require.resolve('@nestjs/swagger')] })),
     serve: false,
   });
-  // Routes of their own, not the plugin's catch-all: what is not one of these files is a 404 like any other.
+  // Routes of their own, not the plugin's catch-all: any other path is a regular 404.
   for (const file of PACKAGE_FILES) scope.get(`/${file}`, (_request, reply) => reply.sendFile(file));
 }
 
@@ -65,7 +65,7 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] as string;
 }
 
-/** `base` is where the page's files are, seen from the address that it was asked for at. */
+/** `base` is the path of the page's files, relative to the requested address. */
 function page(base: string): string {
   return `<!doctype html>
 <html lang="en">

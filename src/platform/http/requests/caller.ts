@@ -62,9 +62,9 @@ export interface Person {
 }
 
 /**
- * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` has to
- * add a second factor first, `step-up` has to use the one that the person has, `restore` belongs to a person who asked
- * to be erased.
+ * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` has
+ * to add a second factor first, `step-up` has to use the one that the person has, `restore` belongs to a person who
+ * asked to be erased.
  */
 export type LimitedKind = 'account' | 'closed' | 'enrol' | 'step-up' | 'restore';
 
@@ -86,6 +86,8 @@ declare module 'fastify' {
   }
 }
 
+/** Bytes of a body that a caller without a credential may send: a registration is less than 2 KiB. */
+const PUBLIC_BODY_LIMIT = 8 * 1024;
 /** What a route for persons takes beside sessions that act in a tenant. */
 export interface PersonRoute {
   kinds: readonly LimitedKind[];
@@ -112,10 +114,12 @@ export const Public =
   (limited: 'limited' | 'unlimited' = 'limited'): MethodDecorator =>
   (target, name, descriptor) => {
     SetMetadata(PUBLIC, limited)(target, name, descriptor);
-    addRouteConfig(descriptor.value as object, { public: true });
+    addRouteConfig(descriptor.value as object, { public: true, bodyLimit: PUBLIC_BODY_LIMIT });
   };
 
-/** The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused. */
+/**
+ * The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused.
+ */
 export const Requires = (permission: Permission | 'signed-in') => SetMetadata(PERMISSION, permission);
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Decorators for the fields of a request: each one is a validation rule (class-validator), a reading rule
- * (class-transformer) and a line of the OpenAPI document at once, so that the three cannot say different things.
+ * (class-transformer) and a line of the OpenAPI document at once, so that the three cannot differ.
  */
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
@@ -24,7 +24,7 @@ import { nameFault, textFault } from './json-body';
 
 type Constructor = new () => object;
 
-/** What every field says of itself. */
+/** Options of every field. */
 export interface FieldOptions {
   description: string;
   example?: unknown;
@@ -76,11 +76,11 @@ function field(
     ...(options.nullable ? { nullable: true } : {}),
     ...api,
   } as ApiPropertyOptions);
-  // Of several faults of a field the first is told, in the order of the rules here.
+  // Of several faults of a field the first is reported, in the order of the rules here.
   return applyDecorators(register, documented, ...presence, ...rules);
 }
 
-/** One rule that class-validator has not: `check` gives what is wrong, or undefined. */
+/** A custom rule: `check` returns the fault, or undefined. */
 export function rule(code: string, check: (value: unknown, object: object) => string | undefined): PropertyDecorator {
   return ValidateBy({
     name: code,
@@ -92,8 +92,8 @@ export function rule(code: string, check: (value: unknown, object: object) => st
 }
 
 /**
- * An object or list that is no DTO of ours, on its way past class-transformer, which would rebuild it: that drops keys
- * such as `__proto__`, and fails on one that is named `constructor`.
+ * Wraps an object or list so that class-transformer does not rebuild it: that would drop keys such as `__proto__`, and
+ * fail on a key `constructor`.
  */
 export class Parsed {
   readonly #value: unknown;
@@ -114,7 +114,7 @@ const AsParsed = () =>
 const CleanText = (multiline: boolean) =>
   rule('text', (value) => (typeof value === 'string' ? textFault(value, multiline) : undefined));
 
-/** How many characters a text has: code points, as JSON Schema counts them. */
+/** The length of a text in code points, as JSON Schema counts. */
 export function lengthOf(text: string): number {
   let length = text.length;
   for (let i = 1; i < text.length; i++) {
@@ -148,7 +148,7 @@ export function TextField(
   ]);
 }
 
-/** A name that people read: one line with something to see in it. */
+/** A name for people: one line with a visible character. */
 export function NameField(options: FieldOptions & { max: number; pattern?: string }): PropertyDecorator {
   return applyDecorators(
     TextField({ ...options, min: 1 }),
@@ -156,7 +156,7 @@ export function NameField(options: FieldOptions & { max: number; pattern?: strin
   );
 }
 
-/** A secret: any text of the length, control characters included, since nobody should forbid a passphrase. */
+/** A secret: any text of the length, control characters included, since a passphrase may hold any character. */
 export function SecretField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return field(options, { type: 'string', format: 'password', minLength: options.min, maxLength: options.max }, [
     ...Length(options.min, options.max),
@@ -166,7 +166,7 @@ export function SecretField(options: FieldOptions & { min: number; max: number }
 const EMAIL =
   /^[^\s@"(),:;<>[\\\]\p{Cc}]{1,64}@(?=.{1,253}$)([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}-]{2,63}$/u;
 
-/** An e-mail address, taken as it is: neither trimmed nor lower-cased. */
+/** An e-mail address, neither trimmed nor lower-cased. */
 export function EmailField(options: FieldOptions): PropertyDecorator {
   return field(options, { type: 'string', format: 'email', maxLength: 254 }, [
     ...Length(0, 254),
@@ -197,12 +197,12 @@ export function UuidField(options: FieldOptions): PropertyDecorator {
   );
 }
 
-/** `true` or `false` as JSON has them. */
+/** A JSON `true` or `false`. */
 export function BooleanField(options: FieldOptions): PropertyDecorator {
   return field(options, { type: 'boolean' }, [IsBoolean({ message: 'must be true or false' })]);
 }
 
-/** A whole number as JSON has it: the string `"1"` is not one. */
+/** A whole JSON number: the string `"1"` is refused. */
 export function IntegerField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return field(options, { type: 'integer', minimum: options.min, maximum: options.max }, [
     IsInt({ message: 'must be a whole number in plain digits' }),
@@ -211,7 +211,7 @@ export function IntegerField(options: FieldOptions & { min: number; max: number 
   ]);
 }
 
-/** A page's cursor: any one text, since only the list itself can say whether it is one of its own. */
+/** A page's cursor: any single text, since only the list can verify it. */
 export function CursorField(): PropertyDecorator {
   return field({ description: '`next_cursor` of the page before.', optional: true }, { type: 'string' }, [
     IsString({ message: 'must be a string' }),

@@ -5,6 +5,8 @@ import {
   MalformedJson,
   parseJsonBody,
   textFault,
+  TooManyMembers,
+  TooManyValues,
   toPlainNumbers,
   UnsafeNumber,
 } from './json-body';
@@ -129,6 +131,48 @@ describe('parseJsonBody', () => {
       expect(malformed(`{"password": ${secret}`).message).toBe('The body is not valid JSON');
       expect(malformed(secret).message).toBe('The body is not valid JSON');
     });
+  });
+
+  describe('the members of one object', () => {
+    const wide = (members: number): string => `{${Array.from({ length: members }, (_, i) => `"k${i}":1`).join()}}`;
+    const tooMany = (text: string, max?: number): void =>
+      expect(() => parseJsonBody(Buffer.from(text), max)).toThrow(TooManyMembers);
+
+    it('are 1,000 at most, wherever the object is', () => {
+      for (const [before, after] of [
+        ['', ''],
+        ['[0,', ',1]'],
+        ['{"a":[{"b":', '}],"c":{}}'],
+      ]) {
+        expect(() => parse(before + wide(1_000) + after)).not.toThrow();
+        tooMany(before + wide(1_001) + after);
+      }
+      expect(() => parse(`[${wide(900)},${wide(900)}]`)).not.toThrow();
+      tooMany(`{${wide(900).slice(1, -1)},"x":{"y":1},${wide(200).slice(1, -1)}}`);
+    });
+
+    it('are counted before anything is parsed', () => {
+      const text = wide(90_000);
+      const begun = performance.now();
+      for (let i = 0; i < 20; i++) tooMany(text);
+      // Parsing it takes 150 ms and more each time.
+      expect(performance.now() - begun).toBeLessThan(1_000);
+    });
+
+    it('are more where a route says so', () => {
+      expect(() => parseJsonBody(Buffer.from(wide(10_000)), 10_000)).not.toThrow();
+      tooMany(wide(10_001), 10_000);
+    });
+
+    it('that JSON does not allow are no way around', () => {
+      tooMany(`]]}}${wide(1_001)}`);
+    });
+  });
+
+  it('refuses what costs more than the largest batch', () => {
+    expect(() => parse(`[${Array(110_000).fill('1').join()}]`)).not.toThrow();
+    expect(() => parse(`[${Array(130_000).fill('1').join()}]`)).toThrow(TooManyValues);
+    expect(() => parse(`[${Array.from({ length: 35_000 }, (_, i) => `{"a${i}":1}`).join()}]`)).toThrow(TooManyValues);
   });
 
   describe('depth', () => {

@@ -1,22 +1,24 @@
 import { isUtf8 } from 'node:buffer';
 
-/*
- * The only door through which request bodies become values. It is stricter than JSON.parse where two parsers
- * could read one body differently (encoding, byte order mark, duplicate keys), where a value would be lost on
- * the way (numbers that a double cannot hold), and where PostgreSQL would refuse what JSON allows (NUL, lone
- * surrogates). JSON.parse does the grammar; one linear scan before it and one count after it do the rest.
+/**
+ * The only parser of request bodies. It is stricter than JSON.parse where two parsers could read one body differently
+ * (encoding, byte order mark, duplicate keys), where a value would be lost (numbers that a double cannot hold), and
+ * where PostgreSQL refuses valid JSON (NUL, lone surrogates). JSON.parse checks the grammar; one linear scan before it
+ * and one count after it do the rest.
  */
 
 const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
 /**
- * What reading a body may cost, in values: no body of 1 MiB gets there, nor any batch of orders that is one, but 8 MiB of
- * tiny values would take seconds.
+ * Bound on the cost of reading a body, in values: the largest batch of orders comes near, and more would take a quarter
+ * of a second.
  */
-const MAX_COST = 800_000;
+const MAX_COST = 120_000;
+/** Maximum members of one object where the route sets no other: each new key is interned, and a wide object is slow. */
+const MAX_MEMBERS = 1_000;
 const MEMBER_COST = 3;
 const UNSAFE_NUMBER_COST = 4;
-// A hostile body can hold a hundred thousand faults; the answer to it should not.
+// A hostile body can hold a hundred thousand faults; its response must not.
 const MAX_FAULTS = 100;
 
 /** Answered with 400. The message may be shown to the client; `position` counts UTF-16 units from 0. */
@@ -60,7 +62,16 @@ export class TooManyValues extends InvalidText {
   }
 }
 
-/** A number token that a double cannot be trusted to hold as a decimal: with an exponent, or over 15 digits. */
+/** Answered with 422, as its parent: an object with more members than any request of ours has. */
+export class TooManyMembers extends InvalidText {
+  override readonly name = 'TooManyMembers';
+
+  constructor(max: number) {
+    super([{ field: '', message: `must not hold an object of more than ${max} members`, code: 'max_members' }]);
+  }
+}
+
+/** A number token that a double may not hold as a decimal: with an exponent, or over 15 digits. */
 export class UnsafeNumber {
   constructor(readonly source: string) {}
 }
@@ -70,29 +81,30 @@ export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof UnsafeNumber);
 }
 
-export function parseJsonBody(body: Buffer): unknown {
+/** @param maxMembers maximum members of one object */
+export function parseJsonBody(body: Buffer, maxMembers = MAX_MEMBERS): unknown {
   if (body.length === 0) throw new MalformedJson('The body is empty');
   if (!isUtf8(body)) throw new MalformedJson('The body is not valid UTF-8');
   const text = body.toString('utf8');
   if (text.charCodeAt(0) === 0xfeff) throw new MalformedJson('The body begins with a byte order mark', 0);
 
-  const { members, unsafe } = scan(text);
+  const { members, unsafe } = scan(text, maxMembers);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw malformed(error);
   }
-  // A repeated key is the only way for valid JSON to have more members in its text than in its value.
+  // Only a repeated key makes valid JSON have more members in its text than in its value.
   if (countMembers(value) !== members) throw duplicateKey(text);
-  // Raw NUL is no JSON and raw surrogates are no UTF-8, so bad text can only have come from an escape.
+  // Raw NUL is no JSON and raw surrogates are no UTF-8, so bad text can only come from an escape.
   if (text.includes('\\u')) refuseBadText(value);
   return unsafe === undefined ? value : withUnsafeNumbers(text, unsafe);
 }
 
 /**
- * Turns every UnsafeNumber in the tree back into a plain number, in place, for fields where a double is all
- * that is meant. Throws InvalidNumber with every number that is not finite.
+ * Turns every UnsafeNumber in the tree back into a plain number, in place, for fields that are doubles. @throws
+ * InvalidNumber with every number that is not finite
  */
 export function toPlainNumbers(value: unknown): unknown {
   const faults: BodyFault[] = [];
@@ -110,7 +122,7 @@ const NOT_TEXT = /[\0\p{Surrogate}]/u;
 const NOT_ONE_LINE = /[\0-\x1f\x7f-\x9f\p{Surrogate}]/u;
 const NOT_LINES = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\p{Surrogate}]/u;
 
-/** Why a string is no acceptable text, or undefined. Multi-line text may hold tabs and line breaks. */
+/** The fault of a text, or undefined. Multi-line text may hold tabs and line breaks. */
 export function textFault(text: string, multiline: boolean): string | undefined {
   if (!(multiline ? NOT_LINES : NOT_ONE_LINE).test(text)) return undefined;
   if (NOT_TEXT.test(text)) return notText(text);
@@ -134,11 +146,13 @@ function notText(text: string): string {
 }
 
 /**
- * Runs before JSON.parse, so it must stand any input. On valid JSON its view of strings and tokens is exact; on
- * anything else it may be wrong about them, and JSON.parse refuses the text afterwards.
+ * Runs before JSON.parse, so it must accept any input. On valid JSON its view of strings and tokens is exact; on other
+ * text it may be wrong, and JSON.parse refuses the text afterwards.
  */
-function scan(text: string): { members: number; unsafe: number[] | undefined } {
+function scan(text: string, maxMembers: number): { members: number; unsafe: number[] | undefined } {
   const length = text.length;
+  /** Members of the object that is open at each depth. */
+  const width = new Array<number>(MAX_DEPTH + 1).fill(0);
   let depth = 0;
   let members = 0;
   let cost = 0;
@@ -153,11 +167,13 @@ function scan(text: string): { members: number; unsafe: number[] | undefined } {
     } else if (char === 0x3a /* : */) {
       members++;
       cost += MEMBER_COST;
+      if (++width[depth]! > maxMembers) throw new TooManyMembers(maxMembers);
     } else if (char === 0x7b /* { */ || char === 0x5b /* [ */) {
       if (++depth > MAX_DEPTH) throw new MalformedJson(`The body is nested deeper than ${MAX_DEPTH} levels`, at);
+      width[depth] = 0;
       cost++;
     } else if (char === 0x7d /* } */ || char === 0x5d /* ] */) {
-      depth--;
+      if (depth > 0) depth--;
     } else if (char === 0x2d /* - */ || (char >= 0x30 && char <= 0x39) /* 0 to 9 */) {
       const start = at;
       let digits = 0;
@@ -200,7 +216,7 @@ function countMembers(value: unknown): number {
   return count;
 }
 
-/** Finds the key again that countMembers knows to be there; keys are compared as parsed, so escapes hide nothing. */
+/** Finds the repeated key that countMembers has detected; keys are compared as parsed, so escapes hide nothing. */
 function duplicateKey(text: string): MalformedJson {
   const seen: Set<string>[] = [];
   for (let at = 0; at < text.length; at++) {
@@ -249,7 +265,7 @@ function withUnsafeNumbers(text: string, ranges: number[]): unknown {
 
 type Path = readonly (string | number)[];
 
-/** Puts in each node's place what `map` makes of it. Recursion is safe: nothing parsed here is deeper than 32. */
+/** Replaces each node by the result of `map`. Recursion is safe: parsed values are at most 32 deep. */
 function mapNodes(value: unknown, path: (string | number)[], map: (node: unknown, path: Path) => unknown): unknown {
   const node = map(value, path);
   if (typeof node !== 'object' || node === null || node instanceof UnsafeNumber) return node;
@@ -271,18 +287,19 @@ function report(faults: BodyFault[], path: Path, message: string, code: string):
   if (faults.length < MAX_FAULTS) faults.push({ field: fieldAt(path), message, code });
 }
 
-/** How a place in a body is named in faults: `items.0.quantity`. */
+/** The name of a place in a body: `items.0.quantity`. */
 export function fieldAt(path: Path): string {
   return path.map((key) => shown(String(key))).join('.');
 }
 
-/** A client's name made fit to be printed and stored: the fault about it must not carry it on. */
+/** A client's field name made safe to print and store. */
 function shown(name: string): string {
   const start = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   return start.replace(/[\0\p{Surrogate}]/gu, '\ufffd');
 }
 
-// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not echoed.
+// V8 words some errors as `<a fixed phrase> in JSON at position 12` and quotes the body in others; those are not
+// echoed.
 const V8_ERROR = /^([A-Za-z '",:{}[\]-]{1,80}) (?:in|after) JSON at position (\d+)(?: \(line \d+ column \d+\))?$/;
 
 function malformed(error: unknown): MalformedJson {

@@ -1,6 +1,6 @@
 import { CursorField, QueryIntegerField } from './fields';
 
-/** Which page of a list; lists with filters add theirs. */
+/** The page of a list; lists with filters extend it. */
 export class PageDto {
   @QueryIntegerField({ description: 'Entries on a page.', min: 1, max: 100, default: 20, optional: true, example: 20 })
   limit: number = 20;
@@ -9,7 +9,7 @@ export class PageDto {
   cursor?: string;
 }
 
-/** How every page's `next_cursor` and `has_more` are described. */
+/** Descriptions of `next_cursor` and `has_more`. */
 export const NEXT_CURSOR_DOC = {
   type: 'string',
   nullable: true,

@@ -5,8 +5,8 @@ import { PERMISSIONS } from '../../permissions/permissions';
 import { ROUTE_METADATA } from './caller';
 
 /**
- * Stops the start where a route says nothing of its callers, or asks for a permission that no feature has declared: no
- * role could have it, and the mistake would show as a 403 in production.
+ * Stops the start where a route declares neither its permission nor that it is public, or asks for an undeclared
+ * permission: no role could have it, and the mistake would show as a 403 in production.
  */
 @Injectable()
 export class RoutePermissions implements OnModuleInit {

@@ -14,14 +14,14 @@ import { isJsonObject } from './json-body';
 
 type Constructor = new () => object;
 
-/** Faults of one request that are listed; the rest of a body that is wrong throughout says nothing new. */
+/** Maximum number of listed faults. */
 const MAX_FAULTS = 100;
 const VALIDATION = { stopAtFirstError: true, validationError: { target: false, value: false } };
 
 /**
- * Checks bodies and queries against their DTO and reports every fault at once (422): unknown fields, fields that break
- * a rule, and rules over several fields. Input that is bounded here costs bounded time: a list longer than its field
- * takes is not looked into, nor is anything once there are as many faults as are told.
+ * Validates bodies and queries against their DTO and reports every fault at once (422): unknown fields, broken rules,
+ * and rules over several fields. The time is bounded: a list beyond its maximum is not read, and reading stops at the
+ * maximum number of faults.
  */
 @Injectable()
 export class RequestValidationPipe implements PipeTransform {
@@ -34,10 +34,7 @@ export class RequestValidationPipe implements PipeTransform {
   }
 }
 
-/**
- * Reads a body that may be left out. The parameter it stands at has no class as its type: else the global pipe, which
- * comes first, would ask for a body.
- */
+/** Reads an optional body. Its parameter has no class as its type, since the global pipe would then require a body. */
 @Injectable()
 export class OptionalBody implements PipeTransform {
   constructor(private readonly dto: Constructor) {}
@@ -49,14 +46,14 @@ export class OptionalBody implements PipeTransform {
 
 class NoFields {}
 
-/** Stands at a parameter of a route that takes no body: an empty object is as good as none, fields are refused. */
+/** For a parameter of a route without a body: an empty object is accepted, fields are refused. */
 export const NoBody = createParamDecorator((_: unknown, context: ExecutionContext): void => {
   readDto(NoFields, context.switchToHttp().getRequest<FastifyRequest>().body ?? {});
 });
 
 /**
  * The value as its DTO.
- * @param more looks for faults that only a service can see; they are told together with all others
+ * @param more finds faults that depend on services; they are reported with all others
  * @throws ValidationFailed
  */
 export function readDto<T extends object>(dto: new () => T, value: unknown, more?: (instance: T) => FieldFault[]): T {
@@ -67,7 +64,7 @@ export function readDto<T extends object>(dto: new () => T, value: unknown, more
   return instance;
 }
 
-/** Reads an object and the lists of objects in it, as far as there is room for more faults. */
+/** Reads an object and the lists of objects in it, until the maximum number of faults. */
 function read(dto: Constructor, value: unknown, path: string, faults: FieldFault[]): object | undefined {
   if (!isJsonObject(value)) {
     faults.push({ field: path, message: 'must be an object', code: 'is_object' });
@@ -92,7 +89,7 @@ function read(dto: Constructor, value: unknown, path: string, faults: FieldFault
   }
   for (const [name, { nested }] of fields) {
     const list = instance[name];
-    // A list that is too long is one fault, and no reason to read what is in it.
+    // A list beyond its maximum is one fault; its items are not read.
     if (!nested || !Array.isArray(list) || list.length > nested.max) continue;
     instance[name] = list.map((entry, index) =>
       faults.length < MAX_FAULTS ? read(nested.type, entry, `${prefix}${name}.${index}`, faults) : undefined,
@@ -104,7 +101,7 @@ function read(dto: Constructor, value: unknown, path: string, faults: FieldFault
   return instance;
 }
 
-/** A client's name for a field, made fit to be printed. */
+/** A client's field name made safe to print. */
 function shown(name: string): string {
   return name.length > 200 ? `${name.slice(0, 200).replace(/[\ud800-\udbff]$/, '')}…` : name;
 }

@@ -1,30 +1,30 @@
 import { addRouteConfig } from '../route-config';
 
-/** When a route became deprecated, and when it ends: days in UTC, as `2026-11-30`. */
+/** The days when a route was deprecated and when it ends, in UTC, as `2026-11-30`. */
 export interface DeprecationNotice {
   since: string;
   sunset: string;
-  /** Where it is said what to use in its place: a path, or a URL. */
+  /** The page that names the replacement: a path, or a URL. */
   link: string;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route is to go, as {@link Deprecated} says. */
+    /** The route is deprecated, see {@link Deprecated}. */
     deprecation?: DeprecationNotice;
   }
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const DAY_MS = 86_400_000;
-/** A client gets at least this long: docs/versioning.md. */
+/** Minimum notice: docs/versioning.md. */
 const LEAST_NOTICE_DAYS = 180;
 
 /**
- * Marks a route as deprecated: every answer of it, refusals too, carries `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a
- * `Link` to what takes its place, and the document says so. Stands above a `@RouteConfig()` of the same route, which would
- * overwrite it.
- * @throws Error at start where the notice is shorter than the policy gives clients, or its link is none
+ * Marks a route as deprecated: all of its responses, refusals too, carry `Deprecation` (RFC 9745), `Sunset` (RFC 8594)
+ * and a `Link` to the replacement, and the document says so. It stands above a `@RouteConfig()` of the same route,
+ * which would overwrite it.
+ * @throws Error at start where the notice is shorter than the minimum, or the link is invalid
  */
 export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
   if (timeOf(notice.sunset) - timeOf(notice.since) < LEAST_NOTICE_DAYS * DAY_MS) {
@@ -36,7 +36,7 @@ export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
   return (_target, _name, descriptor) => addRouteConfig(descriptor.value as object, { deprecation: notice });
 };
 
-/** The headers of every answer of a deprecated route. */
+/** The headers of every response of a deprecated route. */
 export function deprecationHeaders(notice: DeprecationNotice): Record<'deprecation' | 'sunset' | 'link', string> {
   return {
     deprecation: `@${timeOf(notice.since) / 1000}`,

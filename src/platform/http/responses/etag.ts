@@ -6,12 +6,12 @@ export function etagOf(version: number): string {
   return `"${version}"`;
 }
 
-/** The strong entity tag of a resource that has no version of its own: a number made of its bytes. */
+/** The strong entity tag of a resource without a version: a hash of its bytes. */
 export function etagOfContent(json: string): string {
   return `"${createHash('sha256').update(json).digest().readBigUInt64BE()}"`;
 }
 
-/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may answer 304. */
+/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may return 304. */
 export function isNotModified(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   return tagsOf(ifNoneMatch).some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag);

@@ -11,17 +11,17 @@ import { digest } from './pagination';
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
-/** An answer as it goes out, and as it is stored: replayed byte for byte. */
+/** A response as it is sent and stored: it is replayed byte for byte. */
 export interface StoredResponse {
   status: number;
-  /** `Location`, `ETag`: what belongs to the answer itself. */
+  /** `Location`, `ETag`: headers of the stored response. */
   headers: Record<string, string>;
   body: string;
-  /** The body is no business of whoever can read the database: it is stored sealed. */
+  /** The body holds a secret: it is stored encrypted. */
   secret?: boolean;
 }
 
-/** What the caller asked to be done only once. */
+/** An idempotent request: its key and the hash of its meaning. */
 export interface IdempotentRequest {
   key: string;
   /** SHA-256 of method, path and body: another request under the same key is refused. */
@@ -47,7 +47,7 @@ export const Idempotent = createParamDecorator(
   },
 );
 
-/** Sends an answer that was made, or replayed, by {@link Idempotency.transaction}. */
+/** Sends a response of {@link Idempotency.transaction}, new or replayed. */
 export function sendResponse(reply: FastifyReply, answer: StoredResponse): void {
   void reply
     .status(answer.status)
@@ -64,9 +64,9 @@ interface StoredAnswer extends Record<string, unknown> {
 }
 
 /**
- * Runs a request once per key: the answer is stored in the transaction that did the work, so there is never one
- * without the other. Keys are per tenant and caller. A second request waits for nobody: while the first one runs it
- * is told so (409), by a lock that lives exactly as long as the first one's transaction.
+ * Runs a request once per key. The response is stored in the transaction of the work, so that neither exists without
+ * the other. Keys are per tenant and caller. A second request does not wait: while the first one runs it gets 409, by a
+ * lock that lives as long as the first transaction.
  */
 @Injectable()
 export class Idempotency {
@@ -77,7 +77,7 @@ export class Idempotency {
 
   /**
    * Runs `work` in a transaction of the caller's tenant; with a key, at most once.
-   * @throws AppError `idempotency_in_progress`, `idempotency_key_reused`; whatever `work` throws leaves the key free
+   * @throws AppError `idempotency_in_progress`, `idempotency_key_reused`; an error of `work` leaves the key free
    */
   transaction(
     caller: Caller,
@@ -95,8 +95,8 @@ export class Idempotency {
   }
 
   /**
-   * The same for work that asks nothing and only leaves what it writes: all of it is one round trip. It may be called
-   * twice, of which only the second is kept.
+   * The same for work that reads nothing and only defers writes: one round trip. `work` may be called twice, and only
+   * the second result is kept.
    * @throws as {@link transaction}
    */
   async write(
@@ -113,7 +113,7 @@ export class Idempotency {
           return answer;
         });
       } catch (error) {
-        // The key is in use, or was used: the longer way tells which, and what to answer.
+        // The key is locked, or was used: the longer way finds out which.
         if (sqlState(error) !== DIVISION_BY_ZERO && !isUniqueViolation(error, 'idempotency_keys_pkey')) throw error;
       }
     }
@@ -153,7 +153,7 @@ export class Idempotency {
         'This Idempotency-Key was used for another request; use a new key for a new request.',
       );
     }
-    // What was not sealed is JSON, which begins otherwise.
+    // An unencrypted body is JSON, which begins with another character.
     const body = stored.body.startsWith('{') ? stored.body : this.box.decrypt(stored.body, contextOf(caller, request));
     return { status: stored.status, headers: stored.headers, body };
   }
@@ -162,7 +162,7 @@ export class Idempotency {
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
          body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
-    // The lock is held, so what is there has expired.
+    // The lock is held, so the row has expired.
     tx.insert(this.record('idempotency_upsert', overwrite, caller, request, answer));
   }
 
@@ -196,7 +196,7 @@ export class Idempotency {
 
 const DIVISION_BY_ZERO = '22012';
 
-/** Takes the key's lock; fails where another transaction has it, and with it everything that comes behind. */
+/** Takes the key's lock; where another transaction holds it, this statement fails and all statements behind it. */
 function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
   return {
     name: 'idempotency_lock_or_fail',
@@ -205,12 +205,12 @@ function lockOrFail(caller: Caller, request: IdempotentRequest): Statement {
   };
 }
 
-/** The key with whose it is. */
+/** The key with its caller. */
 function contextOf(caller: Caller, request: IdempotentRequest): string {
   return storedResponseContext(caller.tenantId, nameOf(caller), request.key);
 }
 
-/** What a stored answer that is sealed is bound to, by the columns of its row. */
+/** The encryption context of a stored response, by the columns of its row. */
 export function storedResponseContext(tenantId: string, caller: string, key: string): string {
   return JSON.stringify([tenantId, caller, key]);
 }

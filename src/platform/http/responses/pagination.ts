@@ -12,7 +12,7 @@ export interface Page<T> {
   has_more: boolean;
 }
 
-/** What a cursor is good for: one tenant, one list, one set of filters. */
+/** The scope of a cursor: one tenant, one list, one set of filters. */
 export interface CursorScope {
   tenant: TenantScope;
   /** The list's name, with the parent's id where it has one. */
@@ -26,9 +26,8 @@ const MAC_BYTES = 16;
 const CURSOR = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * Makes and reads cursors. A cursor is the last row's id (UUIDv7, and so the sort key) with a MAC over the id and
- * everything it is good for; nothing of the scope is in it, so one that is altered, or used for another tenant, list or
- * filter, simply does not verify.
+ * Makes and verifies cursors. A cursor is the last row's id (UUIDv7, and so the sort key) with a MAC over the id and
+ * its scope. A cursor that is altered, or used for another tenant, list or filter, does not verify.
  */
 @Injectable()
 export class Cursors {
@@ -50,7 +49,7 @@ export class Cursors {
     if (!CURSOR.test(cursor)) throw invalidCursor();
     const bytes = Buffer.from(cursor, 'base64url');
     const id = bytes.subarray(0, ID_BYTES);
-    // 43 characters hold two bits more than 32 bytes: only one spelling of a cursor is the one we made.
+    // 43 characters hold two bits more than 32 bytes: only the canonical spelling of a cursor is accepted.
     const genuine = timingSafeEqual(bytes.subarray(ID_BYTES), this.mac(scope, id));
     if (!genuine || bytes.toString('base64url') !== cursor) throw invalidCursor();
     const hex = id.toString('hex');

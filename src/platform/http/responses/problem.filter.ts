@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
-/** Turns everything that is thrown into `application/problem+json`: the only place that does. */
+/** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
@@ -11,7 +11,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Answers with the problem for an error, and logs what only we may know of it. */
+/** Sends the problem for an error, and logs its internal text. */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAppError(thrown);
   const status = error.status;

@@ -1,4 +1,4 @@
-/** On every answer. What holds documents (`/docs`) sets a policy of its own. */
+/** Headers of every response. Documents (`/docs`) set a policy of their own. */
 export const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none';frame-ancestors 'none'",
   'cross-origin-opener-policy': 'same-origin',

@@ -1,7 +1,7 @@
 import type { EncryptedColumn } from '../../crypto/reencryption';
 import { storedResponseContext } from './idempotency';
 
-/** Answers that hold a secret and are kept to be replayed, for sealing them anew. Those that are no secret are JSON. */
+/** Stored responses that hold a secret, for re-encryption. Others are plain JSON. */
 export const STORED_RESPONSES: EncryptedColumn = {
   what: 'stored answers',
 

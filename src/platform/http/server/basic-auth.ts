@@ -1,4 +1,4 @@
-/** HTTP Basic authentication (RFC 7617) of the one person who operates the service, with a limit on guessing. */
+/** HTTP Basic authentication (RFC 7617) for the operator, with a limit on guessing. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { clientNetwork } from '../../net/client-network';
 
@@ -6,7 +6,7 @@ const FAILURES_FREE = 10;
 const WINDOW_MS = 15 * 60_000;
 const MAX_NETWORKS = 10_000;
 
-/** Why a request may not pass: the status, and the headers that go with it. */
+/** A refusal: the status and its headers. */
 export interface BasicAuthRefusal {
   status: 401 | 429;
   headers: Record<string, string>;
@@ -17,7 +17,7 @@ interface Failures {
   until: number;
 }
 
-/** Knows one user. A network that was wrong ten times waits until a quarter of an hour after its first time. */
+/** Knows one user. After ten failures a network waits until a quarter of an hour after the first one. */
 export class BasicAuth {
   private readonly expected: Buffer;
   private readonly failures = new Map<string, Failures>();
@@ -36,7 +36,7 @@ export class BasicAuth {
     const network = clientNetwork(address);
     const failures = this.failuresOf(network);
     if (failures && failures.count >= FAILURES_FREE) {
-      // Also for the right password: or the limit would tell which one that is.
+      // Also for the right password: otherwise the limit would reveal it.
       const seconds = Math.ceil((failures.until - this.now()) / 1000);
       return { status: 429, headers: { 'retry-after': String(Math.max(1, seconds)) } };
     }
@@ -49,7 +49,7 @@ export class BasicAuth {
 
   private fits(authorization: string): boolean {
     const encoded = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(authorization)?.[1] ?? '';
-    // Digests are of one length: comparing them tells nothing of the password's, and takes one time.
+    // Digests have one length: the comparison takes constant time and reveals no length.
     return timingSafeEqual(digest(Buffer.from(encoded, 'base64')), this.expected);
   }
 

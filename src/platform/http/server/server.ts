@@ -54,6 +54,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Largest body of this route in bytes; 1 MiB where it is left out. */
     bodyLimit?: number;
+    /** Members that one object of this route's body may have; see `json-body.ts`. */
+    maxMembers?: number;
     /** Media types that the route answers with, beside problems; JSON where it is left out. */
     produces?: string[];
   }
@@ -195,7 +197,7 @@ function readBody(request: FastifyRequest, body: Buffer): unknown {
   }
   if (body.length === 0) return undefined;
   try {
-    return parseJsonBody(body);
+    return parseJsonBody(body, request.routeOptions.config.maxMembers);
   } catch (error) {
     if (error instanceof MalformedJson) throw new MalformedRequest(`${error.message}.`);
     if (error instanceof InvalidText) throw new ValidationFailed(error.faults);
