@@ -33,7 +33,7 @@ import {
 import { ApiKeysService } from './api-keys.service';
 import { KEY_PATTERN } from './key-format';
 
-const KeyId = () => Param('id', new ResourceId('API key'));
+const KeyId = () => Param('id', new ResourceId('Key'));
 
 /** When the request came in; later than its first byte by the time of reading its head. */
 const arrivalOf = (reply: FastifyReply): Date => new Date(new Date().getTime() - reply.elapsedTime);

@@ -241,7 +241,7 @@ function assertManager(caller: Caller): void {
 
 /** @throws NotFound unless the key is there for this caller: its own, or any for a manager */
 function assertVisible(caller: Caller, id: string, row: queries.KeyRow | undefined): queries.KeyRow {
-  if (!row || (row.user_id !== caller.actor.id && !isManager(caller))) throw new NotFound('API key', id);
+  if (!row || (row.user_id !== caller.actor.id && !isManager(caller))) throw new NotFound('Key', id);
   return row;
 }
 

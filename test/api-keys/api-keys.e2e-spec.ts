@@ -156,9 +156,7 @@ describe('API keys', () => {
 
   it('have one winner of 20 rotations at once', async () => {
     const { key } = await makeKey(owner);
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => owner.post(`/api-keys/${key.id}/rotate`)),
-    );
+    const answers = await Promise.all(Array.from({ length: 20 }, () => owner.post(`/api-keys/${key.id}/rotate`)));
     const won = answers.filter(({ status }) => status === 200);
     expect(won).toHaveLength(1);
     for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 'conflict');

@@ -3280,43 +3280,6 @@ export interface components {
     };
     responses: {
         /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-        "API keyNotFound": {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "not_found";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Not Found";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 404;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
         DeliveryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3527,6 +3490,43 @@ export interface components {
                      * @enum {integer}
                      */
                     status: 500;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        KeyNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
                     /** @description What is wrong with this request, for a person. */
                     detail: string;
                     /**
@@ -7414,7 +7414,7 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The api key's id. */
+                /** @description The key's id. */
                 id: string;
             };
             cookie?: never;
@@ -7468,7 +7468,7 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            404: components["responses"]["API keyNotFound"];
+            404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7530,7 +7530,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The api key's id. */
+                /** @description The key's id. */
                 id: string;
             };
             cookie?: never;
@@ -7549,7 +7549,7 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            404: components["responses"]["API keyNotFound"];
+            404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7612,7 +7612,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The api key's id. */
+                /** @description The key's id. */
                 id: string;
             };
             cookie?: never;
@@ -7711,7 +7711,7 @@ export interface operations {
                     };
                 };
             };
-            404: components["responses"]["API keyNotFound"];
+            404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7777,7 +7777,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                /** @description The api key's id. */
+                /** @description The key's id. */
                 id: string;
             };
             cookie?: never;
@@ -7870,7 +7870,7 @@ export interface operations {
                     };
                 };
             };
-            404: components["responses"]["API keyNotFound"];
+            404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
