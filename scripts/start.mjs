@@ -1,6 +1,7 @@
-// `npm start`: builds what has changed, then runs everything in this process (see src/dev/start.ts).
+// `npm start`: builds changed sources, reads `.env` (variables that are set already win), then runs the whole service in this
+// process (see src/dev/start.ts).
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
@@ -9,8 +10,15 @@ import { BUNDLE, buildIfStale } from './build.mjs';
 /** When what was compiled meanwhile is written down, milliseconds: once all that a start needs has run. */
 const KEEP_COMPILED_AFTER_MS = 3_000;
 
+/** The lines of `engines` in package.json: the oldest minor version of each line, and of all later ones. */
+const OLDEST = { 20: 19, 22: 13, 24: 11 };
+
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) fail(`Node.js 20.19 or newer is needed; this is ${process.version}.`);
+if (major < 25 && !(minor >= OLDEST[major])) {
+  fail(`Node.js 20.19, 22.13, 24.11 or newer is needed; this is ${process.version}.`);
+}
+
+if (existsSync('.env')) process.loadEnvFile('.env');
 
 try {
   await buildIfStale(console.log);

@@ -3,12 +3,12 @@
  * events out of the outbox and *fan-out* makes deliveries of them; the *dispatcher* decides which are sent next and
  * puts them into the queue; the *processor* sends one and has its *outcome* written.
  *
- * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → sender → outcomes →
- * dispatcher. One worker leads (relay, dispatcher, janitor), all of them send.
+ * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → webhook client → outcomes →
+ * dispatcher. One worker is the elected leader (relay, dispatcher, retention), all of them send.
  *
- * What must always hold: PostgreSQL has the truth and the queue only wakes the work up; an event leaves the outbox in
- * the transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success
- * nothing is sent again, except by a person's wish; whatever is in memory can be lost and read again.
+ * What must always hold: PostgreSQL holds the truth and the queue only wakes the work up; an event leaves the outbox in
+ * the transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success no
+ * delivery is sent again, except on a manual request; all state in memory can be lost and read again.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';

@@ -1,17 +1,16 @@
 /**
- * Webhooks as tenants see and steer them, in the API process; sending is the worker's (`webhooks-worker.module.ts`).
- * Nouns: an *endpoint* is where a tenant receives events, with a *secret* that signs; an *event* is what happened, ours
- * or the tenant's own, of a *type* that may be registered with a schema; a *delivery* is one event for one endpoint,
- * with its *attempts*.
+ * The API half of webhooks; the worker sends (`webhooks-worker.module.ts`). Nouns: an *endpoint* is a tenant's
+ * receiver, with a *secret* that signs; an *event* is a change, ours or the tenant's own, of a *type* that may be
+ * registered with a schema; a *delivery* is one event for one endpoint, with its *attempts*.
  *
- * The flow: a change to an endpoint is written, what waits for it is ended in the same transaction as far as that is
- * bounded, and the dispatcher is told once it has committed, to do the rest. What a person asks for (test, retry,
- * recover) makes rows due; sending them is the worker's.
+ * The flow: a change to an endpoint is written, its waiting deliveries are ended in the same transaction up to a bound,
+ * and after the commit the dispatcher is notified to do the rest. Manual requests (test, retry, recover) make rows due;
+ * the worker sends them.
  *
- * What must always hold: a URL that is not allowed is never stored; secrets are sealed wherever they are stored, also
- * in answers kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its
- * data fits the schema that its type has when it is written; the deliveries of an endpoint that is gone or disabled are
- * not sent, those that a person asked for while it is disabled aside.
+ * What must always hold: a URL that is not allowed is never stored; secrets are stored encrypted, also in responses
+ * kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its data fits
+ * the schema of its type at the time of writing; deliveries of a removed or disabled endpoint are not sent, except
+ * manual requests to a disabled one.
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';

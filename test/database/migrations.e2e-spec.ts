@@ -81,7 +81,8 @@ describe('migrations', () => {
     void waiting.finally(() => (settled = true));
     await until('two that wait', async () => {
       const rows = await database.sql(
-        `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`,
+        `select 1 from pg_stat_activity
+          where datname = current_database() and application_name like '% migrate' and query like '%pg_try_advisory_lock%'`,
       );
       return rows.length === 2;
     });

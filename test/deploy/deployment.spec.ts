@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/platform/config/config';
-import { schema } from '../../src/platform/config/schema';
 
 interface Service {
   image?: string;
@@ -18,18 +17,35 @@ interface Service {
   stop_grace_period?: string;
   cap_drop?: string[];
   security_opt?: string[];
+  env_file?: string;
+  mem_limit?: string;
+  pids_limit?: number;
+  logging?: { options: Record<string, string> };
 }
 
 const read = (file: string): string => readFileSync(join(__dirname, '..', '..', file), 'utf8');
 
-/** The environment as compose gives it to a service, with every variable of `.env` set. */
-function resolved(environment: Record<string, string> = {}): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(environment).map(([name, value]) => [
-      name,
-      value.replace(/\$\{\w+:\?[^}]*\}/g, 'secret'.repeat(8)).replace(/\$\{\w+:-([^}]*)\}/g, '$1'),
-    ]),
-  );
+/** A `.env`, with passwords that would not do in a URL as they are. */
+const DOT_ENV = {
+  POSTGRES_PASSWORD: 'owner p@ss/w#rd?',
+  SERVICE_DATABASE_PASSWORD: 'service p@ss/w#rd?',
+  REDIS_PASSWORD: 'redis p@ss/w#rd?',
+  JWT_SECRET: 'secret'.repeat(8),
+};
+
+/** The environment as compose gives it to a service: all of `.env`, and what the file says over it. */
+function resolved(service: Service = {}, more: Record<string, string> = {}): Record<string, string> {
+  const dotEnv: Record<string, string> = { ...DOT_ENV, ...more };
+  const said = Object.entries(service.environment ?? {}).map(([name, value]) => [
+    name,
+    value
+      .replace(/\$\{(\w+):\?[^}]*\}/g, (_, of: string) => dotEnv[of] ?? '')
+      .replace(/\$\{(\w+):-\$\{(\w+):-([^}]*)\}\}/g, (_, a: string, b: string, otherwise: string) => {
+        return dotEnv[a] ?? dotEnv[b] ?? otherwise;
+      })
+      .replace(/\$\{(\w+):-([^}]*)\}/g, (_, of: string, otherwise: string) => dotEnv[of] ?? otherwise),
+  ]);
+  return { ...(service.env_file === '.env' ? dotEnv : {}), ...(Object.fromEntries(said) as Record<string, string>) };
 }
 
 describe('docker-compose.yml', () => {
@@ -39,12 +55,55 @@ describe('docker-compose.yml', () => {
 
   it.each(ours)('gives the %s a configuration that it can start with', (name, service) => {
     expect(service.command).toEqual([name]);
-    const environment = resolved(service.environment);
-    for (const variable of Object.keys(environment)) expect(Object.keys(schema)).toContain(variable);
-    expect(loadConfig(environment).DATABASE_URL).toMatch(/^postgres:\/\/app_service:/);
-    expect(environment.MIGRATION_DATABASE_URL !== undefined).toBe(name === 'migrate');
-    const { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT } = loadConfig(environment);
+    const environment = resolved(service);
+    const config = loadConfig(environment);
+    const url = new URL(config.DATABASE_URL as string);
+    expect([url.username, url.host]).toEqual(['app_service', 'postgres:5432']);
+    expect(decodeURIComponent(url.password)).toBe(DOT_ENV.SERVICE_DATABASE_PASSWORD);
+    if (name !== 'migrate') expect(config.REDIS_URL).toContain(encodeURIComponent(DOT_ENV.REDIS_PASSWORD));
+    // Every process reads all of .env, and no process but migrate the owner's password.
+    expect(Object.values(environment).includes(DOT_ENV.POSTGRES_PASSWORD)).toBe(name === 'migrate');
+    expect(config.MIGRATION_DATABASE_URL !== undefined).toBe(name === 'migrate');
+    const { SHUTDOWN_DELAY, SHUTDOWN_TIMEOUT } = config;
     expect(parseInt(service.stop_grace_period ?? '', 10) * 1000).toBeGreaterThan(SHUTDOWN_DELAY + SHUTDOWN_TIMEOUT);
+  });
+
+  it.each(ours)('lets every variable of .env reach the %s, but for those that the others rely on', (_, service) => {
+    const given = {
+      LOG_LEVEL: 'warn',
+      WEBHOOK_ALLOW_CIDRS: '10.0.0.0/8',
+      DB_POOL_SIZE: '7',
+      PORT: '9',
+      QUEUE_UI_PORT: '9',
+    };
+    expect(loadConfig(resolved(service, given))).toMatchObject({
+      LOG_LEVEL: 'warn',
+      WEBHOOK_ALLOW_CIDRS: ['10.0.0.0/8'],
+      DB_POOL_SIZE: 7,
+      PORT: 3000,
+      HOST: '0.0.0.0',
+    });
+    expect(loadConfig(resolved(service, given)).QUEUE_UI_PORT).toBeUndefined();
+  });
+
+  it('bounds the log, the memory and the processes of each container, and takes its rights', () => {
+    for (const [name, service] of Object.entries(services)) {
+      expect([name, service.logging?.options]).toEqual([name, { 'max-size': '10m', 'max-file': '5' }]);
+      expect([name, service.mem_limit, service.pids_limit]).toEqual([name, expect.any(String), expect.any(Number)]);
+      expect([name, service]).toEqual([
+        name,
+        expect.objectContaining({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] }),
+      ]);
+    }
+    expect(services.postgres).toMatchObject({ stop_grace_period: '2m', shm_size: '256m' });
+  });
+
+  it('names no password on a command line, and nothing that engines before 25 refuse', () => {
+    expect(text).not.toContain('start_interval');
+    expect(JSON.stringify(services.redis?.command)).not.toMatch(/\$\{/);
+    for (const { healthcheck } of Object.values(services)) {
+      if (healthcheck) expect(healthcheck).toMatchObject({ start_period: '60s' });
+    }
   });
 
   it('has the operator’s commands for who asks for them, with the owner’s login beside the service’s', () => {
@@ -53,8 +112,7 @@ describe('docker-compose.yml', () => {
       profiles: ['admin'],
       restart: 'no',
     });
-    const environment = resolved(services.admin?.environment);
-    expect(loadConfig(environment)).toMatchObject({
+    expect(loadConfig(resolved(services.admin))).toMatchObject({
       DATABASE_URL: expect.stringMatching(/^postgres:\/\/app_service:/),
       MIGRATION_DATABASE_URL: expect.stringMatching(/^postgres:\/\/orders_owner:/),
       JWT_SECRET: expect.any(String),
@@ -79,15 +137,17 @@ describe('docker-compose.yml', () => {
       ports.map((port) => ({ name, port, profiles })),
     );
     expect(published.filter(({ profiles }) => profiles.length === 0).map(({ name }) => name)).toEqual(['api']);
-    for (const { port } of published) expect(port).toMatch(/^127\.0\.0\.1:\$\{\w+:-\d+\}:\d+$/);
-    const taken = published.map(({ port }) => /:-(\d+)\}/.exec(port)?.[1]);
+    for (const { port } of published) {
+      expect(port).toMatch(/^(127\.0\.0\.1|\$\{PROXY_INTERFACE:-127\.0\.0\.1\}):\$\{\w+:-\d+\}:\d+$/);
+    }
+    const taken = published.map(({ port }) => /:-(\d+)\}:\d+$/.exec(port)?.[1]);
     expect(new Set(taken).size).toBe(taken.length);
   });
 
   it('pins every image that is not built here', () => {
     for (const [name, { image = '' }] of Object.entries(services)) {
       const pinned =
-        /^(postgres:\d+\.\d+-bookworm|redis:\d+\.\d+\.\d+-bookworm|[\w./-]+:v?\d+\.\d+\.\d+|orders-saas-api:local)$/;
+        /^(postgres:\d+\.\d+-bookworm|redis:\d+\.\d+\.\d+-bookworm|[\w./-]+:v?\d+\.\d+\.\d+|orders-saas-api:\$\{IMAGE_TAG:-local\})$/;
       expect([name, image]).toEqual([name, expect.stringMatching(pinned)]);
     }
   });
@@ -99,7 +159,8 @@ describe('docker-compose.yml', () => {
     const values = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment));
     for (const [name, value] of values) {
       if (name === 'QUEUE_UI_PASSWORD') expect(value).toBe('${QUEUE_UI_PASSWORD:-}');
-      else if (/PASSWORD|SECRET|^(?!GF_).*AUTH|_URL/.test(name))
+      else if (value === '' || /^\w+:\/\/\w+@?[^:]*:\d+/.test(value)) continue;
+      else if (/PASS|SECRET|^(?!GF_).*AUTH|_URL/.test(name))
         expect([name, value]).toEqual([name, expect.stringContaining(':?')]);
     }
   });
@@ -110,12 +171,15 @@ describe('the profiles of docker-compose.yml', () => {
   const of = (profile: string): string[] =>
     Object.keys(services).filter((name) => services[name]?.profiles?.includes(profile));
 
-  it('are observability and tools, with no more rights than they need', () => {
-    expect(of('observability')).toEqual(['prometheus', 'grafana', 'collector']);
+  it('are observability, tools and proxy, with no more rights than they need', () => {
+    const exporters = ['postgres-exporter', 'redis-exporter', 'node-exporter'];
+    expect(of('observability')).toEqual(['prometheus', 'alertmanager', ...exporters, 'grafana', 'collector', 'mail']);
     expect(of('tools')).toEqual(['queue-ui', 'mail']);
+    expect(of('proxy')).toEqual(['proxy']);
     for (const name of [...of('observability'), ...of('tools')]) {
       expect(services[name]).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
-      if (name !== 'queue-ui') expect(services[name]?.networks).not.toContain('data');
+      if (name === 'queue-ui' || exporters.includes(name)) continue;
+      expect(services[name]?.networks).not.toContain('data');
     }
   });
 
@@ -123,17 +187,17 @@ describe('the profiles of docker-compose.yml', () => {
     const endpoint = /^#OTEL_EXPORTER_OTLP_ENDPOINT=(.+)$/m.exec(read('.env.example'))?.[1] ?? '';
     expect(of('observability')).toContain(new URL(endpoint).hostname);
     for (const name of ['api', 'worker']) {
-      const environment = services[name]?.environment;
-      expect(environment).toMatchObject({ OTEL_EXPORTER_OTLP_ENDPOINT: '${OTEL_EXPORTER_OTLP_ENDPOINT:-}' });
-      expect(loadConfig(resolved(environment)).OTEL_EXPORTER_OTLP_ENDPOINT).toBeUndefined();
+      const given = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
+      expect(loadConfig(resolved(services[name], given)).OTEL_EXPORTER_OTLP_ENDPOINT).toBe(endpoint);
+      expect(loadConfig(resolved(services[name])).OTEL_EXPORTER_OTLP_ENDPOINT).toBeUndefined();
     }
   });
 
   it('show the queue to who has a password, which has no default', () => {
     const queue = services['queue-ui'] as Service;
     expect(queue.command).toEqual(['worker']);
-    expect(() => loadConfig(resolved(queue.environment))).toThrow(/QUEUE_UI_PASSWORD/);
-    const config = loadConfig({ ...resolved(queue.environment), QUEUE_UI_PASSWORD: 'a password of theirs' });
+    expect(() => loadConfig(resolved(queue))).toThrow(/QUEUE_UI_PASSWORD/);
+    const config = loadConfig(resolved(queue, { QUEUE_UI_PASSWORD: 'a password of theirs' }));
     expect(queue.ports).toEqual([expect.stringMatching(new RegExp(`:${config.QUEUE_UI_PORT}$`))]);
     expect(read('.env.example')).toMatch(/^#QUEUE_UI_PASSWORD=$/m);
   });
@@ -147,12 +211,28 @@ describe('the profiles of docker-compose.yml', () => {
         expect(volume).toMatch(/:ro$/);
       }
     }
-    const { scrape_configs } = parse(read('deploy/prometheus/prometheus.yml')) as {
-      scrape_configs: { static_configs: { targets: string[]; labels: { role: string } }[] }[];
+    interface Scrape {
+      static_configs?: { targets: string[] }[];
+      dns_sd_configs?: { names: string[]; port: number }[];
+    }
+    const { scrape_configs, alerting } = parse(read('deploy/prometheus/prometheus.yml')) as {
+      scrape_configs: Scrape[];
+      alerting: { alertmanagers: Scrape[] };
     };
-    const targets = scrape_configs.flatMap(({ static_configs }) => static_configs);
-    expect(targets).toEqual(['api', 'worker'].map((role) => ({ targets: [`${role}:9464`], labels: { role } })));
-    for (const { labels } of targets) expect(services[labels.role]?.networks).toContain('observability');
+    // Every process of the service, however many: a worker that leads and is not scraped looks like none.
+    expect(scrape_configs[0]?.dns_sd_configs).toEqual([
+      { names: ['api', 'worker', 'queue-ui'], type: 'A', port: 9464, refresh_interval: '15s' },
+    ]);
+    const names = [...scrape_configs, ...alerting.alertmanagers].flatMap(({ static_configs, dns_sd_configs }) => [
+      ...(static_configs ?? []).flatMap(({ targets }) => targets.map((target) => target.split(':')[0] as string)),
+      ...(dns_sd_configs ?? []).flatMap((discovery) => discovery.names),
+    ]);
+    expect(names).toHaveLength(7);
+    for (const name of names)
+      expect([name, services[name]?.networks]).toEqual([name, expect.arrayContaining(['observability'])]);
+    const { receivers } = parse(read('deploy/alertmanager/alertmanager.yml')) as { receivers: { name: string }[] };
+    expect(receivers.map(({ name }) => name)).toEqual(['mail']);
+    expect(services.mail?.networks).toContain('observability');
     const { providers } = parse(read('deploy/grafana/provisioning/dashboards/dashboards.yml')) as {
       providers: { options: { path: string } }[];
     };
@@ -165,6 +245,19 @@ describe('the profiles of docker-compose.yml', () => {
       expect(of('observability')).toContain(hostname);
       expect(services[hostname]?.ports?.[0]).toMatch(new RegExp(`:${port}$`));
     }
+  });
+
+  it('put a proxy in front whose address alone is believed', () => {
+    const proxy = services.proxy as unknown as { networks: { edge: { ipv4_address: string } } };
+    const address = '${EDGE_PROXY_ADDRESS:-172.31.250.2}';
+    expect(proxy.networks.edge.ipv4_address).toBe(address);
+    expect(loadConfig(resolved(services.api)).TRUST_PROXY).toBe('172.31.250.2');
+    expect(loadConfig(resolved(services.api, { TRUST_PROXY: '1' })).TRUST_PROXY).toBe('1');
+    expect(services.api?.networks).toContain('edge');
+    const caddyfile = read('deploy/caddy/Caddyfile');
+    expect(caddyfile).toMatch(/dynamic a \{\s+name api\s+port 3000/);
+    expect(caddyfile).toContain('header_up X-Forwarded-For {remote_host}');
+    expect(caddyfile).not.toMatch(/health|metrics(?! are)/i.exec(caddyfile.replace(/#.*/g, ''))?.[0] ?? '/health');
   });
 
   it('have no password: Grafana lets look and lets nobody sign in', () => {
@@ -186,12 +279,19 @@ describe('the Dockerfile', () => {
     expect(stages).toEqual(stages.map(() => expect.stringMatching(/^node:\d+-bookworm-slim/)));
     expect(last).toMatch(/^USER node$/m);
     expect(last).not.toMatch(/^RUN npm/m);
-    expect(text).toMatch(/^RUN npm ci --omit=dev --ignore-scripts/m);
+    // Of the stage that has the development's packages only what scripts/image.mjs chose comes along.
+    expect([...last.matchAll(/^COPY (.+)$/gm)].map(([, what]) => what)).toEqual(['--from=build /image ./']);
   });
 
   it('has a check of health that api and worker both answer', () => {
     expect(text).toMatch(/^HEALTHCHECK .*\\\n {2}CMD \[.*process\.env\.PORT.*\/health\/live/m);
     expect(text).toMatch(/^ENV .*\bPORT=3000\b/m);
+  });
+
+  it('says what it is, and from which commit, in the labels of the OCI', () => {
+    for (const label of ['title', 'description', 'version', 'revision', 'created', 'source', 'licenses', 'base.name']) {
+      expect(text).toMatch(new RegExp(`org\\.opencontainers\\.image\\.${label.replace('.', '\\.')}="`));
+    }
   });
 
   it('copies only what .dockerignore lets through', () => {

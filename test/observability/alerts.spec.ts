@@ -24,9 +24,13 @@ interface Panel {
   targets?: { expr: string }[];
 }
 
-const { groups } = parse(read('deploy', 'prometheus', 'alerts.yml')) as { groups: { rules: Rule[] }[] };
-const rules = groups.flatMap((group) => group.rules);
-const alerts = rules.filter((rule) => rule.alert !== undefined);
+const rulesOf = (file: string): Rule[] =>
+  (parse(read('deploy', 'prometheus', file)) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
+const rules = rulesOf('alerts.yml');
+/** Of the exporters' metrics, whose names are not ours to check. */
+const dataRules = rulesOf('data-alerts.yml');
+const alerts = [...rules, ...dataRules].filter((rule) => rule.alert !== undefined);
+const TESTS = ['alerts.test.yml', 'objectives.test.yml', 'data-alerts.test.yml'];
 const recorded = rules.flatMap(({ record }) => record ?? []);
 
 const dashboard = JSON.parse(read('deploy', 'grafana', 'dashboards', 'orders-saas-api.json')) as {
@@ -57,8 +61,10 @@ describe('deploy/prometheus', () => {
   withPromtool(
     'has rules that do what their tests say',
     () => {
-      const files = ['alerts.test.yml', 'objectives.test.yml'].map((file) => join(PROMETHEUS, file));
-      expect(promtool('check', 'rules', join(PROMETHEUS, 'alerts.yml'))).toMatchObject({ status: 0 });
+      const files = TESTS.map((file) => join(PROMETHEUS, file));
+      for (const file of ['alerts.yml', 'data-alerts.yml']) {
+        expect(promtool('check', 'rules', join(PROMETHEUS, file))).toMatchObject({ status: 0 });
+      }
       expect(promtool('test', 'rules', ...files)).toMatchObject({ status: 0 });
     },
     120_000,
@@ -88,7 +94,7 @@ describe('deploy/prometheus', () => {
       alertname: string;
       exp_alerts: unknown[];
     }
-    const cases = ['alerts.test.yml', 'objectives.test.yml'].flatMap((file) =>
+    const cases = TESTS.flatMap((file) =>
       (parse(read('deploy', 'prometheus', file)) as { tests: { alert_rule_test: Case[] }[] }).tests.flatMap(
         (test) => test.alert_rule_test,
       ),

@@ -88,11 +88,16 @@ export const schema = {
     secret: true,
     doc: 'PostgreSQL 15 or newer. Left out, `npm start` runs an embedded one; the other roles need it.',
   }),
+  DATABASE_PASSWORD: text({
+    secret: true,
+    doc: 'Password for `DATABASE_URL`, as it is: with it no character has to be percent-encoded.',
+  }),
   MIGRATION_DATABASE_URL: url({
     schemes: ['postgres', 'postgresql'],
     secret: true,
     doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
   }),
+  MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, as it is.' }),
   DIRECT_DATABASE_URL: url({
     schemes: ['postgres', 'postgresql'],
     secret: true,
@@ -140,6 +145,7 @@ export const schema = {
     check: parseRedisUrl,
     doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS. Left out, each process counts for itself, and the queue is in PostgreSQL.',
   }),
+  REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, as it is.' }),
   JWT_SECRET: text({
     secret: true,
     check(value) {
@@ -225,7 +231,7 @@ export const schema = {
   WEBHOOK_ALLOW_CIDRS: list({
     fallback: '',
     check: cidr,
-    doc: "Ranges that webhooks may go to although they are private, `http://` included: for one's own networks.",
+    doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
   }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,

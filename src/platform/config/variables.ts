@@ -3,6 +3,8 @@
  * how to read a text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
  */
 
+import { unencodedFault } from './url-password';
+
 /** How one environment variable is read and documented. */
 export interface Variable<T> {
   /** The text of the configuration table. */
@@ -172,6 +174,8 @@ export function url(options: { schemes: string[]; doc: string; secret?: boolean 
     check(value) {
       const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : '';
       if (!options.schemes.includes(scheme)) throw new Error(`must be a URL that starts with ${options.schemes[0]}://`);
+      const fault = options.secret ? unencodedFault(value) : undefined;
+      if (fault) throw new Error(fault);
     },
   });
 }

@@ -5,8 +5,12 @@ import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
 import { QUEUE_SCHEMA } from './migrate/service-login';
+import { leaveServer } from './sql/service-client';
+import type { Row } from './sql/statement';
 
-/** Checks whether the database replies and is at this build's schema. */
+const STATE = `select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only`;
+
+/** Checks whether the database replies, accepts writes, and is at this build's schema. */
 @Injectable()
 export class DatabaseHealth {
   private readonly expected = migrationNames();
@@ -25,6 +29,24 @@ export class DatabaseHealth {
     );
     const applied = new Set(rows.map((row) => row.name));
     return this.expected.filter((name) => !applied.has(name));
+  }
+
+  /**
+   * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still answers
+   * reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
+   * @throws Unavailable when one of them is a standby, read-only, or does not reply
+   */
+  async assertWritable(): Promise<void> {
+    const settings = this.connections.transactionSettings(DB_ROLES.service, []);
+    const statement = { name: 'server_state', text: STATE, values: [] };
+    const [read, [write = []]] = await Promise.all([
+      this.connections.query<ServerState>(settings, statement),
+      this.connections.write(settings, [statement], true) as Promise<ServerState[][]>,
+    ]);
+    const refusing = [...read, ...write].find((state) => state.standby || state.read_only);
+    if (!refusing) return;
+    leaveServer();
+    throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
   }
 
   /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
@@ -49,6 +71,11 @@ export class DatabaseHealth {
     if (pending.length === 0) return;
     throw new Unavailable(`database: migrations are pending: ${pending.join(', ')}; run the role migrate first`);
   }
+}
+
+interface ServerState extends Row {
+  standby: boolean;
+  read_only: boolean;
 }
 
 /** SQLSTATEs of an empty database: no table of migrations, or no service role yet. */

@@ -44,14 +44,14 @@ export class TenantDatabase implements TransactionRunner {
 
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    return this.connections.query<R>(this.prologue(scope, true), statement);
+    return this.connections.query<R>(this.txSettings(scope, true), statement);
   }
 
   /**
    * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
    */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const txSettings = this.prologue(scope, true);
+    const txSettings = this.txSettings(scope, true);
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
       this.connections.query<R>(txSettings, statement)
@@ -60,7 +60,7 @@ export class TenantDatabase implements TransactionRunner {
 
   /** The same for reads of one page after another; without a replica on a separate connection. */
   async queryIsolated<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const txSettings = this.prologue(scope, true);
+    const txSettings = this.txSettings(scope, true);
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
       this.connections.queryIsolated<R>(txSettings, statement)
@@ -83,7 +83,7 @@ export class TenantDatabase implements TransactionRunner {
 
   /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
   async write<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
-    const [rows] = await this.connections.write(this.prologue(scope, false), [statement], true);
+    const [rows] = await this.connections.write(this.txSettings(scope, false), [statement], true);
     return rows as R[];
   }
 
@@ -92,10 +92,10 @@ export class TenantDatabase implements TransactionRunner {
    * @throws Unavailable when the database cannot be reached or refuses for now
    */
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
-    return runTransaction(new TenantTransaction(this.connections, this.prologue(scope, false), scope.tenantId), work);
+    return runTransaction(new TenantTransaction(this.connections, this.txSettings(scope, false), scope.tenantId), work);
   }
 
-  private prologue(scope: TenantScope, readOnly: boolean): TransactionSettings {
+  private txSettings(scope: TenantScope, readOnly: boolean): TransactionSettings {
     return this.connections.transactionSettings(
       DB_ROLES.service,
       [idSetting('app.tenant_id', scope.tenantId)],

@@ -1,7 +1,7 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
-import { isStaleStatement, translateDatabaseError } from './sql/errors';
+import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
@@ -22,8 +22,8 @@ export class Transaction {
   private release?: (error?: Error | boolean) => void;
   private opening?: Promise<PoolClient>;
   private beginFailure?: unknown;
-  /** The connection has prepared a statement that no longer fits: it is not used again. */
-  private stale = false;
+  /** The number of statements so far. */
+  private asked = 0;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly writes: Statement[] = [];
@@ -41,15 +41,26 @@ export class Transaction {
     // Its connection may belong to another tenant by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
+    this.asked++;
     try {
-      const result = await this.connections.spans.around([statement], async () =>
-        (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
-      );
-      return result.rows;
+      return await this.attempt<R>(statement);
     } catch (error) {
-      this.stale ||= isStaleStatement(error);
-      throw this.causeOf(error);
+      const cause = this.causeOf(error);
+      // The first statement of a transaction can run again on a new connection.
+      if (this.asked > 1 || !isStaleStatement(cause)) throw cause;
+      this.release?.(true);
+      this.client = this.release = this.opening = this.beginFailure = undefined;
+      return this.attempt<R>(statement).catch((again: unknown) => {
+        throw this.causeOf(again);
+      });
     }
+  }
+
+  private async attempt<R extends Row>(statement: Statement): Promise<R[]> {
+    const result = await this.connections.spans.around([statement], async () =>
+      (this.client ?? (await this.open())).query<R>(this.connections.toQuery(statement)),
+    );
+    return result.rows;
   }
 
   /**
@@ -75,7 +86,7 @@ export class Transaction {
   /** The repository of an entity on this transaction's connection. */
   repository<E extends ObjectLiteral>(entity: EntityTarget<E>): Repository<E> {
     this.manager ??= this.connections.dataSource.createEntityManager(
-      new BoundQueryRunner(this.connections.driver, () => this.open(), this.connections.spans),
+      new BoundQueryRunner(this.connections.driver, () => this.openForRepository(), this.connections.spans),
     );
     return this.manager.getRepository(entity);
   }
@@ -116,7 +127,7 @@ export class Transaction {
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without a reply to COMMIT the connection's state is unknown: it is not used again.
-    this.release?.(command === undefined || isStaleStatement(failed?.reason) ? true : undefined);
+    this.release?.(command === undefined ? true : undefined);
     if (error) throw this.causeOf(error);
   }
 
@@ -128,7 +139,7 @@ export class Transaction {
       // Where BEGIN itself was refused, the connection is rolled back all the same, or closed.
       const client = await this.opening;
       await client.query('ROLLBACK');
-      this.release?.(this.stale ? true : undefined);
+      this.release?.();
     } catch {
       this.release?.(true);
     }
@@ -138,7 +149,12 @@ export class Transaction {
    * For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, its error is the cause.
    */
   causeOf(error: unknown): unknown {
-    return error instanceof AppError ? error : translateDatabaseError(this.beginFailure ?? error);
+    return error instanceof AppError ? error : this.connections.translate(this.beginFailure ?? error, this.txSettings);
+  }
+
+  private openForRepository(): Promise<PoolClient> {
+    this.asked++;
+    return this.open();
   }
 
   private open(): Promise<PoolClient> {

@@ -73,7 +73,7 @@ export class Readiness implements ReadinessSource {
   async report(exclude?: Exclusion): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);
     const [schema, queue] = await Promise.all([
-      counts('database') ? this.look('database', this.database.pendingMigrations()) : undefined,
+      counts('database') ? this.look('database', this.pendingMigrations()) : undefined,
       counts('queue') ? this.look('queue', this.queue.assertThere()) : undefined,
     ]);
     const checks: Record<string, string> = {};
@@ -86,6 +86,11 @@ export class Readiness implements ReadinessSource {
     if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');
     return { status: ready ? 'ok' : 'unavailable', checks };
+  }
+
+  private async pendingMigrations(): Promise<string[]> {
+    const [pending] = await Promise.all([this.database.pendingMigrations(), this.database.assertWritable()]);
+    return pending;
   }
 
   private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {

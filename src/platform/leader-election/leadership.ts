@@ -1,9 +1,12 @@
-import { Client } from 'pg';
+import { Unavailable } from '../errors';
+import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
 const ATTEMPT_INTERVAL_MS = 1_000;
 const HEARTBEAT_MS = 5_000;
 /** First half of the advisory locks that hold each process's share; any number, the same in every release. */
 const SHARES_LOCK = 726_354_013;
+/** A standby has sessions and locks, too. */
+const TAKES_WRITES = `(not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off')`;
 
 /** Callbacks of leadership, and the connection to use. */
 export interface LeadershipOptions {
@@ -29,7 +32,7 @@ export interface LeadershipOptions {
  * over within about a second.
  */
 export class Leadership {
-  private client?: Client;
+  private client?: ServiceClient;
   private leading = false;
   private stopped = false;
   private timer?: NodeJS.Timeout;
@@ -69,8 +72,8 @@ export class Leadership {
     this.timer.unref();
   }
 
-  private async connect(): Promise<Client> {
-    const client = new Client({
+  private async connect(): Promise<ServiceClient> {
+    const client = new ServiceClient({
       connectionString: this.options.connectionString,
       application_name: 'orders-saas-api leader',
       connectionTimeoutMillis: 5_000,
@@ -95,10 +98,12 @@ export class Leadership {
     return client;
   }
 
-  private async attempt(client: Client): Promise<void> {
-    const { rows } = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [
-      this.options.lock,
-    ]);
+  private async attempt(client: ServiceClient): Promise<void> {
+    const { rows } = await client.query<{ locked: boolean; writable: boolean }>(
+      `select pg_try_advisory_lock($1) as locked, ${TAKES_WRITES} as writable`,
+      [this.options.lock],
+    );
+    assertWritable(rows[0]);
     if (!rows[0]?.locked) return;
     for (const channel of this.options.channels) await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
     if (this.stopped) return;
@@ -122,12 +127,20 @@ export class Leadership {
   }
 }
 
-async function sumOfShares(client: Client): Promise<number> {
-  const { rows } = await client.query<{ sum: string }>(
-    `select coalesce(sum(objid::bigint), 0) as sum from pg_locks
+async function sumOfShares(client: ServiceClient): Promise<number> {
+  const { rows } = await client.query<{ sum: string; writable: boolean }>(
+    `select coalesce(sum(objid::bigint), 0) as sum, ${TAKES_WRITES} as writable from pg_locks
       where locktype = 'advisory' and granted and objsubid = 2 and classid = $1
         and database = (select oid from pg_database where datname = current_database())`,
     [SHARES_LOCK],
   );
+  assertWritable(rows[0]);
   return Number(rows[0]?.sum);
+}
+
+/** @throws Unavailable when the session's server takes no writes: the primary is another one */
+function assertWritable(state: { writable: boolean } | undefined): void {
+  if (state?.writable) return;
+  leaveServer();
+  throw new Unavailable('database: the server is a standby or read-only');
 }

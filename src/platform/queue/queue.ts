@@ -4,6 +4,7 @@ import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from
 import type { Config } from '../config/config';
 import { required } from '../config/config';
 import { QUEUE_SCHEMA } from '../database/migrate/service-login';
+import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
 
@@ -56,16 +57,14 @@ export function queueConnection(config: Config, use: 'producer' | 'worker'): Con
       retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
     };
   }
-  return {
+  return createServicePool({
     connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
-    schema: QUEUE_SCHEMA,
-    max: use === 'producer' ? 2 : 4,
+    // One of them waits for notifications.
+    max: use === 'producer' ? 3 : 5,
     // A job that a crash takes from the queue is found again in the deliveries; waiting for the disk would protect
     // nothing.
-    options: '-c synchronous_commit=off',
-    keepAlive: true,
-    skipMigrations: true,
-  } as never;
+    options: `-c synchronous_commit=off -c search_path=${QUEUE_SCHEMA}`,
+  }) as never;
 }
 
 /** Options of the queue that the dispatcher adds to. */

@@ -38,10 +38,11 @@ const COMMANDS: Readonly<Record<string, (config: Config) => Promise<string>>> = 
   },
 
   async verify(config) {
-    const { pending, unknown } = await migrationStatus(ownerUrl(config));
+    const { pending, unknown, invalid } = await migrationStatus(ownerUrl(config));
     const faults = [
       ...pending.map((name) => `pending: ${name}`),
       ...unknown.map((name) => `unknown to this build: ${name}`),
+      ...invalid,
     ];
     if (faults.length > 0) throw new Inoperable(faults.join('\n'));
     return 'the database is at the schema of this build\n';

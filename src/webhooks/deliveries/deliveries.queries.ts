@@ -1,4 +1,4 @@
-/** Deliveries as the API shows them, and what a person may ask of them. */
+/** Deliveries as the API shows them, and manual actions on them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.dto';
@@ -63,7 +63,7 @@ export function findDeliveryJson(tenantId: string, id: string): Statement {
   };
 }
 
-/** What has to be known of a delivery that a person wants sent again. */
+/** The columns of a delivery that is to be sent again. */
 export interface HeldDelivery extends Row {
   status: DeliveryStatus;
   endpoint_id: string;
@@ -79,7 +79,7 @@ export function holdEndpointOf(tenantId: string, deliveryId: string): Statement 
   };
 }
 
-/** What a delivery says is still there: without it, there is nothing to send. */
+/** Condition: the event still exists; without it, there is nothing to send. */
 const HAS_EVENT = 'exists (select from events e where e.tenant_id = d.tenant_id and e.id = d.event_id)';
 
 export function lockDelivery(tenantId: string, id: string): Statement {
@@ -91,7 +91,7 @@ export function lockDelivery(tenantId: string, id: string): Statement {
   };
 }
 
-/** Makes a delivery due now, with its whole schedule before it. */
+/** Makes a delivery due now, with its whole schedule ahead. */
 export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
   return {
     name: 'delivery_request',
@@ -111,7 +111,7 @@ export interface EventDelivery extends Row {
   status: DeliveryStatus;
 }
 
-/** What was, or should have been, sent of an event. */
+/** The deliveries of an event, sent or to be sent. */
 export function deliveriesOfEvent(tenantId: string, eventId: string, limit: number): Statement {
   return {
     name: 'deliveries_of_event',
@@ -121,7 +121,7 @@ export function deliveriesOfEvent(tenantId: string, eventId: string, limit: numb
   };
 }
 
-/** Writes the delivery of a test at once; the relay, which comes after, finds it there. */
+/** Writes the delivery of a test at once; the relay finds it later. */
 export function insertRequestedDelivery(
   tenantId: string,
   row: { id: string; endpointId: string; eventId: string; eventType: string; createdAt: Date },
@@ -136,11 +136,11 @@ export function insertRequestedDelivery(
   };
 }
 
-/** Of a tenant, an endpoint and a range of ids: what came to nothing. */
+/** Condition: unsuccessful deliveries of a tenant, an endpoint and a range of ids. */
 const IS_LOST = `d.tenant_id = $1 and d.endpoint_id = $2 and d.id > $3 and d.id < $4
               and d.status in ('failed', 'disabled') and ${HAS_EVENT}`;
 
-/** Up to `limit` deliveries of an endpoint and a range of ids that came to nothing, by id. */
+/** Up to `limit` unsuccessful deliveries of an endpoint and a range of ids, by id. */
 export function lockLost(
   tenantId: string,
   endpointId: string,
@@ -156,7 +156,7 @@ export function lockLost(
   };
 }
 
-/** How many there are of them, without locking any. */
+/** Counts them without a lock. */
 export function countLost(tenantId: string, endpointId: string, range: { after: string; before: string }): Statement {
   return {
     name: 'deliveries_count_lost',
@@ -166,7 +166,7 @@ export function countLost(tenantId: string, endpointId: string, range: { after: 
   };
 }
 
-/** Makes these deliveries due now, with their whole schedule before them. */
+/** Makes these deliveries due now, with their whole schedule ahead. */
 export function recoverDeliveries(tenantId: string, ids: readonly string[], now: Date): Statement {
   return {
     name: 'deliveries_recover',

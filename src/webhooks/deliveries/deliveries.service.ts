@@ -12,7 +12,7 @@ import { DispatchRequests } from '../notifications/dispatch-request';
 /** More endpoints than a tenant may have. */
 const MAX_OF_EVENT = 2_000;
 
-/** The delivery log, and sending again by a person's wish. */
+/** The delivery log, and manual retries. */
 @Injectable()
 export class DeliveriesService {
   constructor(
@@ -32,7 +32,7 @@ export class DeliveriesService {
       eventType: filters.event_type,
       status: filters.status,
     };
-    // Not on the shared connections: what fits several filters takes a while to find in a long log.
+    // Not on the shared connections: a search by several filters in a long log takes a while.
     const rows = await this.database.queryLong<JsonRow>(
       caller,
       queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1),
@@ -48,9 +48,9 @@ export class DeliveriesService {
   }
 
   /**
-   * Sends a delivery now, out of turn and with its whole schedule before it, one that has succeeded too.
+   * Sends a delivery now, out of turn and with its whole schedule ahead; a successful one too.
    * @returns the delivery's JSON
-   * @throws NotFound; Conflict where there is nobody to send it to
+   * @throws NotFound; Conflict where the endpoint is gone or disabled
    */
   async retry(scope: TenantScope, id: string): Promise<string> {
     const { tenantId } = scope;
@@ -62,13 +62,13 @@ export class DeliveriesService {
     });
   }
 
-  /** What {@link retry} would send again, unchanged. @throws as that does */
+  /** The delivery that {@link retry} would send again, unchanged. @throws as {@link retry} */
   async findToRetry(scope: TenantScope, id: string): Promise<queries.HeldDelivery> {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
   /**
-   * The deliveries of an event, those aside that the endpoint did not want. @throws NotFound for an event without any
+   * The deliveries of an event, without those that the endpoint did not want. @throws NotFound for an event without any
    */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
@@ -80,7 +80,7 @@ export class DeliveriesService {
   }
 }
 
-/** The delivery, held with its endpoint so that it can be sent again. */
+/** The delivery, locked with its endpoint so that it can be sent again. */
 async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
   const [[endpoint], [delivery]] = await Promise.all([
     tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),

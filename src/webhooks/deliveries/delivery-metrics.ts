@@ -7,10 +7,10 @@ const OUTCOMES = ['succeeded', 'retrying', 'failed', 'disabled', 'filtered', 'ca
 const RESULTS = ['2xx', '3xx', '4xx', '5xx', 'timeout', 'refused', 'error'] as const;
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120];
 
-/** What has become of a delivery for now. */
+/** The state of a delivery after an attempt. */
 export type DeliveryOutcome = (typeof OUTCOMES)[number];
 
-/** Counts what this worker has done. All series are there from the start, so that a first failure is a rise from 0. */
+/** Counters of this worker. All series exist from the start, so that a first failure is a rise from 0. */
 @Injectable()
 export class DeliveryMetrics {
   private readonly deliveries: Counter<'outcome'>;
@@ -37,18 +37,18 @@ export class DeliveryMetrics {
     ) as typeof this.attempts;
   }
 
-  /** Deliveries have come to this, and it is committed. */
+  /** Counts committed outcomes. */
   count(outcome: DeliveryOutcome, deliveries = 1): void {
     this.deliveries.inc({ outcome }, deliveries);
   }
 
-  /** An attempt has ended. */
+  /** Counts an ended attempt. */
   attempted(sent: Pick<SendOutcome, 'status' | 'error' | 'durationMs'>): void {
     this.attempts[resultOf(sent)](sent.durationMs / 1000);
   }
 }
 
-/** How an attempt is counted: by the class of a whole answer's status, else by what prevented one. */
+/** The label of an attempt: the class of a complete response's status, else the cause of the failure. */
 export function resultOf({ status, error }: Pick<SendOutcome, 'status' | 'error'>): (typeof RESULTS)[number] {
   if (error === 'timed out') return 'timeout';
   if (error === 'connection refused') return 'refused';

@@ -12,7 +12,7 @@ import { Recovery } from './recovery';
 import { TestDeliveries } from './test-deliveries';
 import { RecoverDto, RecoveredView, StatsDto, StatsView } from './endpoint-deliveries.dto';
 
-/** What goes to an endpoint: tried out, made up for, counted. */
+/** Deliveries of one endpoint: test, recovery, statistics. */
 @ApiSection(...ENDPOINTS_SECTION)
 @Controller('webhooks/endpoints/:id')
 export class EndpointDeliveriesController {

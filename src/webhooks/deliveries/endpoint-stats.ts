@@ -16,12 +16,12 @@ interface HourRow extends Row {
   percentiles: [number, number, number];
 }
 
-/** How an endpoint did, hour by hour, counted from its attempts. */
+/** Statistics of an endpoint by hour, computed from its attempts. */
 @Injectable()
 export class EndpointStats {
   constructor(private readonly database: TenantDatabase) {}
 
-  /** Every hour of the time, the oldest first, those without attempts too. @throws NotFound */
+  /** Every hour of the range, the oldest first, hours without attempts too. @throws NotFound */
   async find(caller: Caller, endpointId: string, input: StatsDto): Promise<HourView[]> {
     const { since, until } = hoursOf(input, new Date());
     const rows = await this.database.transaction(caller, async (tx) => {

@@ -8,13 +8,13 @@ import { DispatchRequests } from '../notifications/dispatch-request';
 
 const ROWS_AT_ONCE = 5_000;
 
-/** Of which time; until now if it is left open. */
+/** The range of time; until now if the end is left out. */
 interface Period {
   since: Date;
   until?: Date;
 }
 
-/** Sends again what an endpoint missed while it failed or was disabled. */
+/** Sends again the deliveries that an endpoint missed while it failed or was disabled. */
 @Injectable()
 export class Recovery {
   constructor(
@@ -23,9 +23,9 @@ export class Recovery {
   ) {}
 
   /**
-   * Makes every failed or disabled delivery of a time due again, in transactions of a bounded size: cut short, it can
-   * be asked for once more, and does what is left. It ends early where the endpoint is disabled meanwhile.
-   * @returns how many
+   * Makes every failed or disabled delivery of a range due again, in transactions of a bounded size. After an
+   * interruption a second call does the rest. It ends early where the endpoint is disabled meanwhile.
+   * @returns the number of deliveries
    * @throws NotFound; Conflict when the endpoint is disabled
    */
   async recover(scope: TenantScope, endpointId: string, period: Period): Promise<number> {
@@ -44,7 +44,7 @@ export class Recovery {
     return count;
   }
 
-  /** How many {@link recover} would make due now; changes nothing. @throws as that does */
+  /** The number of deliveries that {@link recover} would make due now; changes nothing. @throws as {@link recover} */
   async count(scope: TenantScope, endpointId: string, period: Period): Promise<number> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
@@ -55,7 +55,7 @@ export class Recovery {
     });
   }
 
-  /** The ids of a batch, or why there is none. */
+  /** The ids of a batch, or the reason why there is none. */
   private recoverBatch(
     scope: TenantScope,
     endpointId: string,

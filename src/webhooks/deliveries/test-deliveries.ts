@@ -10,7 +10,7 @@ import { findEndpointJson } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** Sends an endpoint a message that means nothing, whatever it subscribes to, enabled or not. */
+/** Sends a test message to an endpoint, whatever it subscribes to, enabled or not. */
 @Injectable()
 export class TestDeliveries {
   constructor(
@@ -19,7 +19,7 @@ export class TestDeliveries {
     private readonly signal: DispatchRequests,
   ) {}
 
-  /** Publishes the event, with its delivery beside it so that its id is known at once. @throws NotFound */
+  /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
   send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {

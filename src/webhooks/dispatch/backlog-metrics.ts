@@ -20,9 +20,9 @@ interface Backlog {
 }
 
 /**
- * Gauges of what waits. Every worker reads them, not the leader alone: that nobody leads is when they are needed most.
- * So they are the same from all workers, and are to be taken by `max`; a reading that fails is left out and not made
- * up. What the leader alone knows (breakers) is 0 elsewhere, and is to be summed.
+ * Gauges of the backlog. Every worker reads them, not the leader alone, since they matter most when no worker leads.
+ * All workers report the same values, so take the `max`; a failed reading is left out. Values that the leader alone
+ * knows (breakers) are 0 elsewhere, so take the sum.
  */
 @Injectable()
 export class BacklogMetrics {
@@ -109,7 +109,7 @@ export class BacklogMetrics {
     };
   }
 
-  /** What is in the queue is due as well, until it has been sent. */
+  /** Deliveries in the queue count as due until they are sent. */
   private async dueAndNotQueued(): Promise<number | undefined> {
     const [backlog, jobs] = await Promise.all([this.backlog.get(), this.jobs.get()]);
     if (!backlog) return undefined;

@@ -4,12 +4,12 @@ const SPAN_TO_OPEN_MS = 30_000;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 
-/** Whether attempts are made: all, one, none. */
+/** The admitted attempts: all, one, or none. */
 export type BreakerState = 'closed' | 'half_open' | 'open';
 
 /**
- * A circuit breaker: after 20 failures in a row over at least 30 seconds an endpoint is spared, but for one probe after
- * each pause. The pauses double up to five minutes; one success closes it. Times are milliseconds of any one clock.
+ * A circuit breaker: after 20 failures in a row over at least 30 seconds it admits one probe after each pause. The
+ * pauses double up to five minutes; one success closes it. Times are milliseconds of one monotonic clock.
  */
 export class Breaker {
   private failures = 0;
@@ -22,17 +22,17 @@ export class Breaker {
     return this.pause > 0;
   }
 
-  /** `half_open` while a probe is under way. */
+  /** `half_open` while a probe is in flight. */
   get state(): BreakerState {
     return !this.isOpen ? 'closed' : this.probing ? 'half_open' : 'open';
   }
 
-  /** When the next attempt may be made at the earliest; in the past where one may be made now. */
+  /** The earliest time of the next attempt; in the past where one is admitted now. */
   get retryAt(): number {
     return this.isOpen ? (this.probing ? Infinity : this.probeAt) : 0;
   }
 
-  /** Whether an attempt may be made; while open, this takes the probe. */
+  /** Whether an attempt is admitted; while open, this takes the probe. */
   admit(now: number): boolean {
     if (!this.isOpen) return true;
     if (this.probing || now < this.probeAt) return false;
@@ -49,7 +49,7 @@ export class Breaker {
   failed(now: number): void {
     if (this.failures++ === 0) this.firstFailureAt = now;
     if (this.isOpen) {
-      // What was under way when it opened also ends here; only the probe's failure makes the pause longer.
+      // Attempts in flight when it opened also end here; only the probe's failure extends the pause.
       if (!this.probing) return;
       this.probing = false;
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
@@ -60,7 +60,7 @@ export class Breaker {
     }
   }
 
-  /** The probe came to nothing (its delivery was no longer due): the next one may go. */
+  /** The probe sent nothing, since its delivery was no longer due: the next one may go. */
   skipped(): void {
     this.probing = false;
   }

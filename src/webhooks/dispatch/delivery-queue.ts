@@ -10,15 +10,15 @@ import {
   withTimeout,
 } from '../../platform/queue/queue';
 
-/** Adding in bulk costs PostgreSQL temporary tables: for fewer jobs than this, one by one costs less. */
+/** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = 16;
-/** Busy endpoints are given their next jobs only this often, milliseconds: fewer and larger adds. */
+/** Minimum interval between adds for busy endpoints, milliseconds: fewer and larger adds. */
 const REFILL_INTERVAL_MS = { redis: 10, postgres: 40 };
 
-/** States that a delivery's job can be in: it is never delayed, and gone when it has ended. */
+/** States of a delivery's job: it is never delayed, and it is removed when it has ended. */
 const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
 
-/** The queue of deliveries, with a bound on how long it is waited for. */
+/** The queue of deliveries, with a bound on the wait for it. */
 @Injectable()
 export class DeliveryQueue implements OnApplicationShutdown {
   private readonly queue: Queue<DeliveryJob>;
@@ -36,7 +36,7 @@ export class DeliveryQueue implements OnApplicationShutdown {
     await withTimeout(this.queue.close()).catch(() => undefined);
   }
 
-  /** Adds jobs; one that is there already stays as it is. @throws when the queue does not take them in time */
+  /** Adds jobs; an existing job stays as it is. @throws when the queue does not take them in time */
   async add(jobs: readonly DeliveryJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
     await withTimeout(
@@ -46,17 +46,17 @@ export class DeliveryQueue implements OnApplicationShutdown {
     );
   }
 
-  /** After an add of so many jobs, how long to collect those that others are before; milliseconds. */
+  /** The time to collect further jobs after an add of so many; milliseconds. */
   pauseAfter(jobs: number): number {
     return jobs < this.bulkFrom ? 0 : this.refillInterval;
   }
 
-  /** How many jobs there are, by state. @throws when the queue does not answer in time */
+  /** The number of jobs by state. @throws when the queue does not reply in time */
   counts(): Promise<Record<string, number>> {
     return withTimeout(this.queue.getJobCounts(...COUNTED_STATES));
   }
 
-  /** Which of these jobs the queue does not have (any more). */
+  /** The jobs among these that the queue does not have (any more). */
   async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
     const states = await withTimeout(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');

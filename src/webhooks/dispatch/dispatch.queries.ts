@@ -1,10 +1,10 @@
-/** Statements of the dispatcher. All are of one tenant, and each names it. */
+/** Statements of the dispatcher. Each belongs to one tenant and names it. */
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-/** The lane a waiting delivery is in: never tried, or to be tried again. */
+/** The lane of a waiting delivery: not attempted yet, or to be retried. */
 export type LaneName = 'pending' | 'retrying';
 
-/** What the dispatcher needs of an endpoint. */
+/** The columns of an endpoint that the dispatcher needs. */
 export interface SubscriberRow extends Row {
   id: string;
   enabled: boolean;
@@ -24,9 +24,9 @@ export interface LaneRow extends Row {
 }
 
 /**
- * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. Where
- * the endpoint keeps an order, a delivery that must wait for an earlier one of its aggregate is left out. A suspended
- * tenant has none to send: what waits stays as it is, and the sweep finds it once the tenant is resumed.
+ * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. In an
+ * ordered endpoint, a delivery that must wait for an earlier one of its aggregate is left out. A suspended tenant has
+ * none to send: its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
  */
 export function readLane(
   tenantId: string,
@@ -56,7 +56,7 @@ export function readLane(
   };
 }
 
-/** A delivery that a person asked for, if it still waits. */
+/** A manually requested delivery, if it still waits. */
 export function findRequested(tenantId: string, id: string): Statement {
   return {
     name: 'delivery_requested',

@@ -50,7 +50,7 @@ describe('the dispatcher', () => {
         durationMs: 1,
       })),
     );
-  /** Endpoints that were not seen to answer would be given two each. */
+  /** Endpoints of unknown health would be given two each. */
   const prove = async (offers: Offer[]): Promise<void> => {
     dispatcher.offer(offers);
     await turnsOfTheLoop();
@@ -70,7 +70,7 @@ describe('the dispatcher', () => {
     expect(turns.map(({ length }) => length)).toEqual([32, 32, 28, 28]);
     const ofMany = turns.filter(([job]) => job?.tenantId === 'many');
     expect(new Set(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).size).toBe(8);
-    // Those that the first turn did not come to are the first in the second.
+    // Endpoints that the first turn did not reach come first in the second.
     const next = ofMany[1]?.slice(0, 8).map(({ deliveryId }) => endpointOf(deliveryId));
     expect(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).not.toEqual(expect.arrayContaining(next ?? []));
   });

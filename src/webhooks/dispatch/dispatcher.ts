@@ -18,7 +18,7 @@ import { Turns } from './turns';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { DispatchRequest } from '../notifications/dispatch-request';
 
-/** Of one tenant, one after the other: what is read and written together is read and written for less. */
+/** Deliveries of one tenant in one turn: reading and writing them together costs less. */
 const DELIVERIES_A_TURN = 32;
 /** Whole turns in one add to the queue. */
 const JOBS_AT_ONCE = 6 * DELIVERIES_A_TURN;
@@ -26,7 +26,7 @@ const MAX_ENDPOINTS = 50_000;
 const TICK_MS = 25;
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
-/** How often the queue is asked for a job that is under way, and how many at once. */
+/** How often the queue is asked for a job in flight, and for how many at once. */
 const SUSPECT_AFTER_MS = 2_000;
 const SUSPECTS_AT_ONCE = 200;
 
@@ -38,32 +38,32 @@ export interface Offer {
   endpoint: SubscriberRow;
 }
 
-/** A tenant of which something is known. */
+/** A known tenant. */
 interface KnownTenant extends TenantPlaces {
   endpoints: Map<string, EndpointQueue>;
-  /** Of these, those with something to send or to read. */
+  /** Its endpoints with something to send or to read. */
   turns: Turns<EndpointQueue>;
 }
 
 /**
- * Decides what is sent next. It runs in one process, the leader, and keeps for each endpoint with something waiting the
- * head of its queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ, turn
- * by turn, so that who has a million waiting delays nobody; endpoints that hang, or were not seen to answer yet, share
- * a part of the workers. Everything it knows can be read again: after a crash or a lost queue, the sweep finds what is
- * due.
+ * Decides which deliveries are sent next. It runs in one process, the leader, and keeps the head of each waiting
+ * endpoint's queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ,
+ * round-robin, so that a tenant with a million waiting deliveries delays no other. Endpoints that hang or have not
+ * answered yet share a part of the workers. All of its state can be read again: after a crash or a lost queue, the
+ * sweep finds the due deliveries.
  */
 @Injectable()
 export class Dispatcher {
   private readonly tenants = new Map<string, KnownTenant>();
-  /** Those with something to send or to read: what is decided costs no more for all others that are known. */
+  /** Tenants with something to send or to read, so that the cost does not grow with idle tenants. */
   private readonly turns = new Turns<KnownTenant>();
   private readonly places: Places;
   private readonly lanes: LaneReader;
   private running = false;
-  /** One add at a time: what ends meanwhile makes the next one larger. */
+  /** One add at a time: deliveries that end meanwhile make the next one larger. */
   private adding = false;
   private pausedUntil = 0;
-  /** Until then only endpoints with nothing under way are given jobs. */
+  /** Until then only endpoints without deliveries in flight get jobs. */
   private refillAt = 0;
   /** Since the last tick. */
   private hasAdmitted = false;
@@ -83,7 +83,7 @@ export class Dispatcher {
     this.lanes = new LaneReader(database, metrics);
   }
 
-  /** Begins with nothing known, and looks for what waits. */
+  /** Begins with empty state, and reads the waiting deliveries. */
   start(): void {
     this.running = true;
     this.timers = [
@@ -94,17 +94,17 @@ export class Dispatcher {
     void this.sweep();
   }
 
-  /** Takes what all workers together can have under way: some came, some went. */
+  /** Sets the capacity of all workers together, after some came or went. */
   resize(capacity: number): void {
     this.places.resize(capacity);
   }
 
-  /** Whether this process is the one that decides. */
+  /** Whether this process decides. */
   get isRunning(): boolean {
     return this.running;
   }
 
-  /** How many endpoints there are of each state of the breaker, among those that are known. */
+  /** The number of known endpoints by state of the breaker. */
   breakers(): Record<BreakerState, number> {
     const counts = { closed: 0, half_open: 0, open: 0 };
     for (const tenant of this.tenants.values()) {
@@ -113,7 +113,7 @@ export class Dispatcher {
     return counts;
   }
 
-  /** Stops and forgets everything. */
+  /** Stops and drops all state. */
   stop(): void {
     this.running = false;
     for (const timer of this.timers) clearInterval(timer);
@@ -134,11 +134,11 @@ export class Dispatcher {
     this.pump();
   }
 
-  /** Takes ends of attempts, and gives their places to the next. */
+  /** Takes ends of attempts, and gives their permits to the next deliveries. */
   ended(ends: readonly AttemptEnd[]): void {
     if (!this.running) return;
     for (const end of ends) this.end(end);
-    // At once, so that the next are in the queue when the jobs that ended here ask it for more.
+    // At once, so that the next jobs are in the queue when the ended ones ask for more.
     this.pump();
   }
 
@@ -149,11 +149,11 @@ export class Dispatcher {
       const lane = endpoint.lanes.retrying;
       lane.nextDueAt = Math.min(lane.nextDueAt, dueTime(end.nextAttemptAt));
     }
-    // In an ordered endpoint the end of one delivery may be another's turn.
+    // In an ordered endpoint the end of one delivery may release another.
     if (endpoint.ordered || end.ok === undefined) this.lookAgain(endpoint);
   }
 
-  /** Looks at an endpoint anew: a person asked for a delivery, or changed the endpoint. */
+  /** Reads an endpoint again after a manual request or a change of the endpoint. */
   requested(request: DispatchRequest): void {
     if (!this.running) return;
     const endpoint = this.endpoint(request.tenantId, request.endpointId);
@@ -162,7 +162,7 @@ export class Dispatcher {
     this.pump();
   }
 
-  /** Puts what a person asked for before everything that waits; if that fails, it has its turn. */
+  /** Puts a manually requested delivery before all waiting ones; if that fails, it has its regular turn. */
   private async admitRequested(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
     try {
       const attempt = await this.lanes.attemptOf(endpoint.tenantId, deliveryId);
@@ -181,7 +181,7 @@ export class Dispatcher {
     this.activate(endpoint);
   }
 
-  /** Lets an endpoint have its turn. */
+  /** Lets an endpoint take part in the round robin. */
   private activate({ tenantId, endpointId }: EndpointQueue): void {
     const tenant = this.tenants.get(tenantId);
     const endpoint = tenant?.endpoints.get(endpointId);
@@ -190,7 +190,7 @@ export class Dispatcher {
     if (!this.turns.get(tenantId)) this.turns.set(tenantId, tenant);
   }
 
-  /** Of what was quiet, something may have become due. */
+  /** A delivery of a quiet endpoint may have become due. */
   private tick(): void {
     const now = performance.now();
     for (const tenant of this.tenants.values()) {
@@ -210,10 +210,9 @@ export class Dispatcher {
   }
 
   /**
-   * Admits what may go, one tenant after the other, until nothing more may. Endpoints that have something under way
-   * wait until there is room for a whole turn, or nothing moves: what goes together stays together, in the queue and
-   * where it is read and written, and is not split up more and more. Where places are scarce, one that has nothing
-   * under way takes what there is.
+   * Admits deliveries round-robin by tenant until the limiter or the queues are exhausted. An endpoint with deliveries
+   * in flight waits until a full batch fits, or nothing moves, so that batches do not fragment in the queue and in the
+   * database. Where permits are scarce, an idle endpoint is admitted at once.
    */
   private pump(isTick = false): void {
     if (!this.running) return;
@@ -245,7 +244,7 @@ export class Dispatcher {
     if (jobs.length >= JOBS_AT_ONCE) this.schedulePump();
   }
 
-  /** Adds what a tenant may send in one turn to the jobs; its endpoints share it evenly, who waits longest first. */
+  /** Adds the deliveries of a tenant's turn to the jobs; its endpoints share it evenly, the longest waiting first. */
   private takeTurn(tenant: KnownTenant, jobs: DeliveryJob[], now: number, refilling: boolean): void {
     const share = Math.ceil(DELIVERIES_A_TURN / tenant.turns.size);
     const end = Math.min(JOBS_AT_ONCE, jobs.length + DELIVERIES_A_TURN);
@@ -295,9 +294,7 @@ export class Dispatcher {
     this.schedulePump();
   }
 
-  /**
-   * Finds what waits: after a start, a lost message, a lost queue, or a delivery that became due while nobody looked.
-   */
+  /** Finds waiting deliveries after a start, a lost message or a lost queue, and those that became due unnoticed. */
   private async sweep(): Promise<void> {
     if (this.sweeping) return;
     this.sweeping = true;
@@ -321,7 +318,7 @@ export class Dispatcher {
     }
   }
 
-  /** Compares what should be in the queue with what is: a queue that was flushed or replaced has lost jobs. */
+  /** Compares the jobs in flight with the queue: a queue that was flushed or replaced has lost jobs. */
   private async audit(): Promise<void> {
     const now = performance.now();
     const suspects: DeliveryJob[] = [];
@@ -338,11 +335,11 @@ export class Dispatcher {
     try {
       for (const lost of await this.queue.missing(suspects)) this.forget(lost.tenantId, lost.deliveryId);
     } catch {
-      // away: adds fail too, and say so
+      // away: adds fail too, and report it
     }
   }
 
-  /** A delivery is not under way any more, though nobody said how it ended: it is looked up again. */
+  /** A delivery is no longer in flight, but its end is unknown: it is read again. */
   private forget(tenantId: string, deliveryId: string): void {
     for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
       if (!endpoint.underWay.has(deliveryId)) continue;

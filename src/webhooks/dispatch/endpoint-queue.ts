@@ -2,21 +2,20 @@ import { Breaker, type BreakerState } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
 import { dueTime } from './due-time';
 
-/** Deliveries of one endpoint under way at once: first tries, retries, and what a person asked for. */
+/** Deliveries of one endpoint in flight at once: first attempts, retries, and manual requests. */
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
 /**
- * Waiting deliveries of a lane that are known by id, besides two for each that is under way; all others wait in
- * PostgreSQL. So a busy endpoint's are read in large portions, of which those under way are a small part, and others
- * take little memory.
+ * Waiting deliveries of a lane that are known by id, besides two for each in flight; all others wait in PostgreSQL. So
+ * a busy endpoint is read in large portions, and others take little memory.
  */
 const READY_AT_LEAST = 64;
-/** All that an endpoint may have under way while it is not seen to answer. */
+/** Maximum deliveries in flight of an endpoint that has not answered. */
 const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
-/** An endpoint that answered well within this time is proven. */
+/** A success within this time proves an endpoint. */
 const PROVEN_FOR_MS = 10 * 60_000;
-/** An answer that takes longer than this makes an endpoint slow. */
+/** A response that takes longer makes an endpoint slow. */
 const SLOW_MS = 2_000;
-/** How far a rate limit may make up for a dispatcher that came late. */
+/** How far a rate limit may catch up after a late dispatcher. */
 const CATCH_UP_MS = 25;
 
 const LANES_PENDING_FIRST: readonly LaneName[] = ['pending', 'retrying'];
@@ -24,10 +23,10 @@ const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
 
 type SlotName = LaneName | 'requested';
 
-/** How an endpoint has answered: well and not long ago, not at all yet (or badly), or not within the time it should. */
+/** The health of an endpoint: answered well and recently, not yet (or badly), or not in time. */
 export type Standing = 'proven' | 'unknown' | 'slow';
 
-/** A delivery that may be sent now, and the number its attempt will have. */
+/** A delivery that may be sent now, with the number of its next attempt. */
 export interface Ready {
   deliveryId: string;
   attempt: number;
@@ -37,21 +36,21 @@ interface UnderWay {
   slot: SlotName;
   since: number;
   attempt: number;
-  /** When the queue was last asked whether it has the job. */
+  /** When the queue was last asked for the job. */
   seenAt: number;
 }
 
-/** The waiting deliveries of one status: the head of them by id, and what is known of the rest. */
+/** The waiting deliveries of one status: the head by id, and a summary of the rest. */
 export class Lane {
-  /** By the delivery's id, in the order in which they are sent. */
+  /** By the delivery's id, in the order of sending. */
   readonly ready = new Map<string, Ready>();
-  /** There may be more in the database that are due. */
+  /** The database may hold more due deliveries. */
   more = false;
-  /** When the first that is not due yet will be. */
+  /** When the next delivery becomes due. */
   nextDueAt = Infinity;
   filling = false;
 
-  /** What is offered while rows are read may not be among them: it says again that there is more. */
+  /** A delivery that is offered during a read may be missing from its rows: the flag is set again. */
   beginFilling(): void {
     this.filling = true;
     this.more = false;
@@ -66,7 +65,7 @@ export class Lane {
     return this.filling || this.more || this.ready.size > 0 || this.nextDueAt <= now;
   }
 
-  /** Takes the first out. */
+  /** Removes and returns the first. */
   shift(): Ready | undefined {
     const [first] = this.ready.values();
     if (first) this.ready.delete(first.deliveryId);
@@ -79,13 +78,13 @@ export class Lane {
 }
 
 /**
- * What the dispatcher knows of one endpoint: the heads of its lanes, what is under way, and what holds it back (slots,
- * its rate limit, its breaker). All of it can be lost and read again; its size does not grow with what waits.
+ * The dispatcher's state of one endpoint: the heads of its lanes, the deliveries in flight, and its limits (slots, rate
+ * limit, breaker). All of it can be lost and read again; its size does not grow with the backlog.
  */
 export class EndpointQueue {
   readonly lanes: Readonly<Record<LaneName, Lane>> = { pending: new Lane(), retrying: new Lane() };
   readonly underWay = new Map<string, UnderWay>();
-  /** What a person asked for: sent first, past the breaker. */
+  /** Manual requests: sent first, past the breaker. */
   readonly requested: Ready[] = [];
   enabled = true;
   ordered = false;
@@ -102,7 +101,7 @@ export class EndpointQueue {
     readonly endpointId: string,
   ) {}
 
-  /** Takes the endpoint's settings, as a lane's row has them. */
+  /** Takes the endpoint's settings from a lane's row. */
   applySettings(row: Pick<LaneRow, 'enabled' | 'rate_limit' | 'ordering'>): void {
     this.enabled = row.enabled ?? false;
     this.rateLimit = row.rate_limit;
@@ -113,7 +112,7 @@ export class EndpointQueue {
     return this.breaker.state;
   }
 
-  /** @param hangsAfter how long a delivery may be under way, milliseconds */
+  /** @param hangsAfter longest time of a delivery in flight, milliseconds */
   standing(now: number, hangsAfter: number): Standing {
     for (const { since } of this.underWay.values()) {
       if (now - since >= hangsAfter) return 'slow';
@@ -123,21 +122,21 @@ export class EndpointQueue {
     return this.provenUntil > now ? 'proven' : 'unknown';
   }
 
-  /** Adds a delivery that was just made, if it can be known by id; otherwise remembers that there is more to read. */
+  /** Adds a new delivery, if it can be known by id; otherwise notes that there is more to read. */
   offer(deliveryId: string): void {
     const lane = this.lanes.pending;
     if (this.ordered || lane.more || lane.filling || lane.ready.size >= this.readyLimit) lane.more = true;
     else if (!this.knows(deliveryId)) lane.ready.set(deliveryId, { deliveryId, attempt: 1 });
   }
 
-  /** Puts a delivery that a person asked for before all others, unless it is under way. */
+  /** Puts a manual request before all others, unless it is in flight. */
   request(ready: Ready): void {
     if (this.underWay.has(ready.deliveryId)) return;
     for (const lane of Object.values(this.lanes)) lane.ready.delete(ready.deliveryId);
     if (!this.knows(ready.deliveryId)) this.requested.push(ready);
   }
 
-  /** One delivery is held once, or its place would be given back once and taken twice. */
+  /** A delivery must be tracked once; a duplicate would leak a permit. */
   private knows(deliveryId: string): boolean {
     return (
       this.underWay.has(deliveryId) ||
@@ -147,13 +146,13 @@ export class EndpointQueue {
     );
   }
 
-  /** The next delivery to send, taken under way; undefined where there is none, or something holds it back. */
+  /** Takes the next delivery to send; undefined where there is none, or a limit holds it back. */
   take(now: number, standing: Standing): Ready | undefined {
     const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
     if (asked) return this.begin(asked, 'requested', now);
     if (!this.enabled || now < this.nextSendAt) return undefined;
     if (this.underWay.size >= SLOTS_OF_STANDING[standing]) return undefined;
-    // In turn, so that under a rate limit neither lane waits for the other's backlog.
+    // Lanes alternate, so that under a rate limit neither waits for the other's backlog.
     const name = (this.lastLane === 'pending' ? LANES_RETRYING_FIRST : LANES_PENDING_FIRST).find(
       (candidate) => this.lanes[candidate].ready.size > 0 && this.used[candidate] < SLOTS[candidate],
     );
@@ -164,8 +163,8 @@ export class EndpointQueue {
   }
 
   /**
-   * An attempt has ended, after the receiver took `durationMs`. `ok` is undefined where nothing was sent.
-   * @returns since when it was under way, or undefined where it was not
+   * Records the end of an attempt after `durationMs`. `ok` is undefined where nothing was sent.
+   * @returns the time since when it was in flight, or undefined where it was not
    */
   ended(deliveryId: string, ok: boolean | undefined, durationMs: number, now: number): number | undefined {
     const entry = this.underWay.get(deliveryId);
@@ -184,7 +183,7 @@ export class EndpointQueue {
     return entry.since;
   }
 
-  /** There may be more to read than is known. @param anew whether what is known is doubtful, too */
+  /** Marks that there may be more to read. @param anew whether the known ids are doubtful, too */
   lookAgain(anew = false): void {
     for (const lane of Object.values(this.lanes)) {
       if (anew) lane.ready.clear();
@@ -192,7 +191,7 @@ export class EndpointQueue {
     }
   }
 
-  /** How many rows to ask for: enough to see past what is known already. */
+  /** The number of rows to read: enough to reach beyond the known ones. */
   get readLimit(): number {
     return this.readyLimit + this.underWay.size + this.requested.length;
   }
@@ -201,7 +200,7 @@ export class EndpointQueue {
     return READY_AT_LEAST + 2 * this.underWay.size;
   }
 
-  /** Takes what was read of a lane. */
+  /** Takes the rows of a lane. */
   fill(name: LaneName, rows: readonly LaneRow[], limit: number, now: number): void {
     const lane = this.lanes[name];
     for (const row of rows) {
@@ -219,13 +218,13 @@ export class EndpointQueue {
     if (rows.length >= limit) lane.more = true;
   }
 
-  /** Whether there is nothing to send or to read for now: until something is offered, ends or becomes due. */
+  /** Whether there is nothing to send or to read until a delivery is offered, ends or becomes due. */
   isQuiet(now: number): boolean {
     const { pending, retrying } = this.lanes;
     return this.requested.length === 0 && !pending.wantsAttention(now) && !retrying.wantsAttention(now);
   }
 
-  /** Whether nothing is lost by forgetting it: how it has answered is worth keeping for a while, too. */
+  /** Whether the state can be dropped: health is worth keeping for a while, too. */
   isIdle(now: number): boolean {
     return (
       this.provenUntil <= now &&

@@ -7,11 +7,11 @@ import { TEST_EVENT } from '../event-types/event-type-names';
 /** A delivery, its event and its endpoint; of an event that has none, null takes their places. */
 export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
 
-/** What became of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
+/** The result of an event for an endpoint: to be sent, not wanted, or kept while the endpoint is disabled. */
 type FannedOut =
   { delivery_id: string; status: 'pending' | 'filtered' | 'disabled' } | { delivery_id: null; status: null };
 
-/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; `webhook.test` is covered by none. */
+/** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; no pattern covers `webhook.test`. */
 const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
   select from unnest(p.event_types) as pattern
    where pattern in ('*', e.type) or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;

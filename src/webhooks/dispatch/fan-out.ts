@@ -5,12 +5,12 @@ import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { Dispatcher, type Offer } from './dispatcher';
 import { type FannedOutRow, fanOut } from './fan-out.queries';
 
-/** Deliveries that one statement makes, about: of a tenant of many endpoints fewer events are taken at once. */
+/** Deliveries of one statement, about: a tenant with many endpoints has fewer events per statement. */
 const DELIVERIES_AT_ONCE = 4_000;
 
 /**
  * Turns events into deliveries: a row for each endpoint of the tenant, also where it is not sent, so that the log says
- * why. What is to be sent is offered to the dispatcher once the rows are committed.
+ * why. Deliveries to send are offered to the dispatcher once the rows are committed.
  */
 @Injectable()
 export class FanOut implements EventSink<FannedOutRow> {

@@ -7,7 +7,7 @@ import type { EndpointQueue } from './endpoint-queue';
 const FILLS_AT_ONCE = 8;
 const ENDED_AT_ONCE = 1_000;
 
-/** Reads what waits in PostgreSQL into the heads of lanes, a few at a time. */
+/** Reads waiting deliveries from PostgreSQL into the heads of lanes, a few at a time. */
 export class LaneReader {
   private fills = 0;
 
@@ -22,7 +22,7 @@ export class LaneReader {
   }
 
   /**
-   * Reads the head of a lane, and ends what waits for an endpoint that is gone or disabled.
+   * Reads the head of a lane, and ends the waiting deliveries of a removed or disabled endpoint.
    * @throws when the database does; the lane is then read again later
    */
   async fill(endpoint: EndpointQueue, name: LaneName): Promise<void> {
@@ -37,7 +37,7 @@ export class LaneReader {
       );
       endpoint.applySettings(rows[0] as LaneRow);
       endpoint.fill(name, rows, readLimit, performance.now());
-      // Read as if there were no order, though there is one: not to be used.
+      // Read without the order of an ordered endpoint: not to be used.
       if (endpoint.ordered && !ordered) {
         lane.ready.clear();
         lane.more = true;
@@ -52,7 +52,7 @@ export class LaneReader {
     }
   }
 
-  /** The number of the next attempt of a delivery that a person asked for; undefined where it waits no more. */
+  /** The number of the next attempt of a manual request; undefined where it waits no more. */
   async attemptOf(tenantId: string, deliveryId: string): Promise<number | undefined> {
     const [row] = await this.database.query<{ attempt_count: number }>(
       { tenantId },

@@ -12,15 +12,15 @@ import { RetentionJob } from '../../retention/retention-job';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
-/** Any 64-bit number, the same in every release: who holds this advisory lock leads. */
+/** Any 64-bit number, the same in every release: the holder of this advisory lock leads. */
 const LEADER_LOCK = 7_263_540_120;
-/** A notification that was lost costs at most this long. */
+/** The cost of a lost notification. */
 const POLL_MS = 500;
 const JANITOR_MS = 60_000;
 
 /**
- * Of all workers one leads: it empties the outbox, decides what is sent next, and cleans up. The others only send. When
- * the leader dies another takes over and reads everything anew.
+ * The elected leader of the workers: it empties the outbox, decides what is sent next, and deletes expired rows. Other
+ * workers only send. When the leader dies, another takes over and reads everything again.
  */
 @Injectable()
 export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplicationShutdown {

@@ -2,7 +2,7 @@ import { EndpointQueue } from './endpoint-queue';
 import { Places, type TenantPlaces } from './places';
 
 const CAPACITY = 128;
-/** An eighth of all places may be one tenant's whose endpoints were not seen to answer. */
+/** One tenant whose endpoints have not answered may have an eighth of all permits. */
 const OF_ONE_TENANT = 16;
 
 describe('places', () => {
@@ -31,7 +31,7 @@ describe('places', () => {
         places.giveBack(endpoint, 5);
       }
       expect(tenant).toEqual({ underWay: 0, unproven: 0 });
-      // The next turn may come before stock is taken again.
+      // The next turn may come before the recount.
       now += turn === 0 ? 1 : 1_000;
     }
   });

@@ -1,46 +1,46 @@
 import type { EndpointQueue, Ready } from './endpoint-queue';
 
-/** Deliveries of one tenant that are under way at once. */
+/** Deliveries of one tenant in flight at once. */
 const TENANT_SLOTS = 320;
-/** Shares of all places: of all endpoints that are not seen to answer, of those that hang, of one tenant's. */
+/** Shares of all permits: of endpoints that have not answered, of endpoints that hang, of one tenant. */
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
-/** Where there are few places, so much of them counts as room. */
+/** With few permits, this share of them counts as room. */
 const ROOM_SHARE = 0.0625;
 const HANGS_AFTER_MS = 2_000;
 const STOCK_INTERVAL_MS = 10;
 
-/** What a tenant has under way. */
+/** The tenant's deliveries in flight. */
 export interface TenantPlaces {
   underWay: number;
-  /** Of these, to endpoints that are not seen to answer. */
+  /** Of these, to endpoints that have not answered. */
   unproven: number;
 }
 
 /**
- * The places of all workers, and who may have one: at most so many are under way in all and of a tenant, and endpoints
- * that hang, or were not seen to answer yet, share a part of them. So what hangs leaves room for what does not.
+ * The permits of all workers. They are limited in total and by tenant, and endpoints that hang or have not answered yet
+ * share a part of them, so that they leave room for healthy ones.
  */
 export class Places {
   private underWay = 0;
   private unproven = 0;
   private slow = 0;
-  /** The endpoints that have places, and whose they are. */
+  /** The endpoints with permits, and their tenants. */
   private readonly taken = new Map<EndpointQueue, TenantPlaces>();
-  /** A moving average of what a success takes from admission to outcome, milliseconds. */
+  /** A moving average of the time of a success from admission to outcome, milliseconds. */
   private roundTrip = 0;
   private countedAt = 0;
 
-  /** @param capacity deliveries that all workers together can have under way */
+  /** @param capacity deliveries in flight of all workers together */
   constructor(private capacity: number) {}
 
-  /** Some workers came, or went. */
+  /** Sets the capacity after workers came or went. */
   resize(capacity: number): void {
     this.capacity = capacity;
   }
 
-  /** How many are free; less than none where workers went. */
+  /** The number of free permits; negative after workers went. */
   get free(): number {
     return this.capacity - this.underWay;
   }
@@ -50,7 +50,7 @@ export class Places {
     return this.free >= Math.min(deliveries, this.capacity * ROOM_SHARE);
   }
 
-  /** Forgets what is under way. */
+  /** Forgets all permits. */
   clear(): void {
     this.underWay = 0;
     this.unproven = 0;
@@ -58,7 +58,7 @@ export class Places {
     this.taken.clear();
   }
 
-  /** Gives a place to the next delivery of an endpoint; undefined where there is none, or nothing that may have it. */
+  /** Acquires a permit for the next delivery of an endpoint; undefined where none is free or no delivery may go. */
   take(tenant: TenantPlaces, endpoint: EndpointQueue, now: number): Ready | undefined {
     if (tenant.underWay >= TENANT_SLOTS || this.free <= 0) return undefined;
     const standing = endpoint.standing(now, this.hangsAfter);
@@ -81,7 +81,7 @@ export class Places {
   }
 
   /**
-   * Takes a place of the endpoint's back. @param took how long it was taken, milliseconds; left out where nothing was
+   * Releases a permit of the endpoint. @param took how long it was held, milliseconds; left out where nothing was
    * delivered
    */
   giveBack(endpoint: EndpointQueue, took?: number): void {

@@ -4,12 +4,12 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { disableEndpoint, type Failures, findEndpointJson, findFailures } from './endpoints.queries';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** The event that tells of an endpoint that the service has disabled. */
+/** The event about an endpoint that the service has disabled. */
 export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
 
 const GONE = 'The endpoint answered 410 Gone.';
 
-/** Disables endpoints that do not work any more, and tells the tenant so, in one transaction. */
+/** Disables endpoints that fail for good, and publishes an event about it, in one transaction. */
 @Injectable()
 export class EndpointDisabling {
   constructor(
@@ -18,7 +18,7 @@ export class EndpointDisabling {
     private readonly signal: DispatchRequests,
   ) {}
 
-  /** Disables an endpoint that wants no more messages; one that is disabled already, or removed, is left alone. */
+  /** Disables an endpoint that answered 410; a disabled or removed one is left alone. */
   disableGone(tenantId: string, endpointId: string): Promise<void> {
     return this.database.transaction({ tenantId }, (tx) => this.disable(tx, endpointId, GONE, null));
   }

@@ -1,16 +1,16 @@
-/** Secrets of endpoints: made, kept sealed, shown to whoever may read them, rotated with an overlap. */
+/** Secrets of endpoints: generated, stored encrypted, shown to permitted callers, rotated with an overlap. */
 import { Inject, Injectable } from '@nestjs/common';
 import type { JsonWebKey } from 'node:crypto';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { newSecret, newSigningKeyPair, publicJwk, publicKeyOf } from '../http-client/signature';
 import type { Signature, WebhookEndpoint } from './webhook-endpoint.entity';
 
-/** What an endpoint's sealed secrets are bound to: in another row they do not open. */
+/** The encryption context of an endpoint's secrets: in another row they do not decrypt. */
 export function secretContext(tenantId: string, endpointId: string): string {
   return `${tenantId}/${endpointId}`;
 }
 
-/** A secret as the row has it, and as its owner is shown it. */
+/** A secret in its stored form and in the form for its owner. */
 export interface NewEndpointSecret {
   sealed: string;
   shown: string;
@@ -33,13 +33,13 @@ export class EndpointSecrets {
     return { sealed, shown: pair?.publicKey ?? secret };
   }
 
-  /** What a receiver verifies with: the shared secret, or the public key. */
+  /** The receiver's verification key: the shared secret, or the public key. */
   show(endpoint: Owner & Secrets): string {
     const secret = this.open(endpoint, endpoint.secret);
     return isPrivateKey(secret) ? publicKeyOf(secret) : secret;
   }
 
-  /** The columns after a rotation: the secret until now signs beside the new one until the time given, if any. */
+  /** The columns after a rotation: the old secret signs beside the new one until the given time, if any. */
   rotated(endpoint: Secrets, next: NewEndpointSecret, overlapEnds: Date | null): Secrets {
     return {
       secret: next.sealed,

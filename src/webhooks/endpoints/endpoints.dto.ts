@@ -60,7 +60,7 @@ const HEADERS_FIELD = {
   api: HEADERS_API,
 } as const;
 
-/** How the API shows a URL and headers. */
+/** The masked form of a URL and headers. */
 export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.example } as const;
 export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_FIELD.example } } satisfies ApiPropertyOptions;
 
@@ -88,7 +88,7 @@ const SIGNATURE_DOC =
   'After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at ' +
   '`GET /webhooks/jwks`.';
 
-/** Faults of what more than one rule says something about. */
+/** Rules over several fields. */
 function shapeFaults(input: UpdateEndpointDto): FieldFault[] {
   return [
     ...(input.event_types === undefined ? [] : eventTypesFaults(input.event_types)),

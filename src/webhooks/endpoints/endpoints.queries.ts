@@ -35,7 +35,7 @@ export function listEndpointsJson(tenantId: string, afterId: string | undefined,
   };
 }
 
-/** Lets one transaction at a time make endpoints of a tenant, so that their number can be counted. */
+/** Serializes the creation of a tenant's endpoints, so that their number can be checked. */
 export function lockEndpointCount(tenantId: string): Statement {
   return {
     name: 'endpoints_count_lock',

@@ -25,7 +25,7 @@ const ENDED_AT_ONCE = 10_000;
 const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
 const DISABLED_BY_A_PERSON = 'Disabled by a person.';
 
-/** Where a tenant receives events. */
+/** An endpoint of a tenant that receives events. */
 @Injectable()
 export class EndpointsService {
   constructor(
@@ -38,7 +38,9 @@ export class EndpointsService {
     private readonly audit: AuditLog,
   ) {}
 
-  /** Makes an endpoint; its secret is in the answer. @throws AppError `business_rule_violation` for one too many */
+  /**
+   * Creates an endpoint; its secret is in the response. @throws AppError `business_rule_violation` beyond the maximum
+   */
   create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -102,8 +104,8 @@ export class EndpointsService {
   }
 
   /**
-   * Changes an endpoint; where nothing changes, the version stays. What waits for an endpoint that is disabled is kept
-   * as `disabled`, in the same transaction as far as that is a bounded number.
+   * Changes an endpoint; without a difference the version stays. Waiting deliveries of a disabled endpoint become
+   * `disabled`, up to a bounded number in the same transaction.
    * @throws NotFound; VersionConflict
    */
   update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
@@ -165,7 +167,7 @@ export class EndpointsService {
     ) as Partial<WebhookEndpoint>;
     if (change.enabled === false) change.disabledReason = DISABLED_BY_A_PERSON;
     if (change.enabled) change.disabledReason = null;
-    // Failures of another address, or from before it was mended, say nothing of what will be.
+    // Failures of another address, or from before a repair, predict nothing.
     if (change.enabled || change.url !== undefined) change.failingSince = null;
     if (change.signature) {
       const next = this.secrets.create(endpoint, change.signature);

@@ -22,7 +22,7 @@ export class SecretsService {
     private readonly audit: AuditLog,
   ) {}
 
-  /** What a receiver verifies with, and what is masked elsewhere, if anything is. @throws NotFound */
+  /** The receiver's verification key, and the unmasked parts, if any. @throws NotFound */
   async find(caller: Caller, id: string): Promise<{ secret: string } & Partial<EndpointParts>> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
@@ -35,7 +35,7 @@ export class SecretsService {
     });
   }
 
-  /** Makes a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
+  /** Generates a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
   rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {

@@ -4,11 +4,11 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 export const SIGNATURES = ['v1', 'v1a'] as const;
 export type Signature = (typeof SIGNATURES)[number];
 
-/** Whether an endpoint gets events as they come, or those of one aggregate one after the other. */
+/** Whether events go out as they come, or one after the other for each aggregate. */
 export const ORDERINGS = ['none', 'by_aggregate'] as const;
 export type Ordering = (typeof ORDERINGS)[number];
 
-/** Where a tenant receives events. */
+/** An endpoint of a tenant that receives events. */
 @Entity('webhook_endpoints')
 export class WebhookEndpoint {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
@@ -47,11 +47,11 @@ export class WebhookEndpoint {
   @Column('text')
   signature: Signature;
 
-  /** Sealed; see `endpoint-secrets.ts`. */
+  /** Encrypted; see `endpoint-secrets.ts`. */
   @Column('text')
   secret: string;
 
-  /** The one before, sealed: signs beside the current one until it expires. */
+  /** The previous one, encrypted: signs beside the current one until it expires. */
   @Column('text', { name: 'previous_secret', nullable: true })
   previousSecret: string | null;
 
@@ -64,11 +64,11 @@ export class WebhookEndpoint {
   @Column('text', { name: 'disabled_reason', nullable: true })
   disabledReason: string | null;
 
-  /** Since when every attempt has failed; null while it works. Kept by the worker. */
+  /** Since when every attempt has failed; null while it works. Written by the worker. */
   @Column('timestamptz', { name: 'failing_since', nullable: true })
   failingSince: Date | null;
 
-  /** Of what the API shows; secrets are not part of that. */
+  /** The version of the API's representation; secrets are not part of it. */
   @Column('integer')
   version: number;
 

@@ -1,6 +1,6 @@
 /**
- * Messages as receivers get them: their JSON Schema (2020-12) and an example, made from the classes by which the API
- * describes the same resources, so that neither can say something else than the API does.
+ * Messages as receivers get them: their JSON Schema (2020-12) and an example, made from the classes that describe the
+ * same resources in the API, so that the two cannot differ.
  */
 import { generateSchema } from '@nestjs/swagger';
 import { exampleOf } from '../../platform/http/openapi/examples';
@@ -46,12 +46,12 @@ export function messageOf(type: string, data: Schema): Schema {
   };
 }
 
-/** Of `OrderItemView` the ending says something to us only. */
+/** The public name drops the ending of `OrderItemView`. */
 function publicName(name: string): string {
   return name.replace(/View$/, '');
 }
 
-/** What OpenAPI 3.0 says in its own words, in JSON Schema's. */
+/** Translates the terms of OpenAPI 3.0 to JSON Schema's. */
 function toJsonSchema(value: unknown, isSchema = true): unknown {
   if (Array.isArray(value)) return value.map((entry) => toJsonSchema(entry));
   if (typeof value !== 'object' || value === null) return value;

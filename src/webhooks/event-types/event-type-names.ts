@@ -2,7 +2,7 @@
 import type { FieldFault } from '../../platform/errors';
 import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 
-/** The event that only the endpoint under test is sent. */
+/** The event that goes only to the endpoint under test. */
 export const TEST_EVENT = 'webhook.test';
 
 export const MAX_EVENT_TYPES = 100;
@@ -11,7 +11,7 @@ export const MAX_TYPE_NAME = 255;
 /** A name: at least two words with dots between them. */
 export const TYPE_NAME = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 
-/** What is wrong with the name of a type of a tenant's own. */
+/** Faults in the name of a tenant's own type. */
 export function ownTypeFaults(field: string, name: string, types: EventCatalogue): FieldFault[] {
   if (types.isReserved(name)) {
     return [{ field, message: 'begins like our own event types', code: 'reserved_event_type' }];
@@ -21,10 +21,10 @@ export function ownTypeFaults(field: string, name: string, types: EventCatalogue
   return [{ field, message, code: 'event_type' }];
 }
 
-/** A name, the beginning of one and `.*`, or `*`. */
+/** A name, a prefix and `.*`, or `*`. */
 export const PATTERN = /^(\*|[a-z0-9_]+(\.[a-z0-9_]+)*\.(\*|[a-z0-9_]+))$/;
 
-/** What is wrong with the form of an endpoint's `event_types`. */
+/** Faults in the form of an endpoint's `event_types`. */
 export function eventTypesFaults(value: unknown): FieldFault[] {
   const fault = (field: string, code: string, message: string): FieldFault => ({ field, message, code });
   if (!Array.isArray(value)) return [fault('event_types', 'is_array', 'must be a list')];
@@ -43,7 +43,7 @@ export function eventTypesFaults(value: unknown): FieldFault[] {
   });
 }
 
-/** Entries that name events of ours which there are not: they would never be sent. */
+/** Entries in our namespaces that no type matches: they would never be sent. */
 export function unknownTypesFaults(patterns: unknown, types: EventCatalogue): FieldFault[] {
   if (!Array.isArray(patterns) || patterns.length > MAX_EVENT_TYPES) return [];
   return patterns.flatMap((pattern: unknown, index) => {

@@ -54,7 +54,7 @@ export class RegisterEventTypeDto implements CrossChecked {
   })
   example?: Record<string, unknown> | null;
 
-  /** Makes numbers plain, measures, and looks whether the schema may be registered and the example fits it. */
+  /** Makes numbers plain, checks sizes, the schema, and that the example fits it. */
   crossCheck(): FieldFault[] {
     const unread = [...jsonFaults('schema', this.schema, MAX_KIB), ...jsonFaults('example', this.example, MAX_KIB)];
     if (unread.length > 0 || !isJsonObject(this.schema)) return unread;

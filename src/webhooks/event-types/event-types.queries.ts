@@ -32,7 +32,7 @@ export function listEventTypes(tenantId: string): Statement {
   };
 }
 
-/** Lets one transaction at a time change the types of a tenant. */
+/** Serializes changes to a tenant's types. */
 export function lockEventTypes(tenantId: string): Statement {
   return {
     name: 'event_types_lock',
@@ -41,7 +41,7 @@ export function lockEventTypes(tenantId: string): Statement {
   };
 }
 
-/** How many types a tenant has beside this one, and how long their schemas and examples are. */
+/** The number of a tenant's other types, and the length of their schemas and examples. */
 export function measureOtherEventTypes(tenantId: string, name: string): Statement {
   return {
     name: 'event_types_measure',
@@ -106,8 +106,8 @@ export function findSchema(tenantId: string, name: string): Statement {
 }
 
 /**
- * Fails, by a division by zero, unless a type is registered with this id and version (or, for null, is not): whatever
- * is sent behind it is then not done.
+ * Fails with a division by zero unless a type is registered with this id and version (or, for null, is not): later
+ * statements of the transaction then do not run.
  */
 export function assertRegistered(tenantId: string, name: string, id: string | null, version: number): Statement {
   return {

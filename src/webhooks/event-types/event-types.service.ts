@@ -17,12 +17,10 @@ const MAX_EVENT_TYPES = 500;
 /** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
 const MAX_BYTES = 1024 * 1024;
 
-/** The catalogue: types of events that the service emits, and those that a tenant has registered for its own. */
+/** The catalogue: the service's own event types, and the types that a tenant has registered. */
 @Injectable()
 export class EventTypesService {
-  /**
-   * The service's own as JSON, by name; made when first asked for, since features add theirs until the start is over.
-   */
+  /** The service's own types as JSON, by name; made at first use, since features register theirs during the start. */
   private builtIn?: ReadonlyMap<string, string>;
 
   constructor(
@@ -33,7 +31,7 @@ export class EventTypesService {
 
   /** All of them as one page. */
   async list(caller: Caller): Promise<string> {
-    // Not on the shared connections: a tenant's may be a megabyte.
+    // Not on the shared connections: a tenant's types may be a megabyte.
     const own = await this.database.transaction(caller, (tx) =>
       tx.query<{ json: string }>(queries.listEventTypes(caller.tenantId)),
     );
@@ -52,8 +50,8 @@ export class EventTypesService {
   }
 
   /**
-   * Registers a type of the tenant's own, or changes it to what is given; where nothing changes, the version stays.
-   * @throws VersionConflict; AppError `business_rule_violation` for more than a tenant may have
+   * Registers a type of the tenant, or changes it; without a difference the version stays.
+   * @throws VersionConflict; AppError `business_rule_violation` beyond the maximum
    */
   register(
     caller: Caller,
@@ -67,7 +65,7 @@ export class EventTypesService {
         this.lock(tx, name, ifMatch),
         tx.query<OthersRow>(queries.measureOtherEventTypes(tenantId, name)),
       ]);
-      // What is not there has no tag that could match.
+      // A missing resource has no tag that could match.
       if (!row && ifMatch !== undefined) throw new VersionConflict();
       const schema = JSON.stringify(input.schema);
       const example = input.example ? JSON.stringify(input.example) : null;
@@ -106,7 +104,7 @@ export class EventTypesService {
     });
   }
 
-  /** The type, if there is one, that nobody else changes before this transaction ends. */
+  /** The type, if any, locked against other changes until this transaction ends. */
   private async lock(tx: TenantTransaction, name: string, ifMatch?: string): Promise<queries.EventTypeRow | undefined> {
     // In one round trip: the second statement's snapshot is taken once the lock is held.
     const [, [row]] = await Promise.all([
@@ -151,7 +149,7 @@ function assertRoom(others: OthersRow | undefined, isNew: boolean, bytes: number
   }
 }
 
-/** Whether a type already says this; the order of keys means nothing. */
+/** Whether a type is already the same; the order of keys does not matter. */
 function says(row: queries.EventTypeRow, description: string | null, schema: string, example: string | null): boolean {
   const view = JSON.parse(row.json) as EventTypeView;
   const wanted = [description, JSON.parse(schema), example && JSON.parse(example)];
@@ -159,6 +157,6 @@ function says(row: queries.EventTypeRow, description: string | null, schema: str
 }
 
 function representationOf(json: string): Representation {
-  // Not made of the version: a type that is removed and registered again begins anew with 1.
+  // Independent of the version: a type that is removed and registered again begins with version 1.
   return { json, etag: etagOfContent(json) };
 }

@@ -13,14 +13,12 @@ const MAX_CHARACTERS = 2 * 1024 * 1024;
 
 const DIVISION_BY_ZERO = '22012';
 
-/**
- * Whether a transaction failed by {@link Registration.assertIn}; the lock of a key, which fails so too, is never told.
- */
+/** Whether a transaction failed by {@link Registration.assertIn}. */
 export function isOutdated(error: unknown): boolean {
   return sqlState(error) === DIVISION_BY_ZERO;
 }
 
-/** A type of a tenant's events, as far as it is registered. */
+/** The registration of a tenant's event type, if any. */
 export class Registration {
   constructor(
     private readonly name: string,
@@ -29,14 +27,12 @@ export class Registration {
     private readonly schema: SchemaObject | undefined,
   ) {}
 
-  /** What data of this type breaks. */
+  /** The faults of data of this type. */
   faults(data: Record<string, unknown>): FieldFault[] {
     return this.schema ? dataFaults(this.schema, data) : [];
   }
 
-  /**
-   * Lets the transaction fail, with what {@link isOutdated} knows, if the type is registered in another way by then.
-   */
+  /** Makes the transaction fail, in a way that {@link isOutdated} recognizes, if the registration has changed. */
   assertIn(tx: TenantTransaction): void {
     tx.defer(assertRegistered(tx.tenantId, this.name, this.id, this.version));
   }
@@ -49,8 +45,8 @@ interface SchemaRow extends Row {
 }
 
 /**
- * The schemas of tenants' own events, kept as long as there is room: those that were not asked for the longest go
- * first. What is kept may be out of date; whoever relies on it asserts it in the transaction that he relies on it in.
+ * A cache of schemas of tenants' own events, with the least recently used dropped first. Entries may be stale: callers
+ * must assert the version in the transaction that uses it.
  */
 @Injectable()
 export class SchemaCache {
@@ -59,7 +55,7 @@ export class SchemaCache {
 
   constructor(private readonly database: TenantDatabase) {}
 
-  /** What is kept of a type, if anything is. */
+  /** The cached registration of a type, if any. */
   known({ tenantId }: TenantScope, name: string): Registration | undefined {
     const key = keyOf(tenantId, name);
     const entry = this.entries.get(key);
@@ -69,7 +65,7 @@ export class SchemaCache {
     return entry.registration;
   }
 
-  /** The type as it is now; it is kept. */
+  /** Reads the current registration and caches it. */
   async read(scope: TenantScope, name: string): Promise<Registration> {
     const { tenantId } = scope;
     const [row] = await this.database.query<SchemaRow>(scope, findSchema(tenantId, name));
@@ -88,7 +84,7 @@ export class SchemaCache {
     return registration;
   }
 
-  /** Forgets a type that this process has changed. */
+  /** Drops a type that this process has changed. */
   forget(tenantId: string, name: string): void {
     const key = keyOf(tenantId, name);
     this.characters -= this.entries.get(key)?.characters ?? 0;

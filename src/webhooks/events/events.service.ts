@@ -12,10 +12,10 @@ import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
-/** How often an event is checked anew because its type was registered in another way meanwhile. */
+/** How often an event is checked again because its type was changed meanwhile. */
 const MAX_CHECKS = 5;
 
-/** What happened, and a tenant's own events. */
+/** The event log, and a tenant's own events. */
 @Injectable()
 export class EventsService {
   constructor(
@@ -27,11 +27,11 @@ export class EventsService {
   ) {}
 
   /**
-   * Emits an event of the tenant's own, whose data fits the schema of its type, if one is registered. Of two with one
-   * `event_id` the first is emitted and is the answer to both, also where they come at the same time.
+   * Emits a tenant's own event, whose data fits the schema of its type, if one is registered. Of two events with one
+   * `event_id` the first is emitted and is the response to both, also when they arrive at the same time.
    *
-   * The schema that is kept in this process may be out of date. It costs no question all the same: that it is not is
-   * asserted in the flight that writes the event, and a fault counts only by what was just read.
+   * The cached schema may be stale. That costs no extra query: the transaction that writes the event asserts the
+   * schema's version, and a fault counts only by a schema that was just read.
    * @throws ValidationFailed
    */
   async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<StoredResponse> {
@@ -50,7 +50,7 @@ export class EventsService {
     throw new Unavailable('an event type was changed each time that an event of it was checked');
   }
 
-  /** Writes the event; gives nothing where its type was registered in another way meanwhile. */
+  /** Writes the event; returns undefined where its type was changed meanwhile. */
   private async write(
     caller: Caller,
     input: EmitEventDto,
@@ -84,9 +84,8 @@ export class EventsService {
   }
 
   /**
-   * Answers with what was answered to the first event of this id, or key: a repetition gets the answer of old, also
-   * where the schema has changed since.
-   * @throws ValidationFailed with the faults, where there is none
+   * Replays the response to the first event of this id, or key: a repetition gets the original response, also where the
+   * schema has changed since.
    */
   private answerFirst(
     caller: Caller,

@@ -149,6 +149,19 @@ describe('connections to receivers', () => {
       expect(await post(sender, 'http://receiver.test:8080/')).toMatchObject(refusal);
       expect(lookedUp).toEqual([]);
     });
+
+    it('takes http to a name where every address of it is in a range that is opened, and dials nothing else', async () => {
+      const receiver = await http();
+      const policy = { allowHttp: false, allowCidrs: ['127.0.0.0/8', '10.0.0.0/8'].map(parseCidr) };
+      const to = (...addresses: string[]) => senderWith({ policy, resolve: () => Promise.resolve(addresses) });
+      const opened = to('127.0.0.1');
+      expect(await post(opened.sender, `http://receiver.internal:${receiver.port}/`)).toMatchObject({ status: 200 });
+      for (const addresses of [['8.8.8.8'], ['127.0.0.1', '8.8.8.8']]) {
+        const public_ = to(...addresses);
+        expect(await post(public_.sender, `http://receiver.internal:${receiver.port}/`)).toMatchObject(refusal);
+        expect(public_.dialled).toEqual([]);
+      }
+    });
   });
 
   describe('to names', () => {

@@ -16,7 +16,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import { InterimResponses } from './interim-responses';
-import { isAllowedAddress } from './ssrf-policy';
+import { allowsHttpTo, isAllowedAddress } from './ssrf-policy';
 import type { SsrfPolicy } from './ssrf-policy';
 import type { Resolve } from './resolver';
 import { SendFailure, toSendFailure } from './send-failure';
@@ -26,7 +26,7 @@ export interface SocketTarget {
   address: string;
   port: number;
   secure: boolean;
-  /** For SNI and the certificate's check; empty for a URL with a literal address. */
+  /** For SNI and the check of the certificate; empty for a URL with a literal address. */
   servername: string;
 }
 export type OpenSocket = (target: SocketTarget) => Socket;
@@ -35,17 +35,17 @@ export interface ConnectionSettings {
   policy: SsrfPolicy;
   resolve: Resolve;
   openSocket: OpenSocket;
-  /** Idle connections that are kept of one tenant to one origin, and in all. */
+  /** Idle connections that are kept per tenant and origin, and in total. */
   maxIdlePerOrigin: number;
   maxIdle: number;
-  /** How long an idle connection is kept; a receiver's `Keep-Alive` can only make it shorter. */
+  /** How long an idle connection is kept; a receiver's `Keep-Alive` can only shorten it. */
   idleTimeout: number;
-  /** A connection is not used again after this, so that a moved host is found and checked anew. */
+  /** Maximum age of a connection, so that a moved host is resolved and checked again. */
   maxAge: number;
 }
 
 const MAX_HEADER_BYTES = 32 * 1024;
-/** How many of a host's addresses are tried, and how long each but the last may take to answer. */
+/** How many of a host's addresses are tried, and the timeout of each but the last. */
 const MAX_ADDRESSES = 4;
 const ADDRESS_TIMEOUT = 2_000;
 
@@ -63,14 +63,14 @@ export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocke
 export class Connection {
   readonly client: Client;
   socket: Socket | undefined;
-  /** Answers that came over this socket. */
+  /** Responses over this socket. */
   served = 0;
   #openedAt = 0;
   #opening: Socket | undefined;
   #interim: InterimResponses | undefined;
   #dead = false;
 
-  /** @param key what may share it: a tenant and an origin */
+  /** @param key the tenant and origin that may share it */
   constructor(
     readonly key: string,
     readonly origin: string,
@@ -81,7 +81,7 @@ export class Connection {
       maxHeaderSize: MAX_HEADER_BYTES,
       keepAliveTimeout: options.idleTimeout,
       keepAliveMaxTimeout: options.idleTimeout,
-      // The sender's one deadline stands in for all of undici's.
+      // The client's single deadline replaces all timeouts of undici.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: (_target, callback) => this.#handOver(callback),
@@ -93,7 +93,7 @@ export class Connection {
     return !this.#dead && this.socket?.destroyed === false && performance.now() - this.#openedAt < this.options.maxAge;
   }
 
-  /** Ends it at once, whatever it was doing. */
+  /** Closes it at once. */
   destroy(reason: Error): void {
     if (this.#dead) return;
     this.#dead = true;
@@ -102,8 +102,8 @@ export class Connection {
   }
 
   /**
-   * Opens the socket, before a request is given to it: between the two, the caller may see whether the request is still
-   * wanted.
+   * Opens the socket before a request is written, so that the caller can check between the two whether the request is
+   * still wanted.
    * @throws SendFailure
    */
   async open(): Promise<void> {
@@ -123,14 +123,14 @@ export class Connection {
     }
   }
 
-  /** Gives it a request. */
+  /** Writes a request to it. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#interim?.expect();
     this.client.dispatch(options, handler);
   }
 
   #handOver(callback: buildConnector.Callback): void {
-    // Later in this turn: undici takes no notice of a socket that it is handed while it asks for one.
+    // Later in this turn: undici ignores a socket that it gets while it asks for one.
     queueMicrotask(() => {
       const { socket } = this;
       if (socket && !socket.destroyed) callback(null, socket);
@@ -142,9 +142,12 @@ export class Connection {
     const literal = isIP(hostname) !== 0;
     const addresses = literal ? [hostname] : await this.#lookUp(hostname);
     const refused = addresses.filter((address) => !isAllowedAddress(address, this.options.policy));
-    // One bad answer refuses the whole host: a mixed answer is how rebinding gets its foot in the door.
+    // One forbidden address refuses the whole host: mixed results are the way of DNS rebinding.
     if (refused.length > 0) throw new SendFailure('destination not allowed', `${hostname} is ${refused.join(', ')}`);
     const secure = protocol === 'https:';
+    const plain = secure ? [] : addresses.filter((address) => !allowsHttpTo(address, this.options.policy));
+    if (plain.length > 0)
+      throw new SendFailure('destination not allowed', `${hostname} is ${plain.join(', ')}: https only`);
     const numericPort = Number(port) || (secure ? 443 : 80);
     const tried = addresses.slice(0, MAX_ADDRESSES);
     let failure: unknown = new SendFailure('host not found', `${hostname} has no address`);
@@ -168,7 +171,7 @@ export class Connection {
   }
 
   #open(target: SocketTarget, timeout?: number): Promise<Socket> {
-    // The deadline may have passed while a name was looked up: then nothing is dialled any more.
+    // The deadline may have passed during the lookup: then no connection is opened.
     if (this.#dead) return Promise.reject(new SendFailure('timed out', 'given up before dialling'));
     const socket = this.options.openSocket(target);
     this.#opening = socket;
@@ -197,9 +200,7 @@ export class Connection {
   }
 }
 
-/**
- * Idle connections, by tenant and origin, the longest unused first: a Map keeps the order in which its keys were set.
- */
+/** Idle connections, by tenant and origin, the longest unused first: a Map keeps the order of insertion. */
 export class IdleConnections {
   readonly #byKey = new Map<string, Connection[]>();
   #count = 0;
@@ -210,7 +211,7 @@ export class IdleConnections {
     return this.#count;
   }
 
-  /** The most recently used one, which is the least likely to have been closed by the other side. */
+  /** The most recently used one, which the receiver is least likely to have closed. */
   take(key: string): Connection | undefined {
     const list = this.#byKey.get(key);
     while (list && list.length > 0) {
@@ -237,7 +238,7 @@ export class IdleConnections {
     while (this.#count > this.options.maxIdle) this.#evict();
   }
 
-  /** Forgets a connection that was closed while idle; one that is in use is not here. */
+  /** Forgets a connection that was closed while idle; a used one is not listed here. */
   remove(connection: Connection): void {
     const list = this.#byKey.get(connection.key);
     const index = list?.indexOf(connection) ?? -1;

@@ -14,26 +14,26 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 
 const RESERVED = new Set([
-  // whom it is for, and how the message ends
+  // the destination and the framing of the message
   'host',
   'content-length',
   'transfer-encoding',
   'trailer',
   'expect',
-  // hop-by-hop; HTTP/1.1 alone is spoken
+  // hop-by-hop headers; only HTTP/1.1 is spoken
   'connection',
   'keep-alive',
   'te',
   'upgrade',
   'http2-settings',
-  // what the service itself says about the message
+  // headers that the service itself sets
   'content-type',
   'content-encoding',
   'user-agent',
-  // which trace it belongs to
+  // trace context
   'traceparent',
   'tracestate',
-  // no header, but poison as a key of a plain object
+  // no header, but unsafe as a key of a plain object
   '__proto__',
 ]);
 const RESERVED_PREFIXES = ['webhook-', 'proxy-'];
@@ -47,7 +47,7 @@ export interface HeaderFault {
   code: 'type' | 'max_entries' | 'format' | 'reserved' | 'duplicate' | 'max_length';
 }
 
-/** Whether an endpoint may not set this header, however it is written. */
+/** Whether an endpoint may not set this header, in any spelling. */
 export function isReservedHeader(name: string): boolean {
   const lower = name.toLowerCase();
   return RESERVED.has(lower) || RESERVED_PREFIXES.some((prefix) => lower.startsWith(prefix));
@@ -64,7 +64,7 @@ export function validateEndpointHeaders(value: unknown): HeaderFault[] {
     faults.push({ field: 'headers', message: `must have at most ${MAX_HEADERS} headers`, code: 'max_entries' });
   }
   const seen = new Set<string>();
-  // One more than may be there is enough to say what is wrong; ten thousand faults would help nobody.
+  // One fault beyond the maximum is enough; ten thousand faults would help no reader.
   for (const [name, text] of entries.slice(0, MAX_HEADERS + 1)) {
     const field = `headers.${name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}…` : name}`;
     const fault = (code: HeaderFault['code'], message: string) => faults.push({ field, message, code });

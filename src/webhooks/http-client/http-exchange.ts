@@ -1,6 +1,6 @@
 /**
- * One webhook on its way: from the URL's check to the outcome. It is the handler that undici calls as the answer comes
- * in, and it ends exactly once, whichever comes first: the whole answer, enough of it, a failure, or the deadline.
+ * One webhook request: from the check of the URL to the outcome. It is undici's handler of the response, and it ends
+ * exactly once: at the whole response, at enough of it, at a failure, or at the deadline.
  */
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
@@ -14,7 +14,7 @@ import { SendFailure, toSendFailure } from './send-failure';
 import type { SendError } from './send-failure';
 
 export interface SendRequest {
-  /** Connections are kept for one tenant each: what one receiver answers out of step never reaches another tenant. */
+  /** Connections are kept per tenant: a receiver's out-of-step response never reaches another tenant. */
   tenantId: string;
   url: string;
   /** The exact bytes that were signed. */
@@ -22,45 +22,45 @@ export interface SendRequest {
   id: string;
   /** Unix seconds, as signed. */
   timestamp: number;
-  /** What `sign` returned. */
+  /** The result of `sign`. */
   signature: string;
-  /** The trace that the receiver may go on with. */
+  /** The trace context for the receiver. */
   traceparent?: string | undefined;
-  /** The endpoint's own, as `validateEndpointHeaders` let them through. */
+  /** The endpoint's own headers, as `validateEndpointHeaders` accepted them. */
   headers?: EndpointHeaders | undefined;
-  /** Left out, the request is wanted for as long as it takes. */
+  /** Left out, the request stays wanted. */
   freshness?: Freshness | undefined;
 }
 
 /**
- * Whether a request is still to be sent: the process may stand still, or the connection take a while, before its first
+ * Whether a request is still to be sent: the process may pause, or the connection may take a while, before the first
  * byte.
  */
 export interface Freshness {
   /** Whether it was known to be wanted a moment ago. */
   isFresh(): boolean;
-  /** Looks again, and makes it fresh where it is wanted. */
+  /** Checks again; the result counts for a moment. */
   confirm(): Promise<boolean>;
 }
 
 export interface SendOutcome {
-  /** Of the answer, if there was one. It does not mean that the answer was whole: see `error`. */
+  /** The status of the response, if there was one. The response may be incomplete: see `error`. */
   status?: number;
-  /** The first 4 KiB of the answer, safe for PostgreSQL's text. */
+  /** The first 4 KiB of the response, safe for PostgreSQL's text. */
   body?: string;
-  /** Why there was no whole answer; for the tenant to read. */
+  /** Why there was no complete response; for the tenant to read. */
   error?: SendError;
   /** The same for the log alone: it may hold addresses. */
   internal?: string;
   durationMs: number;
-  /** What a 429 or 503 asked for. */
+  /** The `Retry-After` of a 429 or 503. */
   retryAfter?: string;
   startedAt: Date;
-  /** Nothing was sent, and nothing failed: the request was not wanted any more. */
+  /** No request was sent and nothing failed: the request was no longer wanted. */
   unwanted?: true;
 }
 
-/** What all exchanges of a sender share. */
+/** Shared state of all exchanges of a client. */
 export interface Exchanges {
   readonly userAgent: string;
   readonly timeout: number;
@@ -71,10 +71,12 @@ export interface Exchanges {
   ended(): void;
 }
 
-/** What an answer may cost on the wire. Framing (1xx answers, chunk extensions) passes undici's limits uncounted. */
+/**
+ * Maximum bytes of a response on the wire. Framing (1xx responses, chunk extensions) does not count in undici's limits.
+ */
 const WIRE_LIMIT = 1024 * 1024;
 const MAX_RETRY_AFTER = 64;
-/** Statuses whose response ends with its head, whatever the head says of a length (RFC 9112, section 6.3). */
+/** Statuses whose response ends with its header section, whatever its length says (RFC 9112, section 6.3). */
 const WITHOUT_BODY = new Set([204, 304]);
 
 export class HttpExchange implements Dispatcher.DispatchHandler {
@@ -84,7 +86,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #deadline: NodeJS.Timeout | undefined;
   #url: URL | undefined;
   #connection: Connection | undefined;
-  /** The kept socket that the request was given to, and what had come over it before. */
+  /** The kept socket of the request, and its responses so far. */
   #kept: Socket | undefined;
   #keptRead = 0;
   #replaced = false;
@@ -132,7 +134,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     );
   }
 
-  /** Sends over an open connection, unless the request is not wanted any more. */
+  /** Sends over an open connection, unless the request is no longer wanted. */
   #begin(connection: Connection): void {
     if (this.#ended) return;
     this.#connection = connection;
@@ -171,13 +173,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     list.push('content-type', 'application/json', 'user-agent', this.all.userAgent);
     if (traceparent !== undefined) list.push('traceparent', traceparent);
     for (const name in headers) {
-      // Refused when they were set; should one have got into a row otherwise, it still does not get out.
+      // Refused at registration; an invalid one in a row is not sent either.
       if (!isReservedHeader(name)) list.push(name, headers[name]!);
     }
     return list;
   }
 
-  /** Called in the same turn in which the first byte is written, where a process that stood still finds that out. */
+  /** Called in the turn that writes the first byte, where a process that was paused finds out. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.request.freshness?.isFresh() ?? true) return;
     this.#giveUp();
@@ -222,7 +224,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#connect();
   }
 
-  /** Called now and then: cuts off an answer that floods the wire without ever counting as a header or a body. */
+  /** Called at intervals: cuts off a response that floods the wire without a header or body that counts. */
   watch(): void {
     if (this.#ended || this.#bytesRead <= WIRE_LIMIT) return;
     if (this.#status === undefined)
@@ -237,7 +239,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#end(failure);
   }
 
-  /** Enough was read: the rest is not drained but dropped, with its connection. */
+  /** Enough was read: the rest is dropped with its connection. */
   #cut(): void {
     this.#drop(new SendFailure('invalid response', 'more than is read of an answer'));
     this.#end();

@@ -1,12 +1,12 @@
 /**
- * Names to addresses, without letting one tenant's slow name server hold up another's deliveries.
+ * Resolves names to addresses, so that one tenant's slow name server does not delay the deliveries of others.
  *
- * `dns.lookup` alone asks the operating system on libuv's thread pool, which runs at most two lookups at a time: two
- * names whose servers never answer would stop all of them. So DNS itself is asked first, without threads (c-ares).
- * Names that DNS says it does not know, and only these, are then asked of the system: the hosts file and search domains
- * of one's own network. An unanswered query is not: it would only hang there again.
+ * `dns.lookup` asks the operating system on libuv's thread pool, which runs at most two lookups at a time: two names
+ * whose servers never reply would block all others. So DNS is asked first, without threads (c-ares). Only names that
+ * DNS does not know are then asked of the system, for the hosts file and search domains. A query without a reply is not
+ * repeated there: it would hang again.
  *
- * Nothing is cached here, and nothing is trusted: the caller checks every answer and dials one that it checked.
+ * No result is cached or trusted: the caller checks every address and dials a checked one.
  */
 import { lookup as systemLookup, Resolver } from 'node:dns/promises';
 
@@ -49,7 +49,7 @@ export function createResolver({
     return lookup(hostname);
   }
 
-  // Fifty deliveries to one new host are one question.
+  // Concurrent deliveries to one new host share one query.
   return (hostname) => {
     let answer = running.get(hostname);
     if (!answer) {

@@ -1,11 +1,11 @@
 /**
- * What is kept of a receiver's answer: a few KiB for its owner to read in the delivery log. The answer is a stranger's
- * bytes, so all of it is bounded: how much is read, how much of that is unpacked, and how many are unpacked at once.
+ * The kept part of a receiver's response: a few KiB for the delivery log. The bytes are untrusted, so everything is
+ * bounded: the bytes read, the bytes decompressed, and the number of concurrent decompressions.
  */
 import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import type { Transform } from 'node:stream';
 
-/** Bytes that are read of an answer, packed or not. */
+/** Bytes read of a response, compressed or not. */
 export const READ_LIMIT = 64 * 1024;
 /** Bytes of its text that are kept. */
 export const KEEP_LIMIT = 4 * 1024;
@@ -18,7 +18,7 @@ export class ResponseBody {
 
   constructor(contentEncoding: string | undefined) {
     this.#encoding = contentEncoding?.trim().toLowerCase() || 'identity';
-    // Of plain text the first few KiB are all that is wanted (and one byte, to see that there was more).
+    // Of plain text only the first few KiB are needed (and one byte, to see that there was more).
     this.#keep = this.#encoding === 'identity' ? KEEP_LIMIT + 1 : READ_LIMIT;
   }
 
@@ -29,7 +29,7 @@ export class ResponseBody {
     return this.#read <= READ_LIMIT;
   }
 
-  /** The text to keep; undefined where the bytes are packed in a way that is not known. */
+  /** The text to keep; undefined for an unknown content coding. */
   text(): string | Promise<string | undefined> {
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     if (this.#encoding === 'identity' || bytes.length === 0) return toStorableText(bytes);
@@ -40,8 +40,8 @@ export class ResponseBody {
 }
 
 /**
- * UTF-8 as PostgreSQL's text takes it: no NUL, nothing invalid (each becomes U+FFFD), no half a character at the cut,
- * and at most 4 KiB also after replacing.
+ * UTF-8 that PostgreSQL's text accepts: no NUL, nothing invalid (each becomes U+FFFD), no half character at the cut,
+ * and at most 4 KiB after replacing.
  */
 export function toStorableText(bytes: Buffer): string {
   const isCut = bytes.length > KEEP_LIMIT;
@@ -55,8 +55,8 @@ export function toStorableText(bytes: Buffer): string {
 }
 
 /**
- * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred of them at once
- * would be the bomb. Each is quick, since it stops after its first few KiB.
+ * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred at once would
+ * exhaust the memory. Each is quick, since it stops after a few KiB.
  */
 let turn: Promise<unknown> = Promise.resolve();
 
@@ -81,7 +81,7 @@ function unpack(bytes: Buffer, encoding: string): Promise<Buffer | undefined> {
       size += chunk.length;
       if (size > KEEP_LIMIT) done();
     });
-    // What could be unpacked before the damage, or before the cut, is what is shown.
+    // The part before the damage, or before the cut, is shown.
     stream.on('end', done).on('error', done);
     stream.end(bytes);
   });

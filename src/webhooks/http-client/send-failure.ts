@@ -1,7 +1,7 @@
 /**
- * Why a webhook got no whole answer, in two texts: one that the tenant may read, and one for the log. The first is a
- * closed list of phrases, so that it can be filtered by, and so that nothing of what lies behind a refused destination
- * (an address, a port that answered, a certificate's names) can slip into it.
+ * Why a webhook got no complete response, in two texts: one for the tenant, and one for the log. The first is from a
+ * closed list of phrases, so that it can be filtered by, and so that it reveals nothing about a refused destination (an
+ * address, an open port, a certificate's names).
  */
 
 export type SendError =
@@ -17,7 +17,7 @@ export type SendError =
   | 'invalid request'
   | 'not sent';
 
-/** An error whose public text is already known. */
+/** An error with a known public text. */
 export class SendFailure extends Error {
   constructor(
     readonly publicError: SendError,
@@ -40,7 +40,7 @@ const BY_CODE: Readonly<Record<string, SendError>> = {
   ENETUNREACH: 'host unreachable',
   ENETDOWN: 'host unreachable',
   EADDRNOTAVAIL: 'host unreachable',
-  // a firewall of our own that drops by refusing
+  // a local firewall that rejects
   EACCES: 'host unreachable',
   EPERM: 'host unreachable',
   EPROTO: 'TLS error',
@@ -51,7 +51,7 @@ const BY_CODE: Readonly<Record<string, SendError>> = {
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'invalid request',
 };
 
-/** Sorts what undici and Node's sockets throw. `answered`: a byte of the answer had come before it broke. */
+/** Classifies errors of undici and of Node's sockets. `answered`: a byte of the response had arrived. */
 export function toSendFailure(error: unknown, answered: boolean): SendFailure {
   if (error instanceof SendFailure) return error;
   const { code, message } = error as { code?: unknown; message?: unknown };
@@ -60,9 +60,9 @@ export function toSendFailure(error: unknown, answered: boolean): SendFailure {
 }
 
 function publicErrorOf(code: string, answered: boolean): SendError {
-  // undici's name for "the other side closed": half an answer, or none.
+  // undici's name for "the other side closed": half a response, or none.
   if (code === 'UND_ERR_SOCKET') return answered ? 'invalid response' : 'connection reset';
   if (/^ERR_(SSL|TLS)/.test(code)) return 'TLS error';
-  // After a first byte, what is left are the parser's complaints, which have no code of their own.
+  // After the first byte, only errors of the parser remain, which have no code of their own.
   return BY_CODE[code] ?? (answered ? 'invalid response' : 'connection failed');
 }

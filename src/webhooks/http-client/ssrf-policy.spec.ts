@@ -369,6 +369,11 @@ describe('URLs at registration', () => {
     expect(fault('http://[::ffff:127.0.0.1]:3000/', loopback)).toBe('destination_not_allowed');
     expect(fault('http://127.0.0.1:22/', loopback)).toBe('port_not_allowed');
     expect(fault('http://10.0.0.1/', loopback)).toBe('destination_not_allowed');
+    // A name may resolve into a network that is opened: the dial decides. Loopback is no such network.
+    const network = { allowHttp: false, allowCidrs: ['10.0.0.0/8'].map(parseCidr) };
+    expect(fault('http://receiver:8080/', network)).toBe('ok');
+    expect(fault('http://receiver:8080/', loopback)).toBe('scheme_not_allowed');
+    expect(fault('http://8.8.8.8/', network)).toBe('scheme_not_allowed');
   });
 
   it('never lets a literal through that may not be dialled, whatever the text', () => {

@@ -85,7 +85,7 @@ export function checkUrl(text: string, policy: SsrfPolicy): UrlVerdict {
   }
   if (!literal && !isHostName(host))
     return refuse('invalid_url', 'must have a valid host name, without a dot at its end');
-  if (url.protocol === 'http:' && !policy.allowHttp && !(literal && isOpened(host, policy))) {
+  if (url.protocol === 'http:' && !(literal ? allowsHttpTo(host, policy) : allowsHttpByName(policy))) {
     return refuse('scheme_not_allowed', 'must begin with https://');
   }
   return { ok: true, url };
@@ -105,6 +105,19 @@ export function isAllowedAddress(ip: string, policy: SsrfPolicy): boolean {
   const address = parseAddress(ip);
   if (!address) return false;
   return policy.allowCidrs.some((cidr) => contains(cidr, address)) || isPublic(address);
+}
+
+/** Whether plain http may be spoken to this address; asked at registration for a literal one, and at each dial. */
+export function allowsHttpTo(ip: string, policy: SsrfPolicy): boolean {
+  return policy.allowHttp || isOpened(ip, policy);
+}
+
+/**
+ * Whether a name may be registered with http: it may resolve into a range that is opened, which only the dial can tell.
+ * Loopback does not count: a name is no way to it.
+ */
+function allowsHttpByName({ allowHttp, allowCidrs }: SsrfPolicy): boolean {
+  return allowHttp || allowCidrs.some(([network]) => network.range() !== 'loopback');
 }
 
 /** Whether `allowCidrs` opens this address, and with it plain http. */

@@ -1,15 +1,15 @@
 /**
- * Sends one webhook and says what came of it. Whatever a receiver does (hang, drip, lie, flood, reset), the answer is a
- * SendOutcome within one deadline, never an exception; nothing of what is behind a refused destination is in it.
+ * Sends one webhook and returns its outcome. Whatever a receiver does (hang, drip, lie, flood, reset), the result is a
+ * SendOutcome within one deadline, never an exception. It contains nothing about a refused destination.
  *
- * A success is a 2xx with a whole answer: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
- * other status. An answer that is longer than what is read (64 KiB) is cut off by closing the connection, and counts by
- * its status. One that breaks off by itself counts as failed, since nobody knows what the receiver kept.
+ * A success is a complete 2xx response: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
+ * other status. A response beyond the read limit (64 KiB) is cut off by closing the connection, and counts by its
+ * status. A response that breaks off by itself counts as failed, since the receiver's state is unknown.
  *
- * A kept connection that turns out dead before a byte of the answer came is replaced once, within the same deadline:
- * receivers close idle connections at will, and it is the same `webhook-id`, which receivers have to expect twice.
+ * A kept connection that is dead before the first byte of the response is replaced once, within the same deadline:
+ * receivers close idle connections at will. The retry has the same `webhook-id`, which receivers must expect twice.
  *
- * Proxies named in the environment are not used: the addresses would be theirs to resolve.
+ * Proxies of the environment are not used: they would resolve the addresses.
  */
 import { Connection, IdleConnections, socketOpener } from './connections';
 import type { ConnectionSettings, OpenSocket } from './connections';
@@ -27,31 +27,28 @@ export const USER_AGENT = 'OrdersWebhooks/1.0';
 
 export interface WebhookClientOptions {
   policy: SsrfPolicy;
-  /** `WEBHOOK_TIMEOUT` in milliseconds: name, connection, TLS, request and answer together. */
+  /** `WEBHOOK_TIMEOUT` in milliseconds: name, connection, TLS, request and response together. */
   timeout: number;
   resolve?: Resolve;
   openSocket?: OpenSocket;
-  /**
-   * Idle connections that are kept, per tenant and origin and in all. How many sends run at a time is the caller's to
-   * say.
-   */
+  /** Idle connections that are kept, per tenant and origin and in total. The caller bounds the concurrent sends. */
   maxIdlePerOrigin?: number;
   maxIdle?: number;
   /** How long a connection is kept without use, in milliseconds. */
   idleTimeout?: number;
-  /** How long a connection is used before its host is looked up and checked anew, in milliseconds. */
+  /** Maximum age of a connection before its host is resolved and checked again, in milliseconds. */
   maxAge?: number;
 }
 
 export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
-  /** How many requests have been under way for at least so long, milliseconds. */
+  /** The number of requests in flight for at least so long, milliseconds. */
   outFor(milliseconds: number): number;
-  /** Lets what is running end, each within its deadline, then closes all connections. Later sends are 'not sent'. */
+  /** Waits for running requests, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;
 }
 
-/** 2xx with a whole answer, and nothing else. */
+/** A complete 2xx response, and nothing else. */
 export function succeeded({ status, error }: Pick<SendOutcome, 'status' | 'error'>): boolean {
   return error === undefined && status !== undefined && status >= 200 && status < 300;
 }

@@ -1,7 +1,7 @@
 /**
- * Checks the data of events against a tenant's JSON Schema (draft 2020-12). The schema is interpreted as it is, and
- * each step is paid for out of a fixed sum: schemas that multiply through `anyOf` and `$ref` are exponential whatever
- * they look like, so it is the work that is bounded and not its looks.
+ * Validates the data of events against a tenant's JSON Schema (draft 2020-12). The schema is interpreted, and each step
+ * is paid from a fixed budget: schemas that multiply through `anyOf` and `$ref` can be exponential, so the work is
+ * bounded and not the form.
  */
 import type { FieldFault } from '../../platform/errors';
 import { fieldAt } from '../../platform/http/requests/json-body';
@@ -11,12 +11,12 @@ import { type Evaluation, type Kind, kindOf, RULES, type Rule } from './keywords
 /** Steps that one check may take; see ADR 0032 for what the worst of them cost. */
 export const MAX_STEPS = 300_000;
 const MAX_FAULTS = 100;
-/** Characters that are looked at in the time of a step. */
+/** Characters that are compared in the time of a step. */
 const CHARACTERS_A_STEP = 32;
-/** Steps in the time of naming a place and saying what is wrong with it. */
+/** The cost of reporting a fault, in steps. */
 const STEPS_OF_A_FAULT = 100;
 
-/** What the data breaks of a schema that has no faults, as faults of `field` and below; at most one for each place. */
+/** Faults of data against a valid schema, as faults of `field` and below; at most one for each place. */
 export function dataFaults(schema: SchemaObject, data: unknown, field = 'data'): FieldFault[] {
   const check = new Check(schema, field);
   try {
@@ -105,7 +105,7 @@ class Check implements Evaluation {
     if (this.isQuiet) return false;
     this.spend(STEPS_OF_A_FAULT);
     const field = fieldAt(this.path);
-    // Of several faults of a place the first is told, as everywhere.
+    // Of several faults of a place the first is reported, as everywhere.
     if (this.seen.has(field)) return false;
     this.seen.add(field);
     this.faults.push({ field, message: message(), code });

@@ -1,6 +1,6 @@
 /**
- * The values of `format` that a tenant's schema may ask for. Each text is bounded before any expression sees it, and no
- * expression can try the same characters in more than one way, so that a check costs by the length of the text.
+ * The values of `format` in a tenant's schema. Each text is bounded before a regular expression sees it, and no
+ * expression can backtrack, so that the cost is linear in the length of the text.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { isEmail, isUuid } from '../../platform/http/requests/fields';
@@ -29,7 +29,7 @@ export const FORMATS: ReadonlyMap<string, Format> = new Map(
     email: { max: 254, fits: isEmail },
     hostname: { max: 253, fits: (text) => text.split('.').every((label) => label.length <= 63 && LABEL.test(label)) },
     ipv4: { max: 15, fits: isIPv4 },
-    // A zone (`fe80::1%eth0`) says something to one machine only.
+    // A zone (`fe80::1%eth0`) is meaningful on one machine only.
     ipv6: { max: 45, fits: (text) => isIPv6(text) && !text.includes('%') },
     uri: { max: 2048, fits: (text) => URI.test(text) },
     uuid: { max: 36, fits: (text) => isUuid(text.toLowerCase()) },

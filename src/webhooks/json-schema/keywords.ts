@@ -1,4 +1,4 @@
-/** What each keyword of JSON Schema asks of a value, and what that costs. */
+/** The rule of each keyword of JSON Schema, and its cost. */
 import { lengthOf } from '../../platform/http/requests/fields';
 import { fieldAt, isJsonObject } from '../../platform/http/requests/json-body';
 import { FORMATS } from './formats';
@@ -6,7 +6,7 @@ import type { Schema, SchemaObject } from './validator';
 
 const MAX_SHOWN = 200;
 
-/** The check of one value that is under way, as a rule sees it. */
+/** The evaluation of one value, as a rule sees it. */
 export interface Evaluation {
   /** Whether faults are of no interest now. */
   readonly isQuiet: boolean;
@@ -14,16 +14,16 @@ export interface Evaluation {
   apply(schema: Schema, value: unknown): boolean;
   /** The same for something in the value. */
   applyAt(key: string | number, schema: Schema, value: unknown): boolean;
-  /** Whether the value fits the schema, without a word. */
+  /** Whether the value fits the schema, without reporting faults. */
   fits(schema: Schema, value: unknown): boolean;
   /** Whether all of them pass, by checks that pay for themselves; all are looked at if faults are reported. */
   every<T>(list: readonly T[], check: (entry: T, index: number) => boolean): boolean;
   /** The schema that a reference names. */
   target(reference: string): Schema;
-  /** `message` is asked only where it is told: most of what does not fit is a form of several. */
+  /** `message` is evaluated only where it is reported: most mismatches are one of several alternatives. */
   fail(code: string, message: () => string): false;
   failAt(key: string | number, code: string, message: () => string): false;
-  /** Pays for so many steps; throws when there are none left. */
+  /** Pays for so many steps; throws when the budget is used up. */
   spend(steps: number): void;
   spendOnText(text: string): void;
 }
@@ -204,7 +204,7 @@ add<Schema, SchemaObject>('object', {
     ),
 });
 
-/** Whether two values of JSON are the same; the order of keys says nothing. */
+/** Whether two JSON values are equal; the order of keys does not matter. */
 function isEqual(a: unknown, b: unknown, on: Evaluation): boolean {
   on.spend(1);
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
@@ -222,8 +222,8 @@ function isEqual(a: unknown, b: unknown, on: Evaluation): boolean {
 }
 
 /**
- * Whether a text has so many characters, of one or two UTF-16 units each; they are counted only where that says
- * nothing.
+ * Whether a text has so many characters, of one or two UTF-16 units each; they are counted only where the length does
+ * not decide.
  */
 function hasLength(text: string, least: number, most: number, on: Evaluation): boolean {
   if (text.length < least || text.length > 2 * most) return false;
@@ -263,8 +263,8 @@ function keysOf(object: SchemaObject, on: Evaluation): string[] {
 }
 
 /**
- * Fails where none of several forms fits. If only one of them is for values of this type, as in "an address, or null",
- * it is what was meant, and its own faults say more.
+ * Fails where no alternative fits. If only one of them is for values of this type, as in "an address, or null", its own
+ * faults are reported.
  */
 function failLikeliest(code: string, schemas: readonly Schema[], value: unknown, on: Evaluation): false {
   if (on.isQuiet) return false;
@@ -278,7 +278,7 @@ function failLikeliest(code: string, schemas: readonly Schema[], value: unknown,
   return false;
 }
 
-/** Values as a person may be shown them, cut short. */
+/** Values in a form for people, cut short. */
 function shown(values: readonly unknown[]): string {
   const text = values.map((value) => JSON.stringify(value)).join(', ');
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN).replace(/[\ud800-\udbff]$/, '')}…`;

@@ -1,7 +1,7 @@
 /**
- * Which JSON Schemas (draft 2020-12) a tenant may register. They are hostile input: no code is made of them, everything
- * in them is bounded, and what could not be checked at a bounded cost is refused. So is every keyword that is not known
- * here: a `requried` that is passed over checks nothing, and nobody notices.
+ * The JSON Schemas (draft 2020-12) that a tenant may register. They are hostile input: no code is generated from them,
+ * everything in them is bounded, and a schema that cannot be checked at a bounded cost is refused. Unknown keywords are
+ * refused too: a misspelt `requried` would check nothing without notice.
  */
 import type { FieldFault } from '../../platform/errors';
 import { fieldAt, isJsonObject } from '../../platform/http/requests/json-body';
@@ -15,11 +15,11 @@ const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 const TYPES = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'];
 const REFERENCE = /^#(?:\/\$defs\/([^/]+))?$/;
 const MAX_SUBSCHEMAS = 1_000;
-/** How many schemas may lie on top of each other on one value: whoever evaluates them calls himself as often. */
+/** Maximum nesting of schemas on one value: the evaluation recurses as often. */
 const MAX_LAYERS = 12;
 const MAX_FAULTS = 100;
 
-/** What a keyword's value is: a plain value, or schemas, which may look at the very value that the keyword looks at. */
+/** The kind of a keyword's value: a plain value, or schemas, which may apply to the same value as the keyword. */
 type Keyword =
   | { holds: 'value'; fault: (value: unknown) => string | undefined }
   | { holds: 'schema' | 'list' | 'map'; layer: boolean };
@@ -105,7 +105,7 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
   ...['$id', '$anchor', '$dynamicAnchor', '$dynamicRef'].map((name): [string, string] => [name, OWN_ADDRESS]),
 ]);
 
-/** What is wrong with a schema, as faults of the field `schema`; nothing that can be registered has any. */
+/** The faults of a schema, as faults of the field `schema`; a schema that can be registered has none. */
 export function schemaFaults(schema: SchemaObject): FieldFault[] {
   const reading = new Reading(schema);
   reading.read(schema, ['schema']);
@@ -148,13 +148,13 @@ class Reading {
     }
   }
 
-  /** Refuses schemas that would go round in circles on one value, and those that lie too deep on top of each other. */
+  /** Refuses schemas that recurse without end on one value, and schemas that nest too deep. */
   measureLayers(): void {
     const depths = new Map<SchemaObject, number>();
     const measure = (schema: SchemaObject): number => {
       const known = depths.get(schema);
       if (known !== undefined) return known;
-      // Whoever comes by here before the measure is taken has come in a circle.
+      // A second visit before the measure is known means a cycle.
       depths.set(schema, Infinity);
       const depth = 1 + Math.max(0, ...(this.places.get(schema)?.layers ?? []).map(measure));
       depths.set(schema, depth);

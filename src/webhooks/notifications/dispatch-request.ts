@@ -2,18 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { TenantTransaction } from '../../platform/database/tenant-database';
 import { Notifier } from '../../platform/outbox/notifier';
 
-/** The channel on which the dispatcher is told what a person asked for, and of endpoints that changed. */
+/** The channel that carries manual requests and changes of endpoints to the dispatcher. */
 export const REQUEST_CHANNEL = 'webhook_requests';
 
-/** What a person asked to be done now. */
+/** A manual request, or a changed endpoint. */
 export interface DispatchRequest {
   tenantId: string;
   endpointId: string;
-  /** One delivery, out of turn; left out, the endpoint is looked at anew. */
+  /** One delivery, out of turn; left out, the endpoint is read again. */
   deliveryId?: string;
 }
 
-/** Tells the dispatcher, once a transaction has committed; a message that is lost costs the sweep's interval. */
+/** Notifies the dispatcher once a transaction has committed; a lost message costs the interval of the sweep. */
 @Injectable()
 export class DispatchRequests {
   constructor(private readonly wakeups: Notifier) {}

@@ -1,22 +1,21 @@
-/** Deliveries that a worker has in its own hands at once: being loaded, signed or recorded. */
+/** Deliveries that a worker itself is busy with at once: being loaded, signed or recorded. */
 const AT_HAND = 192;
-/** A request that has been under way for so long is in its receiver's hands, milliseconds. */
+/** After this time in flight a request counts as waiting for its receiver, milliseconds. */
 const OUT_AFTER_MS = 25;
 const TICK_MS = 25;
 
-/** What is needed of BullMQ's worker. */
+/** The part of BullMQ's worker that is used. */
 export interface ConsumerControl {
-  /** Jobs that it has at once, at most. */
+  /** Its maximum number of jobs at once. */
   concurrency: number;
   pause(doNotWaitActive: boolean): Promise<void>;
   resume(): Promise<void>;
 }
 
 /**
- * Decides how many deliveries a worker takes from the queue at once: few of those that wait for the worker itself,
- * since more would only wait (and each that ends then takes the next along, which saves asking for it), and on top all
- * that wait for their receivers, up to a bound. So receivers that answer at once are served by few, and slow ones take
- * no one's place.
+ * Decides how many deliveries a worker takes from the queue at once: few that wait for the worker itself, and on top
+ * all that wait for their receivers, up to a bound. So fast receivers are served with few jobs, and slow ones block no
+ * other.
  */
 export class AdaptiveConcurrency {
   private timer: NodeJS.Timeout | undefined;
@@ -69,7 +68,7 @@ export class AdaptiveConcurrency {
       this.timer = undefined;
     }
     if (!this.raised || !isQuiet) return;
-    // BullMQ's worker sees that it may take more when a job ends, and where all hang, none does: this makes it look.
+    // BullMQ's worker looks for more jobs when one ends; where all hang, none does: this makes it look.
     this.raised = false;
     await this.taker.pause(true);
     if (!this.stopped) await this.taker.resume();

@@ -1,27 +1,26 @@
-/** When a batch goes: see {@link Batcher}. */
+/** The timing of a batch: see {@link Batcher}. */
 export interface BatchOptions {
-  /** Items of a batch at most. */
+  /** Maximum items of a batch. */
   limit: number;
-  /** The least time between the beginnings of two batches of one key, milliseconds. */
+  /** The least time between the starts of two batches of one key, milliseconds. */
   interval?: number;
-  /** So many do not wait for the interval's end; the limit where it is left out. */
+  /** So many items do not wait for the end of the interval; the limit where it is left out. */
   enough?: number;
 }
 
-/** How long the first item of a batch waits for others, for each item of any key that is under way; milliseconds. */
+/** How long the first item of a batch waits for others, for each item of any key in flight; milliseconds. */
 const PATIENCE_PER_ITEM_MS = 0.3;
 
 /**
- * Runs one call for many: what is asked for while a batch of the same key is under way, or within the interval from its
- * beginning, waits and goes together with the rest as the next one. Alone, an item goes at once; the more is under way,
- * the longer does one wait for company, for an interval at most.
+ * Runs one call for many items: items that arrive during a batch of the same key, or within the interval from its
+ * start, form the next batch. An idle batcher sends at once; under load it waits up to `interval` to fill the batch.
  */
 export class Batcher<I, O> {
   private readonly queues = new Map<string, Pending<I, O>>();
   private underWay = 0;
   private readonly options: Required<BatchOptions>;
 
-  /** @param run gives one result for each item, in order; its failure is that of all of its items */
+  /** @param run returns one result for each item, in order; its failure is the failure of all items */
   constructor(
     private readonly run: (key: string, items: I[]) => Promise<O[]>,
     options: BatchOptions,
@@ -49,7 +48,7 @@ export class Batcher<I, O> {
     return result;
   }
 
-  /** Sees to it that the next batch begins when it may; the end of the one under way asks again. */
+  /** Schedules the next batch; the end of the current one calls this again. */
   private plan(key: string, queue: Pending<I, O>): void {
     if (queue.isRunning) return;
     const milliseconds = queue.waiting.length >= this.options.enough ? 0 : queue.notBefore - performance.now();
@@ -57,7 +56,7 @@ export class Batcher<I, O> {
       queue.timer ??= setTimeout(() => this.begin(key, queue), milliseconds);
       return;
     }
-    // What is asked for in the same turn of the event loop goes along.
+    // Items of the same turn of the event loop go together.
     queue.soon ??= setImmediate(() => this.begin(key, queue));
   }
 
@@ -92,12 +91,12 @@ export class Batcher<I, O> {
   }
 }
 
-/** What is asked for of one key. */
+/** The items of one key. */
 interface Pending<I, O> {
   waiting: Waiting<I, O>[];
-  /** Whether a batch is under way. */
+  /** Whether a batch is in flight. */
   isRunning: boolean;
-  /** When the next may begin, by `performance.now()`, unless enough wait before. */
+  /** The earliest start of the next batch, by `performance.now()`, unless enough items wait before. */
   notBefore: number;
   timer: NodeJS.Timeout | undefined;
   soon: NodeJS.Immediate | undefined;

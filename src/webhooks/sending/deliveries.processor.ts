@@ -36,8 +36,8 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   async beforeApplicationShutdown(): Promise<void> {
     this.intake?.stop();
     const closed = this.worker?.close();
-    // What is being sent is waited for here, and not through BullMQ: where Redis is away, or has just come back, that
-    // waits for a connection which it has given up itself, and never ends.
+    // Running sends are awaited here, and not through BullMQ: where Redis is away or has just returned, BullMQ waits
+    // for a connection that it has given up, without end.
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
     if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
     await this.deliveries.close();
@@ -57,7 +57,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     try {
       await this.deliveries.deliver(job.data);
     } catch (error) {
-      // The delivery stays as it was, and due: the dispatcher finds its job gone and looks it up again.
+      // The delivery stays due: the dispatcher finds its job gone and reads it again.
       this.logger.error({ err: error, delivery_id: job.data.deliveryId }, 'a delivery could not be processed');
       throw error;
     }

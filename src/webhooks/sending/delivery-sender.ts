@@ -20,8 +20,7 @@ import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
 /**
- * A busy tenant's rows are read this often, milliseconds, or as soon as there are enough of them; an idle one's at
- * once.
+ * A busy tenant's rows are read at this interval, milliseconds, or as soon as there are enough; an idle one's at once.
  */
 const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
@@ -30,22 +29,22 @@ const CLOCK_TOLERANCE_MS = 5_000;
 /** A delivery that was read longer ago than this is read again before it is sent: another worker may have sent it. */
 const FRESH_FOR_MS = 1_000;
 
-/** A delivery as it was read, and when. */
+/** A delivery with the time when it was read. */
 interface Loaded {
   row: SendingRow;
   age: Age;
 }
 
 /**
- * Does one job: loads the delivery, sees whether it is still due, signs the bytes that it sends, sends them, and has
- * the outcome written before the job counts as done. Killed anywhere in between, the job comes back, and the receiver
- * may see the same `webhook-id` twice, never a delivery after a recorded success.
+ * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and has the outcome
+ * written before the job ends. After a kill in between, the job comes back: the receiver may see the same `webhook-id`
+ * twice, but never a delivery after a recorded success.
  */
 @Injectable()
 export class DeliverySender {
   private readonly sender: WebhookClient;
   private readonly loads: Batcher<string, Loaded | undefined>;
-  /** The secrets of the endpoints that were sent to last, by context and sealed text. */
+  /** The secrets of recently used endpoints, by context and encrypted text. */
   private readonly opened = new Map<string, string>();
 
   constructor(
@@ -85,12 +84,12 @@ export class DeliverySender {
     }
   }
 
-  /** How many wait for their receivers, and have for so long, milliseconds. */
+  /** The number of deliveries that have waited for their receivers for so long, milliseconds. */
   outFor(milliseconds: number): number {
     return this.sender.outFor(milliseconds);
   }
 
-  /** Waits for what is being sent, then closes all connections. */
+  /** Waits for running sends, then closes all connections. */
   async close(): Promise<void> {
     await this.sender.close();
   }
@@ -143,7 +142,7 @@ export class DeliverySender {
     };
   }
 
-  /** The secrets to sign with, the current one first; the one before only while both count. */
+  /** The secrets to sign with, the current one first; the previous one during its overlap. */
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
     const secrets = [this.open(row.secret, context)];

@@ -7,16 +7,16 @@ import type { SendingRow } from './sending.queries';
 
 /** The spans of one attempt: the job, and in it the request to the receiver. */
 export interface DeliverySpans {
-  /** What the receiver is told. */
+  /** The trace context for the receiver. */
   readonly traceparent: string;
-  /** The receiver has answered, or has not. */
+  /** Ends the span of the request. */
   sent(outcome: SendOutcome): void;
   end(errorType?: string): void;
 }
 
 /**
- * Begins them in the trace of the event, where it has one. Of the receiver's address only host and port are kept: paths
- * and queries of webhooks often hold a key.
+ * Begins them in the trace of the event, where it has one. Of the receiver's URL only host and port are kept: paths and
+ * queries of webhooks often hold a key.
  * @param takenAt when the job was taken from the queue, milliseconds of Unix time
  */
 export function beginDeliverySpans(

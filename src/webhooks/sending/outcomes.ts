@@ -13,14 +13,14 @@ import type { SendOutcome } from '../http-client/http-exchange';
 import { succeeded } from '../http-client/webhook-client';
 import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow } from './sending.queries';
 
-/** A busy tenant's outcomes are written this often, milliseconds, or as soon as there are enough of them. */
+/** A busy tenant's outcomes are written at this interval, milliseconds, or as soon as there are enough. */
 const WRITES = { limit: 100, interval: 20, enough: 32 };
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
-/** How long a worker tries to write an outcome before it lets the job come back. */
+/** Pauses between attempts to write an outcome before the job is left to come back. */
 const WRITE_ATTEMPTS_MS = [100, 300, 1_000, 2_000, 4_000];
 
-/** An outcome, with what it says of its endpoint. */
+/** An outcome, with its effect on the endpoint's state. */
 interface Recorded {
   outcome: Outcome;
   working: boolean | undefined;
@@ -45,7 +45,7 @@ export class Outcomes {
     this.writes = new Batcher((tenantId, items) => this.write(tenantId, items), WRITES);
   }
 
-  /** Writes what became of an attempt; resolves when it is committed. */
+  /** Writes the outcome of an attempt; resolves when it is committed. */
   async record(tenantId: string, row: SendingRow, sent: SendOutcome): Promise<void> {
     const endedAt = new Date(sent.startedAt.getTime() + Math.max(0, Math.round(sent.durationMs)));
     this.metrics.attempted(sent);

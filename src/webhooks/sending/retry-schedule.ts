@@ -1,7 +1,6 @@
 /**
- * When a delivery is tried again. The schedule is a list of waits, one per retry: nine waits are nine retries after the
- * first try. What is waited is the scheduled time ±20 %, so that deliveries that failed together do not come back
- * together; a receiver that says `Retry-After` is never asked sooner than it wished, up to a day.
+ * The schedule of retries: a list of waits, one per retry. A wait is the scheduled time ±20 %, so that deliveries that
+ * failed together do not return together. A receiver's `Retry-After` is a minimum, up to a day.
  */
 
 const DAY = 86_400_000;
@@ -11,14 +10,14 @@ const JITTER = 0.2;
 export type RetrySchedule = readonly number[];
 
 export interface RetryQuestion {
-  /** How many attempts were made, the one that just failed included: 1 after the first try. */
+  /** The number of attempts so far, including the failed one: 1 after the first. */
   attempt: number;
   schedule: RetrySchedule;
-  /** The `Retry-After` of a 429 or 503 answer, as it came (the sender hands it out for these two only). */
+  /** The `Retry-After` of a 429 or 503 response, as received. */
   retryAfter?: string | undefined;
-  /** 0 ≤ random() < 1; injected so that a test can be exact. */
+  /** 0 ≤ random() < 1; injected for exact tests. */
   random?: () => number;
-  /** The clock that an HTTP-date is measured against. */
+  /** The clock for comparison with an HTTP-date. */
   now?: Date;
 }
 
@@ -34,7 +33,7 @@ export function nextDelay({
   const scheduled = schedule[attempt - 1];
   if (scheduled === undefined) return undefined;
   const floor = retryAfter === undefined ? undefined : parseRetryAfter(retryAfter, now);
-  // Never sooner than the receiver asked: with a floor the jitter only adds.
+  // Never sooner than the receiver asked: with a minimum the jitter only adds.
   if (floor !== undefined) return Math.ceil(Math.max(scheduled, floor) * (1 + JITTER * random()));
   return Math.max(1, Math.round(scheduled * (1 - JITTER + 2 * JITTER * random())));
 }
@@ -52,9 +51,7 @@ export function parseRetryAfter(value: string, now: Date = new Date()): number |
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
 
-/**
- * IMF-fixdate alone: `Date.parse` also takes "1", "2026" and local times, which would be read as floors nobody meant.
- */
+/** Strict: `Date.parse` also accepts "1", "2026" and local times, which would be misread as a minimum. */
 function parseHttpDate(text: string): number | undefined {
   const match = IMF_FIXDATE.exec(text);
   if (!match) return undefined;

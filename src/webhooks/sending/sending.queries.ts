@@ -1,7 +1,7 @@
-/** Statements of the worker: what is to be sent, and what came of it. */
+/** Statements of the worker: deliveries to send, and their outcomes. */
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-/** A delivery with all that sending it takes. Endpoint columns are null where the endpoint is gone. */
+/** A delivery with all columns for sending it. Endpoint columns are null where the endpoint is gone. */
 export interface SendingRow extends Row {
   id: string;
   endpoint_id: string;
@@ -10,7 +10,8 @@ export interface SendingRow extends Row {
   attempt_count: number;
   tries: number;
   /**
-   * It waits, its time has come, its tenant is not suspended, and its endpoint is enabled, or a person asked for it.
+   * It waits, its time has come, its tenant is not suspended, and its endpoint is enabled or the delivery was requested
+   * manually.
    */
   is_due: boolean;
   data: string;
@@ -22,12 +23,12 @@ export interface SendingRow extends Row {
   /** The whole URL and headers, encrypted; null where the columns have them. */
   encrypted_parts: string | null;
   secret: string;
-  /** While it counts beside the current one. */
+  /** During its overlap with the current one. */
   previous_secret: string | null;
   failing_since: Date | null;
 }
 
-/** @param dueBy up to when a delivery may be due */
+/** @param dueBy the latest due time of a delivery to send */
 export function findToSend(tenantId: string, ids: readonly string[], now: Date, dueBy: Date): Statement {
   return {
     name: 'deliveries_to_send',
@@ -46,7 +47,7 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
   };
 }
 
-/** What an attempt came to. */
+/** The outcome of an attempt. */
 export interface Outcome {
   deliveryId: string;
   endpointId: string;
@@ -62,17 +63,14 @@ export interface Outcome {
   error: string | null;
 }
 
-/**
- * Of the outcome of delivery `d`, its value in the array that is the parameter: found by place, which costs less than
- * any join.
- */
+/** The value of delivery `d` in an array parameter, found by its position: this costs less than a join. */
 const ofOutcome = (parameter: string): string => `(${parameter})[array_position($2::uuid[], d.id)]`;
 
 /**
- * Writes attempts and what they make of their deliveries. A delivery that was ended meanwhile (its endpoint disabled or
- * removed while the request was under way) stays ended unless it arrived, and the attempt counts all the same. One that
- * another worker has told of, or that is deleted, is left alone: its row is locked by the update, so that no attempt is
- * written beside it. Of two outcomes of one delivery that of the later attempt counts.
+ * Writes attempts and their effects on deliveries. A delivery that was ended meanwhile (its endpoint was disabled or
+ * removed during the request) stays ended unless the request succeeded; the attempt counts all the same. A delivery
+ * that another worker has recorded, or that is deleted, is left alone: the update locks its row, so that no attempt is
+ * written beside it. Of two outcomes of one delivery the later attempt counts.
  */
 export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
   // What is looked up is the first of a delivery.
@@ -119,12 +117,11 @@ export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): 
 }
 
 /**
- * Unix time; PostgreSQL reads a number in a fraction of the time that a timestamp's text takes, and keeps its
- * milliseconds.
+ * Unix time: PostgreSQL parses a number in a fraction of the time of a timestamp's text, and keeps its milliseconds.
  */
 const toSeconds = (time: Date): number => time.getTime() / 1000;
 
-/** Remembers since when an endpoint has only failed. */
+/** Stores since when an endpoint has only failed. */
 export function markFailing(tenantId: string, endpointIds: readonly string[], since: Date): Statement {
   return {
     name: 'endpoints_mark_failing',
@@ -134,7 +131,7 @@ export function markFailing(tenantId: string, endpointIds: readonly string[], si
   };
 }
 
-/** An endpoint that answered well is not failing. */
+/** Clears the failing state of an endpoint. */
 export function markWorking(tenantId: string, endpointIds: readonly string[]): Statement {
   return {
     name: 'endpoints_mark_working',

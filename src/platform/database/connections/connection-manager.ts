@@ -6,11 +6,13 @@ import { type Config, required } from '../../config/config';
 import type { Metrics, PoolState } from '../../observability/metrics';
 import type { Tracing } from '../../observability/tracing';
 import { forCitus, HAS_CITUS } from '../sql/citus';
-import { translateDatabaseError } from '../sql/errors';
+import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
 import { Pipeline } from './pipeline';
-import { beginText, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
+import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
+import { leaveServer, ServiceClient } from '../sql/service-client';
+import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
 import { TenantShares } from './tenant-shares';
@@ -48,6 +50,10 @@ export class ConnectionManager {
   private citus = false;
   /** A moving average of the time that a transaction holds a connection of the pool, milliseconds. */
   private holdTime = 0;
+  /** Session settings with a value that the service cannot work with; each transaction sets them. */
+  private corrections: readonly Setting[] = [];
+  /** Connections of the pool made before this time (`performance.now()`) are closed instead of used. */
+  private poolRenewedAt = 0;
 
   constructor(
     config: Config,
@@ -113,6 +119,7 @@ export class ConnectionManager {
         idleTimeoutMillis: 30_000,
         query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
         application_name: 'orders-saas-api',
+        Client: ServiceClient,
       },
     });
   }
@@ -136,11 +143,38 @@ export class ConnectionManager {
       if (rows[0]?.unwalled) throw new Error(`${DB_ROLES.service} is a superuser or bypasses row-level security`);
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
+      this.corrections = await this.sessionCorrections();
       await Promise.all([this.reads.connect(), this.writes.connect(), this.apart?.connect(), this.replica?.connect()]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
     }
+  }
+
+  /**
+   * What has to be set in each transaction, since the session has it otherwise: nothing where `migrate` has seen to the
+   * login. It is the way that works behind a pooler, whose sessions are not the service's to change.
+   */
+  private async sessionCorrections(): Promise<Setting[]> {
+    const wanted = sessionSettings();
+    const rows = await this.dataSource.query<{ name: string; value: string }[]>(
+      'select name, current_setting(name) as value from unnest($1::text[]) as name',
+      [wanted.map(([name]) => name)],
+    );
+    const current = new Map(rows.map(({ name, value }) => [name, value]));
+    return wanted.filter(([name, value]) => current.get(name) !== value);
+  }
+
+  /** Replaces what the failed query tells to be of no more use; its own connection closes by itself. */
+  private learnFrom(error: unknown, txSettings: TransactionSettings): void {
+    if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
+    else if (!isReadOnly(txSettings) && isReadOnlyServer(error)) leaveServer();
+  }
+
+  /** An error of a transaction on a connection of the pool, in the service's terms. */
+  translate(error: unknown, txSettings: TransactionSettings): unknown {
+    this.learnFrom(error, txSettings);
+    return translateDatabaseError(error, isReadOnly(txSettings));
   }
 
   async close(): Promise<void> {
@@ -157,6 +191,7 @@ export class ConnectionManager {
     // Later settings have to reach the servers that have the rows.
     if (this.citus) all.push(['citus.propagate_set_commands', 'local']);
     if (this.loggedInAs !== DB_ROLES.service) all.push(...patience(this.statementTimeout));
+    all.push(...this.corrections);
     if (this.loggedInAs !== role) all.push(['role', role]);
     all.push(...settings);
     if (readOnly) all.push(READ_ONLY);
@@ -206,6 +241,7 @@ export class ConnectionManager {
     if (!this.replica || this.citus) return undefined;
     const settings: Setting[] = [
       ...patience(this.statementTimeout),
+      ...this.corrections,
       ['role', DB_ROLES.service],
       ...txSettings.settings,
     ];
@@ -239,6 +275,16 @@ export class ConnectionManager {
    * replies.
    */
   private async stepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
+    try {
+      return await this.attemptStepwise(txSettings, statements);
+    } catch (error) {
+      // Nothing was done, and connections with stale statements are not used again.
+      if (!isStaleStatement(error)) throw error;
+      return this.attemptStepwise(txSettings, statements);
+    }
+  }
+
+  private async attemptStepwise(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
     try {
       const answers: Promise<QueryResult<Row>>[] = [];
@@ -260,7 +306,7 @@ export class ConnectionManager {
         () => release(),
         () => release(true),
       );
-      throw translateDatabaseError(error);
+      throw this.translate(error, txSettings);
     }
   }
 
@@ -273,13 +319,10 @@ export class ConnectionManager {
     const turn = tenantId === undefined ? undefined : this.shares.take(tenantId);
     if (turn) await turn;
     try {
-      const [client, release] = (await this.driver.obtainMasterConnection()) as [
-        PoolClient,
-        (error?: Error | boolean) => void,
-      ];
+      const [client, release] = await this.obtain();
       const givenAt = performance.now();
       this.onPoolWait((givenAt - askedAt) / 1000);
-      // The pool handles errors only while it owns the connection; an unhandled error event would end the process.
+      // The pool handles errors only while it owns the connection.
       client.on('error', this.onError);
       const giveBack = (error?: Error | boolean): void => {
         release(error);
@@ -291,6 +334,18 @@ export class ConnectionManager {
     } catch (error) {
       if (tenantId !== undefined) this.shares.end(tenantId);
       throw translateDatabaseError(error);
+    }
+  }
+
+  /** A usable connection of the pool. Each unusable one is closed and makes room for a new one, so the loop ends. */
+  private async obtain(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+    for (;;) {
+      const [client, release] = (await this.driver.obtainMasterConnection()) as [
+        PoolClient & ServiceClient,
+        (error?: Error | boolean) => void,
+      ];
+      if (!client.isRetired && client.madeAt >= this.poolRenewedAt) return [client, release];
+      release(true);
     }
   }
 

@@ -1,9 +1,10 @@
-import { Client, type ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { Unavailable } from '../../errors';
 import type { PoolState } from '../../observability/metrics';
-import { isStaleStatement, translateDatabaseError } from '../sql/errors';
+import { isReadOnlyServer, isStaleStatement, translateDatabaseError } from '../sql/errors';
+import { leaveServer, ServiceClient } from '../sql/service-client';
 import { PipelinedTransaction, type Prepared } from './pipelined-transaction';
-import type { TransactionSettings } from './transaction-settings';
+import { isReadOnly, type TransactionSettings } from './transaction-settings';
 import { assertSound, type Row, type Statement } from '../sql/statement';
 
 /** Transactions in flight on one connection beyond which another is refused: a bound on memory and on waiting. */
@@ -13,8 +14,6 @@ const MAX_IN_FLIGHT = 1_024;
  * admitted requests, such as a session that is read again.
  */
 const LET_IN = 128;
-/** SQLSTATEs after which the server closes the connection: shutdowns, and timeouts of the session. */
-const CLOSES = /^(57P0.|25P0[34])$/;
 /** The number of transactions in the moving average. */
 const FLIGHTS_REMEMBERED = 20;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
@@ -49,12 +48,19 @@ export class Pipeline {
    * @throws Unavailable when no connection is open, or this one is lost (the outcome is then unknown)
    */
   async run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
+    const askedAt = performance.now();
     try {
       return await this.attempt(txSettings, statements, wantRows);
     } catch (error) {
       if (!isStaleStatement(error)) throw error;
+      this.renew(askedAt);
       return this.attempt(txSettings, statements, wantRows);
     }
+  }
+
+  /** Replaces connections made before this time (`performance.now()`). Transactions in flight are still answered. */
+  renew(before: number): void {
+    for (const connection of this.connections) connection.renew(before);
   }
 
   private async attempt(
@@ -119,7 +125,7 @@ export class Pipeline {
 class PipelinedConnection {
   open = false;
   inFlight = 0;
-  private client?: Client;
+  private client?: ServiceClient;
   private connecting?: Promise<void>;
   private closed = false;
   private failures = 0;
@@ -137,7 +143,7 @@ class PipelinedConnection {
   constructor(private readonly options: PipelineOptions) {}
 
   run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
-    const client = this.client as Client;
+    const client = this.client as ServiceClient;
     const { prepared } = this;
     for (const statement of statements) assertSound(statement);
     const sentAt = performance.now();
@@ -151,9 +157,9 @@ class PipelinedConnection {
         this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
         this.begunAt = now;
         if (error) {
-          if (CLOSES.test((error as { code?: string }).code ?? '')) this.giveUp(client);
-          if (isStaleStatement(error)) prepared.clear();
-          reject(translateDatabaseError(error));
+          const readOnly = isReadOnly(txSettings);
+          if (!readOnly && isReadOnlyServer(error)) leaveServer();
+          reject(translateDatabaseError(error, readOnly));
         } else {
           resolve(rows);
         }
@@ -175,10 +181,9 @@ class PipelinedConnection {
     return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
   }
 
-  /** Accepts no more transactions on a connection that the server is about to close. */
-  private giveUp(client: Client): void {
-    if (this.client === client) this.open = false;
-    client.connection.stream.destroy();
+  /** Replaces the connection if it was made before this time (`performance.now()`). */
+  renew(before: number): void {
+    if (this.client && this.client.madeAt < before) this.client.retire('its prepared statements are out of date');
   }
 
   /** Resolves when the current or a new attempt to connect has ended; never rejects. */
@@ -200,7 +205,7 @@ class PipelinedConnection {
 
   private async attempt(): Promise<void> {
     clearTimeout(this.reconnectTimer);
-    const client = new Client({
+    const client = new ServiceClient({
       ...this.options.connection,
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
@@ -220,6 +225,15 @@ class PipelinedConnection {
       client.connection.stream.destroy();
     };
     client.on('error', onLost);
+    client.onDropped = onLost;
+    // Transactions in flight are still answered; the next one uses a new connection.
+    client.onRetired = () => {
+      if (this.client !== client) return;
+      this.open = false;
+      this.client = undefined;
+      clearInterval(this.watchdog);
+      this.reconnectLater();
+    };
     client.on('end', () => onLost());
     try {
       await client.connect();
@@ -238,7 +252,7 @@ class PipelinedConnection {
   }
 
   /** Destroys a connection that had transactions in flight and no reply for the deadline. */
-  private watch(client: Client): void {
+  private watch(client: ServiceClient): void {
     clearInterval(this.watchdog);
     let seen = this.answered;
     let quietSince = performance.now();

@@ -51,6 +51,8 @@ export class PipelinedTransaction extends PgQuery {
   private readonly made: string[] = [];
   private readonly firstOfCaller: number;
   private current = 0;
+  /** Why a row could not be read; the answer is then this error. */
+  private unreadable?: Error;
 
   /**
    * @param wantRows whether `onEnd` gets the rows; otherwise they are not parsed
@@ -65,7 +67,7 @@ export class PipelinedTransaction extends PgQuery {
   ) {
     super({ text: '' }, undefined, (error) => {
       this.settle(error !== null);
-      onEnd(error, this.answers);
+      onEnd(error ?? this.unreadable ?? null, this.answers);
     });
     this.firstOfCaller = txSettings.settings.length === 0 ? 0 : 1;
     // Values are serialized before the first byte is sent: a half-written transaction would corrupt the next one.
@@ -98,10 +100,16 @@ export class PipelinedTransaction extends PgQuery {
     // The row of the settings is not described and not wanted.
     if (!columns) return;
     const row: Row = {};
-    for (let i = 0; i < columns.length; i++) {
-      const { name, dataTypeID } = columns[i] as Column;
-      const value = fields[i] as string | null;
-      row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+    try {
+      for (let i = 0; i < columns.length; i++) {
+        const { name, dataTypeID } = columns[i] as Column;
+        const value = fields[i] as string | null;
+        row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
+      }
+    } catch (error) {
+      // Thrown from here it would end the reading of all that follows on this connection.
+      this.unreadable ??= error as Error;
+      return;
     }
     (this.answers[this.current - this.firstOfCaller] as Row[]).push(row);
   }

@@ -1,3 +1,4 @@
+import { settingLiteral } from '../sql/session-settings';
 import type { Statement } from '../sql/statement';
 
 /** A run-time setting for the length of one transaction, such as `app.tenant_id`. */
@@ -10,6 +11,11 @@ export interface TransactionSettings {
 
 export const READ_ONLY: Setting = ['transaction_read_only', 'on'];
 
+/** Whether the service itself made the transaction read-only. */
+export function isReadOnly({ settings }: TransactionSettings): boolean {
+  return settings.includes(READ_ONLY);
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** A setting that holds an id. Strict, since `SET LOCAL` takes no parameters and contains the id as a literal. */
@@ -20,7 +26,7 @@ export function idSetting(name: 'app.tenant_id' | 'app.user_id', id: string): Se
 
 /** The settings as one simple query, which begins a transaction that holds its connection. */
 export function beginText({ settings }: TransactionSettings): string {
-  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}='${value}'`)].join(';');
+  return ['BEGIN', ...settings.map(([name, value]) => `SET LOCAL ${name}=${settingLiteral(value)}`)].join(';');
 }
 
 const textByCount: string[] = [];

@@ -1,17 +1,18 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { distributeTables } from '../sql/citus';
 import { sqlState } from '../sql/errors';
+import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
+import { alone, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 
-type MigrationClass = new () => MigrationInterface;
+/** The class of a migration; its name is the migration's. */
+export type MigrationClass = new () => MigrationInterface;
 
-/** Any 64-bit number, the same in every release: the lock excludes two `migrate` runs. */
-const MIGRATION_LOCK = 7_263_540_119;
 /**
  * Longest wait of a migration for a table, and with it the wait of all statements behind it. Then it gives way and
  * tries again.
@@ -24,6 +25,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
+  /** All migrations, oldest first; by default those of this build. */
+  migrations?: readonly MigrationClass[];
   /** Called when a table was in use for too long, before the migration is tried again. */
   onTableInUse?: (attempt: number) => void;
 }
@@ -34,6 +37,8 @@ export interface MigrationStatus {
   pending: string[];
   /** Applied migrations that this build does not know: a newer release applied them. */
   unknown: string[];
+  /** Invalid indexes, each with the statement that repairs it. */
+  invalid: string[];
 }
 
 /** A pending migration. */
@@ -69,13 +74,16 @@ export function migrationNames(): string[] {
 
 /** Compares the applied migrations with this build; changes nothing. */
 export function migrationStatus(migrationUrl: string): Promise<MigrationStatus> {
-  return alone(migrationUrl, statusOf);
+  return alone(migrationUrl, (client) => statusOf(client, migrationClasses()));
 }
 
 /** The migrations that {@link migrate} would apply now, with their SQL. Changes nothing. */
 export async function planMigrations(migrationUrl: string): Promise<PlannedMigration[]> {
   const { pending } = await migrationStatus(migrationUrl);
-  const classes = migrationClasses().filter(({ name }) => pending.includes(name));
+  return sqlOfMigrations(migrationClasses().filter(({ name }) => pending.includes(name)));
+}
+
+function sqlOfMigrations(classes: readonly MigrationClass[]): Promise<PlannedMigration[]> {
   return Promise.all(classes.map(async (migration) => ({ name: migration.name, ...(await sqlOf(new migration())) })));
 }
 
@@ -86,45 +94,59 @@ export async function planMigrations(migrationUrl: string): Promise<PlannedMigra
  */
 export function migrate(options: MigrateOptions): Promise<string[]> {
   return alone(options.migrationUrl, async (client) => {
-    const { pending } = await statusOf(client);
-    await withDataSource(options.migrationUrl, (dataSource) => applyPending(dataSource, options.onTableInUse));
+    const { migrations = migrationClasses() } = options;
+    const { pending } = await statusOf(client, migrations);
+    const planned = await sqlOfMigrations(migrations.filter(({ name }) => pending.includes(name)));
+    const statements = planned.flatMap((migration) => migration.statements);
+    await dropHalfMade(client, statements);
+    await assertIndexesValid(client);
+    await withDataSource(options.migrationUrl, migrations, (dataSource) =>
+      applyPending(dataSource, options.onTableInUse),
+    );
     // BullMQ has tables of its own, for use without Redis. The package is large and only needed here.
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
     await distributeTables(client);
+    await assertIndexesValid(client);
     return pending;
   });
 }
 
-/** Reverts the newest migration. */
-export function revertLast(migrationUrl: string): Promise<void> {
-  return alone(migrationUrl, () =>
-    withDataSource(migrationUrl, (dataSource) => dataSource.undoLastMigration({ transaction: 'each' })),
-  );
+/** Reverts the newest migration, outside a transaction if it is applied outside of one. */
+export function revertLast(migrationUrl: string, migrations = migrationClasses()): Promise<void> {
+  return alone(migrationUrl, async (client) => {
+    const newest = await newestApplied(client, migrations);
+    const transaction = newest && new newest().transaction === false ? 'none' : 'each';
+    await withDataSource(migrationUrl, migrations, (dataSource) => dataSource.undoLastMigration({ transaction }));
+  });
 }
 
-/** Runs `work` as the owner while no other process migrates this database. */
-async function alone<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: 'orders-saas-api migrate' });
-  await client.connect();
-  try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+/** The migration that was applied last; undefined if there is none, or this build does not have it. */
+async function newestApplied(
+  client: Client,
+  migrations: readonly MigrationClass[],
+): Promise<MigrationClass | undefined> {
+  if (!(await hasMigrations(client))) return undefined;
+  const { rows } = await client.query<{ name: string }>('select name from migrations order by id desc limit 1');
+  return migrations.find(({ name }) => name === rows[0]?.name);
 }
 
-async function statusOf(client: Client): Promise<MigrationStatus> {
-  const names = migrationNames();
+async function hasMigrations(client: Client): Promise<boolean> {
   const { rows } = await client.query<{ made: boolean }>(`select to_regclass('migrations') is not null as made`);
-  if (!rows[0]?.made) return { pending: names, unknown: [] };
+  return rows[0]?.made ?? false;
+}
+
+async function statusOf(client: Client, migrations: readonly MigrationClass[]): Promise<MigrationStatus> {
+  const names = migrations.map(({ name }) => name);
+  const invalid = (await invalidIndexes(client)).map(describeInvalid);
+  if (!(await hasMigrations(client))) return { pending: names, unknown: [], invalid };
   const applied = (await client.query<{ name: string }>('select name from migrations order by id')).rows;
   const known = new Set(applied.map(({ name }) => name));
   return {
     pending: names.filter((name) => !known.has(name)),
     unknown: [...known].filter((name) => !names.includes(name)),
+    invalid,
   };
 }
 
@@ -142,15 +164,20 @@ async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: num
   }
 }
 
-async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+async function withDataSource<T>(
+  url: string,
+  migrations: readonly MigrationClass[],
+  work: (dataSource: DataSource) => Promise<T>,
+): Promise<T> {
   const dataSource = await new DataSource({
     type: 'postgres',
     url,
-    migrations: migrationClasses(),
+    migrations: [...migrations],
     migrationsTableName: 'migrations',
     installExtensions: false,
     poolSize: 2,
-    extra: { lock_timeout: LOCK_TIMEOUT_MS },
+    extra: { ...OWNER_CONNECTION, lock_timeout: LOCK_TIMEOUT_MS },
+    poolErrorHandler: () => undefined,
     logging: false,
   }).initialize();
   try {

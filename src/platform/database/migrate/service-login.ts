@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
+import { sessionSettings, settingLiteral } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 /** The schema of BullMQ's tables. */
@@ -53,8 +54,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const login = decodeURIComponent(service.username) || owner.name;
   await client.query(`grant select on migrations to ${DB_ROLES.service}`);
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
-  await client.query(`grant all on all tables in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
-  await client.query(`grant all on all sequences in schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
+  await grantQueueTables(client);
   const name = client.escapeIdentifier(login);
   // Since PostgreSQL 16 inheritance belongs to the grant; before, to the role, which is made `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
@@ -75,11 +75,32 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
+  // A setting of a role in one database has precedence over those of the role and of the database.
+  const { rows: here } = await client.query<{ name: string }>('select current_database() as name');
+  const database = client.escapeIdentifier((here[0] as { name: string }).name);
+  for (const [setting, value] of sessionSettings()) {
+    await client.query(`alter role ${name} in database ${database} set ${setting} = ${settingLiteral(value)}`);
+  }
   // Every statement of the service uses an index. A prepared statement may be planned while a table is small and a scan
   // looks cheaper; that plan would stay until the table is analyzed.
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
+}
+
+/**
+ * BullMQ creates sequences at run time, which belong to the service's login. An owner without superuser rights cannot
+ * grant on them, and does not need to.
+ */
+async function grantQueueTables(client: Client): Promise<void> {
+  const { rows } = await client.query<{ kind: 'table' | 'sequence'; name: string }>(
+    `select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as name
+       from pg_class
+      where relnamespace = to_regnamespace($1) and relkind in ('r', 'p', 'v', 'S')
+        and pg_has_role(relowner, 'USAGE')`,
+    [QUEUE_SCHEMA],
+  );
+  for (const { kind, name } of rows) await client.query(`grant all on ${kind} ${name} to ${DB_ROLES.service}`);
 }
 
 interface Owner {

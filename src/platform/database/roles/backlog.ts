@@ -29,14 +29,14 @@ export class BacklogDatabase {
   /** The id of the oldest event that has not left the outbox: a UUIDv7, whose time is the event's. */
   async oldestEvent(): Promise<string | undefined> {
     if (this.connections.isDistributed) {
-      const [first] = await this.connections.queryIsolated<{ event_id: string }>(this.prologue(DB_ROLES.relay), {
+      const [first] = await this.connections.queryIsolated<{ event_id: string }>(this.txSettings(DB_ROLES.relay), {
         name: 'backlog_outbox_distributed',
         text: 'select event_id from outbox order by event_id limit 1',
         values: [],
       });
       return first?.event_id;
     }
-    const [oldest] = await this.connections.queryIsolated<{ event_id: string }>(this.prologue(DB_ROLES.relay), {
+    const [oldest] = await this.connections.queryIsolated<{ event_id: string }>(this.txSettings(DB_ROLES.relay), {
       name: 'backlog_outbox',
       text: `with recursive head as (
                (select tenant_id, event_id from outbox order by tenant_id, position limit 1)
@@ -58,7 +58,7 @@ export class BacklogDatabase {
 
   /** Citus allows no recursion over several servers: each server scans its own rows. */
   private dueOnAllServers(now: Date): Promise<DueRow[]> {
-    return this.connections.queryIsolated<DueRow>(this.prologue(DB_ROLES.dispatcher), {
+    return this.connections.queryIsolated<DueRow>(this.txSettings(DB_ROLES.dispatcher), {
       name: 'backlog_deliveries_distributed',
       text: `select count(*)::int as count, min(next_attempt_at) as since from (
                select next_attempt_at from deliveries
@@ -69,7 +69,7 @@ export class BacklogDatabase {
   }
 
   private dueHere(now: Date): Promise<DueRow[]> {
-    return this.connections.queryIsolated<DueRow>(this.prologue(DB_ROLES.dispatcher), {
+    return this.connections.queryIsolated<DueRow>(this.txSettings(DB_ROLES.dispatcher), {
       name: 'backlog_deliveries',
       text: `with ${WAITING_LANES}, due_lane as materialized (
                select * from (select * from lane limit $2) as lanes where next_attempt_at <= $1
@@ -84,7 +84,7 @@ export class BacklogDatabase {
     });
   }
 
-  private prologue(role: RoleName): TransactionSettings {
+  private txSettings(role: RoleName): TransactionSettings {
     return this.connections.transactionSettings(role, [['statement_timeout', String(STATEMENT_TIMEOUT_MS)]], true);
   }
 }

@@ -1,9 +1,11 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Client } from 'pg';
 import { type Config, required } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
+import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
+import { ServiceClient } from '../sql/service-client';
+import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 
 /**
@@ -12,7 +14,7 @@ import { type Row, type Statement, toQuery } from '../sql/statement';
  */
 @Injectable()
 export class OperatorDatabase implements OnApplicationShutdown {
-  private connection?: Promise<Client>;
+  private connection?: Promise<ServiceClient>;
 
   constructor(@Inject(CONFIG) private readonly config: Config) {}
 
@@ -21,9 +23,8 @@ export class OperatorDatabase implements OnApplicationShutdown {
     try {
       this.connection ??= this.connect();
       const client = await this.connection;
-      await client.query('begin');
       try {
-        await client.query(`set local role ${OPERATOR_ROLE}`);
+        await client.query(beginText({ settings: [...sessionSettings(), ['role', OPERATOR_ROLE]] }));
         const { rows } = await client.query<R>(toQuery(statement, false));
         await client.query('commit');
         return rows;
@@ -41,15 +42,14 @@ export class OperatorDatabase implements OnApplicationShutdown {
     await client?.end();
   }
 
-  private async connect(): Promise<Client> {
+  private async connect(): Promise<ServiceClient> {
     const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
-    const client = new Client({
+    const client = new ServiceClient({
       connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
       application_name: 'orders-saas-api admin',
       connectionTimeoutMillis: 5_000,
       query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
     });
-    client.on('error', () => undefined); // the next query says it
     await client.connect();
     return client;
   }

@@ -8,13 +8,19 @@ interface PostgresError extends Error {
 
 /** SQLSTATEs of temporary failures: connection trouble, shutdown, too many clients, timeouts, deadlocks. */
 const NOT_NOW = /^(08...|57P0.|53...|57014|55P03|40001|40P01|25P0[34]|58...)$/;
+/** SQLSTATEs after which a connection is closed: its server shuts down, lacks resources, or has failed. */
+const CLOSES = /^(08...|57P0.|53...|25P0[34]|58...)$/;
 const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT|EADDR)/;
 /** Messages of `pg` and its pool, without a code, for a lost or unavailable connection. */
 const CONNECTION_LOST =
   /Connection terminated|not queryable|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
+const READ_ONLY_TRANSACTION = '25006';
+const FEATURE_NOT_SUPPORTED = '0A000';
+const INVALID_STATEMENT_NAME = '26000';
 
 function driverError(error: unknown): PostgresError | undefined {
-  const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  const translated = error instanceof Unavailable ? error.cause : error;
+  const inner = (translated as { driverError?: unknown } | undefined)?.driverError ?? translated;
   return isNativeError(inner) ? (inner as PostgresError) : undefined;
 }
 
@@ -22,12 +28,13 @@ function driverError(error: unknown): PostgresError | undefined {
  * The same error in the service's terms: a temporary failure becomes {@link Unavailable} (503, the caller may try
  * again); every other error stays as it is, a fault of ours (500).
  */
-export function translateDatabaseError(error: unknown): unknown {
+export function translateDatabaseError(error: unknown, readOnly = false): unknown {
   if (error instanceof AppError) return error;
   const inner = driverError(error);
   if (!inner) return error;
   const code = typeof inner.code === 'string' ? inner.code : '';
-  if (NOT_NOW.test(code) || SOCKET.test(code) || CONNECTION_LOST.test(inner.message)) {
+  const refused = readOnly ? isInRecovery(inner) : isReadOnlyServer(inner);
+  if (NOT_NOW.test(code) || SOCKET.test(code) || CONNECTION_LOST.test(inner.message) || refused || isStale(inner)) {
     return new Unavailable(`database: ${code} ${inner.message}`, { cause: error });
   }
   return error;
@@ -39,12 +46,41 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
+ * Whether the connection that reported this error is to be closed: the server goes away or is not the primary, or its
+ * prepared statements are stale. A new connection may lead to a healthy server.
+ */
+export function closesConnection(error: unknown): boolean {
+  const inner = driverError(error);
+  return inner !== undefined && (CLOSES.test(inner.code ?? '') || isReadOnlyServer(inner) || isStale(inner));
+}
+
+/**
+ * Whether a write was refused because the server or its default is read-only: a demoted primary, or a full disk. In a
+ * transaction that the service itself made read-only this says nothing about the server.
+ */
+export function isReadOnlyServer(error: unknown): boolean {
+  const inner = driverError(error);
+  return (
+    inner?.code === READ_ONLY_TRANSACTION || /^cannot execute .* in a read-only transaction$/.test(inner?.message ?? '')
+  );
+}
+
+/** The server is a standby. PostgreSQL has one SQLSTATE for this and for a transaction that is read-only. */
+function isInRecovery(error: PostgresError): boolean {
+  return error.code === READ_ONLY_TRANSACTION && error.message.includes('during recovery');
+}
+
+/**
  * Whether a prepared statement is stale: a migration has changed the type of a returned column, or the statement is
  * gone. Nothing was done, and the same text works once it is prepared again.
  */
 export function isStaleStatement(error: unknown): boolean {
   const inner = driverError(error);
-  return inner?.code === '26000' || (inner?.code === '0A000' && inner.message.includes('cached plan'));
+  return inner !== undefined && isStale(inner);
+}
+
+function isStale({ code, message }: PostgresError): boolean {
+  return code === INVALID_STATEMENT_NAME || (code === FEATURE_NOT_SUPPORTED && message.includes('cached plan'));
 }
 
 /**

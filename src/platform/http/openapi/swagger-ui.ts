@@ -54,11 +54,21 @@ export async function swaggerUi(scope: FastifyInstance): Promise<void> {
     scope.get(`/${file}`, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
   }
   await scope.register(fastifyStatic, {
-    root: dirname(require.resolve('swagger-ui-dist/package.json', { paths: [require.resolve('@nestjs/swagger')] })),
+    root: packageFolder(),
     serve: false,
   });
   // Routes of their own, not the plugin's catch-all: any other path is a regular 404.
   for (const file of PACKAGE_FILES) scope.get(`/${file}`, (_request, reply) => reply.sendFile(file));
+}
+
+/** @nestjs/swagger brings the package; in the image, which has not that package as such, it is beside the bundle. */
+function packageFolder(): string {
+  const name = 'swagger-ui-dist/package.json';
+  try {
+    return dirname(require.resolve(name, { paths: [require.resolve('@nestjs/swagger')] }));
+  } catch {
+    return dirname(require.resolve(name));
+  }
 }
 
 function pathOf(request: FastifyRequest): string {

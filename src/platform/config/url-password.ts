@@ -1,0 +1,34 @@
+/** Passwords that are given apart from their URL: no character of them has to be encoded by hand. */
+
+/** The variable that holds a password, and the URL that it belongs to. */
+const PASSWORDS = [
+  ['DATABASE_PASSWORD', 'DATABASE_URL'],
+  ['MIGRATION_DATABASE_PASSWORD', 'MIGRATION_DATABASE_URL'],
+  ['REDIS_PASSWORD', 'REDIS_URL'],
+] as const;
+
+const AUTHORITY = /^([a-z+]+:\/\/)(?:([^/?#@]*)@)?/;
+
+/**
+ * Puts each password that was given apart into its URL.
+ * @returns what is wrong: a URL that has a password already
+ */
+export function placePasswords(values: Partial<Record<(typeof PASSWORDS)[number][number], string>>): string[] {
+  return PASSWORDS.flatMap(([passwordName, urlName]) => {
+    const [password, url] = [values[passwordName], values[urlName]];
+    // One file of variables may serve several processes, and hold the password of a URL that this one does without.
+    if (password === undefined || url === undefined) return [];
+    const [head = '', scheme = '', user = ''] = AUTHORITY.exec(url) ?? [];
+    if (user.includes(':')) return [`${passwordName} is set, and ${urlName} holds a password, too: leave one out`];
+    values[urlName] = `${scheme}${user}:${encodeURIComponent(password)}@${url.slice(head.length)}`;
+    return [];
+  });
+}
+
+/** Why a URL cannot be what its writer meant, or undefined: a password with `@`, `/`, `#` or `?` ends the host early. */
+export function unencodedFault(text: string): string | undefined {
+  const afterHost = text.replace(/^[a-z+]+:\/\/[^/?#]*/, '');
+  const hosts = text.slice(0, text.length - afterHost.length).split('@').length - 1;
+  if (hosts <= 1 && !text.includes('#') && !afterHost.includes('@')) return undefined;
+  return 'has characters that end its host too early: those of a password must be percent-encoded, such as %40 for @';
+}

@@ -1,0 +1,77 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTestDatabase, type TestDatabase } from '../harness/databases';
+import { JWT_SECRET } from '../harness/service';
+import { until } from '../harness/until';
+
+const ROOT = join(__dirname, '..', '..');
+const MAX_BYTES = 60_000_000;
+/** What a start may cost, user and system together; more than twice what it does, for a machine that is busy. */
+const MAX_CPU_SECONDS = 2.5;
+
+describe('the content of the image', () => {
+  let folder: string;
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'orders-image-'));
+    // As in the Dockerfile, and away from this repository's packages.
+    execFileSync(process.execPath, [join(ROOT, 'scripts', 'image.mjs'), folder], { cwd: ROOT });
+    database = await createTestDatabase();
+  }, 180_000);
+  afterAll(async () => {
+    await database.drop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is small: no compiler, no maps, no types', () => {
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const bytes = files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
+    expect(bytes).toBeLessThan(MAX_BYTES);
+    expect(files.filter(({ name }) => /\.(map|ts)$/.test(name)).map(({ name }) => name)).toEqual([]);
+    expect(readdirSync(join(folder, 'node_modules'))).not.toContain('typescript');
+  });
+
+  it('serves, with its pages and traces, and costs little to start', async () => {
+    const child = spawn(process.execPath, ['--max-semi-space-size=32', join(folder, 'dist', 'src', 'main.js'), 'api'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: 'production',
+        PORT: '0',
+        METRICS_PORT: 'off',
+        DATABASE_URL: database.serviceUrl,
+        JWT_SECRET,
+      },
+    });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (output += data.toString()));
+    try {
+      const url = await until('it listens', () => /"url":"(http[^"]+)"/.exec(output)?.[1], 60_000);
+      const ticks = execFileSync('cut', ['-d', ' ', '-f', '14-15', `/proc/${child.pid}/stat`], { encoding: 'utf8' });
+      const cpuSeconds = ticks.split(' ').reduce((sum, text) => sum + Number(text), 0) / 100;
+      expect(cpuSeconds).toBeLessThan(MAX_CPU_SECONDS);
+      for (const path of ['/health/ready', '/docs/', '/docs/swagger-ui-bundle.js', '/openapi.json']) {
+        expect([path, (await fetch(url + path)).status]).toEqual([path, 200]);
+      }
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  it.each([
+    [['migrate', '--help'], /^usage: migrate/],
+    [['admin', '--help'], /usage/i],
+  ])('has every role: %j', (args, says) => {
+    const { status, stdout } = spawnSync(process.execPath, [join(folder, 'dist', 'src', 'main.js'), ...args], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+      encoding: 'utf8',
+    });
+    expect([status, stdout]).toEqual([0, expect.stringMatching(says)]);
+  });
+});
