@@ -38,5 +38,6 @@ export class TenantsModule {
     types.reserve('tenant.', 'tenant:manage');
     types.reserve('session.', 'members:read');
     types.reserve('sso.', 'sso:manage');
+    types.reserve('audit.', 'audit:read');
   }
 }

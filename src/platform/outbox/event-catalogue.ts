@@ -71,10 +71,8 @@ export class EventCatalogue {
     return new Set(permissions.filter((one) => one !== undefined));
   }
 
-  /** The types that need a permission of their own which is not among these. */
-  withheldFrom(permissions: ReadonlySet<Permission>): string[] {
-    return this.all()
-      .filter(({ permission }) => permission !== undefined && !permissions.has(permission))
-      .map(({ name }) => name);
+  /** The reserved beginnings whose permission fits the condition. */
+  reservedFor(condition: (permission: Permission) => boolean): string[] {
+    return [...this.reserved].filter(([, permission]) => condition(permission)).map(([prefix]) => prefix);
   }
 }

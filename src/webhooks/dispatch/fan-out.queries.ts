@@ -2,7 +2,7 @@
 import type { Statement } from '../../platform/database/sql/statement';
 import type { RelayedEvent } from '../../platform/outbox/relay';
 import type { SubscriberRow } from './dispatch.queries';
-import { TEST_EVENT } from '../event-types/event-type-names';
+import { APART_FROM_ALL, TEST_EVENT } from '../event-types/event-type-names';
 
 /** A delivery, its event and its endpoint; of an event that has none, null takes their places. */
 export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
@@ -11,10 +11,12 @@ export type FannedOutRow = RelayedEvent & SubscriberRow & FannedOut;
 type FannedOut =
   { delivery_id: string; status: 'pending' | 'filtered' | 'disabled' } | { delivery_id: null; status: null };
 
+const IS_APART = APART_FROM_ALL.map((prefix) => `starts_with(e.type, '${prefix}')`).join(' or ');
+
 /** One of the endpoint's patterns (exact names, `order.*`, `*`) covers the type; no pattern covers `webhook.test`. */
 const IS_SUBSCRIBED = `e.type <> '${TEST_EVENT}' and exists (
   select from unnest(p.event_types) as pattern
-   where pattern in ('*', e.type) or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;
+   where pattern = e.type or (pattern = '*' and not (${IS_APART})) or (right(pattern, 2) = '.*' and starts_with(e.type, left(pattern, -1))))`;
 
 /** As `deliveryId` has it. */
 const HASH = `encode(sha256(convert_to(e.id::text || '/' || p.id::text, 'UTF8')), 'hex')`;

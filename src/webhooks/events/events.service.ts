@@ -8,6 +8,7 @@ import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
+import { EventAccess } from '../event-types/event-access';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
@@ -24,6 +25,7 @@ export class EventsService {
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly schemas: SchemaCache,
+    private readonly access: EventAccess,
   ) {}
 
   /**
@@ -110,7 +112,7 @@ export class EventsService {
     // Not on the shared connections: data may be large, and so may the deliveries of each event be.
     const rows = await this.database.queryLong<JsonRow>(
       caller,
-      queries.listEventsJson(caller.tenantId, type, afterId, limit + 1),
+      queries.listEventsJson(caller.tenantId, type, this.access.hiddenFrom(caller), afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
@@ -118,7 +120,8 @@ export class EventsService {
   /** An event with its deliveries. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
     const [row] = await this.database.query<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
-    if (!row) throw new NotFound('Event', id);
+    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { type: string }).type))
+      throw new NotFound('Event', id);
     return { json: row.json, etag: etagOfContent(row.json) };
   }
 }
