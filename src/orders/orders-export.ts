@@ -4,6 +4,7 @@ import { TenantDatabase } from '../platform/database/tenant-database';
 import { RateLimited } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import type { JsonRow } from '../platform/http/responses/json-response';
+import type { ExportFormat } from './export-format';
 import type { ExportOrdersDto, OrderView } from './orders.dto';
 import { isLongRead, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
@@ -45,13 +46,13 @@ export class OrdersExport {
   constructor(private readonly database: TenantDatabase) {}
 
   /** The export as a byte stream. @throws RateLimited while too many run */
-  stream(caller: Caller, input: ExportOrdersDto): Readable {
+  stream(caller: Caller, input: ExportOrdersDto, format: ExportFormat): Readable {
     const ofTenant = this.runningOf.get(caller.tenantId) ?? 0;
     if (this.running >= MAX_EXPORTS || ofTenant >= MAX_EXPORTS_OF_TENANT) {
       throw new RateLimited('Too many exports at once; try again.', 5);
     }
     this.count(caller.tenantId, 1);
-    const stream = Readable.from(this.chunks(caller, input), { objectMode: false, highWaterMark: 64 * 1024 });
+    const stream = Readable.from(this.chunks(caller, input, format), { objectMode: false, highWaterMark: 64 * 1024 });
     stream.once('close', () => this.count(caller.tenantId, -1));
     return stream;
   }
@@ -63,11 +64,11 @@ export class OrdersExport {
     else this.runningOf.delete(tenantId);
   }
 
-  private async *chunks(caller: Caller, input: ExportOrdersDto): AsyncGenerator<string> {
+  private async *chunks(caller: Caller, input: ExportOrdersDto, format: ExportFormat): AsyncGenerator<string> {
     const filter = toFilter(input);
-    const toText = input.format === 'csv' ? csvLine : jsonLine;
+    const toText = format === 'csv' ? csvLine : jsonLine;
     // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
-    let head = input.format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
+    let head = format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
     let rows: JsonRow[];
     let afterId: string | undefined;
     do {

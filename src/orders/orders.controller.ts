@@ -21,6 +21,7 @@ import {
   OrderView,
   UpdateOrderDto,
 } from './orders.dto';
+import { exportFormat } from './export-format';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 
@@ -129,16 +130,18 @@ export class OrdersController {
   export(
     @CurrentCaller() caller: Caller,
     @Query() query: ExportOrdersDto,
+    @Headers('accept') accept: string | undefined,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): void {
-    const csv = query.format === 'csv';
+    const format = exportFormat(query.format, accept);
+    const csv = format === 'csv';
     reply.raw.setTimeout(STALLED_EXPORT_MS);
     void reply
       .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
-      .header('content-disposition', `attachment; filename="orders.${query.format}"`)
+      .header('content-disposition', `attachment; filename="orders.${format}"`)
       // Fastify would read the whole stream to answer a HEAD.
-      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query));
+      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query, format));
   }
 
   @Get(':id')

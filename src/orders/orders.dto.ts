@@ -21,6 +21,7 @@ import {
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
 import { minorUnits } from './currencies';
+import { EXPORT_FORMATS, type ExportFormat } from './export-format';
 import { isPositive, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 
@@ -240,13 +241,14 @@ export class ListOrdersDto extends OrderFilters {
 
 export class ExportOrdersDto extends OrderFilters {
   @ChoiceField({
-    description: 'One JSON object a line, or comma-separated values with a header line.',
-    values: ['ndjson', 'csv'],
-    default: 'ndjson',
+    description:
+      'One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a ' +
+      'preference it is `ndjson`.',
+    values: EXPORT_FORMATS,
     optional: true,
     example: 'ndjson',
   })
-  format: 'ndjson' | 'csv' = 'ndjson';
+  format?: ExportFormat;
 
   @QueryBooleanField({
     description:

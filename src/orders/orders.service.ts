@@ -5,7 +5,7 @@ import { AppError, NotFound } from '../platform/errors';
 import { newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { API_PREFIX } from '../platform/http/server/server';
+import { API_PREFIX } from '../platform/http/api-prefix';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
 import type { PageDto } from '../platform/http/requests/page.dto';

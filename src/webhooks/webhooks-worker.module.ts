@@ -13,7 +13,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
 import { OutboxModule } from '../platform/outbox/outbox.module';
-import { EVENT_SINK, Relay } from '../platform/outbox/relay';
+import { type OutboxConsumer, OUTBOX_CONSUMERS, Relay } from '../platform/outbox/relay';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -50,7 +50,7 @@ export class WebhooksWorkerModule {
         EndpointDisabling,
         EndpointPartsCipher,
         FanOut,
-        { provide: EVENT_SINK, useExisting: FanOut },
+        { provide: OUTBOX_CONSUMERS, inject: [FanOut], useFactory: (...all: OutboxConsumer[]) => all },
         RetentionJob,
         Outcomes,
         PartsBackfill,

@@ -34,7 +34,7 @@ const after = (original) =>
     return result;
   };
 
-// The claim and the rows are one statement: this is while it is on its way.
+// The claim and the rows are one transaction: this is while it is on its way.
 const during = (original) =>
   function (...args) {
     setTimeout(crash, 1);
@@ -42,7 +42,7 @@ const during = (original) =>
   };
 
 const STEPS = {
-  'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'takeEvents', during),
+  'during the claim': () => patch('dispatch/fan-out.js', 'FanOut', 'open', during),
   'after the row': () => patch('dispatch/dispatcher.js', 'Dispatcher', 'offer', before),
   'after the job': () => patch('dispatch/delivery-queue.js', 'DeliveryQueue', 'add', after),
   'before the request': () => patch('sending/delivery-sender.js', 'DeliverySender', 'send', before),

@@ -9,17 +9,22 @@ export const STATUS_OF_PROBLEM = {
   not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
+  request_timeout: 408,
   conflict: 409,
   idempotency_in_progress: 409,
   version_conflict: 412,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
   validation_error: 422,
   business_rule_violation: 422,
   idempotency_key_reused: 422,
   rate_limited: 429,
+  headers_too_large: 431,
   internal_error: 500,
+  not_implemented: 501,
   unavailable: 503,
+  http_version_not_supported: 505,
 } as const;
 export type ProblemSlug = keyof typeof STATUS_OF_PROBLEM;
 

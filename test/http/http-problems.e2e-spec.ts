@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
 import { ApiClient, type Answer, orderInput } from '../harness/client';
 import { expectGolden } from '../harness/golden';
 import { expectProblem, type ProblemSlug, STATUS_OF_PROBLEM } from '../harness/problems';
+import { rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
@@ -14,6 +16,8 @@ const HEADERS = [
   'etag',
   'location',
   'idempotency-replayed',
+  'content-range',
+  'accept',
 ];
 
 describe('problems', () => {
@@ -38,6 +42,8 @@ describe('problems', () => {
     }
   }
 
+  const raw = async (head: string) => (await rawRequest(service.url, head)) as Answer;
+
   const PROVOKED: Record<ProblemSlug, () => Promise<Answer>> = {
     malformed_request: () => tenant.post('/orders', '{"items":['),
     invalid_cursor: () => tenant.get('/orders?cursor=tampered'),
@@ -52,6 +58,19 @@ describe('problems', () => {
     not_found: () => tenant.get('/orders/0198c0de-7a11-7000-8000-000000000001'),
     method_not_allowed: () => tenant.request('DELETE', '/orders'),
     not_acceptable: () => tenant.get('/orders', { accept: 'text/html' }),
+    request_timeout: async () => {
+      const server = service.app.getHttpServer() as Server;
+      const { requestTimeout, headersTimeout } = server;
+      Object.assign(server, { requestTimeout: 300, headersTimeout: 200 });
+      try {
+        return await raw(
+          `POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n` +
+            `Authorization: Bearer ${tenant.session?.access_token}`,
+        );
+      } finally {
+        Object.assign(server, { requestTimeout, headersTimeout });
+      }
+    },
     conflict: () =>
       service.client.post('/auth/register', {
         email: tenant.session?.user.email,
@@ -86,6 +105,7 @@ describe('problems', () => {
         body: 'a=b',
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       }),
+    range_not_satisfiable: () => service.client.get('/docs/swagger-ui.css', { range: 'bytes=99999999-' }),
     validation_error: () =>
       tenant.post('/orders', {
         customer_id: 'none',
@@ -115,6 +135,9 @@ describe('problems', () => {
         await strict.stop();
       }
     },
+    headers_too_large: () => raw(`GET /health HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(20_000)}`),
+    not_implemented: () => raw('POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked'),
+    http_version_not_supported: () => raw('GET /health HTTP/2.0\r\nHost: x'),
     internal_error: () =>
       withTrigger(`raise 'inside' using errcode = 'XX000';`, () => tenant.post('/orders', orderInput())),
     unavailable: () =>

@@ -43,7 +43,6 @@ describe('what no HTTP client would send', () => {
       ['no HTTP at all', 'GARBAGE'],
       ['binary', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
       ['a method that is none', 'FOO /health HTTP/1.1\r\nHost: x'],
-      ['another version', 'GET /health HTTP/9.9\r\nHost: x'],
       ['a space in the address', 'GET /api/v1/orders /x HTTP/1.1\r\nHost: x'],
       ['bytes above ASCII in the address', 'GET /api/v1/orders/\xe9\xff HTTP/1.1\r\nHost: x'],
       ['NUL in a header', 'GET /health HTTP/1.1\r\nHost: x\r\nX-A: a\0b'],
@@ -56,8 +55,6 @@ describe('what no HTTP client would send', () => {
         'POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0',
       ],
       ['an obsolete line fold', 'GET /health HTTP/1.1\r\nHost: x\r\nX-A: a\r\n b'],
-      ['a head of 100 KiB', `GET /health HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}`],
-      ['an address of 100 KiB', `GET /api/v1/orders?x=${'a'.repeat(100_000)} HTTP/1.1\r\nHost: x`],
     ])('answers 400 with a problem for %s', async (_, request) => {
       expectBareProblem(await rawRequest(service.url, request));
     });
@@ -119,8 +116,11 @@ describe('what no HTTP client would send', () => {
       connection.write(`${post('/orders', 'Content-Length: 5')}\r\n\r\n{"a":`);
       const answer = (await connection.answer()) as Answer;
       expectProblem(answer, 'malformed_request');
-      expect(answer.headers.get('connection')).toBe('close');
-      await connection.closed();
+      // It was read whole, so that the connection is good for more.
+      expect(answer.headers.get('connection')).not.toBe('close');
+      connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`);
+      expect((await connection.answer())?.status).toBe(200);
+      connection.close();
     });
   });
 

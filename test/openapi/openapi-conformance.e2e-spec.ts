@@ -20,7 +20,7 @@ class Checked extends ApiClient {
   override async request(...call: Parameters<ApiClient['request']>): Promise<Answer> {
     const answer = await this.plain.request(...call);
     const [method, path, options] = call;
-    const url = /^\/(health|docs|openapi)/.test(path) ? path : `/api/v1${path}`;
+    const url = /^\/(health|docs|openapi|$)/.test(path) ? path : `/api/v1${path}`;
     expect(this.conformance.faultsOf(method, url, answer, options?.body)).toEqual([]);
     return answer;
   }
@@ -46,12 +46,17 @@ describe('what the service answers', () => {
   afterAll(() => service.stop());
 
   it('is as documented for health and documents', async () => {
-    for (const path of ['/health', '/health/live', '/health/ready', '/openapi.json', '/openapi.yaml', '/docs']) {
+    for (const path of ['/', '/health', '/health/live', '/health/ready', '/openapi.json', '/openapi.yaml', '/docs']) {
       await expectStatuses([() => anyone.get(path), 200]);
     }
     for (const file of ['start.js', 'page.css', 'swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
       await expectStatuses([() => anyone.get(`/docs/${file}`), 200]);
     }
+    await expectStatuses(
+      [() => anyone.get('/docs/swagger-ui.css', { range: 'bytes=0-9' }), 206],
+      [() => anyone.get('/docs/swagger-ui.css', { range: 'bytes=99999999-' }), 416],
+      [() => anyone.get('/docs/swagger-ui.css', { 'if-match': '"zz"' }), 412],
+    );
   });
 
   it('is as documented for signing in and out', async () => {

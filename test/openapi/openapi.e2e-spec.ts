@@ -39,6 +39,7 @@ describe('the OpenAPI document', () => {
     expect(document.servers).toEqual([expect.objectContaining({ url: '/' })]);
     const outside = Object.keys(document.paths).filter((path) => !path.startsWith('/api/v1/'));
     expect(outside).toEqual([
+      '/',
       '/health',
       '/health/live',
       '/health/ready',

@@ -48,6 +48,7 @@ describe('webhook events', () => {
         aggregate_id: null,
         sequence: null,
         event_id: 'my own/ID ü',
+        filtered_count: 0,
         deliveries: [],
         has_more_deliveries: false,
       });
@@ -55,12 +56,13 @@ describe('webhook events', () => {
       expect(read.body).toEqual(answer.body);
     });
 
-    it('takes numbers for what they are', async () => {
+    it('keeps numbers in the characters in which they came', async () => {
       const raw = '{"type":"a.b","data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}}';
       const answer = await emit(raw);
       expect(answer.status).toBe(202);
-      expect(answer.text).toContain('"data":{"n":[1000,12345678901234567000,-0.5,0.1],"__proto__":{"x":1}}');
-      expect((await tenant.get(`/webhooks/events/${answer.body.id}`)).text).toContain('"__proto__":{"x":1}');
+      const data = '"data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}';
+      expect(answer.text).toContain(data);
+      expect((await tenant.get(`/webhooks/events/${answer.body.id}`)).text).toContain(data.slice(7));
     });
 
     it('emits once for one event_id, whatever else is said', async () => {

@@ -163,7 +163,10 @@ describe('bad input for webhook endpoints', () => {
       'https://127.0.0.1.example.com/',
       `https://example.com/${'a'.repeat(2028)}`,
     ])('takes %s as it is', async (url) => {
-      expect((await makeEndpoint(tenant, { url })).url).toBe(url);
+      const { id } = await makeEndpoint(tenant, { url });
+      const shown = (await tenant.get(`/webhooks/endpoints/${id}`)).body.url as string;
+      const { url: whole = shown } = (await tenant.get(`/webhooks/endpoints/${id}/secret`)).body;
+      expect(whole).toBe(url);
     });
 
     it('takes http, and addresses of its own, where the configuration says so', async () => {

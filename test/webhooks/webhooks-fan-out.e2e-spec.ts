@@ -1,11 +1,20 @@
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
-import { type FannedOutRow, fanOut } from '../../src/webhooks/dispatch/fan-out.queries';
+import { type OutboxEvent, relayEvents } from '../../src/platform/outbox/relay';
+import type { DeliveryMetrics } from '../../src/webhooks/deliveries/delivery-metrics';
+import type { Dispatcher, Offer } from '../../src/webhooks/dispatch/dispatcher';
+import { FanOut } from '../../src/webhooks/dispatch/fan-out';
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 
 const MANY = 1_000_000;
+
+/** Something that happens once. */
+class Signal {
+  give: () => void = () => undefined;
+  readonly given = new Promise<void>((resolve) => (this.give = resolve));
+}
 
 describe('fan-out', () => {
   let service: TestService;
@@ -16,6 +25,8 @@ describe('fan-out', () => {
   });
   beforeEach(async () => {
     tenant = await service.tenant();
+    offers.length = 0;
+    counts.clear();
   });
   afterAll(() => service.stop());
 
@@ -46,8 +57,27 @@ describe('fan-out', () => {
     return id;
   }
 
-  const take = (events = 200, deliveries = MANY, now = new Date()): Promise<FannedOutRow[]> =>
-    service.app.get(TenantDatabase).write<FannedOutRow>(tenant, fanOut(tenant.tenantId, events, deliveries, now));
+  const offers: Offer[] = [];
+  const counts = new Map<string, number>();
+  class BoundedFanOut extends FanOut {
+    constructor(deliveries: number) {
+      const dispatcher = { offer: (made: readonly Offer[]) => void offers.push(...made) } as unknown as Dispatcher;
+      const count = (status: string, number = 1) => counts.set(status, (counts.get(status) ?? 0) + number);
+      super(dispatcher, { count } as unknown as DeliveryMetrics);
+      this.deliveriesAtOnce = deliveries;
+    }
+  }
+
+  const relay = (events = 200, deliveries = MANY): Promise<OutboxEvent[]> =>
+    relayEvents(service.app.get(TenantDatabase), tenant.tenantId, [new BoundedFanOut(deliveries)], events);
+  /** What the relay's transaction has made of what it took. */
+  async function take(events?: number, deliveries?: number) {
+    const taken = await relay(events, deliveries);
+    return sql(
+      'select * from deliveries where tenant_id = $1 and event_id = any($2::uuid[]) order by event_id, endpoint_id',
+      [tenant.tenantId, taken.map(({ event_id }) => event_id)],
+    );
+  }
 
   const waiting = async () =>
     (await sql('select event_id from outbox where tenant_id = $1 order by position', [tenant.tenantId])).map(
@@ -66,6 +96,10 @@ describe('fan-out', () => {
     [['order.*'], 'order', false],
     [['order.%'], 'order.created', false],
     [['order_.*'], 'orders.created', false],
+    [['*'], 'member.invited', false],
+    [['*'], 'audit.checkpoint', false],
+    [['member.*'], 'member.invited', true],
+    [['*', 'webhook.*'], 'webhook.challenge', false],
     [['order.created', 'order.updated'], 'order.updated', true],
     [['order.created'], 'order.cancelled', false],
     [[], 'order.created', false],
@@ -84,13 +118,8 @@ describe('fan-out', () => {
     const aggregateId = newTimedId().id;
     const events: string[] = [];
     for (const sequence of [1, 2]) events.push(await addEvent('order.created', { aggregateId, sequence }));
-    const now = new Date('2026-01-02T03:04:05.678Z');
-    const rows = await take(200, MANY, now);
-    expect([...new Set(rows.map(({ event_id }) => event_id))]).toEqual(events);
-    expect(rows).toHaveLength(6);
-    const written = await sql('select * from deliveries where tenant_id = $1 order by event_id, endpoint_id', [
-      tenant.tenantId,
-    ]);
+    const written = await take();
+    const due = expect.any(Date) as Date;
     const expected = events.flatMap((eventId, at) =>
       endpoints.map((endpointId, which) => ({
         id: deliveryId(eventId, endpointId),
@@ -102,17 +131,14 @@ describe('fan-out', () => {
         status: ['pending', 'disabled', 'filtered'][which],
         attempt_count: 0,
         tries: 0,
-        next_attempt_at: which === 0 ? now : null,
-        completed_at: which === 0 ? null : now,
+        next_attempt_at: which === 0 ? due : null,
+        completed_at: which === 0 ? null : due,
       })),
     );
     expect(written).toMatchObject(expected);
-    expect(rows.find(({ id }) => id === endpoints[0])).toMatchObject({
-      status: 'pending',
-      enabled: true,
-      rate_limit: 7,
-      ordering: 'by_aggregate',
-    });
+    expect(offers.map(({ deliveryId: id }) => id)).toEqual(events.map((id) => deliveryId(id, endpoints[0] as string)));
+    expect(offers[0]?.endpoint).toMatchObject({ enabled: true, rate_limit: 7, ordering: 'by_aggregate' });
+    expect(Object.fromEntries(counts)).toEqual({ disabled: 2, filtered: 2 });
     expect(await waiting()).toEqual([]);
   });
 
@@ -121,22 +147,22 @@ describe('fan-out', () => {
     for (let i = 0; i < 25; i++) await addEvent('order.created');
     const rows = await take();
     expect(rows).toHaveLength(200);
-    expect(rows.map((row) => row.delivery_id)).toEqual(rows.map((row) => deliveryId(row.event_id, row.id)));
+    expect(rows.map((row) => row.id)).toEqual(rows.map((row) => deliveryId(row.event_id, row.endpoint_id)));
   });
 
   it('sends what is for one endpoint to that one alone, whatever it subscribes to, enabled or not', async () => {
     const [endpointId] = [await addEndpoint([], { enabled: false }), await addEndpoint(['*'])];
     await addEvent('webhook.test', { endpointId });
-    expect(await take()).toMatchObject([{ id: endpointId, status: 'pending' }]);
+    expect(await take()).toMatchObject([{ endpoint_id: endpointId, status: 'pending' }]);
   });
 
   it('takes out of the outbox what nobody is there for', async () => {
     const event = await addEvent('order.created');
     const gone = await addEvent('webhook.test', { endpointId: newTimedId().id });
-    expect(await take()).toMatchObject([
-      { event_id: event, delivery_id: null, status: null },
-      { event_id: gone, delivery_id: null, status: null },
-    ]);
+    const expired = await addEvent('order.created');
+    await sql('delete from events where id = $1', [expired]);
+    expect(await relay()).toMatchObject([{ event_id: event }, { event_id: gone }, { event_id: expired }]);
+    expect(offers).toEqual([]);
     expect(await waiting()).toEqual([]);
   });
 
@@ -160,27 +186,57 @@ describe('fan-out', () => {
     const events: string[] = [];
     for (let i = 0; i < 10; i++) events.push(await addEvent('order.created'));
     const taken = async (most: number, deliveries: number) =>
-      new Set((await take(most, deliveries)).map((row) => row.event_id));
+      new Set((await relay(most, deliveries)).map((row) => row.event_id));
     expect(await taken(3, MANY)).toEqual(new Set(events.slice(0, 3)));
     expect(await taken(200, 8)).toEqual(new Set(events.slice(3, 5)));
     expect(await taken(200, 1)).toEqual(new Set(events.slice(5, 6)));
     expect(await waiting()).toEqual(events.slice(6));
   });
 
-  it('passes over what another relay holds, and sees nothing of another tenant', async () => {
+  it('of a tenant is one at a time, in order, and sees nothing of another tenant', async () => {
     await addEndpoint(['*']);
-    const events = [await addEvent('order.created'), await addEvent('order.updated')];
+    const events: string[] = [];
+    for (let i = 0; i < 3; i++) events.push(await addEvent('order.created'));
     const others = await service.tenant();
     await others.createOrder();
-    const relays = await Promise.all([take(1), take(1), take(1)]);
-    expect(
-      relays
-        .flat()
-        .map((row) => row.event_id)
-        .sort(),
-    ).toEqual(events);
+    // A relay whose process died, while its transaction runs on in PostgreSQL: nothing passes it by.
+    const [locked, ended] = [new Signal(), new Signal()];
+    const running = service.app.get(TenantDatabase).transaction(tenant, async (tx) => {
+      const text = `select pg_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11))`;
+      await tx.query({ name: 'test_outbox_lock', text, values: [tenant.tenantId] });
+      locked.give();
+      await ended.given;
+    });
+    await locked.given;
+    expect(await relay(1)).toEqual([]);
+    expect(await waiting()).toEqual(events);
+    ended.give();
+    await running;
+    expect((await relay(2)).map((event) => event.event_id)).toEqual(events.slice(0, 2));
+    const relays = await Promise.all([relay(), relay(), relay()]);
+    expect(relays.flat().map((event) => event.event_id)).toEqual(events.slice(2));
     expect(await sql('select count(*)::int as waiting from outbox where tenant_id = $1', [others.tenantId])).toEqual([
       { waiting: 1 },
     ]);
+  });
+
+  it('counts those that do not want an event on it, and gives the first hundred of them a row', async () => {
+    const endpoints = [];
+    for (let i = 0; i < 105; i++) endpoints.push(await addEndpoint(['none.*']));
+    const wanting = await addEndpoint(['order.created']);
+    const [many, few] = [await addEvent('order.created'), await addEvent('none.x')];
+    const rows = await take();
+    const of = (eventId: string, status: string) =>
+      rows.filter((row) => row.event_id === eventId && row.status === status).map((row) => row.endpoint_id as string);
+    expect(of(many, 'filtered')).toEqual(endpoints.slice(0, 100));
+    expect([of(many, 'pending'), of(few, 'filtered')]).toEqual([[wanting], [wanting]]);
+    expect(of(few, 'pending')).toHaveLength(105);
+    expect(counts.get('filtered')).toBe(106);
+    const shown = async (id: string) => (await tenant.get(`/webhooks/events/${id}`)).body.filtered_count as number;
+    expect([await shown(many), await shown(few)]).toEqual([105, 1]);
+    const { body } = await tenant.get('/webhooks/events');
+    expect(body.data.map((event: { filtered_count: number }) => event.filtered_count)).toEqual([1, 105]);
+    const { body: filtered } = await tenant.get(`/webhooks/deliveries?event_id=${many}&status=filtered&limit=100`);
+    expect([filtered.data.length, filtered.has_more]).toEqual([100, false]);
   });
 });

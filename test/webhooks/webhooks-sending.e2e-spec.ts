@@ -77,6 +77,17 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     });
   });
 
+  it('sends the numbers of a tenant’s own event in the characters in which they came', async () => {
+    await createEndpoint(tenant, receiver.url);
+    const body =
+      '{"type":"invoice.paid","data":{"big":9007199254740993,"list":[1e5,0.10000000000000000001],"text":"1e5"}}';
+    expect((await tenant.post('/webhooks/events', body)).status).toBe(202);
+    const [received] = (await receiver.waitFor(1)) as [Received];
+    expect(received.body).toContain(
+      '"data":{"big":9007199254740993,"list":[1e5,0.10000000000000000001],"text":"1e5"}}',
+    );
+  });
+
   it('signs with both secrets while one replaces the other', async () => {
     const endpoint = await createEndpoint(tenant, receiver.url);
     const { body } = await tenant.post(`/webhooks/endpoints/${endpoint.id}/rotate-secret`, { overlap_seconds: 60 });

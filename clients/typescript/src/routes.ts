@@ -15,6 +15,7 @@ export const KEYED_POSTS: ReadonlySet<string> = new Set([
 
 /** Paths that take no credential. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/',
   '/health',
   '/health/live',
   '/health/ready',

@@ -4,7 +4,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Unauthorized } from '../../platform/errors';
 import { ROUTE_METADATA } from '../../platform/http/requests/caller';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
-import { closeWithoutReadingBody } from '../../platform/http/server/discard-body';
 import { Authenticator } from './authenticator';
 
 /** Requests without a body: the guard is early enough for them. */
@@ -41,12 +40,7 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
 
   private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (WITHOUT_BODY.has(request.method) || request.routeOptions.config.public) return;
-    try {
-      await this.admit(request, reply);
-    } catch (error) {
-      closeWithoutReadingBody(request, reply);
-      throw error;
-    }
+    await this.admit(request, reply);
   }
 
   /** Makes the principal of a request. @throws Unauthorized; RateLimited where an address tried too often */

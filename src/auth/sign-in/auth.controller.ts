@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Header, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { CurrentPrincipal, ForPersons, type Principal, Public } from '../../platform/http/requests/caller';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
@@ -13,7 +13,6 @@ export class AuthController {
 
   @Post('register')
   @Public()
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'register',
     summary: 'Register a company',
@@ -28,7 +27,6 @@ export class AuthController {
   @Post('login')
   @Public()
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'login',
     summary: 'Sign in',
@@ -64,7 +62,6 @@ export class AuthController {
   @Post('refresh')
   @Public()
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'refreshTokens',
     summary: 'Get a new pair of tokens',

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import { EXCLUSIONS, type ReadinessSource } from './readiness';
 
 /**
@@ -10,7 +11,7 @@ export function createHealthServer(
   readiness: ReadinessSource,
   otherwise?: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
-  const server = createServer((request, response) => {
+  const server = createServer(SERVER_OPTIONS, (request, response) => {
     const answer = (status: number, body: object, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
       response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
@@ -36,7 +37,7 @@ export function createHealthServer(
     }
   });
   // Probes are short and few.
-  server.requestTimeout = 5_000;
+  limitServer(server, 5_000);
   server.maxConnections = 64;
   return server;
 }

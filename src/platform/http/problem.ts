@@ -43,9 +43,12 @@ const CODE_OF_STATUS: Record<number, ProblemCode> = {
   404: 'not_found',
   405: 'method_not_allowed',
   406: 'not_acceptable',
+  408: 'request_timeout',
   409: 'conflict',
+  412: 'version_conflict',
   413: 'payload_too_large',
   415: 'unsupported_media_type',
+  416: 'range_not_satisfiable',
   422: 'validation_error',
   429: 'rate_limited',
   503: 'unavailable',
@@ -56,7 +59,15 @@ const DETAIL_OF_CODE: Partial<Record<ProblemCode, string>> = {
   payload_too_large: 'The request body is larger than this route takes.',
   unsupported_media_type: 'The request body must be application/json.',
   not_found: 'There is nothing at this address.',
+  version_conflict: 'What is there is not what If-Match or If-Unmodified-Since names.',
+  range_not_satisfiable: 'The range begins behind the end of the file.',
 };
+
+/** How long a file is, where a range of it cannot be had: the plugin of static files says so in its error. */
+function contentRange(error: unknown): Record<string, string> | undefined {
+  const range = (error as { headers?: Record<string, unknown> }).headers?.['Content-Range'];
+  return typeof range === 'string' ? { 'Content-Range': range } : undefined;
+}
 
 /** Any thrown value as an AppError: an unknown one is an internal error. */
 export function toAppError(error: unknown): AppError {
@@ -68,6 +79,7 @@ export function toAppError(error: unknown): AppError {
     return new AppError(code, DETAIL_OF_CODE[code] ?? problemTitle(code), {
       internal: (error as Error).message,
       cause: error,
+      headers: contentRange(error),
     });
   }
   return new AppError('internal_error', 'Something went wrong on our side.', {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { type Config, ConfigError } from '../config/config';
+import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import type { Metrics } from './metrics';
 
 /** Where a role serves its metrics unless it is told otherwise. */
@@ -35,9 +36,9 @@ export async function serveMetrics(
   const port = asked ?? (byDefault ? DEFAULT_METRICS_PORT : 'off');
   if (port === 'off') return undefined;
   const host = config.METRICS_HOST ?? config.HOST;
-  const server = createServer((request, response) => void answer(metrics, request, response, logger));
+  const server = createServer(SERVER_OPTIONS, (request, response) => void answer(metrics, request, response, logger));
   server.maxConnections = MAX_CONNECTIONS;
-  server.requestTimeout = 10_000;
+  limitServer(server, 10_000);
   server.listen(port, host);
   try {
     await once(server, 'listening');

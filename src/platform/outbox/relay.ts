@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { DiscoveryDatabase } from '../database/roles/role-databases';
 import type { Row, Statement } from '../database/sql/statement';
-import { TenantDatabase } from '../database/tenant-database';
+import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
@@ -11,31 +11,98 @@ const EVENTS_AT_ONCE = 200;
 const TENANTS_AT_ONCE = 4;
 const MAX_TENANTS = 10_000;
 
-/** What every row of an {@link EventSink}'s statement says of its event. */
-export interface RelayedEvent extends Row {
+/** An event on its way out, in the order in which it left. */
+export interface OutboxEvent extends Row {
+  position: string;
   event_id: string;
   event_type: string;
+  aggregate_id: string | null;
+  sequence: number | null;
+  created_at: Date;
   /** The trace that it belongs to, where there is one. */
   traceparent: string | null;
+  /** The one endpoint that is told of it; null for all. */
+  endpoint_id: string | null;
 }
 
-/** What becomes of events. */
-export interface EventSink<R extends RelayedEvent = RelayedEvent> {
-  /**
-   * A statement that takes the first events of a tenant, so many at most, out of the outbox and writes what they
-   * become: both or neither. Its rows are in the order of the events, one at least for each.
-   */
-  takeEvents(tenantId: string, limit: number): Statement;
-  /** Called with the rows once they are committed. */
-  taken(tenantId: string, rows: readonly R[]): void;
+/** What a consumer makes of the events of one batch. */
+export interface OutboxBatch {
+  /** How many events it takes at most. */
+  readonly limit: number;
+  /** Leaves what the events become to be written with the transaction. */
+  take(events: readonly OutboxEvent[]): void;
+  /** Hears that it is committed; must not throw. */
+  committed(): void;
 }
 
-/** Injection token of the {@link EventSink}. */
-export const EVENT_SINK = Symbol('EVENT_SINK');
+/** What becomes of events: each consumer writes its part in the transaction that takes them out of the outbox. */
+export interface OutboxConsumer {
+  /** Reads what it needs, for the next events of the transaction's tenant. */
+  open(tx: TenantTransaction): Promise<OutboxBatch>;
+}
+
+/** Injection token of the {@link OutboxConsumer}s, a list. */
+export const OUTBOX_CONSUMERS = Symbol('OUTBOX_CONSUMERS');
 
 /**
- * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One elected leader runs it. If two
- * run for a moment, they skip each other's rows, and deliveries are keyed by the event.
+ * Takes the first events of a tenant out of the outbox, together with what they become, or nothing. One at a time of a tenant: a
+ * relay that died while its transaction runs on is waited for, since events that pass it by would leave in another order.
+ * @returns the events
+ */
+export async function relayEvents(
+  database: TenantDatabase,
+  tenantId: string,
+  consumers: readonly OutboxConsumer[],
+  limit: number = EVENTS_AT_ONCE,
+): Promise<OutboxEvent[]> {
+  return database.transaction({ tenantId }, async (tx) => {
+    // In this order: what is read after the lock was had is what the relay before has left.
+    const [[lock], next, batches] = await Promise.all([
+      tx.query<{ locked: boolean }>(tryLockOutbox(tenantId)),
+      tx.query<OutboxEvent>(nextEvents(tenantId, limit)),
+      Promise.all(consumers.map((consumer) => consumer.open(tx))),
+    ]);
+    if (!lock?.locked || next.length === 0) return [];
+    const taken = next.slice(0, Math.max(1, Math.min(...batches.map((batch) => batch.limit))));
+    // Of an event that expired before it left, nothing becomes.
+    const events = taken.filter((event) => event.event_type !== null);
+    tx.defer(removeFromOutbox(tenantId, taken));
+    for (const batch of batches) batch.take(events);
+    tx.afterCommit(() => batches.forEach((batch) => batch.committed()));
+    return taken;
+  });
+}
+
+function tryLockOutbox(tenantId: string): Statement {
+  return {
+    name: 'outbox_lock',
+    text: `select pg_try_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11)) as locked`,
+    values: [tenantId],
+  };
+}
+
+function nextEvents(tenantId: string, limit: number): Statement {
+  return {
+    name: 'outbox_next',
+    text: `select o.position, o.event_id, o.endpoint_id, e.type as event_type, e.aggregate_id, e.sequence, e.created_at,
+                  e.traceparent
+             from outbox o left join events e on e.tenant_id = $1 and e.id = o.event_id
+            where o.tenant_id = $1 order by o.position limit $2`,
+    values: [tenantId, limit],
+  };
+}
+
+function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Statement {
+  return {
+    name: 'outbox_remove',
+    text: 'delete from outbox where tenant_id = $1 and position = any($2::bigint[])',
+    values: [tenantId, events.map((event) => event.position)],
+  };
+}
+
+/**
+ * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One leader runs it; should two run
+ * for a moment, one of them takes a tenant's events, and what an event becomes is keyed by the event.
  */
 @Injectable()
 export class Relay {
@@ -46,12 +113,12 @@ export class Relay {
   constructor(
     private readonly discovery: DiscoveryDatabase,
     private readonly database: TenantDatabase,
-    @Inject(EVENT_SINK) private readonly sink: EventSink,
+    @Inject(OUTBOX_CONSUMERS) private readonly consumers: readonly OutboxConsumer[],
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Announces that there may be rows; returns at once. Calls during a run cause one more round. */
+  /** Says that there may be something; returns at once. Calls that come while it works are one more round. */
   wake(): void {
     if (this.stopped) return;
     if (this.draining) {
@@ -73,7 +140,7 @@ export class Relay {
     this.stopped = false;
   }
 
-  /** Takes no more rows, and resolves when the current batch is handed on. */
+  /** Takes no more, and resolves when what was taken is handed on. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.again = false;
@@ -89,12 +156,12 @@ export class Relay {
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
-          // An error of one tenant must not affect others, and no worker may continue after the drain was given up.
+          // One tenant's trouble is not another's, and no lane may go on behind a drain that was given up.
           taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
         }
       };
       await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));
-      // Another relay holds the remaining rows; asking again at once would be a busy wait.
+      // What another relay takes is its business; asking for it again at once would be a busy wait.
       if (taken === 0) return;
     }
   }
@@ -104,18 +171,16 @@ export class Relay {
     return 0;
   }
 
-  /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
+  /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
   private async drainTenant(tenantId: string): Promise<number> {
     const startTime = new Date().getTime();
-    const rows = await this.database.write<RelayedEvent>({ tenantId }, this.sink.takeEvents(tenantId, EVENTS_AT_ONCE));
-    this.sink.taken(tenantId, rows);
-    const events = rows.filter((row, at) => row.event_id !== rows[at - 1]?.event_id);
+    const events = await relayEvents(this.database, tenantId, this.consumers);
     if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
     return events.length;
   }
 
-  /** One span for each traced event: a batch belongs to no single trace. */
-  private trace(tenantId: string, event: RelayedEvent, startTime: number): void {
+  /** A span of its own for each event that is traced: a batch is no one's alone. */
+  private trace(tenantId: string, event: OutboxEvent, startTime: number): void {
     const parent = parseTraceparent(event.traceparent);
     if (!parent) return;
     const attributes = {

@@ -8,6 +8,7 @@ import type { Queue } from 'bullmq';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { BasicAuth } from '../http/server/basic-auth';
+import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 
 /**
  * The page may run its own files and call this server. Its external fonts are blocked; inline styles are allowed, since
@@ -35,6 +36,7 @@ const HEADERS = {
 };
 /** Operators are few; a browser opens half a dozen connections. */
 const MAX_CONNECTIONS = 64;
+const REQUEST_TIMEOUT_MS = 10_000;
 const READING = ['GET', 'HEAD'];
 
 /** The server, not listening yet. It shows the queue and changes nothing in it. */
@@ -42,10 +44,12 @@ export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logge
   const server = fastify({
     // At a stop, only an operator's browser can be waiting for a response.
     forceCloseConnections: true,
-    requestTimeout: 10_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { ...SERVER_OPTIONS },
     bodyLimit: 1024,
     routerOptions: { ignoreTrailingSlash: true },
   });
+  limitServer(server.server, REQUEST_TIMEOUT_MS);
   server.server.maxConnections = MAX_CONNECTIONS;
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);

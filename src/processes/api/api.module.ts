@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiKey } from '../../api-keys/api-key.entity';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
@@ -15,9 +16,11 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
+import { serveRoot } from '../../platform/http/openapi/root-page';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
-import { API_PREFIX, createAdapter, prepareServer } from '../../platform/http/server/server';
+import { API_PREFIX } from '../../platform/http/api-prefix';
+import { createAdapter, prepareServer } from '../../platform/http/server/server';
 import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
@@ -88,6 +91,7 @@ export async function createApi(
   );
   app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
   await prepareServer(app, config, records);
+  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;

@@ -1,35 +1,80 @@
 import { Injectable } from '@nestjs/common';
-import type { Statement } from '../../platform/database/sql/statement';
-import type { EventSink } from '../../platform/outbox/relay';
+import type { TenantTransaction } from '../../platform/database/tenant-database';
+import type { OutboxBatch, OutboxConsumer, OutboxEvent } from '../../platform/outbox/relay';
+import { deliveryId } from '../deliveries/delivery-id';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
+import { isSubscribed } from '../event-types/event-type-names';
 import { Dispatcher, type Offer } from './dispatcher';
-import { type FannedOutRow, fanOut } from './fan-out.queries';
+import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
 
-/** Deliveries of one statement, about: a tenant with many endpoints has fewer events per statement. */
+/** Deliveries that one transaction makes, about: of a tenant of many endpoints fewer events are taken at once. */
 const DELIVERIES_AT_ONCE = 4_000;
+/** Endpoints that did not want an event and have a row that says so; the event has the number of all. */
+const FILTERED_ROWS = 100;
 
 /**
  * Turns events into deliveries: a row for each endpoint of the tenant, also where it is not sent, so that the log says
- * why. Deliveries to send are offered to the dispatcher once the rows are committed.
+ * why. What is to be sent is offered to the dispatcher once the rows are committed.
  */
 @Injectable()
-export class FanOut implements EventSink<FannedOutRow> {
+export class FanOut implements OutboxConsumer {
+  protected deliveriesAtOnce = DELIVERIES_AT_ONCE;
+
   constructor(
     private readonly dispatcher: Dispatcher,
     private readonly metrics: DeliveryMetrics,
   ) {}
 
-  takeEvents(tenantId: string, limit: number): Statement {
-    return fanOut(tenantId, limit, DELIVERIES_AT_ONCE, new Date());
+  async open(tx: TenantTransaction): Promise<OutboxBatch> {
+    const { tenantId } = tx;
+    const subscribers = await tx.query<Subscriber>(listSubscribers(tenantId));
+    const deliveries: NewDelivery[] = [];
+    let unwritten = 0;
+    return {
+      limit: Math.max(1, Math.floor(this.deliveriesAtOnce / Math.max(1, subscribers.length))),
+      take: (events) => {
+        for (const event of events) {
+          const filtered = addDeliveries(deliveries, event, subscribers);
+          if (filtered <= FILTERED_ROWS) continue;
+          unwritten += filtered - FILTERED_ROWS;
+          tx.defer(noteFiltered(tenantId, event.event_id, filtered));
+        }
+        for (const statement of insertDeliveries(tenantId, deliveries, new Date())) tx.defer(statement);
+      },
+      committed: () => {
+        this.metrics.count('filtered', unwritten);
+        this.offer(tenantId, deliveries, subscribers);
+      },
+    };
   }
 
-  taken(tenantId: string, rows: readonly FannedOutRow[]): void {
+  private offer(tenantId: string, deliveries: readonly NewDelivery[], subscribers: readonly Subscriber[]): void {
+    const byId = new Map(subscribers.map((subscriber) => [subscriber.id, subscriber]));
     const offers: Offer[] = [];
-    for (const { delivery_id: deliveryId, status, ...endpoint } of rows) {
-      if (deliveryId === null) continue;
-      if (status === 'pending') offers.push({ tenantId, deliveryId, endpoint });
-      else this.metrics.count(status);
+    for (const { id, endpointId, status } of deliveries) {
+      const endpoint = byId.get(endpointId);
+      if (status !== 'pending') this.metrics.count(status);
+      else if (endpoint) offers.push({ tenantId, deliveryId: id, endpoint });
     }
     this.dispatcher.offer(offers);
   }
+}
+
+/** Adds what becomes of an event; gives how many endpoints did not want it. */
+function addDeliveries(deliveries: NewDelivery[], event: OutboxEvent, subscribers: readonly Subscriber[]): number {
+  let filtered = 0;
+  for (const subscriber of subscribers) {
+    if (event.endpoint_id !== null && event.endpoint_id !== subscriber.id) continue;
+    const status = statusFor(event, subscriber);
+    if (status === 'filtered' && ++filtered > FILTERED_ROWS) continue;
+    const endpointId = subscriber.id;
+    deliveries.push({ id: deliveryId(event.event_id, endpointId), endpointId, event, status });
+  }
+  return filtered;
+}
+
+function statusFor(event: OutboxEvent, { event_types: patterns, enabled, consent }: Subscriber): NewDelivery['status'] {
+  if (event.endpoint_id !== null) return 'pending';
+  if (!isSubscribed(patterns, event.event_type)) return 'filtered';
+  return enabled && consent === 'given' ? 'pending' : 'disabled';
 }

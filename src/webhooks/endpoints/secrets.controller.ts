@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Header, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Res } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
@@ -18,7 +18,6 @@ export class SecretsController {
 
   @Get('endpoints/:id/secret')
   @Requires('webhooks:write')
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'getEndpointSecret',
     summary: "Get an endpoint's secret",
@@ -32,7 +31,6 @@ export class SecretsController {
   @Post('endpoints/:id/rotate-secret')
   @Requires('webhooks:write')
   @HttpCode(200)
-  @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'rotateEndpointSecret',
     summary: "Rotate an endpoint's secret",

@@ -5,11 +5,26 @@ import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 /** The event that goes only to the endpoint under test. */
 export const TEST_EVENT = 'webhook.test';
 
+/** The event by which a receiver is asked whether it wants to be one; only the endpoint in question is sent it. */
+export const CHALLENGE_EVENT = 'webhook.challenge';
+
+/** What is sent to one endpoint alone, whatever it subscribes to; nothing covers it. */
+const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
+
 /**
- * The beginnings of types that ask for a permission of their own: `*` does not cover them, their own prefixes do. Written out
- * because the worker, which matches patterns, loads no feature; a test compares it with the catalogue.
+ * First words of types that `*` does not take, since another permission than `webhooks:read` reads them: whoever wants them says so,
+ * by name or by `member.*`.
  */
-export const APART_FROM_ALL = ['member.', 'api_key.', 'session.', 'sso.', 'tenant.', 'audit.'] as const;
+export const NAMED_ONLY: ReadonlySet<string> = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
+
+/** Whether one of an endpoint's patterns (exact names, `order.*`, `*`) covers the type. */
+export function isSubscribed(patterns: readonly string[], type: string): boolean {
+  if (DIRECTED.has(type)) return false;
+  return patterns.some((pattern) => {
+    if (pattern === '*') return !NAMED_ONLY.has(type.slice(0, type.indexOf('.')));
+    return pattern === type || (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1)));
+  });
+}
 
 export const MAX_EVENT_TYPES = 100;
 export const MAX_TYPE_NAME = 255;

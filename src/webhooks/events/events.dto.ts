@@ -3,6 +3,7 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
 import { type CrossChecked, rule, TextField, ValueField } from '../../platform/http/requests/fields';
 import { isJsonObject } from '../../platform/http/requests/json-body';
+import { toSourceText } from '../../platform/http/requests/source-text';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC, PageDto } from '../../platform/http/requests/page.dto';
 import { DeliveryView } from '../deliveries/deliveries.dto';
 import { MAX_TYPE_NAME, TYPE_NAME } from '../event-types/event-type-names';
@@ -33,7 +34,7 @@ export class EmitEventDto implements CrossChecked {
   type: string;
 
   @ValueField({
-    description: `What happened; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are what a double makes of them. Checked against the schema of its type, if one is registered.`,
+    description: `What happened; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are sent on in the characters in which they came, and checked as doubles. Checked against the schema of its type, if one is registered.`,
     example: DATA,
     code: 'is_object',
     check: (value) => (isJsonObject(value) ? undefined : 'must be an object'),
@@ -51,7 +52,11 @@ export class EmitEventDto implements CrossChecked {
   })
   event_id?: string;
 
+  /** `data` as JSON, with its numbers in the characters in which they were sent. */
+  dataText: string;
+
   crossCheck(): FieldFault[] {
+    if (isJsonObject(this.data)) this.dataText = toSourceText(this.data);
     return jsonFaults('data', this.data, MAX_DATA_KIB);
   }
 }
@@ -114,9 +119,17 @@ export class EventView {
   event_id: string | null;
 
   @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    description: 'How many endpoints did not want it. The first 100 of them have a delivery that says so.',
+    example: 0,
+  })
+  filtered_count: number;
+
+  @ApiProperty({
     type: [DeliveryView],
     maxItems: SHOWN_DELIVERIES,
-    description: `Its deliveries, one for each endpoint, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
+    description: `Its deliveries, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
   })
   deliveries: DeliveryView[];
 

@@ -9,13 +9,15 @@ import { SHOWN_DELIVERIES } from './events.dto';
 const EVENT_JSON = `json_build_object(
     'id', e.id, 'type', e.type, 'timestamp', ${jsonTime('e.created_at')}, 'data', e.data,
     'aggregate_id', e.aggregate_id, 'sequence', e.sequence, 'event_id', e.event_id,
+    'filtered_count', coalesce(e.filtered_count, (select count(*) from deliveries f
+        where f.tenant_id = $1 and f.event_id = e.id and f.status = 'filtered')),
     'deliveries', shown.deliveries, 'has_more_deliveries', shown.count > ${SHOWN_DELIVERIES})::text`;
 
 const WITH_DELIVERIES = `cross join lateral (
     select coalesce(json_agg(${DELIVERY_JSON} order by d.place) filter (where d.place <= ${SHOWN_DELIVERIES}), '[]') as deliveries,
            count(*) as count
       from (select *, row_number() over () as place
-              from (select * from deliveries where tenant_id = e.tenant_id and event_id = e.id
+              from (select * from deliveries where tenant_id = $1 and event_id = e.id
                      order by status = 'filtered', id limit ${SHOWN_DELIVERIES + 1}) first) d) as shown`;
 
 export function findEventJson(tenantId: string, id: string): Statement {

@@ -6,6 +6,7 @@ import type { Caller } from '../../platform/http/requests/caller';
 import { etagOfContent } from '../../platform/http/responses/etag';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
 import { EventAccess } from '../event-types/event-access';
@@ -63,20 +64,21 @@ export class EventsService {
       return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
         registration.assertIn(tx);
-        const [event] = this.outbox.publish(tx, [{ type, data: JSON.stringify(input.data), eventId }]);
+        const [event] = this.outbox.publish(tx, [{ type, data: input.dataText, eventId }]);
         if (!event) throw new Error('one event was published');
-        const view: EventView = {
+        const view: Omit<EventView, 'data'> & { data: null } = {
           id: event.id,
           type,
           timestamp: event.createdAt.toISOString(),
-          data: input.data,
+          data: null,
           aggregate_id: null,
           sequence: null,
           event_id: eventId ?? null,
+          filtered_count: 0,
           deliveries: [],
           has_more_deliveries: false,
         };
-        return { status: 202, headers: {}, body: JSON.stringify(view) };
+        return { status: 202, headers: {}, body: withJsonMember(view, 'data', input.dataText) };
       });
     } catch (error) {
       if (isOutdated(error)) return undefined;

@@ -45,7 +45,10 @@ export class AdmissionQueue {
         this.held = this.held.slice(this.first);
         this.first = 0;
       }
-      if (!oldest.request.socket.destroyed) return oldest;
+      const { socket } = oldest.request;
+      // A caller that ended its side either left or waits in silence: with too much to do, nothing tells them apart.
+      if (!socket.destroyed && !socket.readableEnded) return oldest;
+      socket.destroy();
     }
     return undefined;
   }

@@ -9,6 +9,8 @@ import { Unavailable } from '../../errors';
 import { LOGGER } from '../../observability/logger.module';
 import { Metrics } from '../../observability/metrics';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
+import { publicPath } from '../public-url';
+import { instanceOf } from '../requests/request-target';
 import { requestIdOf } from '../requests/request-id';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
@@ -32,7 +34,11 @@ const LONGEST_PAUSE = 3;
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
 /** In the form that costs Node least: names and values in turn. */
-const REFUSAL_HEADERS = Object.entries({ ...SECURITY_HEADERS, 'content-type': PROBLEM_CONTENT_TYPE }).flat();
+const REFUSAL_HEADERS = Object.entries({
+  ...SECURITY_HEADERS,
+  'content-type': PROBLEM_CONTENT_TYPE,
+  'cache-control': 'no-store',
+}).flat();
 const OVERLOADED = new Unavailable('turned away');
 
 /** Requests of one kind, reads or writes, which share connections to PostgreSQL. */
@@ -58,6 +64,7 @@ export class LoadShedding implements OnModuleDestroy {
   private letting?: NodeJS.Timeout;
   private next: RequestListener = () => undefined;
   private turnedAway = 0;
+  private readonly publicPath: string;
   private loggedAt = 0;
 
   constructor(
@@ -66,6 +73,7 @@ export class LoadShedding implements OnModuleDestroy {
     { registry }: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
+    this.publicPath = publicPath(config);
     this.shed = new Counter({
       name: 'http_requests_shed_total',
       help: 'Requests that were turned away with 503 since there was too much to do; they are not in http_request_duration_seconds.',
@@ -146,8 +154,8 @@ export class LoadShedding implements OnModuleDestroy {
     this.turnedAway++;
     this.tell();
     const requestId = requestIdOf(request);
-    const path = (request.url ?? '').split('?', 1)[0] as string;
-    const body = JSON.stringify(toProblem(OVERLOADED, path, requestId));
+    const instance = this.publicPath + instanceOf(request.url ?? '/');
+    const body = JSON.stringify(toProblem(OVERLOADED, instance, requestId));
     const { 'content-length': length, 'transfer-encoding': encoding, origin } = request.headers;
     const headers = [
       ...REFUSAL_HEADERS,

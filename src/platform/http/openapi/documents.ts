@@ -6,6 +6,9 @@ import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import type { Parameter, PathItem, Section } from './declarations';
+import { headerReferences } from './headers';
+import { PROBLEMS } from './problem-kinds';
+import { rootPath } from './root-page';
 import type { Route } from './routes';
 import { swaggerUi, UI_FILES, UI_PATH } from './swagger-ui';
 
@@ -14,7 +17,7 @@ const YAML_PATH = '/openapi.yaml';
 const YAML_TYPE = 'application/yaml';
 
 /** Serves the documents of the application. `build` is called once, at the first request of one of them. */
-export function serveDocuments(app: INestApplication, build: () => OpenAPIObject): void {
+export function serveDocuments(app: INestApplication, build: () => OpenAPIObject, publicUrl?: string): void {
   const server = app.getHttpAdapter().getInstance() as FastifyInstance;
   let json: string | undefined;
   const document = (): string => (json ??= JSON.stringify(build()));
@@ -24,7 +27,7 @@ export function serveDocuments(app: INestApplication, build: () => OpenAPIObject
   server.get(YAML_PATH, async (_request, reply) =>
     reply.type(`${YAML_TYPE}; charset=utf-8`).send(await (yaml ??= toYaml(document()))),
   );
-  void server.register(swaggerUi, { prefix: UI_PATH });
+  void server.register(swaggerUi, { prefix: UI_PATH, calls: publicUrl && new URL(publicUrl).origin });
 }
 
 async function toYaml(json: string): Promise<string> {
@@ -41,10 +44,20 @@ export const DOCUMENT_SECTION: Section = {
 export const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
   public: 'unlimited',
+  reads: true,
   idempotent: false,
   ifMatch: false,
   ifNoneMatch: false,
   problems: [],
+};
+
+/** The route of a file, which may be asked for in parts and on conditions. */
+export const FILE_ROUTE: Route = {
+  ...DOCUMENT_ROUTE,
+  problems: (['version_conflict', 'range_not_satisfiable'] as const).map((code) => ({
+    code,
+    detail: PROBLEMS[code].detail,
+  })),
 };
 
 const get = (
@@ -76,6 +89,7 @@ const EXCERPT = { openapi: '3.1.0', info: { title: 'Orders SaaS API', version: '
 
 /** The documents' own paths. */
 export const DOCUMENT_PATHS: Record<string, PathItem> = {
+  ...rootPath(DOCUMENT_SECTION.name),
   [JSON_PATH]: get(
     'getOpenApiJson',
     'This document as JSON',
@@ -116,6 +130,12 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
             'image/png': {},
           },
         },
+        206: {
+          description: 'The part of the file that `Range` names.',
+          headers: headerReferences(['Content-Range']),
+          content: { 'text/css': {}, 'application/javascript': {}, 'image/png': {} },
+        },
+        304: { description: 'The file is still what `If-None-Match` or `If-Modified-Since` names.' },
       },
     },
   },

@@ -63,10 +63,26 @@ export const HEADERS = {
     example: 'GET, HEAD, POST',
   },
   'Cache-Control': {
-    description: 'The answer holds secrets: no cache may keep it.',
+    description: 'What a tenant is shown is for its caller alone: no cache may keep it.',
     required: true,
     schema: { type: 'string', enum: ['no-store'] },
     example: 'no-store',
+  },
+  'Content-Range': {
+    description: 'Which part of the file this is; with 416, how long the file is (RFC 9110, 14.4).',
+    required: true,
+    schema: { type: 'string', pattern: '^bytes (\\d+-\\d+|\\*)/\\d+$', maxLength: 100 },
+    example: 'bytes 0-99/1024',
+  },
+  Accept: {
+    description: 'With 415: the media types that are taken.',
+    schema: { type: 'string', maxLength: 200 },
+    example: 'application/json',
+  },
+  'Accept-Patch': {
+    description: 'With 415 of a PATCH: the media types that are taken (RFC 5789).',
+    schema: { type: 'string', maxLength: 200 },
+    example: 'application/json, application/merge-patch+json',
   },
   'Content-Disposition': {
     description: 'Says to save the answer as a file, and its name.',

@@ -23,14 +23,17 @@ import { HEADERS, PARAMETERS } from './headers';
 import { describe } from './operations';
 import { PROBLEM_SCHEMAS } from './problem-responses';
 import { routesOf } from './routes';
-import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, serveDocuments } from './documents';
+import type { Config } from '../../config/config';
+import { CONFIG } from '../../config/config.module';
+import { publicUrl } from '../public-url';
+import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, FILE_ROUTE, serveDocuments } from './documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 /** The document of the application, with the additions of features. */
 export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
   const added = parts.map((part) => part());
-  const scanned = SwaggerModule.createDocument(app, settings(), {
+  const scanned = SwaggerModule.createDocument(app, settings(app.get<Config>(CONFIG, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),
   });
   const components: Components = {
@@ -52,10 +55,17 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
   const documents = structuredClone(DOCUMENT_PATHS);
   for (const [path, item] of Object.entries(documents)) {
     for (const [method, operation] of operationsOf(item)) {
-      item[method] = describe(operation, DOCUMENT_ROUTE, path, methodsOf(item), components);
+      item[method] = describe(
+        operation,
+        path.includes('{') ? FILE_ROUTE : DOCUMENT_ROUTE,
+        path,
+        methodsOf(item),
+        components,
+      );
     }
   }
-  const paths = { ...scanned.paths, ...documents };
+  const { '/': root, ...others } = documents;
+  const paths = { ...(root && { '/': root }), ...scanned.paths, ...others };
   closeRequests(paths, components);
   const webhooks = Object.assign({}, ...added.map((part) => part.webhooks ?? {})) as Record<string, PathItem>;
   return withPublicNames({
@@ -69,16 +79,16 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
 export function serveDocs(app: INestApplication, parts: readonly DocumentPart[] = []): void {
-  serveDocuments(app, () => buildDocument(app, parts));
+  serveDocuments(app, () => buildDocument(app, parts), publicUrl(app.get<Config>(CONFIG, { strict: false })));
 }
 
-function settings(): Omit<OpenAPIObject, 'paths'> {
+function settings(config: Config): Omit<OpenAPIObject, 'paths'> {
   const settings = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Orders SaaS API')
     .setDescription(guide())
     .setVersion('1.0.0')
-    .addServer('/', 'The server that this document came from.')
+    .addServer(publicUrl(config) ?? '/', 'The server that this document came from.')
     .addBearerAuth({
       type: 'http',
       scheme: 'bearer',

@@ -6,10 +6,10 @@ import { addExamples, resolve } from './examples';
 import { type HeaderName, headerReferences, parameterReference } from './headers';
 import { problemResponses } from './problem-responses';
 import type { Route } from './routes';
-import { API_PREFIX } from '../server/server';
+import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
+import { API_PREFIX } from '../api-prefix';
 
 const MIB = 1024 * 1024;
-const JSON_TYPE = 'application/json';
 
 /**
  * The operation with its security, parameters, examples, headers and every problem. `methods` are all methods of the
@@ -22,16 +22,19 @@ export function describe(
   methods: readonly string[],
   components: Components,
 ): Operation {
+  const underApi = path.startsWith(`${API_PREFIX}/`);
   const parameters = parametersOf(operation, route);
   const { requestBody } = operation;
   if (requestBody && 'content' in requestBody) {
     requestBody.description ??= `JSON of at most ${sizeOf(route.bodyLimit ?? MIB)}.`;
     addExamples(requestBody.content, components);
+    const json = requestBody.content[JSON_TYPE];
+    if (route.patches && json) requestBody.content[MERGE_PATCH_TYPE] = structuredClone(json);
   }
-  const success = successOf(operation, route, components);
+  const success = successOf(operation, route, underApi, components);
   const problems = problemResponses(
-    problemsOf(operation, route, path.startsWith(`${API_PREFIX}/`)),
-    { path, methods, resource: route.resource, declared: route.problems },
+    problemsOf(operation, route, underApi),
+    { path, methods, section: route.section?.name ?? '', resource: route.resource, declared: route.problems },
     components,
   );
   return {
@@ -78,7 +81,6 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
 /** The refusals of a route. */
 function problemsOf(operation: Operation, route: Route, underApi: boolean): ProblemCode[] {
   const parameters = (operation.parameters ?? []) as Parameter[];
-  const hasBody = operation.requestBody !== undefined;
   const hasQuery = parameters.some((parameter) => parameter.in === 'query');
   const isList = parameters.some((parameter) => parameter.in === 'query' && parameter.name === 'cursor');
   const counted = route.public !== 'unlimited';
@@ -95,15 +97,21 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
     ),
     ...when(underApi, 'not_acceptable'),
     ...when(route.ifMatch, 'version_conflict'),
-    ...when(hasBody, 'payload_too_large', 'unsupported_media_type'),
-    ...when(hasBody || hasQuery || route.idempotent, 'validation_error'),
+    // A body is read wherever there may be one: that no route asks for it makes it no better.
+    ...when(!route.reads, 'payload_too_large', 'unsupported_media_type'),
+    ...when(!route.reads || hasQuery, 'validation_error'),
     ...when(route.idempotent, 'idempotency_in_progress', 'idempotency_key_reused'),
     ...when(counted, 'rate_limited', 'unavailable'),
   ];
 }
 
 /** The responses that the route describes itself, with their headers and examples. */
-function successOf(operation: Operation, route: Route, components: Components): Record<string, Response> {
+function successOf(
+  operation: Operation,
+  route: Route,
+  underApi: boolean,
+  components: Components,
+): Record<string, Response> {
   const answers: Record<string, Response> = {};
   const deprecation = route.deprecation && describeDeprecation(route.deprecation);
   for (const [status, given] of Object.entries(operation.responses)) {
@@ -111,13 +119,13 @@ function successOf(operation: Operation, route: Route, components: Components): 
     if (answer.content) addExamples(answer.content, components);
     answers[status] = {
       ...answer,
-      headers: { ...headersOf(status, answer, route, components), ...deprecation, ...answer.headers },
+      headers: { ...headersOf(status, answer, route, underApi, components), ...deprecation, ...answer.headers },
     };
   }
   if (route.ifNoneMatch) {
     answers['304'] = {
       description: 'The resource is still what `If-None-Match` names.',
-      headers: headerReferences(['X-Request-Id', 'ETag', ...limitHeaders(route)]),
+      headers: headerReferences(['X-Request-Id', 'Cache-Control', 'ETag', ...limitHeaders(route)]),
     };
   }
   return answers;
@@ -127,18 +135,23 @@ function limitHeaders(route: Route): HeaderName[] {
   return route.public === 'unlimited' ? [] : ['RateLimit', 'RateLimit-Policy'];
 }
 
-function headersOf(status: string, answer: Response, route: Route, components: Components): Record<string, Reference> {
+function headersOf(
+  status: string,
+  answer: Response,
+  route: Route,
+  underApi: boolean,
+  components: Components,
+): Record<string, Reference> {
   const schema = answer.content?.[JSON_TYPE]?.schema;
   const fields = Object.keys((schema && resolve(schema, components).properties) ?? {});
-  const names: HeaderName[] = ['X-Request-Id', ...limitHeaders(route)];
+  const names: HeaderName[] = ['X-Request-Id', ...(underApi ? ['Cache-Control' as const] : []), ...limitHeaders(route)];
   if (status.startsWith('2')) {
     if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
     if (status === '201' && (fields.includes('id') || (route.idempotent && fields.includes('version'))))
       names.push('Location');
     if (fields.includes('next_cursor')) names.push('Link');
     if (route.idempotent) names.push('Idempotency-Replayed');
-    if (route.cacheControl) names.push('Cache-Control');
-    if (route.produces) names.push('Content-Disposition');
+    if (route.produces?.length) names.push('Content-Disposition');
   }
   if (status === '503') names.push('Retry-After');
   return headerReferences(names);

@@ -72,6 +72,11 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     detail: 'This route answers with JSON; see Accept.',
     headers: [],
   },
+  request_timeout: {
+    meaning: 'The request took too long to arrive: send it again.',
+    detail: 'The request took too long to arrive.',
+    headers: [],
+  },
   conflict: {
     meaning: 'The request contradicts what is there.',
     detail: 'This contradicts what is there.',
@@ -95,7 +100,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   unsupported_media_type: {
     meaning: 'The request body is not `application/json`, or is compressed.',
     detail: 'The request body must be application/json.',
-    headers: [],
+    headers: ['Accept', 'Accept-Patch'],
+  },
+  range_not_satisfiable: {
+    meaning: 'The `Range` header names nothing of the file.',
+    detail: 'The range begins behind the end of the file.',
+    headers: ['Content-Range'],
   },
   validation_error: {
     meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',
@@ -122,14 +132,29 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     detail: 'Too many requests; slow down.',
     headers: ['Retry-After', ...LIMITED],
   },
+  headers_too_large: {
+    meaning: 'The headers of the request, with its address, are larger than 16 KB.',
+    detail: 'The headers are larger than 16 KB.',
+    headers: [],
+  },
   internal_error: {
     meaning: 'Something went wrong on our side; tell us the request id.',
     detail: 'Something went wrong on our side.',
     headers: LIMITED,
   },
+  not_implemented: {
+    meaning: 'The request uses a transfer coding other than chunked.',
+    detail: 'The only transfer coding that is supported is chunked.',
+    headers: [],
+  },
   unavailable: {
     meaning: 'Something that the service needs is away for a moment: try again.',
     detail: 'The service is temporarily unavailable; try again.',
     headers: ['Retry-After', ...LIMITED],
+  },
+  http_version_not_supported: {
+    meaning: 'The request is in a version of HTTP other than 1.0 and 1.1.',
+    detail: 'This version of HTTP is not supported; use HTTP/1.1.',
+    headers: [],
   },
 };

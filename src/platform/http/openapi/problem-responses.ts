@@ -59,20 +59,16 @@ function problemSchema(codes: readonly ProblemCode[]): Schema {
   };
 }
 
-/** The members that every problem has. */
-function anyProblem(): Schema {
-  const { properties = {}, ...schema } = problemSchema(CODES);
-  const { errors: _own, ...common } = properties;
-  return { ...schema, properties: common };
-}
-
-export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: anyProblem() };
+/** The members that every problem has; `errors` is there with `validation_error` alone. */
+export const PROBLEM_SCHEMAS: Record<string, Schema> = { Problem: problemSchema(CODES) };
 
 /** The context of a problem's text: the route, the resource that its id names, and its own texts. */
 export interface ProblemContext {
   path: string;
   /** All methods of the path. */
   methods: readonly string[];
+  /** The section that the operation stands in: its operations share the responses that only they have. */
+  section: string;
   resource?: string;
   declared: readonly DeclaredProblem[];
 }
@@ -83,17 +79,18 @@ export function problemResponses(
   context: ProblemContext,
   components: Components,
 ): Record<string, Response | Reference> {
-  const { declared, resource } = context;
+  const { section, declared, resource } = context;
   const all = [...new Set([...codes, ...declared.map((problem) => problem.code)])].sort(
     (a, b) => PROBLEM_STATUS[a] - PROBLEM_STATUS[b] || CODES.indexOf(a) - CODES.indexOf(b),
   );
-  const responses: Record<string, Response | Reference> = {};
+  const responses: Record<string, Reference> = { default: otherProblem(components) };
   for (const status of new Set(all.map((code) => PROBLEM_STATUS[code]))) {
     const here = all.filter((code) => PROBLEM_STATUS[code] === status);
     const special = declared.filter((problem) => here.includes(problem.code));
-    responses[status] = special.length > 0 ? response(here, special, components) : shared(here, resource, components);
+    responses[status] =
+      special.length > 0 ? ofSection(section, here, special, components) : shared(here, resource, components);
   }
-  return { ...responses, 405: otherMethod(context), default: otherProblem(components) };
+  return { ...responses, 405: otherMethod(context) };
 }
 
 /** 405, with the methods that the path has. */
@@ -103,21 +100,24 @@ function otherMethod({ path, methods }: ProblemContext): Response {
   const value = { ...problem('method_not_allowed', detail), instance };
   return {
     description: `\`method_not_allowed\`: This path has ${methods.join(', ')}, and no other method.`,
-    headers: headerReferences(['X-Request-Id', 'Allow']),
+    headers: headerReferences(['X-Request-Id', 'Cache-Control', 'Allow']),
     content: { [MEDIA_TYPE]: { schema: problemSchema(['method_not_allowed']), example: value } },
   };
 }
 
-/** Members that a later version may add. */
+/** Refusals of requests that no route has seen: they are the same everywhere. */
+const UNREAD = ['request_timeout', 'headers_too_large', 'not_implemented', 'http_version_not_supported'] as const;
+
+/** Refusals of what could not be read, and what a later version may add. */
 function otherProblem(components: Components): Reference {
   components.responses ??= {};
   components.responses.OtherProblem ??= {
     description: 'Any other problem, in the same form: kinds may be added.',
-    headers: headerReferences(['X-Request-Id']),
+    headers: headerReferences(['X-Request-Id', 'Cache-Control']),
     content: {
       [MEDIA_TYPE]: {
         schema: { $ref: '#/components/schemas/Problem' },
-        examples: Object.fromEntries(examplesOf('internal_error', [], components)),
+        examples: Object.fromEntries(UNREAD.flatMap((code) => examplesOf(code, [], components))),
       },
     },
   };
@@ -135,12 +135,44 @@ function shared(codes: ProblemCode[], resource: string | undefined, components: 
   return { $ref: `#/components/responses/${name}` };
 }
 
+/** A response with what the operations of a section say themselves, an example for each. */
+function ofSection(
+  section: string,
+  codes: readonly ProblemCode[],
+  special: readonly DeclaredProblem[],
+  components: Components,
+): Reference {
+  const name = `${section.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase())}${codes.map(pascal).join('Or')}`;
+  components.responses ??= {};
+  const earlier = components.responses[name] as Response | undefined;
+  const made = response(codes, special, components);
+  if (earlier) addExamples(earlier, made);
+  else components.responses[name] = made;
+  return { $ref: `#/components/responses/${name}` };
+}
+
+/** Adds the examples of a response to those of an earlier one, each under a name of its own. */
+function addExamples(earlier: Response, { content }: Response): void {
+  const examples = earlier.content?.[MEDIA_TYPE]?.examples ?? {};
+  for (const [name, example] of Object.entries(content?.[MEDIA_TYPE]?.examples ?? {})) {
+    const text = JSON.stringify(example);
+    if (Object.values(examples).some((other) => JSON.stringify(other) === text)) continue;
+    let free = name;
+    for (let n = 2; free in examples; n++) free = `${name}_${n}`;
+    examples[free] = example;
+  }
+}
+
 function response(
   codes: readonly ProblemCode[],
   special: readonly DeclaredProblem[],
   components: Components,
 ): Response {
-  const headers = new Set<HeaderName>(['X-Request-Id', ...codes.flatMap((code) => PROBLEMS[code].headers)]);
+  const headers = new Set<HeaderName>([
+    'X-Request-Id',
+    'Cache-Control',
+    ...codes.flatMap((code) => PROBLEMS[code].headers),
+  ]);
   const examples = codes.flatMap((code) => examplesOf(code, special, components));
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join('\n\n'),

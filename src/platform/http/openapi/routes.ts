@@ -1,6 +1,6 @@
 /** The application's own metadata of each route: its callers, its input, its responses. */
-import type { INestApplication, Type } from '@nestjs/common';
-import { HEADERS_METADATA, METHOD_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import { type INestApplication, RequestMethod, type Type } from '@nestjs/common';
+import { METHOD_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constants.js';
@@ -25,9 +25,12 @@ export interface Route {
   idempotent: boolean;
   ifMatch: boolean;
   ifNoneMatch: boolean;
+  /** A GET: no body is read. */
+  reads: boolean;
+  /** A PATCH, whose body may say that it is merged. */
+  patches?: boolean;
   /** The resource that the id in the path names, such as `Order`. */
   resource?: string;
-  cacheControl?: string;
   problems: DeclaredProblem[];
 }
 
@@ -63,7 +66,6 @@ export function routesOf(app: INestApplication): Map<string, Route> {
 function routeOf(controller: Type, name: string, handler: object): Route {
   const of = (key: string): unknown => Reflect.getMetadata(key, handler) ?? Reflect.getMetadata(key, controller);
   const config = of(FASTIFY_ROUTE_CONFIG_METADATA) as FastifyContextConfig | undefined;
-  const headers = (of(HEADERS_METADATA) ?? []) as { name: string; value: unknown }[];
   const read = argumentsOf(controller, name);
   const readsHeader = (header: string): boolean =>
     read.some(({ kind, data }) => kind === RouteParamtypes.HEADERS && String(data).toLowerCase() === header);
@@ -77,11 +79,12 @@ function routeOf(controller: Type, name: string, handler: object): Route {
     bodyLimit: config?.bodyLimit,
     produces: config?.produces,
     deprecation: config?.deprecation,
+    reads: Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.GET,
+    patches: Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.PATCH,
     idempotent: read.some(({ factory }) => factory !== undefined && factory === idempotentFactory()),
     ifMatch: readsHeader('if-match'),
     ifNoneMatch: readsHeader('if-none-match'),
     resource: resource && (Reflect.get(resource, 'resource') as string),
-    cacheControl: headers.find((header) => header.name.toLowerCase() === 'cache-control')?.value as string | undefined,
     problems: (of(DECLARATION.PROBLEMS) ?? []) as DeclaredProblem[],
   };
 }

@@ -8,17 +8,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 export const UI_PATH = '/docs';
 
-/** The page may run and show its own files, and call this server. */
-const UI_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join(';');
+/** The page may run and show its own files, and call this server, by its public address too. */
+const policy = (calls: string): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src 'self'${calls}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';');
 
 const START = `SwaggerUIBundle({
   url: new URL('../openapi.json', document.currentScript.src).href,
@@ -43,9 +44,10 @@ const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
 export const UI_FILES = [...PACKAGE_FILES, ...Object.keys(OWN_FILES)];
 
 /** Serves the page and its files below {@link UI_PATH}. */
-export async function swaggerUi(scope: FastifyInstance): Promise<void> {
+export async function swaggerUi(scope: FastifyInstance, { calls }: { calls?: string }): Promise<void> {
+  const uiPolicy = policy(calls === undefined ? '' : ` ${calls}`);
   scope.addHook('onRequest', async (_request: FastifyRequest, reply: FastifyReply) => {
-    void reply.header('content-security-policy', UI_POLICY);
+    void reply.header('content-security-policy', uiPolicy);
   });
   scope.get('/', (request, reply) =>
     reply.type('text/html; charset=utf-8').send(page(pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),

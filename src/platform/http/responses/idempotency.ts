@@ -49,11 +49,18 @@ export const Idempotent = createParamDecorator(
 
 /** Sends a response of {@link Idempotency.transaction}, new or replayed. */
 export function sendResponse(reply: FastifyReply, answer: StoredResponse): void {
+  const { location } = answer.headers;
+  if (location !== undefined) void reply.header('location', reply.server.publicPath + location);
   void reply
     .status(answer.status)
-    .headers(answer.headers)
+    .headers(location === undefined ? answer.headers : withoutLocation(answer.headers))
     .header('content-type', 'application/json; charset=utf-8')
     .send(answer.body);
+}
+
+/** The headers but for `Location`, which is stored as the service's own path and sent as callers see it. */
+function withoutLocation({ location: _path, ...headers }: Record<string, string>): Record<string, string> {
+  return headers;
 }
 
 interface StoredAnswer extends Record<string, unknown> {

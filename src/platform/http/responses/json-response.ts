@@ -67,7 +67,7 @@ export function sendJson(reply: FastifyReply, json: string, status = 200): void 
 
 /** Sends a page with a link to the next one. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: JsonPage): void {
-  if (page.nextCursor !== null) addLink(reply, nextLink(request.url, page.nextCursor));
+  if (page.nextCursor !== null) addLink(reply, nextLink(reply.server.publicPath + request.url, page.nextCursor));
   void reply.header('content-type', JSON_TYPE).send(page.json);
 }
 

@@ -1,6 +1,11 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { instanceOf } from '../requests/request-target';
+import { typesTaken } from '../requests/media-types';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
+
+/** Headers that describe the response that a problem takes the place of. */
+const OF_A_SUCCESS = ['etag', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
 
 /** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
@@ -23,19 +28,16 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     log.info({ ...ids, problem: error.code, internal: error.internal }, 'request refused');
   }
   if (reply.sent || reply.raw.headersSent) {
-    reply.raw.destroy();
+    // A response that has ended needs nothing more: the refusal of its unread body came first.
+    if (!reply.raw.writableEnded) reply.raw.destroy();
     return;
   }
-  const problem = toProblem(error, pathOf(request.url), request.id);
-  reply.removeHeader('etag').removeHeader('content-disposition');
+  const problem = toProblem(error, request.server.publicPath + instanceOf(request.url), request.id);
+  for (const name of OF_A_SUCCESS) reply.removeHeader(name);
+  if (error.code === 'unsupported_media_type') reply.headers(typesTaken(request.method));
   if (error.headers) reply.headers(error.headers);
   void reply
     .status(status)
-    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'x-request-id': request.id })
+    .headers({ 'content-type': PROBLEM_CONTENT_TYPE, 'cache-control': 'no-store', 'x-request-id': request.id })
     .send(JSON.stringify(problem));
-}
-
-function pathOf(url: string): string {
-  const query = url.indexOf('?');
-  return query === -1 ? url : url.slice(0, query);
 }

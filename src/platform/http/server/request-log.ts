@@ -73,6 +73,11 @@ export class RequestLog {
     reply.raw.once('close', () => this.end(request, reply, performance.now() - began, span));
   }
 
+  /** Bytes that could not be read as a request, and what was answered to them. */
+  malformed({ requestId, status, reason }: { requestId: string; status: number; reason: string }): void {
+    this.logger.info({ request_id: requestId, route: UNMATCHED, status, reason }, 'request could not be read');
+  }
+
   /** Goes on with the request, so that what it does belongs to its trace. */
   within(request: FastifyRequest, work: () => void): void {
     if (this.tracing.isOn) this.tracing.within(request.trace, work);

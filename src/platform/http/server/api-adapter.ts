@@ -1,0 +1,85 @@
+/** Nest's adapter for Fastify, with the settings of the server and with our own answers to errors and missing routes. */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/config';
+import { MalformedRequest } from '../../errors';
+import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
+import { sendProblem } from '../responses/problem.filter';
+import { requestIdOf } from '../requests/request-id';
+import type { RequestLog } from './request-log';
+import { SECURITY_HEADERS } from '../responses/security-headers';
+import { trustedProxies } from '../../net/client-network';
+import { Exchanges } from './exchanges';
+import { canonicalTarget } from '../requests/request-target';
+
+const MIB = 1024 * 1024;
+/** More than Node takes in a request's head, so that no id in a path is too long to be told from one of ours. */
+const MAX_PARAM_LENGTH = 65_536;
+/** A body of 8 MiB has this long to arrive. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Fastify's own lines are off, ours is in a hook; but a response that breaks off must leave a line. */
+class QuietLogController extends LogController {
+  override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
+      request.log.info({ request_id: request.id }, 'the caller left before the end of the answer');
+    else request.log.error({ request_id: request.id, err: error.cause ?? error }, 'the answer broke off');
+  }
+}
+
+/** Fastify's adapter, whose errors and missing routes are answered by us and not by Nest's defaults. */
+export class ApiAdapter extends FastifyAdapter {
+  readonly exchanges: Exchanges;
+
+  constructor(config: Config, logger: Logger, records: RequestLog) {
+    const exchanges = new Exchanges((problem) => records.malformed(problem));
+    super({
+      loggerInstance: logger,
+      logController: new QuietLogController({ disableRequestLogging: true }),
+      // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
+      childLoggerFactory: (parent: Logger) => parent,
+      bodyLimit: MIB,
+      trustProxy: trustedProxies(config.TRUST_PROXY),
+      routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+      // Node's own answer to a request without Host has no body: ours is in the hook.
+      http: { requireHostHeader: false, ...SERVER_OPTIONS },
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: 72_000,
+      forceCloseConnections: 'idle',
+      // What still arrives on a connection that is being closed is served; it has the whole time of the shutdown.
+      return503OnClosing: false,
+      requestIdHeader: false,
+      genReqId: requestIdOf,
+      frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+        records.begin(request, reply);
+        void reply.headers(SECURITY_HEADERS);
+        const refusal = new MalformedRequest('The address could not be read.', { internal: error.message });
+        sendProblem(refusal, request, reply);
+      },
+      clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => exchanges.refuse(error, socket),
+    } as never);
+    this.exchanges = exchanges;
+  }
+
+  override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
+    return this.getInstance();
+  }
+
+  override setNotFoundHandler(): ReturnType<FastifyAdapter['setNotFoundHandler']> {
+    return this.getInstance();
+  }
+
+  /** Sets what stands before all that Fastify does with a connection or a request. */
+  guardConnections(server: Server): void {
+    limitServer(server, REQUEST_TIMEOUT_MS);
+    // A client that ends its side after its request still reads the answer. Undocumented, and so tested.
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.prependListener('request', (request) => {
+      request.url = canonicalTarget(request.method ?? '', request.url ?? '/');
+    });
+    this.exchanges.watch(server);
+  }
+}

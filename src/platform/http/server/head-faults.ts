@@ -1,0 +1,51 @@
+/** What is wrong with the head of a request, whatever its route does. */
+import type { FastifyRequest } from 'fastify';
+import { AppError, MalformedRequest } from '../../errors';
+import { API_PREFIX } from '../api-prefix';
+import { namesProblems, preferredType } from '../requests/accept';
+
+const JSON_ONLY: readonly string[] = ['application/json'];
+/** A name, IPv4 address or bracketed IPv6 address, with an optional port (RFC 3986, 3.2.2). */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::\d{0,5})?$/;
+
+/** The fault of the head that refuses the request, or undefined. */
+export function headFault(request: FastifyRequest): AppError | undefined {
+  const { raw, headers } = request;
+  if (raw.httpVersionMajor !== 1) {
+    return new AppError('http_version_not_supported', `HTTP/${raw.httpVersion} is not supported; use HTTP/1.1.`);
+  }
+  const encoding = headers['transfer-encoding'];
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'chunked') {
+    return new AppError('not_implemented', 'The only transfer coding that is supported is chunked.');
+  }
+  return hostFault(request) ?? notAcceptable(request);
+}
+
+function hostFault({ raw, headers }: FastifyRequest): AppError | undefined {
+  const { host } = headers;
+  if (host === undefined) {
+    return raw.httpVersion === '1.1' ? new MalformedRequest('The Host header is missing.') : undefined;
+  }
+  if (countOf(raw.rawHeaders, 'host') > 1) return new MalformedRequest('The Host header appears more than once.');
+  return HOST.test(host) ? undefined : new MalformedRequest('The Host header is not a valid host.');
+}
+
+/** How often a header stands in the request; `name` is in lower case. */
+export function countOf(rawHeaders: readonly string[], name: string): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i] as string;
+    if (header.length === name.length && header.toLowerCase() === name) count++;
+  }
+  return count;
+}
+
+function notAcceptable({ is404, url, headers, routeOptions }: FastifyRequest): AppError | undefined {
+  const { accept } = headers;
+  if (is404 || !url.startsWith(API_PREFIX) || accept === undefined || accept === '*/*' || accept === 'application/json')
+    return undefined;
+  const produces = routeOptions.config?.produces ?? JSON_ONLY;
+  // A route whose success has no body has nothing to refuse.
+  if (produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept)) return undefined;
+  return new AppError('not_acceptable', `This route answers with ${produces.join(' or ')}; see Accept.`);
+}

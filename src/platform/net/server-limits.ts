@@ -1,0 +1,15 @@
+/** Limits that every HTTP server of the service has, whatever it serves. */
+import type { Server, ServerOptions } from 'node:http';
+
+/** The head of a request arrives at once, or the connection is somebody's who wants to hold it. */
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** For the creation of a server: how late a timeout may be noticed. Node looks every 30 seconds by default. */
+export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 } as const satisfies ServerOptions;
+
+/** Bounds how long a request may take to arrive. All headers within the size limit are read: Node drops those after 1,000. */
+export function limitServer(server: Server, requestTimeoutMs: number): void {
+  server.requestTimeout = requestTimeoutMs;
+  server.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs);
+  server.maxHeadersCount = 0;
+}
