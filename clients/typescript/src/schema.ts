@@ -3316,6 +3316,143 @@ export interface components {
         };
     };
     responses: {
+        /**
+         * @description `conflict`: The request contradicts what is there.
+         *
+         *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
+         */
+        APIKeysConflictOrIdempotencyInProgress: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict" | "idempotency_in_progress";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict" | "Idempotency In Progress";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `forbidden`: The credential is good, but may not do this. */
+        APIKeysForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
         /** @description `conflict`: The request contradicts what is there. */
         AuthConflict: {
             headers: {
@@ -3778,6 +3915,7 @@ export interface components {
         KeyNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3893,6 +4031,7 @@ export interface components {
         MemberNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 [name: string]: unknown;
@@ -3923,6 +4062,136 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
+        MembersConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `forbidden`: The credential is good, but may not do this. */
+        MembersForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        MembersValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
                 };
             };
         };
@@ -4166,6 +4435,273 @@ export interface components {
                      * @enum {integer}
                      */
                     status: 429;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
+        RolesConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `conflict`: The request contradicts what is there.
+         *
+         *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
+         */
+        RolesConflictOrIdempotencyInProgress: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict" | "idempotency_in_progress";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict" | "Idempotency In Progress";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        RolesValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /** @description `conflict`: The request contradicts what is there. */
+        TenantConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "conflict";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Conflict";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 409;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `forbidden`: The credential is good, but may not do this. */
+        TenantForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
                     /** @description What is wrong with this request, for a person. */
                     detail: string;
                     /**
@@ -5672,6 +6208,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -5704,6 +6241,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -5717,6 +6255,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5779,6 +6318,7 @@ export interface operations {
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -5792,6 +6332,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5835,6 +6376,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -5864,6 +6408,16 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateTenant"];
+                /**
+                 * @example {
+                 *       "name": "Analytical Engines Ltd",
+                 *       "policies": {
+                 *         "second_factor": "required",
+                 *         "second_factor_grace_days": 14
+                 *       }
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateTenant"];
             };
         };
         responses: {
@@ -5871,6 +6425,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -5906,6 +6461,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -5972,6 +6528,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -5980,47 +6537,12 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["TenantForbidden"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6064,43 +6586,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["TenantConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6131,6 +6620,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -6169,6 +6659,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6238,6 +6729,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -6267,6 +6759,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -6282,6 +6775,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6350,6 +6844,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6358,48 +6853,13 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["MembersForbidden"];
             404: components["responses"]["MemberNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6443,81 +6903,11 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["MembersConflict"];
             412: components["responses"]["VersionConflict"];
-            /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6547,6 +6937,13 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateMember"];
+                /**
+                 * @example {
+                 *       "role": "member",
+                 *       "status": "active"
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateMember"];
             };
         };
         responses: {
@@ -6554,6 +6951,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -6587,6 +6985,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6630,99 +7029,11 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["MembersConflict"];
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6745,6 +7056,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -6759,6 +7071,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6802,6 +7115,9 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -6826,6 +7142,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -6861,6 +7178,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -6942,6 +7260,7 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -6973,6 +7292,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7016,105 +7336,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /**
-             * @description `conflict`: The request contradicts what is there.
-             *
-             *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
-             */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict" | "idempotency_in_progress";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict" | "Idempotency In Progress";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["RolesConflictOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             *
-             *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7139,6 +7364,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7165,6 +7391,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -7180,6 +7407,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7247,6 +7475,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -7261,6 +7490,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7304,81 +7534,11 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /** @description `conflict`: The request contradicts what is there. */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["RolesConflict"];
             412: components["responses"]["VersionConflict"];
-            /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7410,6 +7570,16 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateRole"];
+                /**
+                 * @example {
+                 *       "description": "Answers customers.",
+                 *       "permissions": [
+                 *         "orders:read",
+                 *         "orders:write"
+                 *       ]
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateRole"];
             };
         };
         responses: {
@@ -7417,6 +7587,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7447,6 +7618,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7493,59 +7665,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7570,6 +7690,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     Link: components["headers"]["Link"];
@@ -7612,6 +7733,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7698,12 +7820,12 @@ export interface operations {
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7734,47 +7856,12 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["APIKeysForbidden"];
             /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -7821,61 +7908,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            /**
-             * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-             *
-             *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-             *
-             *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-             */
-            422: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 422;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                        /** @description With `validation_error`: every fault. */
-                        errors?: {
-                            /**
-                             * @description Where, as a dotted path.
-                             * @example items.0.quantity
-                             */
-                            field: string;
-                            /** @description What is wrong, for a person. */
-                            message: string;
-                            /** @description The rule that is broken: what a program looks at. */
-                            code: string;
-                        }[];
-                    };
-                };
-            };
+            422: components["responses"]["APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -7901,6 +7934,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -7935,6 +7969,7 @@ export interface operations {
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -7949,6 +7984,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8017,6 +8053,7 @@ export interface operations {
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
@@ -8030,6 +8067,7 @@ export interface operations {
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8074,6 +8112,9 @@ export interface operations {
             };
             406: components["responses"]["NotAcceptable"];
             412: components["responses"]["VersionConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -8111,6 +8152,21 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["UpdateApiKey"];
+                /**
+                 * @example {
+                 *       "name": "Warehouse",
+                 *       "scopes": [
+                 *         "orders:read",
+                 *         "orders:write"
+                 *       ],
+                 *       "expires_at": "2027-01-31T12:00:00.000Z",
+                 *       "allowed_cidrs": [
+                 *         "203.0.113.0/24"
+                 *       ],
+                 *       "rate_limit": 20
+                 *     }
+                 */
+                "application/merge-patch+json": components["schemas"]["UpdateApiKey"];
             };
         };
         responses: {
@@ -8118,6 +8174,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
@@ -8150,48 +8207,13 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["APIKeysForbidden"];
             404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8274,11 +8296,11 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8309,48 +8331,13 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `forbidden`: The credential is good, but may not do this. */
-            403: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "forbidden";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Forbidden";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 403;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            403: components["responses"]["APIKeysForbidden"];
             404: components["responses"]["KeyNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     Allow: components["headers"]["Allow"];
                     [name: string]: unknown;
                 };
@@ -8394,48 +8381,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            /**
-             * @description `conflict`: The request contradicts what is there.
-             *
-             *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
-             */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Retry-After": components["headers"]["Retry-After"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "conflict" | "idempotency_in_progress";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Conflict" | "Idempotency In Progress";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 409;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
+            409: components["responses"]["APIKeysConflictOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];

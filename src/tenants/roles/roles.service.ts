@@ -8,7 +8,7 @@ import { assertMatch, etagOf } from '../../platform/http/responses/etag';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { Cursors } from '../../platform/http/responses/pagination';
-import { API_PREFIX } from '../../platform/http/server/server';
+import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { Epochs } from '../../platform/revocation/epochs';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
