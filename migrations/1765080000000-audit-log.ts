@@ -108,6 +108,7 @@ export class AuditLog1765080000000 implements MigrationInterface {
         key_id uuid not null,
         note text not null,
         announced_at timestamptz,
+        announced_size bigint not null default 0,
         constraint audit_trees_pkey primary key (tenant_id)
       );
       alter table audit_trees enable row level security;
@@ -117,8 +118,7 @@ export class AuditLog1765080000000 implements MigrationInterface {
       create policy audit_trees_of_the_tenant on audit_trees to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
         with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_trees_to_fold on audit_trees to app_audit
-        using (tenant_id = current_setting('app.tenant_id')::uuid)
+      create policy audit_trees_to_fold on audit_trees to app_audit using (true)
         with check (tenant_id = current_setting('app.tenant_id')::uuid);
 
       create table audit_leaves (

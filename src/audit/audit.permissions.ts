@@ -6,6 +6,4 @@ declare module '../platform/permissions/permissions' {
   }
 }
 
-PERMISSIONS.declare({
-  'audit:read': { description: 'Read and verify the audit log.', roles: ['admin'] },
-});
+PERMISSIONS.declare({ 'audit:read': { description: 'Reads and exports the audit log.', roles: ['admin'] } });

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { RateLimited } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
+import { csvCell } from '../platform/http/responses/csv';
 import type { JsonRow } from '../platform/http/responses/json-response';
 import type { ExportFormat } from './export-format';
 import type { ExportOrdersDto, OrderView } from './orders.dto';
@@ -97,15 +98,4 @@ function csvLine(row: JsonRow): string {
     return csvCell(value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
   });
   return `${cells.join(',')}\r\n`;
-}
-
-/** What a spreadsheet may run at the head of a cell, in full width too. */
-const ACTIVE = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
-/** What ends a cell in RFC 4180, or in a program that separates by semicolon, tab or bar, too. */
-const SEPARATING = /[",;\t|\r\n]/;
-
-/** A cell of RFC 4180: what a spreadsheet would run is text behind an apostrophe, what might end the cell is quoted. */
-export function csvCell(text: string): string {
-  const harmless = ACTIVE.test(text) ? `'${text}` : text;
-  return SEPARATING.test(harmless) || harmless !== text ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

@@ -12,8 +12,10 @@
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
+import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { type OutboxConsumer, OUTBOX_CONSUMERS, Relay } from '../platform/outbox/relay';
+import { Subscriptions } from '../platform/outbox/subscriptions';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -24,6 +26,8 @@ import { Dispatcher } from './dispatch/dispatcher';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
+import { listSubscribers, type Subscriber } from './dispatch/fan-out.queries';
+import { isSubscribed } from './event-types/event-type-names';
 import { FanOut } from './dispatch/fan-out';
 import { RetentionJob } from '../retention/retention-job';
 import { WebhooksLeader } from './dispatch/leader';
@@ -33,6 +37,14 @@ import { DispatchRequests } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {
+  constructor(subscriptions: Subscriptions, database: TenantDatabase) {
+    subscriptions.register(async (scope, types) => {
+      const endpoints = await database.query<Subscriber>(scope, listSubscribers(scope.tenantId));
+      const wanted = endpoints.filter(({ enabled }) => enabled);
+      return new Set(types.filter((type) => wanted.some((endpoint) => isSubscribed(endpoint.event_types, type))));
+    });
+  }
+
   static forRoot(config: Config): DynamicModule {
     chooseQueueBackend(config);
     return {

@@ -213,12 +213,13 @@ create table audit_trees (
   key_id uuid not null,
   note text not null,
   announced_at timestamp with time zone,
+  announced_size bigint not null default 0,
   constraint audit_trees_pkey PRIMARY KEY (tenant_id)
 );
 alter table audit_trees enable row level security;
 alter table audit_trees force row level security;
 create policy audit_trees_of_the_tenant on audit_trees as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-create policy audit_trees_to_fold on audit_trees as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_trees_to_fold on audit_trees as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert, select, update on audit_trees to app_audit;
 grant select on audit_trees to app_service;
 

@@ -43,6 +43,7 @@ describe('the OpenAPI document', () => {
       '/health',
       '/health/live',
       '/health/ready',
+      '/.well-known/audit-keys.json',
       '/openapi.json',
       '/openapi.yaml',
       '/docs',

@@ -23,6 +23,7 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/auth/login',
   '/api/v1/auth/refresh',
   '/api/v1/auth/logout',
+  '/.well-known/audit-keys.json',
   '/openapi.json',
   '/openapi.yaml',
   '/docs',

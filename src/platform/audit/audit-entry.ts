@@ -2,9 +2,9 @@
 
 /** Where a request came from: kept with the entry, and erased with the person. */
 export interface RequestOrigin {
-  readonly requestId: string;
+  readonly requestId?: string;
   /** An IPv4 address, or the /64 of an IPv6 address. */
-  readonly network: string;
+  readonly network?: string;
   readonly userAgent?: string;
 }
 

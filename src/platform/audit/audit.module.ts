@@ -6,7 +6,8 @@
  */
 import { Global, Module } from '@nestjs/common';
 import { AuditLog } from './audit-log';
+import { Refusals } from './refusals';
 
 @Global()
-@Module({ providers: [AuditLog], exports: [AuditLog] })
+@Module({ providers: [AuditLog, Refusals], exports: [AuditLog, Refusals] })
 export class AuditPlatformModule {}

@@ -12,6 +12,7 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { AuditDatabase } from './roles/audit-database';
 import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
@@ -51,6 +52,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        AuditDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
@@ -63,6 +65,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         RetentionDatabase,
         NotificationDatabase,
         DiscoveryDatabase,
+        AuditDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,

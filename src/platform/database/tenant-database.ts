@@ -10,6 +10,9 @@ export interface TenantScope {
   readonly tenantId: string;
 }
 
+/** In the place of a tenant, where there is none. */
+export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
 /** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;

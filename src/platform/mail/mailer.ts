@@ -3,6 +3,7 @@ import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { SECRET_BOX, type SecretBox } from '../crypto/secret-box.module';
 import type { Statement } from '../database/sql/statement';
+import { NO_TENANT } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
 import { isEmail } from '../http/requests/fields';
 import { newTimedId } from '../ids/ids';
@@ -13,9 +14,6 @@ import { newTimedId } from '../ids/ids';
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in by declarations elsewhere
 export interface MailTemplates {}
-
-/** The place of the tenant in a mail that is about none. */
-export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** A person's mailbox. */
 export interface MailAddress {

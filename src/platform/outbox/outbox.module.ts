@@ -8,6 +8,10 @@ import { Module } from '@nestjs/common';
 import { EventCatalogue } from './event-catalogue';
 import { Outbox } from './outbox';
 import { Notifier } from './notifier';
+import { Subscriptions } from './subscriptions';
 
-@Module({ providers: [EventCatalogue, Outbox, Notifier], exports: [EventCatalogue, Outbox, Notifier] })
+@Module({
+  providers: [EventCatalogue, Outbox, Notifier, Subscriptions],
+  exports: [EventCatalogue, Outbox, Notifier, Subscriptions],
+})
 export class OutboxModule {}

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { ApiKey } from '../../api-keys/api-key.entity';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
+import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
@@ -63,6 +64,7 @@ export class AdminModule {
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,
+        AuditModule,
       ],
       providers: [OperatorDatabase, RetentionJob, Reencryption],
     };

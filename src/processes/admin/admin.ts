@@ -4,6 +4,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { Command, Report } from './command';
 import { configCommand } from './config.command';
 import { replayCommand, retryCommand } from './deliveries.command';
+import * as audit from './audit.command';
 import * as keys from './keys.command';
 import { pruneCommand } from './prune.command';
 import { seedCommand } from './seed.command';
@@ -13,6 +14,7 @@ import { UsageError } from '../lifecycle';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   config: configCommand,
+  'audit verify': audit.verifyCommand,
   'tenants list': tenants.listCommand,
   'tenants show': tenants.showCommand,
   'tenants suspend': tenants.suspendCommand,

@@ -1,6 +1,7 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AuditWorkerModule } from '../../audit/audit-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
@@ -36,6 +37,7 @@ export class WorkerModule {
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot([]),
+        AuditWorkerModule,
         WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness],

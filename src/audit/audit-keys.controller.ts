@@ -1,0 +1,39 @@
+import { Controller, Get, Header } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { NO_TENANT, TenantDatabase } from '../platform/database/tenant-database';
+import { ApiSection } from '../platform/http/openapi/declarations';
+import { Public } from '../platform/http/requests/caller';
+import { AuditKeysView } from './audit.dto';
+import { listPublicKeys, type PublicKeyRow } from './audit.queries';
+
+@ApiSection(
+  'Audit log',
+  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+)
+@Controller('.well-known')
+export class AuditKeysController {
+  constructor(private readonly database: TenantDatabase) {}
+
+  @Get('audit-keys.json')
+  @Public()
+  @Header('Cache-Control', 'public, max-age=300')
+  @ApiOperation({
+    operationId: 'getAuditKeys',
+    summary: 'Get the public keys of audit logs',
+    description: 'Those that checkpoints are signed with, the newest first; empty until the first one was signed.',
+  })
+  @ApiOkResponse({ type: AuditKeysView, description: 'The keys.' })
+  async keys(): Promise<AuditKeysView> {
+    const rows = await this.database.query<PublicKeyRow>({ tenantId: NO_TENANT }, listPublicKeys());
+    return {
+      keys: rows.map((row) => ({
+        kid: row.id,
+        kty: 'OKP',
+        crv: 'Ed25519',
+        x: row.public_key.toString('base64url'),
+        use: 'sig',
+        alg: 'EdDSA',
+      })),
+    };
+  }
+}

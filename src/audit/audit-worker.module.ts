@@ -1,0 +1,18 @@
+/**
+ * The worker's half of the audit log. Nouns: an entry that is committed *waits* until the *tree* of its tenant takes it as
+ * a *leaf*; the *head* of the tree (its size and root) is signed as a *checkpoint*. What must always hold: an entry is a
+ * leaf once; a leaf or node never changes; the leaves, the head and the events that tell of them commit together.
+ */
+import { Module } from '@nestjs/common';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { AuditFolder } from './folding/audit-folder';
+import { AuditJob } from './folding/audit-job';
+import { Erasures } from './folding/erasures';
+import { RefusalWriter } from './folding/refusal-writer';
+import { SigningKeys } from './folding/signing-key';
+
+@Module({
+  imports: [OutboxModule],
+  providers: [AuditFolder, AuditJob, Erasures, RefusalWriter, SigningKeys],
+})
+export class AuditWorkerModule {}

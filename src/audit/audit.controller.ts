@@ -1,0 +1,140 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
+import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
+import { ResourceId } from '../platform/http/requests/resource-id.pipe';
+import { sendPage } from '../platform/http/responses/json-response';
+import { AuditExport } from './audit-export';
+import * as dto from './audit.dto';
+import { AuditService } from './audit.service';
+import './audit.permissions';
+
+/** A reader that takes nothing of an export for this long is gone. */
+const STALLED_EXPORT_MS = 120_000;
+const NDJSON_EXAMPLE =
+  '{"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user",' +
+  '"id":"0198c0de-7a11-7000-8000-0000000000aa"},"action":"order.status_changed","target":{"type":"order",' +
+  '"id":"0198c0de-7a11-7000-8000-000000000001"},"changes":{"status":["pending","confirmed"]},"network":"203.0.113.9",' +
+  '"user_agent":"curl/8.5.0","request_id":"7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f","session_id":null,' +
+  '"outcome":"success","count":1}\n';
+const CSV_EXAMPLE =
+  'id,occurred_at,actor_type,actor_id,actor_email,actor_via,action,target_type,target_id,changes,network,user_agent,' +
+  'request_id,session_id,outcome,count\r\n';
+
+@ApiSection(
+  'Audit log',
+  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+)
+@Controller('audit-log')
+export class AuditController {
+  constructor(
+    private readonly audit: AuditService,
+    private readonly exports: AuditExport,
+  ) {}
+
+  @Get()
+  @Requires('audit:read')
+  @ApiOperation({
+    operationId: 'listAuditEntries',
+    summary: 'List audit entries',
+    description: 'Newest first. Each was written in the transaction of the change that it tells of.',
+  })
+  @ApiOkResponse({ type: dto.AuditPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: dto.ListAuditDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.audit.list(caller, query));
+  }
+
+  @Get('export')
+  @Requires('audit:read')
+  @RouteConfig({ produces: ['application/x-ndjson', 'text/csv', 'application/json'] })
+  @ApiOperation({
+    operationId: 'exportAuditEntries',
+    summary: 'Export audit entries',
+    description:
+      'All entries of the filters as a stream, newest first. CSV cells are written as in the export of orders.',
+  })
+  @ApiOkResponse({
+    description: 'The entries.',
+    content: {
+      'application/x-ndjson': {
+        schema: {
+          type: 'string',
+          description: 'An entry a line, as the list shows it.',
+          maxLength: 1_000_000_000,
+        },
+        example: NDJSON_EXAMPLE,
+      },
+      'text/csv': { schema: { type: 'string', maxLength: 1_000_000_000 }, example: CSV_EXAMPLE },
+    },
+  })
+  @ApiProblem('rate_limited', 'Too many exports at once.')
+  export(
+    @CurrentCaller() caller: Caller,
+    @Query() query: dto.ExportAuditDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): void {
+    const csv = query.format === 'csv';
+    reply.raw.setTimeout(STALLED_EXPORT_MS);
+    void reply
+      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
+      .header('content-disposition', `attachment; filename="audit-log.${query.format}"`)
+      // Fastify would read the whole stream to answer a HEAD.
+      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query));
+  }
+
+  @Get('checkpoint')
+  @Requires('audit:read')
+  @ApiOperation({
+    operationId: 'getAuditCheckpoint',
+    summary: 'Get the newest checkpoint',
+    description: 'The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.',
+  })
+  @ApiOkResponse({ type: dto.AuditCheckpointView, description: 'The checkpoint.' })
+  @ApiProblem('business_rule_violation', 'The log has no checkpoint yet.')
+  checkpoint(@CurrentCaller() caller: Caller): Promise<dto.AuditCheckpointView> {
+    return this.audit.checkpoint(caller);
+  }
+
+  @Get('consistency')
+  @Requires('audit:read')
+  @ApiOperation({
+    operationId: 'getAuditConsistency',
+    summary: 'Prove that a later tree begins with an earlier one',
+    description: 'What was in the log at the first size is in it, unchanged, at the second.',
+  })
+  @ApiOkResponse({ type: dto.AuditConsistencyProofView, description: 'The proof.' })
+  @ApiProblem('business_rule_violation', 'A size is out of range.')
+  consistency(
+    @CurrentCaller() caller: Caller,
+    @Query() query: dto.ConsistencyDto,
+  ): Promise<dto.AuditConsistencyProofView> {
+    return this.audit.consistency(caller, query.from, query.to);
+  }
+
+  @Get(':id/proof')
+  @Requires('audit:read')
+  @ApiOperation({
+    operationId: 'getAuditProof',
+    summary: 'Prove that an entry is in the tree',
+    description:
+      'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
+  })
+  @ApiOkResponse({ type: dto.AuditProofView, description: 'The proof.' })
+  @ApiProblem('business_rule_violation', 'The tree has not taken the entry yet, or the size is out of range.')
+  proof(
+    @CurrentCaller() caller: Caller,
+    @Param('id', new ResourceId('Entry')) id: string,
+    @Query() query: dto.ProofDto,
+  ): Promise<dto.AuditProofView> {
+    return this.audit.proof(caller, id, query.size);
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Reading the audit log. Nouns: an *entry* is written by whatever feature did the change (`platform/audit`); the *tree*
+ * takes entries as leaves, in the worker (`folding`); a *checkpoint* is its signed head; a *proof* shows that an entry is in
+ * the tree, or that one tree begins with another. What must always hold: a tenant reads its own log alone; what a proof
+ * needs never changes.
+ */
+import { Module } from '@nestjs/common';
+import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { AUDIT_EVENT_TYPES } from './audit-event-types';
+import { AuditExport } from './audit-export';
+import { AuditVerification } from './audit-verification';
+import { AuditKeysController } from './audit-keys.controller';
+import { AuditController } from './audit.controller';
+import { AuditService } from './audit.service';
+
+@Module({
+  imports: [HttpPlatformModule, OutboxModule],
+  controllers: [AuditController, AuditKeysController],
+  providers: [AuditService, AuditExport, AuditVerification],
+})
+export class AuditModule {
+  constructor(types: EventCatalogue) {
+    types.add(...AUDIT_EVENT_TYPES);
+  }
+}

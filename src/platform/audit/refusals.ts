@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import type { Statement } from '../database/sql/statement';
+import { TenantDatabase } from '../database/tenant-database';
+import { LOGGER } from '../observability/logger.module';
+import { type AuditedCaller, type AuditEntry, auditText } from './audit-entry';
+
+const HOUR_MS = 60 * 60 * 1_000;
+/** Counts are written this often, so that a process that is killed loses no more; milliseconds. */
+const FLUSH_MS = 5_000;
+/** Kinds of refusals of a tenant that are kept apart in an hour, and tenants of which there are any. */
+const MAX_KINDS = 1_000;
+const MAX_TENANTS = 10_000;
+/** As many of these may be from callers without a credential: they choose what to be refused for. */
+export const MAX_ANONYMOUS = 100;
+
+/** What was refused, as it will stand in the log. It names no request: it stands for many. */
+export interface Refusal {
+  readonly caller: Pick<AuditedCaller, 'tenantId' | 'actor' | 'session'> & { readonly network?: string };
+  readonly entry: AuditEntry & { readonly outcome: 'denied' | 'failure' };
+}
+
+/** What is kept of a kind of refusal until its hour has ended. */
+export interface CountedRefusal {
+  actor: AuditedCaller['actor'];
+  session?: { id: string };
+  network?: string;
+  entry: AuditEntry;
+}
+
+interface Count {
+  tenantId: string;
+  hour: Date;
+  key: Buffer;
+  anonymous: boolean;
+  refusal: CountedRefusal;
+  count: number;
+}
+
+/**
+ * Counts refusals aside: a caller that is refused a thousand times an hour is one entry with a count, written when the hour
+ * has ended, and can neither fill a log nor slow it down. Counting is in memory and bounded; the counts are written every
+ * few seconds.
+ */
+@Injectable()
+export class Refusals implements BeforeApplicationShutdown {
+  private counts = new Map<string, Map<string, Count>>();
+  private flushing?: Promise<void>;
+  private stopped = false;
+
+  constructor(
+    private readonly database: TenantDatabase,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Counts a refusal in the log of the tenant aimed at; returns at once, never throws. */
+  count({ caller, entry }: Refusal, now = new Date()): void {
+    const anonymous = caller.actor.type === 'anonymous';
+    const hour = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS);
+    const refusal: CountedRefusal = {
+      actor: caller.actor,
+      ...(caller.session ? { session: { id: caller.session.id } } : {}),
+      ...(caller.network === undefined ? {} : { network: caller.network }),
+      entry: { ...entry, target: { type: entry.target.type, id: entry.target.id && auditText(entry.target.id) } },
+    };
+    this.add({ tenantId: caller.tenantId, hour, key: keyOf(refusal), anonymous, refusal, count: entry.count ?? 1 });
+    this.flushing ??= this.flushSoon();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    await this.flush();
+  }
+
+  /** Writes the counts now. */
+  async flush(): Promise<void> {
+    const counts = [...this.counts.values()].flatMap((kinds) => [...kinds.values()]);
+    this.counts = new Map();
+    for (const count of counts) {
+      await this.database
+        .write({ tenantId: count.tenantId }, upsertCount(count))
+        .catch((error: Error) => this.logger.warn({ reason: error.message }, 'a count of refusals was not written'));
+    }
+  }
+
+  private add(count: Count): void {
+    let kinds = this.counts.get(count.tenantId);
+    if (!kinds) {
+      if (this.counts.size >= MAX_TENANTS) return;
+      this.counts.set(count.tenantId, (kinds = new Map()));
+    }
+    const id = `${count.hour.getTime()} ${count.key.toString('base64')}`;
+    const known = kinds.get(id);
+    if (known) {
+      known.count += count.count;
+      return;
+    }
+    const ofKind = [...kinds.values()].filter(({ anonymous }) => anonymous === count.anonymous).length;
+    const isRest = count.refusal.entry.action === REST_ACTION;
+    // There is a place for the rest in any case.
+    if (isRest || ofKind < (count.anonymous ? MAX_ANONYMOUS : MAX_KINDS)) kinds.set(id, count);
+    else this.add(restOf(count));
+  }
+
+  private async flushSoon(): Promise<void> {
+    await sleep(FLUSH_MS, undefined, { ref: false });
+    if (!this.stopped) await this.flush();
+    this.flushing = undefined;
+  }
+}
+
+/** All that is not kept apart is one entry. */
+export const REST_ACTION = 'refusals.other';
+
+function restOf(count: Count): Count {
+  const refusal: CountedRefusal = {
+    actor: { type: count.anonymous ? 'anonymous' : 'system', id: null },
+    entry: { action: REST_ACTION, target: { type: 'tenant', id: count.tenantId }, outcome: 'denied' },
+  };
+  return { ...count, refusal, key: keyOf(refusal), anonymous: false };
+}
+
+function keyOf(refusal: CountedRefusal): Buffer {
+  const { actor, session, network, entry } = refusal;
+  const parts = [
+    actor.type,
+    actor.id,
+    session?.id,
+    network,
+    entry.action,
+    entry.target.type,
+    entry.target.id,
+    entry.outcome,
+  ];
+  return createHash('sha256').update(JSON.stringify(parts)).digest();
+}
+
+function upsertCount({ tenantId, hour, key, anonymous, refusal, count }: Count): Statement {
+  return {
+    name: 'audit_refusals_count',
+    text: `insert into audit_refusals as r (tenant_id, hour, key, anonymous, entry, count) values ($1, $2, $3, $4, $5, $6)
+           on conflict (tenant_id, hour, key) do update set count = r.count + excluded.count returning 1`,
+    values: [tenantId, hour, key, anonymous, JSON.stringify(refusal), count],
+  };
+}
