@@ -18,6 +18,10 @@ import { OutboxModule } from '../platform/outbox/outbox.module';
 import { COMPANY_EVENT_TYPES } from './company/company-event-types';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
+import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
+import { InvitationsController } from './invitations/invitations.controller';
+import { InvitationsService } from './invitations/invitations.service';
+import { JoiningService } from './invitations/joining.service';
 import { MEMBER_EVENT_TYPES } from './members/member-event-types';
 import { MembersController } from './members/members.controller';
 import { MembersService } from './members/members.service';
@@ -27,13 +31,13 @@ import './tenants.permissions';
 
 @Module({
   imports: [HttpPlatformModule, OutboxModule],
-  controllers: [CompanyController, MembersController, RolesController],
-  providers: [CompanyService, MembersService, RolesService],
-  exports: [MembersService],
+  controllers: [CompanyController, InvitationsController, MembersController, RolesController],
+  providers: [CompanyService, InvitationsService, JoiningService, MembersService, RolesService],
+  exports: [JoiningService, MembersService],
 })
 export class TenantsModule {
   constructor(types: EventCatalogue) {
-    types.add(...COMPANY_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
+    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
     types.reserve('member.', 'members:read');
     types.reserve('tenant.', 'tenant:manage');
     types.reserve('session.', 'members:read');

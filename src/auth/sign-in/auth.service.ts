@@ -6,7 +6,7 @@ import { Conflict, Unauthorized, ValidationFailed } from '../../platform/errors'
 import { personOf, type Principal } from '../../platform/http/requests/caller';
 import { Membership, newMembership } from '../../tenants/membership.entity';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
-import { emailKey, isPlainAddress } from '../../users/email-key';
+import { emailKey, isPlainAddress } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
