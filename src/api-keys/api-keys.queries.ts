@@ -173,6 +173,15 @@ export function deleteKeysOfPerson(userId: string): Statement {
   return { name: 'api_keys_person_delete', text: 'delete from api_keys where user_id = $1', values: [userId] };
 }
 
+/** Those of them that were made from a time on. */
+export function deleteKeysOfPersonSince(userId: string, since: Date): Statement {
+  return {
+    name: 'api_keys_person_delete_since',
+    text: 'delete from api_keys where user_id = $1 and created_at >= $2',
+    values: [userId, since],
+  };
+}
+
 /** Notes when keys were last used; of two processes the later time counts. */
 export function noteUses(tenantId: string, uses: readonly { keyId: string; at: Date }[]): Statement {
   return {

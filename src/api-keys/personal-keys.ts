@@ -20,6 +20,9 @@ export class PersonalKeys implements OnModuleInit {
   onModuleInit(): void {
     this.hooks.membershipEnded.on((tx, { userId }) => this.endInTenant(tx, userId));
     this.hooks.userClaimed.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
+    this.hooks.userReverted.on(
+      (tx, { userId, since }) => void tx.defer(queries.deleteKeysOfPersonSince(userId, since)),
+    );
     this.hooks.userLeft.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
   }
 

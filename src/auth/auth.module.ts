@@ -24,6 +24,9 @@ import { AccessTokens } from './tokens/access-tokens';
 import { AuthController } from './sign-in/auth.controller';
 import { AuthService } from './sign-in/auth.service';
 import { AuthenticationGuard } from './access/authentication.guard';
+import { AcceptingController } from './invitations/accepting.controller';
+import { AcceptingService } from './invitations/accepting.service';
+import { TenantsModule } from '../tenants/tenants.module';
 import { AuthHooks } from './access/auth-hooks';
 import { Authenticator } from './access/authenticator';
 import { SecondFactors } from './second-factor/second-factors';
@@ -32,11 +35,38 @@ import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
 import { SignIn } from './sign-in/sign-in';
+import { OptionalPerson } from './access/optional-person';
+import { AccountAudit } from './account/account-audit';
+import { AccountMailsController } from './account/account-mails.controller';
+import { AccountController } from './account/account.controller';
+import { AccountService } from './account/account.service';
+import { EmailChangeService } from './account/email-change.service';
+import { PasswordsService } from './account/passwords.service';
+import { PersonSessions } from './account/person-sessions';
+import { MailAllowance } from './mailbox/mail-allowance';
+import { MailboxProofs } from './mailbox/mailbox-proofs';
+import { OwnProof } from './mailbox/own-proof';
+import { PlacesController } from './places/places.controller';
+import { PlacesService } from './places/places.service';
+import { RegistrationController } from './registration/registration.controller';
+import { Registration } from './registration/registration.service';
+import { NewAccounts } from './sign-in/new-accounts';
+import { StepUpController } from './step-up/step-up.controller';
+import { StepUpService } from './step-up/step-up.service';
+import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, UsersModule],
-  controllers: [AuthController],
+  imports: [PassportModule, HttpPlatformModule, TenantsModule, UsersModule],
+  controllers: [
+    AcceptingController,
+    AuthController,
+    RegistrationController,
+    AccountMailsController,
+    AccountController,
+    PlacesController,
+    StepUpController,
+  ],
   providers: [
     AuthService,
     PasswordPolicy,
@@ -47,6 +77,21 @@ import { StepUpGuard } from './access/step-up.guard';
     Authenticator,
     SecondFactors,
     SignIn,
+    OptionalPerson,
+    AccountAudit,
+    AccountService,
+    EmailChangeService,
+    PasswordsService,
+    PersonSessions,
+    MailAllowance,
+    MailboxProofs,
+    OwnProof,
+    AcceptingService,
+    PlacesService,
+    Registration,
+    NewAccounts,
+    StepUpService,
+    OneTimeTokens,
     Sessions,
     SessionStates,
     SignInLimits,
@@ -55,6 +100,6 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors],
+  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPerson, OwnProof, MailboxProofs],
 })
 export class AuthModule {}

@@ -15,3 +15,21 @@ export function findUserId(email: string): Statement {
     values: [emailKey(email), email],
   };
 }
+
+/** The person for whom an address is reserved after a change of it. */
+export function findReservation(email: string, now: Date): Statement {
+  return {
+    name: 'address_reservation_find',
+    text: 'select user_id from address_reservations where email_key = $1 and expires_at > $2 limit 1',
+    values: [emailKey(email), now],
+  };
+}
+
+export function reserveAddress(email: string, userId: string, until: Date): Statement {
+  return {
+    name: 'address_reserve',
+    text: `insert into address_reservations (email_key, user_id, expires_at) values ($1, $2, $3)
+           on conflict (email_key, user_id) do update set expires_at = excluded.expires_at`,
+    values: [emailKey(email), userId, until],
+  };
+}

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../platform/database/roles/role-databases';
 import type { Transaction } from '../platform/database/transaction';
 import { User } from './user.entity';
-import { findUserId } from './users.queries';
+import { findReservation, findUserId } from './users.queries';
 
 /** Persons, found by id or by address. */
 @Injectable()
@@ -21,5 +21,13 @@ export class Users {
 
   get(id: string): Promise<User> {
     return this.database.transaction({ userId: id }, (tx) => tx.repository(User).findOneByOrFail({ id }));
+  }
+
+  /** Whether an address belongs to somebody, or is reserved for somebody else than the person given. */
+  async isTaken(tx: Transaction, email: string, exceptUserId?: string): Promise<boolean> {
+    const [found] = await tx.query<{ id: string }>(findUserId(email));
+    if (found && found.id !== exceptUserId) return true;
+    const [reserved] = await tx.query<{ user_id: string }>(findReservation(email, new Date()));
+    return reserved !== undefined && reserved.user_id !== exceptUserId;
   }
 }

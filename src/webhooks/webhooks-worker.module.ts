@@ -23,6 +23,7 @@ import { DeliveryMetrics } from './deliveries/delivery-metrics';
 import { DeliveryQueue } from './dispatch/delivery-queue';
 import { DeliverySender } from './sending/delivery-sender';
 import { Dispatcher } from './dispatch/dispatcher';
+import { ConsentRecorder } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { PartsBackfill } from './endpoints/parts-backfill';
 import { EndpointDisabling } from './endpoints/endpoint-disabling';
@@ -53,6 +54,7 @@ export class WebhooksWorkerModule {
       providers: [
         AttemptEnds,
         BacklogMetrics,
+        ConsentRecorder,
         DeliveriesProcessor,
         DeliveryMetrics,
         DeliveryQueue,

@@ -21,6 +21,7 @@ import { EmitEventPipe } from './events/emit-event.pipe';
 import { OwnEventTypeNamePipe } from './event-types/event-type-name.pipe';
 import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
+import { EndpointConsent } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
 import { EndpointStats } from './deliveries/endpoint-stats';
@@ -56,6 +57,7 @@ import './webhooks.permissions';
     DeliveriesService,
     DispatchRequests,
     EmitEventPipe,
+    EndpointConsent,
     EndpointPartsCipher,
     EndpointRules,
     EndpointSecrets,

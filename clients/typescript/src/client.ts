@@ -164,9 +164,14 @@ export class OrdersClient {
     for await (const page of this.pages(path, ...args)) yield* (page as unknown as { data: Item<P>[] }).data;
   }
 
-  /** Makes a tenant and its owner, as whom the client then is signed in. */
+  /**
+   * Makes a tenant and its owner, as whom the client then is signed in.
+   * @throws Error where the service makes accounts once their mailbox is proved: a mail is on its way then
+   */
   async register(body: components['schemas']['Register']): Promise<SignedIn> {
-    return this.begin(await this.post('/api/v1/auth/register', { body }));
+    const { data, ...answer } = await this.post('/api/v1/auth/register', { body });
+    if (!('access_token' in data)) throw new Error('a mail was sent: POST /auth/verify-email makes the account');
+    return this.begin({ ...answer, data });
   }
 
   /** Begins a session, in place of any before. */

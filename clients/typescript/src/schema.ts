@@ -81,26 +81,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/register": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Register a company
-         * @description Makes a tenant and its owner, and signs the owner in.
-         */
-        post: operations["register"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -112,7 +92,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account (10 free, then growing pauses) and per address (60 in 15 minutes).
+         * @description An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).
          */
         post: operations["login"];
         delete?: never;
@@ -171,49 +151,33 @@ export interface paths {
         /**
          * Who am I?
          * @description The person, the tenant, and what they may do.
+         *
+         *     Serves the person of a session, whatever the tenant.
          */
         get: operations["getMe"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenant": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
         /**
-         * Get the tenant
-         * @description For every member; `policies` are shown to callers with `tenant:manage`.
-         */
-        get: operations["getTenant"];
-        put?: never;
-        post?: never;
-        /**
-         * Close the tenant
-         * @description For owners. No credential counts from then on, but for signing in to `POST /tenant/restore`; everything is erased after 30 days.
+         * Delete the own account
+         * @description Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
          */
-        delete: operations["closeTenant"];
+        delete: operations["deleteMe"];
         options?: never;
         head?: never;
         /**
-         * Change name and policies
-         * @description Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on their person. A change that would shut its own maker out is refused.
+         * Change the own account
+         * @description The name.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Serves the person of a session, whatever the tenant.
          */
-        patch: operations["updateTenant"];
+        patch: operations["updateMe"];
         trace?: never;
     };
-    "/api/v1/tenant/restore": {
+    "/api/v1/auth/register": {
         parameters: {
             query?: never;
             header?: never;
@@ -223,17 +187,207 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Open a closed tenant again
-         * @description For owners, by a session on the closed tenant, until it is erased.
+         * Register a company
+         * @description Makes a tenant and its owner, and signs the owner in. Where registrations are verified, nothing is made yet: a mail goes out, and the response is 202 for every address.
          */
-        post: operations["restoreTenant"];
+        post: operations["register"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/members": {
+    "/api/v1/auth/verify-email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove a mailbox
+         * @description The token of a pending registration makes the account of what is given here, and signs in. That of an account verifies its address, together with a session of its person or the account's password.
+         */
+        post: operations["verifyEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/verify-email/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the mail again
+         * @description The response is the same for every address; at most 5 mails an hour and 20 a day go to one.
+         */
+        post: operations["resendVerification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the password
+         * @description Ends the person's other sessions.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a reset of the password
+         * @description The response is the same for every address; a mail with a link goes to one that has an account.
+         */
+        post: operations["forgotPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reset the password
+         * @description Ends all sessions. A second factor is still asked at the next sign-in.
+         */
+        post: operations["resetPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the e-mail address
+         * @description A mail goes to the new address, whose link confirms the change.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        post: operations["changeEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/email/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a new e-mail address
+         * @description With a session of the person, or the password.
+         */
+        post: operations["confirmEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/email/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a change of the e-mail address
+         * @description By the link that the old address got: puts it back, voids the password, and ends all sessions.
+         */
+        post: operations["undoEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore the own account
+         * @description Takes the deletion back. The memberships have ended.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["restoreMe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me/export": {
         parameters: {
             query?: never;
             header?: never;
@@ -241,12 +395,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List members
-         * @description The newest accounts first.
+         * Export the own data
+         * @description All that is kept of the person.
          *
-         *     Asks for the permission `members:read`.
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
          */
-        get: operations["listMembers"];
+        get: operations["exportMe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -255,7 +411,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/members/{user_id}": {
+    "/api/v1/auth/sessions": {
         parameters: {
             query?: never;
             header?: never;
@@ -263,31 +419,27 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get a member
-         * @description By the id of the person.
+         * List one's sessions
+         * @description Over all tenants of the person, the newest first.
          *
-         *     Asks for the permission `members:manage`.
+         *     Serves the person of a session, whatever the tenant.
          */
-        get: operations["getMember"];
+        get: operations["listSessions"];
         put?: never;
         post?: never;
         /**
-         * Remove a member, or leave
-         * @description Asks for the permission `members:manage`, but for oneself. The sessions and personal keys of the person in this tenant end within 2 seconds.
+         * End all other sessions
+         * @description All but the current one, within 2 seconds.
+         *
+         *     Serves the person of a session, whatever the tenant.
          */
-        delete: operations["removeMember"];
+        delete: operations["endOtherSessions"];
         options?: never;
         head?: never;
-        /**
-         * Change a member's role or status
-         * @description Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here for good.
-         *
-         *     Asks for the permission `members:manage`.
-         */
-        patch: operations["updateMember"];
+        patch?: never;
         trace?: never;
     };
-    "/api/v1/members/{user_id}/sessions": {
+    "/api/v1/auth/sessions/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -298,18 +450,18 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End a member's sessions
-         * @description Those of this tenant alone; they stop working within 2 seconds.
+         * End a session
+         * @description And those that descend from the same sign-in, within 2 seconds.
          *
-         *     Asks for the permission `members:manage`.
+         *     Serves the person of a session, whatever the tenant.
          */
-        delete: operations["endMemberSessions"];
+        delete: operations["endSession"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/roles": {
+    "/api/v1/auth/tenants": {
         parameters: {
             query?: never;
             header?: never;
@@ -317,113 +469,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List roles
-         * @description Custom ones newest first, then those built in.
+         * List one's tenants
+         * @description The newest first.
          *
-         *     Asks for the permission `members:read`.
+         *     Serves the person of a session, whatever the tenant.
          */
-        get: operations["listRoles"];
+        get: operations["listOwnTenants"];
         put?: never;
-        /**
-         * Create a role
-         * @description With permissions that the caller has itself; `sso:manage` belongs to owners alone.
-         *
-         *     Asks for the permission `roles:manage`.
-         */
-        post: operations["createRole"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/roles/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get a role
-         * @description With its permissions.
-         *
-         *     Asks for the permission `members:read`.
-         */
-        get: operations["getRole"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete a role
-         * @description One that no member and no pending invitation has.
-         *
-         *     Asks for the permission `roles:manage`.
-         */
-        delete: operations["deleteRole"];
-        options?: never;
-        head?: never;
-        /**
-         * Change a role
-         * @description Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.
-         *
-         *     Asks for the permission `roles:manage`.
-         */
-        patch: operations["updateRole"];
-        trace?: never;
-    };
-    "/api/v1/api-keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List API keys
-         * @description Newest first: one's own, and with `api_keys:manage` all.
-         */
-        get: operations["listApiKeys"];
-        put?: never;
-        /**
-         * Create an API key
-         * @description The key is shown here only; its hash is all that is stored. Asks for the permission `api_keys:manage` for a key of the tenant, and for every scope.
-         */
-        post: operations["createApiKey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/api-keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get an API key
-         * @description Without its text.
-         */
-        get: operations["getApiKey"];
-        put?: never;
-        post?: never;
-        /**
-         * Revoke an API key
-         * @description It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key of the caller.
-         */
-        delete: operations["revokeApiKey"];
-        options?: never;
-        head?: never;
-        /**
-         * Change an API key
-         * @description Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.
-         */
-        patch: operations["updateApiKey"];
-        trace?: never;
-    };
-    "/api/v1/api-keys/{id}/rotate": {
+    "/api/v1/auth/tenants/{id}/confirm": {
         parameters: {
             query?: never;
             header?: never;
@@ -433,10 +493,122 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give an API key a new text
-         * @description Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.
+         * Confirm a membership
+         * @description One that became `unconfirmed` when the account was claimed by its mailbox.
+         *
+         *     Serves the person of a session, whatever the tenant.
          */
-        post: operations["rotateApiKey"];
+        post: operations["confirmTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/tenants/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decline a membership
+         * @description One that became `unconfirmed`. Where its person is the only owner, the tenant closes.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["declineTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/switch-tenant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Act in another tenant
+         * @description Begins a session in another of one's tenants, whose rules are checked anew. The old session lives on.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["switchTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a tenant
+         * @description With the person as its owner; at most five a day.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm the sign-in
+         * @description A new session takes the place of the old one, whose tokens stop working within 2 seconds.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["stepUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/step-up/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask what to confirm with
+         * @description The proofs that the person can give.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["getStepUpOptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1165,126 +1337,6 @@ export interface paths {
     };
 }
 export interface webhooks {
-    "tenant.changed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * tenant.changed
-         * @description The name, a policy or the status of the tenant changed.
-         */
-        post: operations["onTenantChanged"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.joined": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.joined
-         * @description A person joined the tenant.
-         */
-        post: operations["onMemberJoined"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.changed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.changed
-         * @description A member's role or status changed.
-         */
-        post: operations["onMemberChanged"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.removed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.removed
-         * @description A member left or was removed: the member as it was.
-         */
-        post: operations["onMemberRemoved"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "api_key.created": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * api_key.created
-         * @description An API key was made.
-         */
-        post: operations["onApiKeyCreated"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "api_key.revoked": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * api_key.revoked
-         * @description An API key was revoked, by a person or with the membership of its person.
-         */
-        post: operations["onApiKeyRevoked"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "order.created": {
         parameters: {
             query?: never;
@@ -1582,174 +1634,6 @@ export interface components {
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             id: string;
-        };
-        /** @description An API key, without its text. */
-        ApiKey: {
-            /**
-             * Format: uuid
-             * @description The key's id: the actor of what is done with it.
-             * @example 0198c0de-7a11-7000-8000-000000000041
-             */
-            id: string;
-            /**
-             * @description For people.
-             * @example Warehouse
-             */
-            name: string;
-            /**
-             * @description Whether it outlives people.
-             * @example tenant
-             * @enum {string}
-             */
-            kind: "tenant" | "personal";
-            /**
-             * @description What the key may do.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            scopes: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
-            /**
-             * @description The first 4 characters of the key's random part.
-             * @example 6QQ9
-             */
-            hint: string;
-            /**
-             * Format: uuid
-             * @description The person that made it.
-             * @example 0198c0de-7a11-7000-8000-0000000000aa
-             */
-            created_by: string;
-            /**
-             * Format: date-time
-             * @description When it ends; null: it does not.
-             * @example 2027-01-31T12:00:00.000Z
-             */
-            expires_at: string | null;
-            /**
-             * Format: date-time
-             * @description When it was last used, at most a minute late.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            last_used_at: string | null;
-            /**
-             * @description Networks from which it is let in; empty: all.
-             * @example [
-             *       "203.0.113.0/24"
-             *     ]
-             */
-            allowed_cidrs: string[];
-            /**
-             * @description Requests a second at most.
-             * @example 20
-             */
-            rate_limit: number | null;
-            /**
-             * @description Grows with each change; the `ETag` is made of it.
-             * @example 1
-             */
-            version: number;
-            /**
-             * Format: date-time
-             * @description When it was made.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            created_at: string;
-        };
-        /** @description A key with its text, which is shown this once. */
-        ApiKeyCreated: {
-            /**
-             * Format: uuid
-             * @description The key's id: the actor of what is done with it.
-             * @example 0198c0de-7a11-7000-8000-000000000041
-             */
-            id: string;
-            /**
-             * @description For people.
-             * @example Warehouse
-             */
-            name: string;
-            /**
-             * @description Whether it outlives people.
-             * @example tenant
-             * @enum {string}
-             */
-            kind: "tenant" | "personal";
-            /**
-             * @description What the key may do.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            scopes: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
-            /**
-             * @description The first 4 characters of the key's random part.
-             * @example 6QQ9
-             */
-            hint: string;
-            /**
-             * Format: uuid
-             * @description The person that made it.
-             * @example 0198c0de-7a11-7000-8000-0000000000aa
-             */
-            created_by: string;
-            /**
-             * Format: date-time
-             * @description When it ends; null: it does not.
-             * @example 2027-01-31T12:00:00.000Z
-             */
-            expires_at: string | null;
-            /**
-             * Format: date-time
-             * @description When it was last used, at most a minute late.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            last_used_at: string | null;
-            /**
-             * @description Networks from which it is let in; empty: all.
-             * @example [
-             *       "203.0.113.0/24"
-             *     ]
-             */
-            allowed_cidrs: string[];
-            /**
-             * @description Requests a second at most.
-             * @example 20
-             */
-            rate_limit: number | null;
-            /**
-             * @description Grows with each change; the `ETag` is made of it.
-             * @example 1
-             */
-            version: number;
-            /**
-             * Format: date-time
-             * @description When it was made.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            created_at: string;
-            /**
-             * @description The key: for `Authorization: Bearer`. The last 6 characters are a checksum.
-             * @example osa_030neMevZyg0J2Hi1BoDsw_6QQ9oBBAMmMDO7u3ateQ6UEUXNF09HN4Msd6PFwMhNS4Lmnc8
-             */
-            key: string;
-        };
-        /** @description A page of API keys, newest first. */
-        ApiKeyPage: {
-            /** @description The keys. */
-            data: components["schemas"]["ApiKey"][];
-            /**
-             * @description Goes into `cursor` for the next page; null on the last one.
-             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
-             */
-            next_cursor: string | null;
-            /**
-             * @description Whether there is a next page.
-             * @example true
-             */
-            has_more: boolean;
         };
         /** @description One try to send a delivery. */
         Attempt: {
@@ -2120,25 +2004,20 @@ export interface components {
              */
             id: string | null;
         };
-        /** @description The API key that calls. */
-        CallingKey: {
+        /** @description The current password and a new one. */
+        ChangePassword: {
             /**
-             * Format: uuid
-             * @description The key's id.
-             * @example 0198c0de-7a11-7000-8000-000000000041
+             * Format: password
+             * @description The current password.
+             * @example correct horse battery
              */
-            id: string;
+            current_password: string;
             /**
-             * @description The name of the key.
-             * @example Warehouse
+             * Format: password
+             * @description The new password, 8 to 128 characters.
+             * @example a new passphrase
              */
-            name: string;
-            /**
-             * @description Whether it outlives people.
-             * @example tenant
-             * @enum {string}
-             */
-            kind: "tenant" | "personal";
+            new_password: string;
         };
         /** @description Where the order moves to. */
         ChangeStatus: {
@@ -2149,45 +2028,23 @@ export interface components {
              */
             status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
         };
-        /** @description A new API key. */
-        CreateApiKey: {
+        /** @description The token of a mail, and the password where no session is sent. */
+        ConfirmEmail: {
             /**
-             * @description For people.
-             * @example Warehouse
+             * @description The token of the link in the mail.
+             * @example ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
              */
-            name: string;
+            token: string;
             /**
-             * @description `tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.
-             * @example tenant
-             * @enum {string}
+             * Format: password
+             * @description The password.
+             * @example correct horse battery
              */
-            kind: "tenant" | "personal";
-            /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            scopes: ("audit:read" | "orders:read" | "orders:write" | "members:read" | "tenant:manage" | "webhooks:read" | "webhooks:write")[];
-            /**
-             * Format: date-time
-             * @description When the key ends; left out, it does not, unless the tenant has a longest life of keys.
-             * @example 2027-01-31T12:00:00.000Z
-             */
-            expires_at?: string | null;
-            /**
-             * @description Networks from which the key is let in; empty: all.
-             * @example [
-             *       "203.0.113.0/24"
-             *     ]
-             */
-            allowed_cidrs?: string[];
-            /**
-             * @description Requests a second at most, within the limit of the tenant; null for no limit of its own.
-             * @example 20
-             */
-            rate_limit?: number | null;
+            password?: string;
+        };
+        /** @description A person whose mailbox is proved. */
+        Confirmed: {
+            user: components["schemas"]["User"];
         };
         /** @description A new endpoint. */
         CreateEndpoint: {
@@ -2303,26 +2160,13 @@ export interface components {
             /** @description All of them are made, or none. */
             orders: components["schemas"]["CreateOrder"][];
         };
-        /** @description A new role of the tenant. */
-        CreateRole: {
+        /** @description A company. */
+        CreateTenant: {
             /**
-             * @description Fixed once made; none of the built-in names.
-             * @example support
+             * @description The company's name.
+             * @example Analytical Engines Ltd
              */
             name: string;
-            /**
-             * @description For people.
-             * @example Answers customers.
-             */
-            description?: string | null;
-            /**
-             * @description What members with the role may do; nothing that the caller may not.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            permissions: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "webhooks:read" | "webhooks:write")[];
         };
         /** @description How the person signed in. */
         CurrentSession: {
@@ -2479,6 +2323,15 @@ export interface components {
              * @example true
              */
             has_more: boolean;
+        };
+        /** @description An e-mail address. */
+        Email: {
+            /**
+             * Format: email
+             * @description The address.
+             * @example ada@example.com
+             */
+            email: string;
         };
         /** @description An event of your own. */
         EmitEvent: {
@@ -2955,10 +2808,7 @@ export interface components {
         };
         /** @description The holder of the credential. */
         Me: {
-            /** @description The person; absent for an API key. */
-            user?: components["schemas"]["User"];
-            /** @description The API key, where one calls. */
-            api_key?: components["schemas"]["CallingKey"];
+            user: components["schemas"]["User"];
             /** @description The company; null for a session without a tenant. */
             tenant?: {
                 /**
@@ -2989,9 +2839,9 @@ export interface components {
              * @description When the person proved the mailbox; null until then.
              * @example 2026-01-31T12:00:00.000Z
              */
-            email_verified_at?: string | null;
-            second_factor?: components["schemas"]["SecondFactor"];
-            session?: components["schemas"]["CurrentSession"];
+            email_verified_at: string | null;
+            second_factor: components["schemas"]["SecondFactor"];
+            session: components["schemas"]["CurrentSession"];
             /**
              * @description What follows from the role: what the credential may do.
              * @example [
@@ -3009,84 +2859,6 @@ export interface components {
              *     ]
              */
             permissions: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
-        };
-        /** @description A person's place in the tenant. */
-        Member: {
-            user: components["schemas"]["MemberUser"];
-            /**
-             * @description A built-in role, or a custom one.
-             * @example member
-             */
-            role: string;
-            /**
-             * @description A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.
-             * @example active
-             * @enum {string}
-             */
-            status: "active" | "suspended" | "unconfirmed";
-            /**
-             * @description A `directory` manages its members alone.
-             * @example user
-             * @enum {string}
-             */
-            managed_by: "user" | "directory";
-            /**
-             * @description Whether the person has a second factor; shown to callers with `members:manage`.
-             * @example true
-             */
-            second_factor?: boolean;
-            /**
-             * Format: date-time
-             * @description When the person joined.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            joined_at: string;
-            /**
-             * Format: date-time
-             * @description When the person last signed in to this tenant, or renewed a session of it.
-             * @example 2026-01-31T12:00:00.000Z
-             */
-            last_seen_at: string | null;
-            /**
-             * @description Grows with each change; the `ETag` is made of it.
-             * @example 1
-             */
-            version: number;
-        };
-        /** @description A page of members, the newest accounts first. */
-        MemberPage: {
-            /** @description The members. */
-            data: components["schemas"]["Member"][];
-            /**
-             * @description Goes into `cursor` for the next page; null on the last one.
-             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
-             */
-            next_cursor: string | null;
-            /**
-             * @description Whether there is a next page.
-             * @example true
-             */
-            has_more: boolean;
-        };
-        /** @description The person behind a membership. */
-        MemberUser: {
-            /**
-             * Format: uuid
-             * @description The person's id.
-             * @example 0198c0de-7a11-7000-8000-0000000000aa
-             */
-            id: string;
-            /**
-             * Format: email
-             * @description The person's address.
-             * @example ada@example.com
-             */
-            email: string;
-            /**
-             * @description The person's name, if known.
-             * @example Ada Lovelace
-             */
-            name: string | null;
         };
         /** @description An order with its items. */
         Order: {
@@ -3249,8 +3021,80 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description The company of the caller. */
-        OwnTenant: {
+        /** @description A session of the person, in whatever tenant. */
+        PersonSession: {
+            /**
+             * Format: uuid
+             * @description The session's id.
+             * @example 0198c0de-7a11-7000-8000-0000000000cc
+             */
+            id: string;
+            /** @description The tenant; null for a session without one. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-0000000000cc
+                 */
+                id: string;
+                /**
+                 * @description Its name.
+                 * @example Analytical Engines Ltd
+                 */
+                name: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last continued.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            last_seen_at: string;
+            /**
+             * @description The network.
+             * @example 203.0.113.9
+             */
+            network: string | null;
+            /**
+             * @description The browser.
+             * @example curl/8.5.0
+             */
+            user_agent: string | null;
+            /**
+             * @description The methods used (RFC 8176).
+             * @example [
+             *       "pwd"
+             *     ]
+             */
+            amr: string[];
+            /**
+             * @description Whether it is the session of this request.
+             * @example true
+             */
+            current: boolean;
+        };
+        /** @description A page of the person's sessions. */
+        PersonSessionPage: {
+            /** @description The newest first. */
+            data: components["schemas"]["PersonSession"][];
+            /**
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
+             */
+            next_cursor: string | null;
+            /**
+             * @description Whether there is a next page.
+             * @example true
+             */
+            has_more: boolean;
+        };
+        /** @description The person's place in a tenant. */
+        Place: {
             /**
              * Format: uuid
              * @description The tenant's id.
@@ -3263,60 +3107,61 @@ export interface components {
              */
             name: string;
             /**
-             * @description Whether its credentials count.
+             * @description The person's role there.
+             * @example owner
+             */
+            role: string;
+            /**
+             * @description `unconfirmed` until the person confirms or declines it.
              * @example active
              * @enum {string}
              */
-            status: "active" | "suspended" | "closed";
-            /** @description To callers with `tenant:manage`. */
-            policies?: components["schemas"]["Policies"];
+            status: "active" | "suspended" | "unconfirmed";
             /**
              * Format: date-time
-             * @description When the company was registered.
+             * @description When the person last signed in there.
              * @example 2026-01-31T12:00:00.000Z
              */
-            created_at: string;
+            last_used_at: string;
+            contents?: components["schemas"]["PlaceContents"];
+        };
+        /** @description What a tenant holds, for a person who has not confirmed the membership yet. */
+        PlaceContents: {
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Members beside the person.
+             * @example 3
+             */
+            other_members: number;
+            /**
+             * @description The tenant's API keys.
              * @example 1
              */
-            version: number;
-        };
-        /** @description The rules for the sessions and keys that reach the tenant. */
-        Policies: {
+            tenant_keys: number;
             /**
-             * @description `required`: after the grace days a person without a second factor can only add one.
-             * @example optional
-             * @enum {string}
-             */
-            second_factor: "optional" | "required";
-            /**
-             * @description From the later of the policy and the joining.
+             * @description Webhook endpoints.
              * @example 0
              */
-            second_factor_grace_days: number;
+            endpoints: number;
             /**
-             * @description A session without a request for so long ends; null: never.
-             * @example null
+             * @description Invitations that wait.
+             * @example 0
              */
-            session_idle_minutes: number | null;
+            pending_invitations: number;
+        };
+        /** @description A page of the person's tenants. */
+        PlacePage: {
+            /** @description The newest first. */
+            data: components["schemas"]["Place"][];
             /**
-             * @description From the first sign-in; null: as long as the service allows.
-             * @example null
+             * @description Goes into `cursor` for the next page; null on the last one.
+             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
-            session_max_days: number | null;
+            next_cursor: string | null;
             /**
-             * @description Networks from which sessions and keys are let in; empty: all.
-             * @example [
-             *       "203.0.113.0/24"
-             *     ]
+             * @description Whether there is a next page.
+             * @example true
              */
-            allowed_cidrs: string[];
-            /**
-             * @description The longest life of a new key; null: keys need not expire.
-             * @example null
-             */
-            api_key_max_days: number | null;
+            has_more: boolean;
         };
         /** @description Why a request was refused, or failed (RFC 9457). */
         Problem: {
@@ -3530,65 +3375,19 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
-        /** @description A named set of permissions. */
-        Role: {
+        /** @description The token of a reset, and the new password. */
+        ResetPassword: {
             /**
-             * @description The name.
-             * @example support
+             * @description The token of the link in the mail.
+             * @example ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
              */
-            name: string;
+            token: string;
             /**
-             * @description For people.
-             * @example Answers customers.
+             * Format: password
+             * @description The new password, 8 to 128 characters.
+             * @example a new passphrase
              */
-            description: string | null;
-            /**
-             * @description What members with the role may do.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            permissions: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "sso:manage" | "webhooks:read" | "webhooks:write")[];
-            /**
-             * @description Whether every tenant has it; such a role cannot be changed.
-             * @example false
-             */
-            built_in: boolean;
-            /**
-             * @description How many members have it.
-             * @example 3
-             */
-            member_count: number;
-            /**
-             * @description Grows with each change; the `ETag` is made of it.
-             * @example 1
-             */
-            version: number;
-        };
-        /** @description A page of roles: custom ones newest first, then those built in. */
-        RolePage: {
-            /** @description The roles. */
-            data: components["schemas"]["Role"][];
-            /**
-             * @description Goes into `cursor` for the next page; null on the last one.
-             * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
-             */
-            next_cursor: string | null;
-            /**
-             * @description Whether there is a next page.
-             * @example true
-             */
-            has_more: boolean;
-        };
-        /** @description How long the old text of the key still counts. */
-        RotateApiKey: {
-            /**
-             * @description Seconds for which texts from before still count; 0 for a key that leaked.
-             * @default 86400
-             * @example 86400
-             */
-            overlap_seconds?: number;
+            password: string;
         };
         /** @description How a secret is rotated. */
         RotateSecret: {
@@ -3665,6 +3464,55 @@ export interface components {
             /** @description Every hour of the time, the oldest first; one without attempts has zeros. */
             data: components["schemas"]["Hour"][];
         };
+        /** @description One proof: the password, a code, or a passkey. */
+        StepUp: {
+            /**
+             * Format: password
+             * @description The password.
+             * @example correct horse battery
+             */
+            password?: string;
+            /**
+             * @description A code of the authenticator app.
+             * @example 492039
+             */
+            code?: string;
+            /** @description The response of the browser to `passkey_options`. */
+            passkey?: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description What the person can step up with. */
+        StepUpOptions: {
+            /**
+             * @description The proofs that the person can give.
+             * @example [
+             *       "code"
+             *     ]
+             */
+            methods: ("password" | "code" | "passkey")[];
+            /** @description For `navigator.credentials.get`, where there is a passkey. */
+            passkey_options?: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description A tenant of the person. */
+        SwitchTenant: {
+            /**
+             * Format: uuid
+             * @description The tenant to act in.
+             * @example 0198c0de-7a11-7000-8000-000000000002
+             */
+            tenant_id: string;
+        };
+        /** @description The token of a mail. */
+        Token: {
+            /**
+             * @description The token of the link in the mail.
+             * @example ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            token: string;
+        };
         /** @description A pair of tokens. */
         Tokens: {
             /**
@@ -3688,40 +3536,6 @@ export interface components {
              * @example 900
              */
             expires_in: number;
-        };
-        /** @description What is left out stays as it is; `scopes` and `allowed_cidrs` are replaced whole. */
-        UpdateApiKey: {
-            /**
-             * @description For people.
-             * @example Warehouse
-             */
-            name?: string;
-            /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            scopes?: ("audit:read" | "orders:read" | "orders:write" | "members:read" | "tenant:manage" | "webhooks:read" | "webhooks:write")[];
-            /**
-             * Format: date-time
-             * @description When the key ends; null: it does not.
-             * @example 2027-01-31T12:00:00.000Z
-             */
-            expires_at?: string | null;
-            /**
-             * @description Networks from which the key is let in; empty: all.
-             * @example [
-             *       "203.0.113.0/24"
-             *     ]
-             */
-            allowed_cidrs?: string[];
-            /**
-             * @description Requests a second at most, within the limit of the tenant; null for no limit of its own.
-             * @example 20
-             */
-            rate_limit?: number | null;
         };
         /** @description What is left out stays as it is; `event_types` and `headers` are replaced whole. */
         UpdateEndpoint: {
@@ -3776,19 +3590,13 @@ export interface components {
              */
             enabled?: boolean;
         };
-        /** @description What is left out stays as it is. */
-        UpdateMember: {
+        /** @description A change of the own account. */
+        UpdateMe: {
             /**
-             * @description A built-in role (`owner`, `admin`, `member`, `viewer`) or a custom one of the tenant.
-             * @example member
+             * @description The person's name; null for none.
+             * @example Ada Lovelace
              */
-            role?: string;
-            /**
-             * @description `suspended` ends the sessions and personal keys here; `active` lets the person sign in again.
-             * @example active
-             * @enum {string}
-             */
-            status?: "active" | "suspended";
+            name?: string | null;
         };
         UpdateOrder: {
             /**
@@ -3805,72 +3613,6 @@ export interface components {
              */
             metadata?: {
                 [key: string]: string | null;
-            };
-        };
-        /** @description What is left out stays as it is; `permissions` are replaced whole. */
-        UpdateRole: {
-            /**
-             * @description For people.
-             * @example Answers customers.
-             */
-            description?: string | null;
-            /**
-             * @description What members with the role may do; nothing that the caller may not.
-             * @example [
-             *       "orders:read",
-             *       "orders:write"
-             *     ]
-             */
-            permissions?: ("api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "webhooks:read" | "webhooks:write")[];
-        };
-        /** @description What is left out stays as it is, in `policies` too. */
-        UpdateTenant: {
-            /**
-             * @description The company's name.
-             * @example Analytical Engines Ltd
-             */
-            name?: string;
-            /**
-             * @description For owners. A change that would shut its own maker out is refused.
-             * @example {
-             *       "second_factor": "required",
-             *       "second_factor_grace_days": 14
-             *     }
-             */
-            policies?: {
-                /**
-                 * @description `required`: after the grace days a person without a second factor can only add one.
-                 * @example optional
-                 * @enum {string}
-                 */
-                second_factor?: "optional" | "required";
-                /**
-                 * @description From the later of the policy and the joining.
-                 * @example 0
-                 */
-                second_factor_grace_days?: number;
-                /**
-                 * @description A session without a request for so long ends; null: never.
-                 * @example null
-                 */
-                session_idle_minutes?: number | null;
-                /**
-                 * @description From the first sign-in; null: as long as the service allows.
-                 * @example null
-                 */
-                session_max_days?: number | null;
-                /**
-                 * @description Networks from which sessions and keys are let in; empty: all.
-                 * @example [
-                 *       "203.0.113.0/24"
-                 *     ]
-                 */
-                allowed_cidrs?: string[];
-                /**
-                 * @description The longest life of a new key; null: keys need not expire.
-                 * @example null
-                 */
-                api_key_max_days?: number | null;
             };
         };
         /** @description A person. */
@@ -3899,20 +3641,94 @@ export interface components {
              */
             created_at: string;
         };
+        /** @description A registration that waits for its mailbox to be proved. */
+        VerificationSent: {
+            /**
+             * @description The same for every address.
+             * @example verification_sent
+             * @enum {string}
+             */
+            status: "verification_sent";
+        };
+        /** @description A person whose mailbox is proved, and the session of an account that was made. */
+        Verified: {
+            /**
+             * @description A JWT, for `Authorization: Bearer`.
+             * @example eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl
+             */
+            access_token?: string;
+            /**
+             * @description For `POST /auth/refresh`, once.
+             * @example rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            refresh_token?: string;
+            /**
+             * @description How to send the access token.
+             * @example Bearer
+             * @enum {string}
+             */
+            token_type?: "Bearer";
+            /**
+             * @description Life of the access token, seconds.
+             * @example 900
+             */
+            expires_in?: number;
+            user?: components["schemas"]["User"];
+            /** @description The company; null for a session without a tenant. */
+            tenant?: {
+                /**
+                 * Format: uuid
+                 * @description The tenant's id.
+                 * @example 0198c0de-7a11-7000-8000-000000000002
+                 */
+                id?: string;
+                /**
+                 * @description The company's name.
+                 * @example Analytical Engines Ltd
+                 */
+                name?: string;
+                /**
+                 * Format: date-time
+                 * @description When it was registered.
+                 * @example 2026-01-31T12:00:00.000Z
+                 */
+                created_at?: string;
+            } | null;
+            refused?: components["schemas"]["Refused"];
+        };
+        /** @description The token of a mail, and what makes or confirms the account. */
+        VerifyEmail: {
+            /**
+             * @description The token of the link in the mail.
+             * @example ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            token: string;
+            /**
+             * Format: password
+             * @description The new password of a pending registration, or the current one of an account.
+             * @example correct horse battery
+             */
+            password?: string;
+            /**
+             * @description The person's name, of a pending registration.
+             * @example Ada
+             */
+            name?: string | null;
+            /**
+             * @description The company's name, of a pending registration.
+             * @example Analytical Engines Ltd
+             */
+            tenant_name?: string;
+        };
     };
     responses: {
-        /**
-         * @description `conflict`: The request contradicts what is there.
-         *
-         *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
-         */
-        APIKeysConflictOrIdempotencyInProgress: {
+        /** @description `conflict`: The request contradicts what is there. */
+        AccountConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
@@ -3921,12 +3737,12 @@ export interface components {
                      * @description The kind of problem: what a program looks at.
                      * @enum {string}
                      */
-                    type: "conflict" | "idempotency_in_progress";
+                    type: "conflict";
                     /**
                      * @description The type in words.
                      * @enum {string}
                      */
-                    title: "Conflict" | "Idempotency In Progress";
+                    title: "Conflict";
                     /**
                      * @description The status of the answer.
                      * @enum {integer}
@@ -3945,7 +3761,7 @@ export interface components {
             };
         };
         /** @description `forbidden`: The credential is good, but may not do this. */
-        APIKeysForbidden: {
+        AccountForbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -3983,13 +3799,11 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `forbidden`: The credential is good, but may not do this.
          *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         *     `registration_closed`: This service takes no registrations: ask for an invitation.
          */
-        APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+        AccountForbiddenOrRegistrationClosed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -4003,12 +3817,227 @@ export interface components {
                      * @description The kind of problem: what a program looks at.
                      * @enum {string}
                      */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    type: "forbidden" | "registration_closed";
                     /**
                      * @description The type in words.
                      * @enum {string}
                      */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    title: "Forbidden" | "Registration Closed";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `forbidden`: The credential is good, but may not do this.
+         *
+         *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
+         */
+        AccountForbiddenOrSecondFactorEnrolmentRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "forbidden" | "second_factor_enrolment_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden" | "Second Factor Enrolment Required";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        AccountNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /** @description `unauthorized`: There is no credential, or it does not count (any more). */
+        AccountUnauthorized: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        AccountValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         */
+        AccountValidationErrorOrTokenInvalid: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "token_invalid";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Token Invalid";
                     /**
                      * @description The status of the answer.
                      * @enum {integer}
@@ -4284,6 +4313,44 @@ export interface components {
                 };
             };
         };
+        /** @description `registration_closed`: This service takes no registrations: ask for an invitation. */
+        AuthRegistrationClosed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "registration_closed";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Registration Closed";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `unauthorized`: There is no credential, or it does not count (any more). */
         AuthUnauthorized: {
             headers: {
@@ -4320,6 +4387,103 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
+         *     `second_factor_required`: The password is right, and a second factor is due: send it with the challenge.
+         */
+        AuthUnauthorizedOrSecondFactorRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "second_factor_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Second Factor Required";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         */
+        AuthValidationErrorOrTokenInvalid: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "token_invalid";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Token Invalid";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
                 };
             };
         };
@@ -4665,44 +4829,6 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-        KeyNotFound: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "not_found";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Not Found";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 404;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
         /** @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing. */
         MalformedRequest: {
             headers: {
@@ -4778,174 +4904,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
-        MemberNotFound: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "not_found";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Not Found";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 404;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /** @description `conflict`: The request contradicts what is there. */
-        MembersConflict: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "conflict";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Conflict";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 409;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /** @description `forbidden`: The credential is good, but may not do this. */
-        MembersForbidden: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "forbidden";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Forbidden";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 403;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        MembersValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description What is wrong, for a person. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -5201,8 +5159,8 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
-        RolesConflict: {
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -5216,17 +5174,17 @@ export interface components {
                      * @description The kind of problem: what a program looks at.
                      * @enum {string}
                      */
-                    type: "conflict";
+                    type: "not_found";
                     /**
                      * @description The type in words.
                      * @enum {string}
                      */
-                    title: "Conflict";
+                    title: "Not Found";
                     /**
                      * @description The status of the answer.
                      * @enum {integer}
                      */
-                    status: 409;
+                    status: 404;
                     /** @description What is wrong with this request, for a person. */
                     detail: string;
                     /**
@@ -5239,55 +5197,8 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `conflict`: The request contradicts what is there.
-         *
-         *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
-         */
-        RolesConflictOrIdempotencyInProgress: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                "Retry-After": components["headers"]["Retry-After"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "conflict" | "idempotency_in_progress";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Conflict" | "Idempotency In Progress";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 409;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        RolesValidationErrorOrBusinessRuleViolation: {
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        TenantNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -5301,161 +5212,17 @@ export interface components {
                      * @description The kind of problem: what a program looks at.
                      * @enum {string}
                      */
-                    type: "validation_error" | "business_rule_violation";
+                    type: "not_found";
                     /**
                      * @description The type in words.
                      * @enum {string}
                      */
-                    title: "Validation Error" | "Business Rule Violation";
+                    title: "Not Found";
                     /**
                      * @description The status of the answer.
                      * @enum {integer}
                      */
-                    status: 422;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description What is wrong, for a person. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description What is wrong, for a person. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
-        /** @description `conflict`: The request contradicts what is there. */
-        TenantConflict: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "conflict";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Conflict";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 409;
-                    /** @description What is wrong with this request, for a person. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                };
-            };
-        };
-        /** @description `forbidden`: The credential is good, but may not do this. */
-        TenantForbidden: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem: what a program looks at.
-                     * @enum {string}
-                     */
-                    type: "forbidden";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Forbidden";
-                    /**
-                     * @description The status of the answer.
-                     * @enum {integer}
-                     */
-                    status: 403;
+                    status: 404;
                     /** @description What is wrong with this request, for a person. */
                     detail: string;
                     /**
@@ -5490,6 +5257,49 @@ export interface components {
                      * @enum {string}
                      */
                     title: "Unauthorized";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
+         *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
+         */
+        UnauthorizedOrInsufficientUserAuthentication: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "insufficient_user_authentication";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Insufficient User Authentication";
                     /**
                      * @description The status of the answer.
                      * @enum {integer}
@@ -6401,124 +6211,6 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** @description JSON of at most 8 KiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "email": "ada@example.com",
-                 *       "password": "correct horse battery",
-                 *       "name": "Ada Lovelace",
-                 *       "tenant_name": "Analytical Engines Ltd"
-                 *     }
-                 */
-                "application/json": components["schemas"]["Register"];
-            };
-        };
-        responses: {
-            /** @description Registered and signed in. */
-            201: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
-                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
-                     *       "token_type": "Bearer",
-                     *       "expires_in": 900,
-                     *       "user": {
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *         "email": "ada@example.com",
-                     *         "name": "Ada Lovelace",
-                     *         "created_at": "2026-01-31T12:00:00.000Z"
-                     *       },
-                     *       "tenant": {
-                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
-                     *         "name": "Analytical Engines Ltd",
-                     *         "created_at": "2026-01-31T12:00:00.000Z"
-                     *       },
-                     *       "refused": {
-                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
-                     *         "reason": "suspended",
-                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            /** @description `method_not_allowed`: This path has POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/auth/register",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["AuthConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
     login: {
         parameters: {
             query?: never;
@@ -6571,7 +6263,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AuthUnauthorized"];
+            401: components["responses"]["AuthUnauthorizedOrSecondFactorRequired"];
             404: components["responses"]["AuthNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
@@ -6845,11 +6537,6 @@ export interface operations {
                      *         "name": "Ada Lovelace",
                      *         "created_at": "2026-01-31T12:00:00.000Z"
                      *       },
-                     *       "api_key": {
-                     *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *         "name": "Warehouse",
-                     *         "kind": "tenant"
-                     *       },
                      *       "tenant": {
                      *         "id": "0198c0de-7a11-7000-8000-000000000002",
                      *         "name": "Analytical Engines Ltd",
@@ -6892,7 +6579,8 @@ export interface operations {
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6946,120 +6634,7 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    getTenant: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The tenant. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000002",
-                     *       "name": "Analytical Engines Ltd",
-                     *       "status": "active",
-                     *       "policies": {
-                     *         "second_factor": "optional",
-                     *         "second_factor_grace_days": 0,
-                     *         "session_idle_minutes": null,
-                     *         "session_max_days": null,
-                     *         "allowed_cidrs": [
-                     *           "203.0.113.0/24"
-                     *         ],
-                     *         "api_key_max_days": null
-                     *       },
-                     *       "created_at": "2026-01-31T12:00:00.000Z",
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["OwnTenant"];
-                };
-            };
-            /** @description The resource is still what `If-None-Match` names. */
-            304: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    ETag: components["headers"]["ETag"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/tenant",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    closeTenant: {
+    deleteMe: {
         parameters: {
             query?: never;
             header?: never;
@@ -7068,7 +6643,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The tenant is closed. */
+            /** @description All sessions have ended. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7080,7 +6655,7 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
             403: components["responses"]["Forbidden"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
@@ -7097,7 +6672,7 @@ export interface operations {
                      *       "title": "Method Not Allowed",
                      *       "status": 405,
                      *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/tenant",
+                     *       "instance": "/api/v1/auth/me",
                      *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
                      *     }
                      */
@@ -7132,20 +6707,17 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
+            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["OtherProblem"];
         };
     };
-    updateTenant: {
+    updateMe: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
@@ -7154,63 +6726,80 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "name": "Analytical Engines Ltd",
-                 *       "policies": {
-                 *         "second_factor": "required",
-                 *         "second_factor_grace_days": 14
-                 *       }
+                 *       "name": "Ada Lovelace"
                  *     }
                  */
-                "application/json": components["schemas"]["UpdateTenant"];
+                "application/json": components["schemas"]["UpdateMe"];
                 /**
                  * @example {
-                 *       "name": "Analytical Engines Ltd",
-                 *       "policies": {
-                 *         "second_factor": "required",
-                 *         "second_factor_grace_days": 14
-                 *       }
+                 *       "name": "Ada Lovelace"
                  *     }
                  */
-                "application/merge-patch+json": components["schemas"]["UpdateTenant"];
+                "application/merge-patch+json": components["schemas"]["UpdateMe"];
             };
         };
         responses: {
-            /** @description The tenant as it is now. */
+            /** @description The caller. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000002",
-                     *       "name": "Analytical Engines Ltd",
-                     *       "status": "active",
-                     *       "policies": {
-                     *         "second_factor": "optional",
-                     *         "second_factor_grace_days": 0,
-                     *         "session_idle_minutes": null,
-                     *         "session_max_days": null,
-                     *         "allowed_cidrs": [
-                     *           "203.0.113.0/24"
-                     *         ],
-                     *         "api_key_max_days": null
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
                      *       },
-                     *       "created_at": "2026-01-31T12:00:00.000Z",
-                     *       "version": 1
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "role": "owner",
+                     *       "email_verified_at": "2026-01-31T12:00:00.000Z",
+                     *       "second_factor": {
+                     *         "enabled": true,
+                     *         "methods": [
+                     *           "totp"
+                     *         ]
+                     *       },
+                     *       "session": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000cc",
+                     *         "amr": [
+                     *           "pwd",
+                     *           "otp"
+                     *         ],
+                     *         "acr": "aal2",
+                     *         "auth_time": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "permissions": [
+                     *         "api_keys:manage",
+                     *         "audit:read",
+                     *         "orders:read",
+                     *         "orders:write",
+                     *         "members:read",
+                     *         "members:manage",
+                     *         "roles:manage",
+                     *         "tenant:manage",
+                     *         "sso:manage",
+                     *         "webhooks:read",
+                     *         "webhooks:write"
+                     *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["OwnTenant"];
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["AccountForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
             405: {
                 headers: {
@@ -7226,7 +6815,7 @@ export interface operations {
                      *       "title": "Method Not Allowed",
                      *       "status": 405,
                      *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/tenant",
+                     *       "instance": "/api/v1/auth/me",
                      *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
                      *     }
                      */
@@ -7259,7 +6848,6 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -7269,17 +6857,30 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    restoreTenant: {
+    register: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com",
+                 *       "password": "correct horse battery",
+                 *       "name": "Ada Lovelace",
+                 *       "tenant_name": "Analytical Engines Ltd"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Register"];
+            };
+        };
         responses: {
-            /** @description The tenant is open. */
-            204: {
+            /** @description Registered and signed in. */
+            201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -7287,11 +6888,54 @@ export interface operations {
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description A mail goes out, whether or not the address is known. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "verification_sent"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["VerificationSent"];
+                };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantForbidden"];
+            403: components["responses"]["AuthRegistrationClosed"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -7307,7 +6951,7 @@ export interface operations {
                      *       "title": "Method Not Allowed",
                      *       "status": 405,
                      *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/tenant/restore",
+                     *       "instance": "/api/v1/auth/register",
                      *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
                      *     }
                      */
@@ -7340,7 +6984,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["TenantConflict"];
+            409: components["responses"]["AuthConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
@@ -7350,19 +6994,955 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    listMembers: {
+    verifyEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                 *       "password": "correct horse battery",
+                 *       "name": "Ada",
+                 *       "tenant_name": "Analytical Engines Ltd"
+                 *     }
+                 */
+                "application/json": components["schemas"]["VerifyEmail"];
+            };
+        };
+        responses: {
+            /** @description Signed in, or `user` alone for an account that there was. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Verified"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AuthUnauthorized"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/verify-email",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AuthValidationErrorOrTokenInvalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    resendVerification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Email"];
+            };
+        };
+        responses: {
+            /** @description Understood. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/verify-email/resend",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    changePassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "current_password": "correct horse battery",
+                 *       "new_password": "a new passphrase"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChangePassword"];
+            };
+        };
+        responses: {
+            /** @description Changed. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/password",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    forgotPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Email"];
+            };
+        };
+        responses: {
+            /** @description Understood. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/password/forgot",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                 *       "password": "a new passphrase"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            /** @description Reset. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/password/reset",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    changeEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Email"];
+            };
+        };
+        responses: {
+            /** @description Understood. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/email",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    confirmEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                 *       "password": "correct horse battery"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConfirmEmail"];
+            };
+        };
+        responses: {
+            /** @description The person with the new address. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Confirmed"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccountUnauthorized"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/email/confirm",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    undoEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Token"];
+            };
+        };
+        responses: {
+            /** @description Undone. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/email/undo",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    restoreMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in, without a tenant. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/me/restore",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    exportMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The data, as JSON. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/me/export",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listSessions: {
         parameters: {
             query?: {
                 /** @description Entries on a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
-                /** @description Members with this role. */
-                role?: string;
-                /** @description Members with this status. */
-                status?: "active" | "suspended" | "unconfirmed";
-                /** @description The beginning of a name or address. */
-                q?: string;
             };
             header?: never;
             path?: never;
@@ -7385,25 +7965,297 @@ export interface operations {
                      * @example {
                      *       "data": [
                      *         {
-                     *           "user": {
-                     *             "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *             "email": "ada@example.com",
-                     *             "name": "Ada Lovelace"
+                     *           "id": "0198c0de-7a11-7000-8000-0000000000cc",
+                     *           "tenant": {
+                     *             "id": "0198c0de-7a11-7000-8000-0000000000cc",
+                     *             "name": "Analytical Engines Ltd"
                      *           },
-                     *           "role": "member",
-                     *           "status": "active",
-                     *           "managed_by": "user",
-                     *           "second_factor": true,
-                     *           "joined_at": "2026-01-31T12:00:00.000Z",
+                     *           "created_at": "2026-01-31T12:00:00.000Z",
                      *           "last_seen_at": "2026-01-31T12:00:00.000Z",
-                     *           "version": 1
+                     *           "network": "203.0.113.9",
+                     *           "user_agent": "curl/8.5.0",
+                     *           "amr": [
+                     *             "pwd"
+                     *           ],
+                     *           "current": true
                      *         }
                      *       ],
                      *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
                      *       "has_more": true
                      *     }
                      */
-                    "application/json": components["schemas"]["MemberPage"];
+                    "application/json": components["schemas"]["PersonSessionPage"];
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/sessions",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    endOtherSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/sessions",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
+            /** @description `method_not_allowed`: This path has DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/sessions/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    listOwnTenants: {
+        parameters: {
+            query?: {
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *           "name": "Analytical Engines Ltd",
+                     *           "role": "owner",
+                     *           "status": "active",
+                     *           "last_used_at": "2026-01-31T12:00:00.000Z",
+                     *           "contents": {
+                     *             "other_members": 3,
+                     *             "tenant_keys": 1,
+                     *             "endpoints": 0,
+                     *             "pending_invitations": 0
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
+                     *       "has_more": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PlacePage"];
                 };
             };
             400: components["responses"]["MalformedRequestOrInvalidCursor"];
@@ -7424,7 +8276,7 @@ export interface operations {
                      *       "title": "Method Not Allowed",
                      *       "status": 405,
                      *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/members",
+                     *       "instance": "/api/v1/auth/tenants",
                      *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
                      *     }
                      */
@@ -7464,349 +8316,19 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    getMember: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-            };
-            path: {
-                /** @description The member's id. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The member. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "user": {
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *         "email": "ada@example.com",
-                     *         "name": "Ada Lovelace"
-                     *       },
-                     *       "role": "member",
-                     *       "status": "active",
-                     *       "managed_by": "user",
-                     *       "second_factor": true,
-                     *       "joined_at": "2026-01-31T12:00:00.000Z",
-                     *       "last_seen_at": "2026-01-31T12:00:00.000Z",
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Member"];
-                };
-            };
-            /** @description The resource is still what `If-None-Match` names. */
-            304: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    ETag: components["headers"]["ETag"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["MemberNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/members/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    removeMember: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                /** @description The member's id. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The person is no member any more. */
-            204: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["MembersForbidden"];
-            404: components["responses"]["MemberNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/members/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["MembersConflict"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    updateMember: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                /** @description The member's id. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "role": "member",
-                 *       "status": "active"
-                 *     }
-                 */
-                "application/json": components["schemas"]["UpdateMember"];
-                /**
-                 * @example {
-                 *       "role": "member",
-                 *       "status": "active"
-                 *     }
-                 */
-                "application/merge-patch+json": components["schemas"]["UpdateMember"];
-            };
-        };
-        responses: {
-            /** @description The member as it is now. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "user": {
-                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *         "email": "ada@example.com",
-                     *         "name": "Ada Lovelace"
-                     *       },
-                     *       "role": "member",
-                     *       "status": "active",
-                     *       "managed_by": "user",
-                     *       "second_factor": true,
-                     *       "joined_at": "2026-01-31T12:00:00.000Z",
-                     *       "last_seen_at": "2026-01-31T12:00:00.000Z",
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Member"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["MemberNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/members/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["MembersConflict"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    endMemberSessions: {
+    confirmTenant: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                /** @description The member's id. */
-                user_id: string;
+                /** @description The tenant's id. */
+                id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The sessions have ended. */
+            /** @description The membership is active. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7820,1273 +8342,7 @@ export interface operations {
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["MemberNotFound"];
-            /** @description `method_not_allowed`: This path has DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/members/0198c0de-7a11-7000-8000-000000000001/sessions",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    listRoles: {
-        parameters: {
-            query?: {
-                /** @description Entries on a page. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    Link: components["headers"]["Link"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": [
-                     *         {
-                     *           "name": "support",
-                     *           "description": "Answers customers.",
-                     *           "permissions": [
-                     *             "orders:read",
-                     *             "orders:write"
-                     *           ],
-                     *           "built_in": false,
-                     *           "member_count": 3,
-                     *           "version": 1
-                     *         }
-                     *       ],
-                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
-                     *       "has_more": true
-                     *     }
-                     */
-                    "application/json": components["schemas"]["RolePage"];
-                };
-            };
-            400: components["responses"]["MalformedRequestOrInvalidCursor"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/roles",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    createRole: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "name": "support",
-                 *       "description": "Answers customers.",
-                 *       "permissions": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["CreateRole"];
-            };
-        };
-        responses: {
-            /** @description The role. */
-            201: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    Location: components["headers"]["Location"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "name": "support",
-                     *       "description": "Answers customers.",
-                     *       "permissions": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "built_in": false,
-                     *       "member_count": 3,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Role"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/roles",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["RolesConflictOrIdempotencyInProgress"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    getRole: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-            };
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The role. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "name": "support",
-                     *       "description": "Answers customers.",
-                     *       "permissions": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "built_in": false,
-                     *       "member_count": 3,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Role"];
-                };
-            };
-            /** @description The resource is still what `If-None-Match` names. */
-            304: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    ETag: components["headers"]["ETag"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/roles/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    deleteRole: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The role is gone. */
-            204: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/roles/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["RolesConflict"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    updateRole: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "description": "Answers customers.",
-                 *       "permissions": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["UpdateRole"];
-                /**
-                 * @example {
-                 *       "description": "Answers customers.",
-                 *       "permissions": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ]
-                 *     }
-                 */
-                "application/merge-patch+json": components["schemas"]["UpdateRole"];
-            };
-        };
-        responses: {
-            /** @description The role as it is now. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "name": "support",
-                     *       "description": "Answers customers.",
-                     *       "permissions": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "built_in": false,
-                     *       "member_count": 3,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Role"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/roles/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    listApiKeys: {
-        parameters: {
-            query?: {
-                /** @description Entries on a page. */
-                limit?: number;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    Link: components["headers"]["Link"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": [
-                     *         {
-                     *           "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *           "name": "Warehouse",
-                     *           "kind": "tenant",
-                     *           "scopes": [
-                     *             "orders:read",
-                     *             "orders:write"
-                     *           ],
-                     *           "hint": "6QQ9",
-                     *           "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *           "expires_at": "2027-01-31T12:00:00.000Z",
-                     *           "last_used_at": "2026-01-31T12:00:00.000Z",
-                     *           "allowed_cidrs": [
-                     *             "203.0.113.0/24"
-                     *           ],
-                     *           "rate_limit": 20,
-                     *           "version": 1,
-                     *           "created_at": "2026-01-31T12:00:00.000Z"
-                     *         }
-                     *       ],
-                     *       "next_cursor": "AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE",
-                     *       "has_more": true
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ApiKeyPage"];
-                };
-            };
-            400: components["responses"]["MalformedRequestOrInvalidCursor"];
-            401: components["responses"]["Unauthorized"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    createApiKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "name": "Warehouse",
-                 *       "kind": "tenant",
-                 *       "scopes": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ],
-                 *       "expires_at": "2027-01-31T12:00:00.000Z",
-                 *       "allowed_cidrs": [
-                 *         "203.0.113.0/24"
-                 *       ],
-                 *       "rate_limit": 20
-                 *     }
-                 */
-                "application/json": components["schemas"]["CreateApiKey"];
-            };
-        };
-        responses: {
-            /** @description The key, with its text. */
-            201: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    Location: components["headers"]["Location"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *       "name": "Warehouse",
-                     *       "kind": "tenant",
-                     *       "scopes": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "hint": "6QQ9",
-                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *       "expires_at": "2027-01-31T12:00:00.000Z",
-                     *       "last_used_at": "2026-01-31T12:00:00.000Z",
-                     *       "allowed_cidrs": [
-                     *         "203.0.113.0/24"
-                     *       ],
-                     *       "rate_limit": 20,
-                     *       "version": 1,
-                     *       "created_at": "2026-01-31T12:00:00.000Z",
-                     *       "key": "osa_030neMevZyg0J2Hi1BoDsw_6QQ9oBBAMmMDO7u3ateQ6UEUXNF09HN4Msd6PFwMhNS4Lmnc8"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ApiKeyCreated"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["APIKeysForbidden"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, POST, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["IdempotencyInProgress"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    getApiKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-            };
-            path: {
-                /** @description The key's id. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The key. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *       "name": "Warehouse",
-                     *       "kind": "tenant",
-                     *       "scopes": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "hint": "6QQ9",
-                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *       "expires_at": "2027-01-31T12:00:00.000Z",
-                     *       "last_used_at": "2026-01-31T12:00:00.000Z",
-                     *       "allowed_cidrs": [
-                     *         "203.0.113.0/24"
-                     *       ],
-                     *       "rate_limit": 20,
-                     *       "version": 1,
-                     *       "created_at": "2026-01-31T12:00:00.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ApiKey"];
-                };
-            };
-            /** @description The resource is still what `If-None-Match` names. */
-            304: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    ETag: components["headers"]["ETag"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["KeyNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    revokeApiKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                /** @description The key's id. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The key is gone. */
-            204: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["KeyNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    updateApiKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
-                "If-Match"?: components["parameters"]["IfMatch"];
-            };
-            path: {
-                /** @description The key's id. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "name": "Warehouse",
-                 *       "scopes": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ],
-                 *       "expires_at": "2027-01-31T12:00:00.000Z",
-                 *       "allowed_cidrs": [
-                 *         "203.0.113.0/24"
-                 *       ],
-                 *       "rate_limit": 20
-                 *     }
-                 */
-                "application/json": components["schemas"]["UpdateApiKey"];
-                /**
-                 * @example {
-                 *       "name": "Warehouse",
-                 *       "scopes": [
-                 *         "orders:read",
-                 *         "orders:write"
-                 *       ],
-                 *       "expires_at": "2027-01-31T12:00:00.000Z",
-                 *       "allowed_cidrs": [
-                 *         "203.0.113.0/24"
-                 *       ],
-                 *       "rate_limit": 20
-                 *     }
-                 */
-                "application/merge-patch+json": components["schemas"]["UpdateApiKey"];
-            };
-        };
-        responses: {
-            /** @description The key as it is now. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *       "name": "Warehouse",
-                     *       "kind": "tenant",
-                     *       "scopes": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "hint": "6QQ9",
-                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *       "expires_at": "2027-01-31T12:00:00.000Z",
-                     *       "last_used_at": "2026-01-31T12:00:00.000Z",
-                     *       "allowed_cidrs": [
-                     *         "203.0.113.0/24"
-                     *       ],
-                     *       "rate_limit": 20,
-                     *       "version": 1,
-                     *       "created_at": "2026-01-31T12:00:00.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ApiKey"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["APIKeysForbidden"];
-            404: components["responses"]["KeyNotFound"];
-            /** @description `method_not_allowed`: This path has GET, HEAD, PATCH, DELETE, and no other method. */
-            405: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    Allow: components["headers"]["Allow"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "method_not_allowed",
-                     *       "title": "Method Not Allowed",
-                     *       "status": 405,
-                     *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys/0198c0de-7a11-7000-8000-000000000001",
-                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
-                     *     }
-                     */
-                    "application/problem+json": {
-                        /**
-                         * @description The kind of problem: what a program looks at.
-                         * @enum {string}
-                         */
-                        type: "method_not_allowed";
-                        /**
-                         * @description The type in words.
-                         * @enum {string}
-                         */
-                        title: "Method Not Allowed";
-                        /**
-                         * @description The status of the answer.
-                         * @enum {integer}
-                         */
-                        status: 405;
-                        /** @description What is wrong with this request, for a person. */
-                        detail: string;
-                        /**
-                         * Format: uri-reference
-                         * @description The path of the request.
-                         */
-                        instance: string;
-                        /** @description As in `X-Request-Id`: for logs and support. */
-                        request_id: string;
-                    };
-                };
-            };
-            406: components["responses"]["NotAcceptable"];
-            412: components["responses"]["VersionConflict"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
-            429: components["responses"]["RateLimited"];
-            500: components["responses"]["InternalError"];
-            503: components["responses"]["Unavailable"];
-            default: components["responses"]["OtherProblem"];
-        };
-    };
-    rotateApiKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-            };
-            path: {
-                /** @description The key's id. */
-                id: string;
-            };
-            cookie?: never;
-        };
-        /** @description JSON of at most 1 MiB. */
-        requestBody?: {
-            content: {
-                /**
-                 * @example {
-                 *       "overlap_seconds": 86400
-                 *     }
-                 */
-                "application/json": components["schemas"]["RotateApiKey"];
-            };
-        };
-        responses: {
-            /** @description The key, with its new text. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "Cache-Control": components["headers"]["Cache-Control"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    ETag: components["headers"]["ETag"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                     *       "name": "Warehouse",
-                     *       "kind": "tenant",
-                     *       "scopes": [
-                     *         "orders:read",
-                     *         "orders:write"
-                     *       ],
-                     *       "hint": "6QQ9",
-                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                     *       "expires_at": "2027-01-31T12:00:00.000Z",
-                     *       "last_used_at": "2026-01-31T12:00:00.000Z",
-                     *       "allowed_cidrs": [
-                     *         "203.0.113.0/24"
-                     *       ],
-                     *       "rate_limit": 20,
-                     *       "version": 1,
-                     *       "created_at": "2026-01-31T12:00:00.000Z",
-                     *       "key": "osa_030neMevZyg0J2Hi1BoDsw_6QQ9oBBAMmMDO7u3ateQ6UEUXNF09HN4Msd6PFwMhNS4Lmnc8"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ApiKeyCreated"];
-                };
-            };
-            400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["APIKeysForbidden"];
-            404: components["responses"]["KeyNotFound"];
+            404: components["responses"]["TenantNotFound"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -9102,7 +8358,7 @@ export interface operations {
                      *       "title": "Method Not Allowed",
                      *       "status": 405,
                      *       "detail": "PUT is not possible here.",
-                     *       "instance": "/api/v1/api-keys/0198c0de-7a11-7000-8000-000000000001/rotate",
+                     *       "instance": "/api/v1/auth/tenants/0198c0de-7a11-7000-8000-000000000001/confirm",
                      *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
                      *     }
                      */
@@ -9135,10 +8391,520 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            409: components["responses"]["APIKeysConflictOrIdempotencyInProgress"];
+            409: components["responses"]["AccountConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    declineTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The membership has ended. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TenantNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/tenants/0198c0de-7a11-7000-8000-000000000001/decline",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["AccountConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    switchTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "tenant_id": "0198c0de-7a11-7000-8000-000000000002"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SwitchTenant"];
+            };
+        };
+        responses: {
+            /** @description Signed in to that tenant. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["AccountForbidden"];
+            404: components["responses"]["AccountNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/switch-tenant",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Analytical Engines Ltd"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateTenant"];
+            };
+        };
+        responses: {
+            /** @description Signed in to the new tenant. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["AccountForbiddenOrRegistrationClosed"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/tenants",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    stepUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery",
+                 *       "code": "492039",
+                 *       "passkey": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["StepUp"];
+            };
+        };
+        responses: {
+            /** @description The pair of the new session. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccountUnauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/step-up",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getStepUpOptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proofs. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "methods": [
+                     *         "code"
+                     *       ],
+                     *       "passkey_options": {}
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StepUpOptions"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/step-up/options",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -13558,553 +13324,6 @@ export interface operations {
             416: components["responses"]["DocumentsRangeNotSatisfiable"];
             500: components["responses"]["InternalError"];
             default: components["responses"]["OtherProblem"];
-        };
-    };
-    onTenantChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "tenant.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000002",
-                 *         "name": "Analytical Engines Ltd",
-                 *         "status": "active",
-                 *         "policies": {
-                 *           "second_factor": "optional",
-                 *           "second_factor_grace_days": 0,
-                 *           "session_idle_minutes": null,
-                 *           "session_max_days": null,
-                 *           "allowed_cidrs": [
-                 *             "203.0.113.0/24"
-                 *           ],
-                 *           "api_key_max_days": null
-                 *         },
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "tenant.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["OwnTenant"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberJoined: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.joined",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.joined";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "admin",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberRemoved: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.removed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.removed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onApiKeyCreated: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.created",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
-                 *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
-                 *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "api_key.created";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["ApiKey"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onApiKeyRevoked: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.revoked",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
-                 *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
-                 *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "api_key.revoked";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["ApiKey"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
         };
     };
     onOrderCreated: {

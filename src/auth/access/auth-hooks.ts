@@ -1,20 +1,16 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Hooks } from '../../platform/hooks/hooks';
 import { SecondFactors } from '../second-factor/second-factors';
-import { Sessions } from '../sessions/sessions';
 
-/** What other features' changes mean for sessions, and what other features ask of sign-in. */
+/** What other features ask of sign-in. */
 @Injectable()
 export class AuthHooks implements OnModuleInit {
   constructor(
     private readonly hooks: Hooks,
-    private readonly sessions: Sessions,
     private readonly factors: SecondFactors,
   ) {}
 
   onModuleInit(): void {
-    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
-    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
     this.hooks.personsWithSecondFactor.answerWith((userIds) => this.withSecondFactor(userIds));
   }
 

@@ -184,14 +184,42 @@ export function revokeFamily(userId: string, familyId: string, now: Date): State
   };
 }
 
-/** Ends all sessions of a person but those of one family; as the sign-in role, bound to the person. */
-export function revokeOthers(userId: string, keptFamilyId: string | null, now: Date): Statement {
+/** Ends all sessions of a person but one; as the sign-in role, bound to the person. */
+export function revokeOthers(userId: string, keptId: string | null, now: Date): Statement {
   return {
     name: 'sessions_revoke_others',
     text: `update sessions set revoked_at = $3
-            where user_id = $1 and revoked_at is null
-              and ($2::uuid is null or (coalesce(family_id, id) <> $2 and id <> $2))`,
-    values: [userId, keptFamilyId, now],
+            where user_id = $1 and revoked_at is null and ($2::uuid is null or id <> $2)`,
+    values: [userId, keptId, now],
+  };
+}
+
+/** Ends one session where it is live, and says whether it was. */
+export function replaceSession(home: string, sessionId: string, now: Date): Statement {
+  return {
+    name: 'session_replace',
+    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null returning id',
+    values: [home, sessionId, now],
+  };
+}
+
+/** A page of a person's live sessions, newest first; as the sign-in role, bound to the person. */
+export function listSessions(userId: string, afterId: string | undefined, limit: number, now: Date): Statement {
+  return {
+    name: 'sessions_list',
+    text: `select id, tenant_id, kind, family_id, created_at, last_seen_at, network, user_agent, amr from sessions
+            where user_id = $1 and id < $2 and revoked_at is null and expires_at > $3 order by id desc limit $4`,
+    values: [userId, afterId ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff', now, limit],
+  };
+}
+
+/** A live session of a person; as the sign-in role, bound to the person. */
+export function findOwnSession(userId: string, id: string, now: Date): Statement {
+  return {
+    name: 'session_find_own',
+    text: `select id, tenant_id, coalesce(family_id, id) as family_id from sessions
+            where user_id = $1 and id = $2 and revoked_at is null and expires_at > $3`,
+    values: [userId, id, now],
   };
 }
 
@@ -225,5 +253,27 @@ export function findSession(home: string, sessionId: string): Statement {
              left join tenant_auth_state p on p.tenant_id = s.tenant_id and p.user_id = s.user_id
             where s.tenant_id = $1 and s.id = $2`,
     values: [home, sessionId],
+  };
+}
+
+/** A session as its person is shown it. */
+export interface OwnSessionRow extends Row {
+  id: string;
+  tenant_id: string;
+  kind: string;
+  created_at: Date;
+  last_seen_at: Date | null;
+  network: string | null;
+  user_agent: string | null;
+  amr: string[];
+}
+
+/** The newest sessions of a person, ended ones too; as the sign-in role, bound to the person. */
+export function findOwnSessions(userId: string): Statement {
+  return {
+    name: 'sessions_own',
+    text: `select id, tenant_id, kind, created_at, last_seen_at, network, user_agent, amr from sessions
+            where user_id = $1 order by id desc limit 1000`,
+    values: [userId],
   };
 }

@@ -169,6 +169,18 @@ export class Sessions {
     this.epochs.raiseMember(tx, userId);
   }
 
+  /**
+   * Ends a session in favour of its successor, in the transaction of its home: of several at once, one succeeds.
+   * @throws Unauthorized where it has ended
+   */
+  async replace(tx: TenantTransaction, { id, userId }: Session): Promise<void> {
+    const now = new Date();
+    const [ended] = await tx.query(queries.replaceSession(tx.tenantId, id, now));
+    if (!ended) throw new Unauthorized('The session has ended.', { invalidToken: true });
+    tx.defer(queries.revokeRefreshTokens(tx.tenantId, id, now));
+    this.epochs.raiseMember(tx, userId);
+  }
+
   /** Ends the sessions of one member in the transaction's tenant. */
   revokeMember(tx: TenantTransaction, userId: string): void {
     tx.defer(queries.revokeMember(tx.tenantId, userId, new Date()));
@@ -176,15 +188,20 @@ export class Sessions {
   }
 
   /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
-  async revokePerson(tx: Transaction, userId: string, keptFamilyId: string | null = null): Promise<void> {
+  async revokePerson(tx: Transaction, userId: string, keptId: string | null = null): Promise<void> {
     const now = new Date();
     const homes = await tx.query<{ tenant_id: string }>(queries.findHomes(userId, now));
-    tx.defer(queries.revokeOthers(userId, keptFamilyId, now));
+    tx.defer(queries.revokeOthers(userId, keptId, now));
     this.epochs.raisePerson(
       tx,
       userId,
       homes.map((row) => row.tenant_id),
     );
+  }
+
+  /** Makes every process read the states of a person's credentials anew. */
+  raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
+    this.epochs.raisePerson(tx, userId, tenantIds);
   }
 
   /** Ends every session that descends from one sign-in. */

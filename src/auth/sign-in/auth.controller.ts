@@ -1,8 +1,8 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
-import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { CurrentPrincipal, ForPersons, type Principal, Public } from '../../platform/http/requests/caller';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
-import { LoginDto, MeView, RefreshDto, RegisterDto, SignedInView, TokensView } from './auth.dto';
+import { LoginDto, MeView, RefreshDto, SignedInView, TokensView } from './auth.dto';
 import { AuthService } from './auth.service';
 import { type Client, CurrentClient } from '../sessions/client';
 
@@ -10,19 +10,6 @@ import { type Client, CurrentClient } from '../sessions/client';
 @Controller('auth')
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
-
-  @Post('register')
-  @Public()
-  @ApiOperation({
-    operationId: 'register',
-    summary: 'Register a company',
-    description: 'Makes a tenant and its owner, and signs the owner in.',
-  })
-  @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
-  @ApiProblem('conflict', 'This e-mail address is already registered.')
-  register(@Body() body: RegisterDto, @CurrentClient() client: Client): Promise<SignedInView> {
-    return this.auth.register(body, client);
-  }
 
   @Post('login')
   @Public()
@@ -32,7 +19,7 @@ export class AuthController {
     summary: 'Sign in',
     description:
       'An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account ' +
-      '(10 free, then growing pauses) and per address (60 in 15 minutes).',
+      '(5 free, then growing pauses) and per address (60 in 15 minutes).',
   })
   @ApiBody({
     type: LoginDto,
@@ -54,6 +41,7 @@ export class AuthController {
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
   @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")
   @ApiProblem('unauthorized', 'The e-mail address or the password is wrong.')
+  @ApiProblem('second_factor_required', 'A second factor is required.')
   @ApiProblem('rate_limited', 'Too many failed sign-ins; try again later.')
   login(@Body() body: LoginDto, @CurrentClient() client: Client): Promise<SignedInView> {
     return this.auth.login(body, client);

@@ -1,18 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { uuidv7 } from 'uuidv7';
-import { isUniqueViolation } from '../../platform/database/sql/errors';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
-import { Conflict, Unauthorized, ValidationFailed } from '../../platform/errors';
+import type { Transaction } from '../../platform/database/transaction';
+import { Conflict, Unauthorized } from '../../platform/errors';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
-import { Membership, newMembership } from '../../tenants/membership.entity';
-import { newTenant, Tenant } from '../../tenants/tenant.entity';
-import { emailKey, isPlainAddress } from '../../platform/net/email-key';
-import { User } from '../../users/user.entity';
+import type { Tenant } from '../../tenants/tenant.entity';
+import type { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
 import type { Client } from '../sessions/client';
-import { PasswordPolicy } from './password-policy';
-import { hashPassword, verifyPassword } from './passwords';
+import { AddressTaken, NewAccounts } from './new-accounts';
+import { verifyPassword } from './passwords';
 import { SecondFactors } from '../second-factor/second-factors';
 import { SessionStates } from '../sessions/session-states';
 import { type Proof, Sessions } from '../sessions/sessions';
@@ -24,45 +20,33 @@ import { tenantView, userView } from './views';
 @Injectable()
 export class AuthService {
   constructor(
-    private readonly signInDatabase: SignInDatabase,
+    private readonly accounts: NewAccounts,
     private readonly users: Users,
     private readonly signIn: SignIn,
     private readonly sessions: Sessions,
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
-    private readonly passwords: PasswordPolicy,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
-  async register(input: RegisterDto, client: Client): Promise<SignedInToTenant> {
-    assertPlain(input.email);
-    this.passwords.check(input.password, { email: input.email, tenantName: input.tenant_name });
-    const now = new Date();
-    const user: User = {
-      id: uuidv7(),
-      email: input.email,
-      emailKey: emailKey(input.email),
-      emailVerifiedAt: null,
-      name: input.name ?? null,
-      passwordHash: await hashPassword(input.password),
-      createdAt: now,
-      eraseAt: null,
-    };
-    const tenant = newTenant(uuidv7(), input.tenant_name, now);
+  async register(
+    input: RegisterDto,
+    client: Client,
+    last?: (tx: Transaction, user: User) => void,
+  ): Promise<SignedInToTenant> {
+    const { email, password, name, tenant_name: tenantName } = input;
     try {
-      await this.signInDatabase.transaction({ tenantId: tenant.id }, async (tx) => {
-        await tx.repository(User).insert(user);
-        await tx.repository(Tenant).insert(tenant);
-        await tx.repository(Membership).insert(newMembership(tenant.id, user.id, 'owner', now));
-      });
+      const { user, tenant } = await this.accounts.create(
+        { email, password, name, tenantName, isVerified: false },
+        { last },
+      );
+      await this.limits.complete(user.id, email, client.network);
+      return await this.signIn.intoTenant({ user, proof: byPassword(new Date()), client }, tenant as Tenant, 'owner');
     } catch (error) {
-      if (isUniqueViolation(error, 'users_email_key') || isUniqueViolation(error, 'users_email_key_unique')) {
-        throw new Conflict('This e-mail address is already registered.');
-      }
+      if (error instanceof AddressTaken) throw new Conflict('This e-mail address is already registered.');
       throw error;
     }
-    return this.signIn.intoTenant({ user, proof: byPassword(now), client }, tenant, 'owner');
   }
 
   /**
@@ -71,12 +55,17 @@ export class AuthService {
    * @throws NotFound for a tenant that is not theirs; RateLimited after too many failures
    */
   async login(input: LoginDto, client: Client): Promise<SignedInView> {
-    const user = await this.limits.guard(input.email, client.network, async () => {
-      const found = await this.users.findByEmail(input.email);
-      return (await verifyPassword(found?.passwordHash, input.password)) && found ? found : undefined;
+    const found = await this.users.findByEmail(input.email);
+    const attempt = { email: input.email, network: client.network, userId: found?.id };
+    const user = await this.limits.guard(attempt, async () => {
+      const matches = await verifyPassword(found?.passwordHash, input.password);
+      return matches && found ? found : undefined;
     });
     if (!user) throw new Unauthorized('The e-mail address or the password is wrong.');
-    return this.signIn.complete({ user, proof: byPassword(new Date()), client }, input.tenant_id);
+    const proved = { user, proof: byPassword(new Date()), client };
+    const methods = await this.factors.methodsOf(user.id);
+    if (methods.length > 0) throw await this.factors.challenge(proved, methods, input.tenant_id);
+    return this.signIn.complete(proved, input.tenant_id);
   }
 
   /** Exchanges a refresh token for a new pair. @throws Unauthorized */
@@ -135,10 +124,4 @@ export class AuthService {
 /** The proof of a password given at this time. */
 export function byPassword(authTime: Date): Proof {
   return { amr: ['pwd'], acr: 'aal1', authTime, connectionId: null };
-}
-
-/** @throws ValidationFailed for an address that no new account may have */
-export function assertPlain(email: string, field = 'email'): void {
-  if (isPlainAddress(email)) return;
-  throw new ValidationFailed([{ field, message: 'must not have letters that only look like others', code: 'email' }]);
 }

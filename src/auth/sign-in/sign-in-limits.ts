@@ -1,10 +1,12 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { Config } from '../../platform/config/config';
+import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { RateLimited } from '../../platform/errors';
+import { emailKey } from '../../platform/net/email-key';
 import { KeyedMutex } from './keyed-mutex';
 
 const MINUTE_MS = 60_000;
@@ -13,16 +15,21 @@ const ACCOUNT_WINDOW_MS = 24 * 60 * MINUTE_MS;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15 * MINUTE_MS;
 const NO_LIMIT = 2 ** 31 - 1;
-/**
- * Hashed, so that the table holds neither e-mail addresses nor network addresses. Lower-cased by PostgreSQL, which also
- * decides which addresses are one account: two notions of case would give an account two allowances.
- */
-const KEY = `$1::text || ':' || encode(sha256(convert_to(lower($2::text), 'UTF8')), 'hex')`;
+const KNOWN_NETWORK_MS = 90 * 24 * 60 * MINUTE_MS;
+const NO_USER = '00000000-0000-0000-0000-000000000000';
 
-/** What attempts are counted for. */
+/** What attempts are counted for, by a hash: the table holds neither e-mail addresses nor network addresses. */
 interface Counted {
   kind: 'account' | 'address';
-  value: string;
+  key: string;
+}
+
+/** The account that an attempt is for, and where it comes from. */
+export interface Attempt {
+  email: string;
+  network: string;
+  /** Undefined where the address has no account. */
+  userId?: string;
 }
 
 interface Counter extends Row {
@@ -32,45 +39,84 @@ interface Counter extends Row {
 }
 
 /**
- * Slows down guessing: an account has some failures free, then pauses that double; an address has a number of failures
+ * Slows down guessing: an account has some failures free, then pauses that double; a network has a number of failures
  * in a quarter of an hour. Counted in the database, so restarts and more processes give no more guesses, and for
- * accounts that do not exist just as for those that do.
+ * accounts that do not exist as for those that do. A network that the account has signed in from counts apart, so that
+ * a stranger's failures keep nobody out.
  *
  * An attempt counts as a failure from its beginning, and is taken back when it succeeds: so guesses sent at once are
- * no more than those sent one by one. Turns keep people who sign in at once with the right password from counting
- * against each other.
+ * no more than those sent one by one. Only a complete sign-in clears the count. The mutexes keep people who sign in at
+ * once with the right password from counting against each other.
  */
 @Injectable()
 export class SignInLimits {
-  private readonly turnsOfAccount = new KeyedMutex(1, 100);
-  private readonly turnsOfAddress = new KeyedMutex(8, 1_000);
+  private readonly accountMutex = new KeyedMutex(1, 100);
+  private readonly networkMutex = new KeyedMutex(8, 1_000);
+  private readonly key: Buffer;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: SignInDatabase,
-  ) {}
+  ) {
+    this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'sign-in-limits', 32));
+  }
 
   /**
-   * Runs a password check under the limits of its account and address; `check` gives undefined where it failed.
-   * @throws RateLimited while the account is paused or the address has used up its failures
+   * Runs a check of a password or a code under the limits of its account and network; `check` gives undefined where it failed.
+   * @throws RateLimited while the account is paused or the network has used up its failures, before anything is compared
    */
-  async guard<T>(email: string, network: string, check: () => Promise<T | undefined>): Promise<T | undefined> {
-    const account: Counted = { kind: 'account', value: email };
-    const address: Counted = { kind: 'address', value: network };
-    const endAccount = await this.turnsOfAccount.acquire(email.toLowerCase());
+  async guard<T>(attempt: Attempt, check: () => Promise<T | undefined>): Promise<T | undefined> {
+    const account = emailKey(attempt.email);
+    const releaseAccount = await this.accountMutex.acquire(account);
     try {
-      const endAddress = await this.turnsOfAddress.acquire(network);
+      const releaseNetwork = await this.networkMutex.acquire(attempt.network);
       try {
-        await this.count(account, address);
+        const counted = await this.countedFor(attempt);
+        await this.count(...counted);
         const result = await check();
-        if (result !== undefined) await this.takeBack(account, address);
+        if (result !== undefined) await this.takeBack(...counted);
         return result;
       } finally {
-        endAddress();
+        releaseNetwork();
       }
     } finally {
-      endAccount();
+      releaseAccount();
     }
+  }
+
+  /**
+   * A sign-in is complete: clears the counts of the account, and remembers the network.
+   * @returns whether the network is new to an account that has signed in from others
+   */
+  async complete(userId: string, email: string, network: string): Promise<boolean> {
+    const now = new Date();
+    const account = hashOf(emailKey(email));
+    return this.database.transaction({ userId }, async (tx) => {
+      tx.defer(forget(`account:${account}`));
+      tx.defer(forget(`account:${account}:${hashOf(network)}`));
+      const hash = this.networkHash(userId, network);
+      const known = await tx.query<{ is_this: boolean }>(findNetworks(userId, hash, now));
+      tx.defer(rememberNetwork(userId, hash, new Date(now.getTime() + KNOWN_NETWORK_MS)));
+      return known.length > 0 && !known.some((row) => row.is_this);
+    });
+  }
+
+  /** The counters of an attempt. The same statement runs for an account that does not exist. */
+  private async countedFor({ email, network, userId = NO_USER }: Attempt): Promise<[Counted, Counted]> {
+    const known = await this.database.transaction({ userId }, (tx) =>
+      tx.query<{ is_this: boolean }>(findNetworks(userId, this.networkHash(userId, network), new Date())),
+    );
+    const account = `account:${hashOf(emailKey(email))}`;
+    const ofNetwork = hashOf(network);
+    const isKnown = known.some((row) => row.is_this);
+    return [
+      { kind: 'account', key: isKnown ? `${account}:${ofNetwork}` : account },
+      { kind: 'address', key: `address:${ofNetwork}` },
+    ];
+  }
+
+  private networkHash(userId: string, network: string): Buffer {
+    return createHmac('sha256', this.key).update(`${userId}/${network}`).digest();
   }
 
   /** Counts an attempt, unless it may not be made: then neither counter changes. */
@@ -101,57 +147,77 @@ export class SignInLimits {
   }
 
   private takeBack(account: Counted, address: Counted): Promise<void> {
-    return this.database.transaction({}, async (tx) => {
-      tx.defer(forget(account));
+    return this.database.transaction({}, (tx) => {
+      tx.defer(uncount(account));
       tx.defer(uncount(address));
+      return Promise.resolve();
     });
   }
 }
 
+function hashOf(value: string): string {
+  return createHash('sha256').update(value).digest('hex');
+}
+
 /** Adds one, in a window that begins with the first; gives no row where the pause or the limit forbids it. */
-function countAttempt({ kind, value }: Counted, now: Date, windowMs: number, limit: number): Statement {
+function countAttempt({ key }: Counted, now: Date, windowMs: number, limit: number): Statement {
   return {
     name: 'sign_in_count',
-    text: `insert into sign_in_failures as f (key, failures, window_started_at, expires_at) values (${KEY}, 1, $3, $4)
+    text: `insert into sign_in_failures as f (key, failures, window_started_at, expires_at) values ($1, 1, $2, $3)
            on conflict (key) do update set
-             failures = case when f.expires_at <= $3 then 1 else f.failures + 1 end,
-             window_started_at = case when f.expires_at <= $3 then $3 else f.window_started_at end,
-             blocked_until = case when f.expires_at <= $3 then null else f.blocked_until end,
-             expires_at = case when f.expires_at <= $3 then $4 else f.expires_at end
-           where f.expires_at <= $3 or (f.failures < $5 and (f.blocked_until is null or f.blocked_until <= $3))
+             failures = case when f.expires_at <= $2 then 1 else f.failures + 1 end,
+             window_started_at = case when f.expires_at <= $2 then $2 else f.window_started_at end,
+             blocked_until = case when f.expires_at <= $2 then null else f.blocked_until end,
+             expires_at = case when f.expires_at <= $2 then $3 else f.expires_at end
+           where f.expires_at <= $2 or (f.failures < $4 and (f.blocked_until is null or f.blocked_until <= $2))
            returning failures, blocked_until, expires_at`,
-    values: [kind, value, now, new Date(now.getTime() + windowMs), limit],
+    values: [key, now, new Date(now.getTime() + windowMs), limit],
   };
 }
 
-function findCounter({ kind, value }: Counted): Statement {
+function findCounter({ key }: Counted): Statement {
   return {
     name: 'sign_in_find',
-    text: `select failures, blocked_until, expires_at from sign_in_failures where key = ${KEY}`,
-    values: [kind, value],
+    text: 'select failures, blocked_until, expires_at from sign_in_failures where key = $1',
+    values: [key],
   };
 }
 
-function pause({ kind, value }: Counted, until: Date): Statement {
+function pause({ key }: Counted, until: Date): Statement {
   return {
     name: 'sign_in_pause',
-    text: `update sign_in_failures set blocked_until = $3 where key = ${KEY}`,
-    values: [kind, value, until],
+    text: 'update sign_in_failures set blocked_until = $2 where key = $1',
+    values: [key, until],
   };
 }
 
-function forget({ kind, value }: Counted): Statement {
-  return {
-    name: 'sign_in_forget',
-    text: `delete from sign_in_failures where key = ${KEY}`,
-    values: [kind, value],
-  };
+function forget(key: string): Statement {
+  return { name: 'sign_in_forget', text: 'delete from sign_in_failures where key = $1', values: [key] };
 }
 
-function uncount({ kind, value }: Counted): Statement {
+/** Takes an attempt back that turned out right, with the pause that it began. */
+function uncount({ key }: Counted): Statement {
   return {
     name: 'sign_in_uncount',
-    text: `update sign_in_failures set failures = failures - 1 where key = ${KEY} and failures > 0`,
-    values: [kind, value],
+    text: 'update sign_in_failures set failures = failures - 1, blocked_until = null where key = $1 and failures > 0',
+    values: [key],
+  };
+}
+
+function findNetworks(userId: string, hash: Buffer, now: Date): Statement {
+  return {
+    name: 'networks_find',
+    text: `select network_hash = $2 as is_this from known_networks where user_id = $1 and expires_at > $3
+            order by network_hash = $2 desc limit 2`,
+    values: [userId, hash, now],
+  };
+}
+
+function rememberNetwork(userId: string, hash: Buffer, expiresAt: Date): Statement {
+  return {
+    name: 'network_remember',
+    text: `insert into known_networks (user_id, network_hash, expires_at) values ($1, $2, $3)
+           on conflict (user_id, network_hash) do update set expires_at = excluded.expires_at`,
+    values: [userId, hash, expiresAt],
   };
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
+import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
@@ -10,6 +11,7 @@ import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.d
 import type { Client } from '../sessions/client';
 import { type ContinuedSession, type Proof, Sessions } from '../sessions/sessions';
 import { touchMembership } from '../sessions/sessions.queries';
+import { SignInLimits } from './sign-in-limits';
 import { tenantView, userView } from './views';
 
 const MAX_PLACES = 100;
@@ -32,6 +34,8 @@ export class SignIn {
     private readonly database: TenantDatabase,
     private readonly sessions: Sessions,
     private readonly tokens: AccessTokens,
+    private readonly limits: SignInLimits,
+    private readonly mailer: Mailer,
   ) {}
 
   /**
@@ -39,17 +43,27 @@ export class SignIn {
    * @throws NotFound for a tenant that is not theirs
    */
   async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
-    const { user } = proved;
+    const { user, client } = proved;
+    const fromNewNetwork = await this.limits.complete(user.id, user.email, client.network);
+    if (fromNewNetwork) await this.tellOfNetwork(user, client);
     if (user.eraseAt) return this.withoutTenant(proved, 'restore');
     const places = await this.placesOf(user.id, tenantId);
     if (tenantId !== undefined && places.length === 0) throw new NotFound('Tenant', tenantId);
-    const [place] = places;
+    const [place] = places.filter(({ status }) => status !== 'unconfirmed');
     if (!place) return this.withoutTenant(proved, 'account');
     const tenant = await this.tenant(place.tenantId);
-    if (tenant.suspendedAt) {
+    if (tenant.suspendedAt || place.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
     }
     return this.intoTenant(proved, tenant, place.role);
+  }
+
+  private tellOfNetwork(user: User, client: Client): Promise<void> {
+    return this.signInDatabase.transaction({ userId: user.id }, (tx) => {
+      const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
+      this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'new_sign_in', data });
+      return Promise.resolve();
+    });
   }
 
   /** Begins a session in a tenant that takes the person. */

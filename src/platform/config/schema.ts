@@ -60,6 +60,11 @@ export const schema = {
     fallback: './.data',
     doc: 'Where `npm start` keeps the embedded PostgreSQL and the secrets it made.',
   }),
+  REGISTRATION: choice({
+    values: ['auto', 'open', 'verified', 'closed'],
+    fallback: 'auto',
+    doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
+  }),
   PUBLIC_URL: url({
     schemes: ['https', 'http'],
     doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
@@ -204,7 +209,7 @@ export const schema = {
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
-    fallback: 10,
+    fallback: 5,
     doc: 'Failed sign-ins of one account before pauses begin.',
   }),
   RATE_LIMIT_SIGN_IN_ADDRESS: integer({
@@ -236,6 +241,10 @@ export const schema = {
     fallback: '',
     check: cidr,
     doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
+  }),
+  WEBHOOK_CONSENT: flag({
+    fallback: false,
+    doc: 'Asks the receiver of a new endpoint, or of a new URL, for its consent by a signed `webhook.challenge`; before that it is sent nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not asked.',
   }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,

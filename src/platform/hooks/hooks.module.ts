@@ -1,7 +1,8 @@
-/** In-transaction hooks, by which features react to each other without imports; see `hooks.ts`. */
+/** In-transaction hooks and counts, by which features meet without imports; see `hooks.ts` and `tenant-contents.ts`. */
 import { Global, Module } from '@nestjs/common';
 import { Hooks } from './hooks';
+import { TenantContents } from './tenant-contents';
 
 @Global()
-@Module({ providers: [Hooks], exports: [Hooks] })
+@Module({ providers: [Hooks, TenantContents], exports: [Hooks, TenantContents] })
 export class HooksModule {}

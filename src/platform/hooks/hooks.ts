@@ -58,6 +58,10 @@ export class Hooks {
   readonly sessionsEnded = new Hook<TenantTransaction, MembershipEnded>();
   /** An account was claimed by its mailbox: what was put on it before is void. */
   readonly userClaimed = new Hook<Transaction, PersonEvent>();
+  /** A change of the address was undone by the old mailbox: factors and keys that were added since are void. */
+  readonly userReverted = new Hook<Transaction, PersonEvent & { since: Date }>();
+  /** A member who may do so has a reset of the password sent to another member. */
+  readonly resetRequested = new Hook<TenantTransaction, { userId: string }>();
   /** A person asked to be erased: memberships end now, the account is erased later. */
   readonly userLeft = new Hook<Transaction, PersonEvent>();
   /** A person is erased for good: what features keep of them goes. */

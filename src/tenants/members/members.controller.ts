@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Query, Req, Res } from '@nestjs/common';
-import { ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
+import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { sendPage, sendResource } from '../../platform/http/responses/json-response';
 import { ListMembersDto, MemberPage, MemberView, UpdateMemberDto } from './members.dto';
@@ -85,6 +86,19 @@ export class MembersController {
     @Headers('if-match') ifMatch: string | undefined,
   ): Promise<void> {
     return this.members.remove(caller, id, ifMatch);
+  }
+
+  @Post(':user_id/password-reset')
+  @Requires('members:manage')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'resetMemberPassword',
+    summary: 'Send a member a reset of the password',
+    description: "To the member's own address; the link is in the mail alone.",
+  })
+  @ApiAcceptedResponse({ description: 'The mail is on its way.' })
+  resetPassword(@CurrentCaller() caller: Caller, @MemberId() id: string, @NoBody() _none: undefined): Promise<void> {
+    return this.members.sendReset(caller, id);
   }
 
   @Delete(':user_id/sessions')

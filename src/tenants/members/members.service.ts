@@ -125,14 +125,14 @@ export class MembersService {
     });
   }
 
-  /**
-   * The member, where the caller may send it a reset.
-   * @throws NotFound; Forbidden for a member with more permissions than the caller's
-   */
-  async findToReset(caller: Caller, userId: string): Promise<MemberRow> {
-    const row = await this.read(caller, userId);
-    await this.database.transaction(caller, async (tx) => assertNotAbove(caller, await permissionsOf(tx, row.role)));
-    return row;
+  /** Sends a member a reset of the password. @throws NotFound; Forbidden for a member with more than the caller has */
+  async sendReset(caller: Caller, userId: string): Promise<void> {
+    await this.database.transaction(caller, async (tx) => {
+      const member = await lockMember(tx, userId);
+      assertNotAbove(caller, await permissionsOf(tx, member.role));
+      await this.hooks.resetRequested.run(tx, { userId });
+      this.audit.record(tx, caller, { action: 'member.reset_sent', target: { type: 'user', id: userId } });
+    });
   }
 
   /**

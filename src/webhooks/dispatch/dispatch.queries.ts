@@ -1,4 +1,5 @@
 /** Statements of the dispatcher. Each belongs to one tenant and names it. */
+import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
 /** The lane of a waiting delivery: not attempted yet, or to be retried. */
@@ -51,6 +52,8 @@ export function readLane(
                select d.id, d.attempt_count, d.next_attempt_at, d.requested_at from deliveries d
                 where d.tenant_id = $1 and d.endpoint_id = $2 and d.status = '${lane}' ${inTurn}
                   and not exists (select from tenants t where t.id = $1 and t.suspended_at is not null)
+                  and (d.event_type = '${CHALLENGE_EVENT}' or not exists (
+                    select from webhook_endpoints c where c.tenant_id = $1 and c.id = $2 and c.consent = 'pending'))
                 order by d.next_attempt_at, d.id limit $3) as head on true`,
     values: [tenantId, endpointId, limit],
   };

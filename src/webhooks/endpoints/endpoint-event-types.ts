@@ -1,7 +1,8 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
 import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
 import { EndpointView } from './endpoints.dto';
-import { TEST_EVENT } from '../event-types/event-type-names';
+import { ChallengeView } from './endpoint-consent';
+import { CHALLENGE_EVENT, TEST_EVENT } from '../event-types/event-type-names';
 
 /** What webhooks emit about themselves. In `data` an endpoint is masked as the API masks it. */
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
@@ -9,6 +10,13 @@ export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
     name: TEST_EVENT,
     description: 'A person tries an endpoint out. It goes to that endpoint alone, and means nothing.',
     data: EndpointView,
+  },
+  {
+    name: CHALLENGE_EVENT,
+    description:
+      'A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before ' +
+      'that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.',
+    data: ChallengeView,
   },
   {
     name: ENDPOINT_DISABLED_EVENT,

@@ -1,4 +1,4 @@
-import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
 import {
   BooleanField,
@@ -217,6 +217,16 @@ export class EndpointView {
 
   @ApiProperty({ description: 'Whether it is sent anything.', example: true })
   enabled: boolean;
+
+  @ApiPropertyOptional({
+    enum: ['pending'],
+    description:
+      'There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has ' +
+      'answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the ' +
+      'operator asks receivers for consent.',
+    example: 'pending',
+  })
+  consent?: 'pending';
 
   @ApiProperty({
     type: 'string',

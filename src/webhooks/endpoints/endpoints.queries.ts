@@ -9,12 +9,16 @@ import type { PartsColumns } from './endpoint-parts';
  * An endpoint `p` as the API and events show it. The row is masked already; a row that a release before this one wrote
  * is masked here.
  */
-const ENDPOINT_JSON = `json_build_object(
+const SETTINGS_JSON = `json_build_object(
     'id', p.id, 'url', regexp_replace(p.url, '\\?.*$', '?***'), 'description', p.description, 'event_types', p.event_types,
     'headers', (select coalesce(json_object_agg(name, '***'), '{}') from jsonb_object_keys(p.headers) as name),
     'rate_limit', p.rate_limit, 'ordering', p.ordering, 'signature', p.signature, 'enabled', p.enabled,
     'disabled_reason', p.disabled_reason, 'version', p.version,
     'created_at', ${jsonTime('p.created_at')}, 'updated_at', ${jsonTime('p.updated_at')})::text`;
+
+/** With `consent`, while it is not given yet. */
+const ENDPOINT_JSON = `case when p.consent = 'pending' then left(${SETTINGS_JSON}, -1) || ', "consent" : "pending"}'
+         else ${SETTINGS_JSON} end`;
 
 export function findEndpointJson(tenantId: string, id: string): Statement {
   return {
@@ -164,5 +168,15 @@ export function replaceParts(tenantId: string, id: string, { url, headers, encry
     name: 'endpoint_replace_parts',
     text: `update webhook_endpoints set url = $3, headers = $4, encrypted_parts = $5 where tenant_id = $1 and id = $2`,
     values: [tenantId, id, url, JSON.stringify(headers), encryptedParts],
+  };
+}
+
+/** Takes a receiver's consent, where this is still the challenge. */
+export function giveConsent(tenantId: string, id: string, challenge: string, now: Date): Statement {
+  return {
+    name: 'endpoint_give_consent',
+    text: `update webhook_endpoints set consent = 'given', challenge = null, version = version + 1, updated_at = $4
+            where tenant_id = $1 and id = $2 and challenge = $3`,
+    values: [tenantId, id, challenge, now],
   };
 }

@@ -11,6 +11,7 @@ import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
+import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
@@ -35,6 +36,7 @@ export class EndpointsService {
     private readonly cursors: Cursors,
     private readonly secrets: EndpointSecrets,
     private readonly parts: EndpointPartsCipher,
+    private readonly consent: EndpointConsent,
     private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
     private readonly access: EventAccess,
@@ -58,6 +60,7 @@ export class EndpointsService {
       const signature = input.signature ?? 'v1';
       const secret = this.secrets.create({ tenantId, id }, signature);
       const enabled = input.enabled ?? true;
+      const consent = this.consent.columnsFor(input.url);
       await tx.repository(WebhookEndpoint).insert({
         tenantId,
         id,
@@ -70,6 +73,7 @@ export class EndpointsService {
         secret: secret.sealed,
         previousSecret: null,
         previousSecretExpiresAt: null,
+        ...consent,
         enabled,
         disabledReason: enabled ? null : DISABLED_BY_A_PERSON,
         failingSince: null,
@@ -77,6 +81,7 @@ export class EndpointsService {
         createdAt: at,
         updatedAt: at,
       });
+      if (enabled) this.consent.ask(tx, id, consent);
       const { json, etag } = await represent(tx, id);
       const target = endpointTarget(id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
@@ -130,9 +135,19 @@ export class EndpointsService {
       const change = this.changeOf({ ...endpoint, ...stored }, { ...input, ...parts }, now);
       if (Object.keys(change).length > 0) {
         const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
-        await tx
-          .repository(WebhookEndpoint)
-          .update({ tenantId, id }, { ...change, ...columns, version: endpoint.version + 1, updatedAt: now });
+        const consent = change.url === undefined ? endpoint : this.consent.columnsFor(change.url);
+        if (change.enabled ?? endpoint.enabled) this.askAnew(tx, endpoint, change, consent);
+        await tx.repository(WebhookEndpoint).update(
+          { tenantId, id },
+          {
+            ...change,
+            ...columns,
+            consent: consent.consent,
+            challenge: consent.challenge,
+            version: endpoint.version + 1,
+            updatedAt: now,
+          },
+        );
         const changes = auditedChanges({ ...endpoint, ...stored }, change);
         this.audit.record(tx, caller, { action: 'webhook_endpoint.updated', target: endpointTarget(id), changes });
         if (change.enabled === false) tx.defer(queries.endWaiting(tenantId, id, 'disabled', now, ENDED_AT_ONCE));
@@ -153,6 +168,16 @@ export class EndpointsService {
       tx.defer(queries.endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
       this.signal.send(tx, { tenantId, endpointId: id });
     });
+  }
+
+  /** Asks a receiver that has not agreed: a new one, or one whose endpoint was disabled when it was asked. */
+  private askAnew(
+    tx: TenantTransaction,
+    endpoint: WebhookEndpoint,
+    change: Partial<WebhookEndpoint>,
+    consent: ConsentColumns,
+  ): void {
+    if (change.url !== undefined || change.enabled) this.consent.ask(tx, endpoint.id, consent);
   }
 
   /** The columns that the input makes different, URL and headers in clear. */

@@ -64,6 +64,13 @@ export class WebhookEndpoint {
   @Column('text', { name: 'disabled_reason', nullable: true })
   disabledReason: string | null;
 
+  /** Whether the receiver has agreed to be one; `pending` until it has answered the challenge. */
+  @Column('text')
+  consent: 'given' | 'pending';
+
+  @Column('text', { nullable: true })
+  challenge: string | null;
+
   /** Since when every attempt has failed; null while it works. Written by the worker. */
   @Column('timestamptz', { name: 'failing_since', nullable: true })
   failingSince: Date | null;

@@ -15,6 +15,7 @@ export type SendError =
   | 'timed out'
   | 'invalid response'
   | 'invalid request'
+  | 'challenge not answered'
   | 'not sent';
 
 /** An error with a known public text. */

@@ -11,11 +11,13 @@ import type { DeliveryJob } from '../../platform/queue/queue';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
+import { answersChallenge, ConsentRecorder } from '../endpoints/endpoint-consent';
+import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { EndpointParts } from '../endpoints/endpoint-parts';
 import { secretContext } from '../endpoints/endpoint-secrets';
 import type { Freshness, SendOutcome } from '../http-client/http-exchange';
 import { Outcomes } from './outcomes';
-import { createWebhookClient, type WebhookClient } from '../http-client/webhook-client';
+import { createWebhookClient, succeeded, type WebhookClient } from '../http-client/webhook-client';
 import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
@@ -51,6 +53,7 @@ export class DeliverySender {
     @Inject(CONFIG) config: Config,
     private readonly database: TenantDatabase,
     private readonly outcomes: Outcomes,
+    private readonly consents: ConsentRecorder,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
@@ -73,7 +76,7 @@ export class DeliverySender {
     }
     const spans = this.tracing.isOn ? beginDeliverySpans(this.tracing, job, row, takenAt) : undefined;
     try {
-      const sent = await this.send(job, loaded, spans?.traceparent);
+      const sent = await this.judge(job, row, await this.send(job, loaded, spans?.traceparent));
       spans?.sent(sent);
       if (sent.unwanted) this.outcomes.skipped(job.tenantId, row.endpoint_id, row.id);
       else await this.outcomes.record(job.tenantId, row, sent);
@@ -82,6 +85,14 @@ export class DeliverySender {
       spans?.end((error as Error).name);
       throw error;
     }
+  }
+
+  /** A challenge has arrived where the receiver has answered it; then its consent is recorded first. */
+  private async judge({ tenantId }: DeliveryJob, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
+    if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
+    if (!answersChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
+    await this.consents.record(tenantId, row.endpoint_id, row.challenge);
+    return sent;
   }
 
   /** The number of deliveries that have waited for their receivers for so long, milliseconds. */

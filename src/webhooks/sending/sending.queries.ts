@@ -1,4 +1,5 @@
 /** Statements of the worker: deliveries to send, and their outcomes. */
+import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
 /** A delivery with all columns for sending it. Endpoint columns are null where the endpoint is gone. */
@@ -22,6 +23,8 @@ export interface SendingRow extends Row {
   headers: Record<string, string>;
   /** The whole URL and headers, encrypted; null where the columns have them. */
   encrypted_parts: string | null;
+  /** What the receiver has to answer before it is sent anything else; null where it has agreed. */
+  challenge: string | null;
   secret: string;
   /** During its overlap with the current one. */
   previous_secret: string | null;
@@ -35,8 +38,9 @@ export function findToSend(tenantId: string, ids: readonly string[], now: Date, 
     text: `select d.id, d.endpoint_id, d.event_id, d.event_type, d.attempt_count, d.tries,
                   d.status in ('pending', 'retrying') and d.next_attempt_at <= $4
                     and t.suspended_at is null
+                    and (p.consent is distinct from 'pending' or d.event_type = '${CHALLENGE_EVENT}')
                     and coalesce(p.enabled or d.requested_at is not null and p.id is not null, false) as is_due,
-                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.secret,
+                  e.data::text as data, e.created_at as event_created_at, e.traceparent, p.url, p.headers, p.encrypted_parts, p.challenge, p.secret,
                   case when p.previous_secret_expires_at > $3 then p.previous_secret end as previous_secret, p.failing_since
              from deliveries d
              join tenants t on t.id = d.tenant_id

@@ -44,6 +44,8 @@ export const DOCUMENT_SECTION: Section = {
 export const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
   public: 'unlimited',
+  person: false,
+  stepUp: false,
   reads: true,
   idempotent: false,
   ifMatch: false,

@@ -54,7 +54,9 @@ export function describe(
 function description(operation: Operation, route: Route): string {
   const permission =
     route.permission && route.permission !== 'signed-in' ? `Asks for the permission \`${route.permission}\`.` : '';
-  return [operation.description, permission].filter(Boolean).join('\n\n');
+  const person = route.person ? 'Serves the person of a session, whatever the tenant.' : '';
+  const stepUp = route.stepUp ? 'Asks for a fresh sign-in, see `POST /auth/step-up`.' : '';
+  return [operation.description, permission, person, stepUp].filter(Boolean).join('\n\n');
 }
 
 function parametersOf(operation: Operation, route: Route): (Parameter | Reference)[] {
@@ -90,7 +92,8 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
     'internal_error',
     ...when(isList, 'invalid_cursor'),
     ...when(!route.public, 'unauthorized'),
-    ...when(route.permission !== undefined && route.permission !== 'signed-in', 'forbidden'),
+    ...when(route.stepUp, 'insufficient_user_authentication'),
+    ...when(route.person || (route.permission !== undefined && route.permission !== 'signed-in'), 'forbidden'),
     ...when(
       parameters.some((parameter) => parameter.in === 'path'),
       'not_found',

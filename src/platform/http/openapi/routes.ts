@@ -19,6 +19,10 @@ export interface Route {
   public?: 'limited' | 'unlimited';
   /** The required permission, or `signed-in`. */
   permission?: string;
+  /** It serves a person, whatever the tenant. */
+  person: boolean;
+  /** It asks for a fresh sign-in. */
+  stepUp: boolean;
   bodyLimit?: number;
   produces?: string[];
   deprecation?: DeprecationNotice;
@@ -76,6 +80,8 @@ function routeOf(controller: Type, name: string, handler: object): Route {
     section: of(DECLARATION.SECTION) as Section | undefined,
     public: of(ROUTE_METADATA.PUBLIC) as Route['public'],
     permission: of(ROUTE_METADATA.PERMISSION) as string | undefined,
+    person: of(ROUTE_METADATA.PERSON) !== undefined,
+    stepUp: of(ROUTE_METADATA.STEP_UP) === true,
     bodyLimit: config?.bodyLimit,
     produces: config?.produces,
     deprecation: config?.deprecation,

@@ -1,0 +1,133 @@
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiSchema } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { CurrentPerson, ForPersons, type Person, Public, StepUp } from '../../platform/http/requests/caller';
+import { SecretField } from '../../platform/http/requests/fields';
+import { OptionalPerson } from '../access/optional-person';
+import { ConfirmedView, EmailDto, TokenField } from '../registration/registration.dto';
+import { type Client, CurrentClient } from '../sessions/client';
+import { EmailChangeService } from './email-change.service';
+import { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
+import { PasswordsService } from './passwords.service';
+
+@ApiSchema({ description: 'The token of a mail, and the password where no session is sent.' })
+export class ConfirmEmailDto {
+  @TokenField()
+  token: string;
+
+  @SecretField({ description: 'The password.', min: 1, max: 128, example: 'correct horse battery', optional: true })
+  password?: string;
+}
+
+@ApiSchema({ description: 'The token of a mail.' })
+export class TokenDto {
+  @TokenField()
+  token: string;
+}
+
+@ApiSection('Account', "One's own account: password, address, sessions, tenants.")
+@Controller('auth')
+export class AccountMailsController {
+  constructor(
+    private readonly passwords: PasswordsService,
+    private readonly changes: EmailChangeService,
+    private readonly persons: OptionalPerson,
+  ) {}
+
+  @Post('password')
+  @ForPersons()
+  @StepUp()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'changePassword',
+    summary: 'Change the password',
+    description: "Ends the person's other sessions.",
+  })
+  @ApiNoContentResponse({ description: 'Changed.' })
+  async changePassword(
+    @CurrentPerson() person: Person,
+    @Body() body: ChangePasswordDto,
+    @CurrentClient() client: Client,
+  ): Promise<void> {
+    await this.passwords.change(person, body, client);
+  }
+
+  @Post('password/forgot')
+  @Public()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'forgotPassword',
+    summary: 'Ask for a reset of the password',
+    description: 'The response is the same for every address; a mail with a link goes to one that has an account.',
+  })
+  @ApiAcceptedResponse({ description: 'Understood.' })
+  async forgot(@Body() body: EmailDto): Promise<void> {
+    await this.passwords.forgot(body.email);
+  }
+
+  @Post('password/reset')
+  @Public()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'resetPassword',
+    summary: 'Reset the password',
+    description: 'Ends all sessions. A second factor is still asked at the next sign-in.',
+  })
+  @ApiNoContentResponse({ description: 'Reset.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  async reset(@Body() body: ResetPasswordDto, @CurrentClient() client: Client): Promise<void> {
+    await this.passwords.reset(body, client);
+  }
+
+  @Post('email')
+  @ForPersons()
+  @StepUp()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'changeEmail',
+    summary: 'Change the e-mail address',
+    description: 'A mail goes to the new address, whose link confirms the change.',
+  })
+  @ApiAcceptedResponse({ description: 'Understood.' })
+  async changeEmail(
+    @CurrentPerson() person: Person,
+    @Body() body: EmailDto,
+    @CurrentClient() client: Client,
+  ): Promise<void> {
+    await this.changes.request(person, body.email, client);
+  }
+
+  @Post('email/confirm')
+  @Public()
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'confirmEmail',
+    summary: 'Confirm a new e-mail address',
+    description: 'With a session of the person, or the password.',
+  })
+  @ApiOkResponse({ type: ConfirmedView, description: 'The person with the new address.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  @ApiProblem('unauthorized', 'Sign in, or send the current password.')
+  async confirmEmail(
+    @Body() body: ConfirmEmailDto,
+    @CurrentClient() client: Client,
+    @Req() request: FastifyRequest,
+  ): Promise<ConfirmedView> {
+    return this.changes.confirm(body.token, await this.persons.of(request), body.password, client);
+  }
+
+  @Post('email/undo')
+  @Public()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'undoEmail',
+    summary: 'Undo a change of the e-mail address',
+    description: 'By the link that the old address got: puts it back, voids the password, and ends all sessions.',
+  })
+  @ApiNoContentResponse({ description: 'Undone.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  async undoEmail(@Body() body: TokenDto): Promise<void> {
+    await this.changes.undo(body.token);
+  }
+}

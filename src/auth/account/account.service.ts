@@ -1,0 +1,145 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import { Hooks } from '../../platform/hooks/hooks';
+import type { Person, Principal } from '../../platform/http/requests/caller';
+import { Mailer } from '../../platform/mail/mailer';
+import { Membership } from '../../tenants/membership.entity';
+import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
+import { User } from '../../users/user.entity';
+import { Users } from '../../users/users';
+import { PlacesService } from '../places/places.service';
+import type { Client } from '../sessions/client';
+import { proofOf, Sessions } from '../sessions/sessions';
+import { findOwnSessions, type OwnSessionRow } from '../sessions/sessions.queries';
+import type { MeView, SignedInView } from '../sign-in/auth.dto';
+import { AuthService } from '../sign-in/auth.service';
+import { SignIn } from '../sign-in/sign-in';
+import { userView } from '../sign-in/views';
+import { OneTimeTokens } from '../tokens/one-time-tokens';
+import { AccountAudit } from './account-audit';
+import type { UpdateMeDto } from './account.dto';
+
+const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
+
+/** One's own account: its name, its end, and all that is kept of it. */
+@Injectable()
+export class AccountService {
+  constructor(
+    private readonly signInDatabase: SignInDatabase,
+    private readonly database: TenantDatabase,
+    private readonly users: Users,
+    private readonly auth: AuthService,
+    private readonly signIn: SignIn,
+    private readonly places: PlacesService,
+    private readonly sessions: Sessions,
+    private readonly tokens: OneTimeTokens,
+    private readonly hooks: Hooks,
+    private readonly mailer: Mailer,
+    private readonly audit: AccountAudit,
+    private readonly log: AuditLog,
+  ) {}
+
+  /** Changes what is given; nothing to change is no change. */
+  async update(principal: Principal, person: Person, input: UpdateMeDto): Promise<MeView> {
+    const { userId, session } = person;
+    const { name } = input;
+    if (name !== undefined) {
+      await this.signInDatabase.transaction({ userId }, async (tx) => {
+        const user = await tx.repository(User).findOneByOrFail({ id: userId });
+        if (user.name === name) return;
+        await tx.repository(User).update({ id: userId }, { name });
+        const changes = { name: { userId, personal: [user.name, name] as const } };
+        await this.audit.record(tx, userId, 'user.changed', changes, session.id);
+      });
+    }
+    return this.auth.me(principal);
+  }
+
+  /**
+   * Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
+   * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
+   */
+  async delete({ userId, session }: Person): Promise<void> {
+    const places = await this.signIn.placesOf(userId);
+    for (const { tenantId, role } of places) {
+      if (role === 'owner') await this.assertMayLeave(tenantId, userId);
+    }
+    for (const { tenantId } of places) {
+      await this.database.transaction({ tenantId }, async (tx) => {
+        await lockMembers(tx);
+        const place = await tx.repository(Membership).findOneBy({ tenantId, userId });
+        if (!place) return;
+        const tenant = await this.signIn.tenant(tenantId);
+        if (place.role === 'owner' && place.status === 'active' && !tenant.closedAt) {
+          await assertOwnerRemains(tx, userId);
+        }
+        await this.places.leave(tx, userId);
+        const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
+        this.log.record(tx, caller, { action: 'member.removed', target: { type: 'user', id: userId } });
+      });
+    }
+    const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
+    await this.signInDatabase.transaction({ userId }, async (tx) => {
+      await tx.repository(User).update({ id: userId }, { eraseAt });
+      await this.sessions.revokePerson(tx, userId);
+      await this.tokens.void(tx, userId, ['reset', 'verification', 'email_change']);
+      await this.hooks.userLeft.run(tx, { userId, tenantIds: places.map(({ tenantId }) => tenantId) });
+      const user = await tx.repository(User).findOneByOrFail({ id: userId });
+      const to = { address: user.email, name: user.name };
+      this.mailer.send(tx, { to, template: 'account_deleted', data: { erasedAt: eraseAt.toISOString() } });
+    });
+  }
+
+  /** Takes the deletion back: the account lives on, without its memberships. */
+  async restore({ userId, session }: Person, client: Client): Promise<SignedInView> {
+    const user = await this.users.get(userId);
+    await this.signInDatabase.transaction({ userId }, async (tx) => {
+      await tx.repository(User).update({ id: userId }, { eraseAt: null });
+      await this.sessions.revokePerson(tx, userId);
+    });
+    return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
+  }
+
+  /** All that is kept of the person. */
+  async export({ userId }: Person): Promise<object> {
+    const user = await this.users.get(userId);
+    const [places, sessions] = await Promise.all([
+      this.signIn.placesOf(userId),
+      this.signInDatabase.transaction({ userId }, (tx) => tx.query<OwnSessionRow>(findOwnSessions(userId))),
+    ]);
+    return {
+      user: {
+        ...userView(user),
+        email_verified_at: user.emailVerifiedAt?.toISOString() ?? null,
+        erase_at: user.eraseAt?.toISOString() ?? null,
+      },
+      memberships: places.map((place) => ({
+        tenant_id: place.tenantId,
+        role: place.role,
+        status: place.status,
+        joined_at: place.createdAt.toISOString(),
+        last_used_at: place.lastUsedAt.toISOString(),
+      })),
+      sessions: sessions.map((row) => ({
+        id: row.id,
+        tenant_id: row.kind === 'tenant' ? row.tenant_id : null,
+        created_at: row.created_at.toISOString(),
+        last_seen_at: row.last_seen_at?.toISOString() ?? null,
+        network: row.network,
+        user_agent: row.user_agent,
+        amr: row.amr,
+      })),
+    };
+  }
+
+  /** @throws AppError `business_rule_violation` */
+  private async assertMayLeave(tenantId: string, userId: string): Promise<void> {
+    await this.database.transaction({ tenantId }, async (tx) => {
+      const tenant = await this.signIn.tenant(tenantId);
+      if (tenant.closedAt) return;
+      await assertOwnerRemains(tx, userId);
+    });
+  }
+}

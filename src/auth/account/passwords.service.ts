@@ -1,0 +1,112 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { uuidv7 } from 'uuidv7';
+import { SECRET_CHANGE } from '../../platform/audit/audit-entry';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import type { Transaction } from '../../platform/database/transaction';
+import { TokenInvalid, ValidationFailed } from '../../platform/errors';
+import { Hooks } from '../../platform/hooks/hooks';
+import type { Person } from '../../platform/http/requests/caller';
+import { Mailer } from '../../platform/mail/mailer';
+import { User } from '../../users/user.entity';
+import { Users } from '../../users/users';
+import { MailAllowance } from '../mailbox/mail-allowance';
+import { MailboxProofs } from '../mailbox/mailbox-proofs';
+import { OwnProof } from '../mailbox/own-proof';
+import type { Client } from '../sessions/client';
+import { Sessions } from '../sessions/sessions';
+import { PasswordPolicy } from '../sign-in/password-policy';
+import { hashPassword } from '../sign-in/passwords';
+import { OneTimeTokens } from '../tokens/one-time-tokens';
+import { AccountAudit } from './account-audit';
+import type { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
+
+const RESET_AT_LEAST_EVERY_MS = 30 * 60_000;
+
+/** Changes and resets passwords. */
+@Injectable()
+export class PasswordsService implements OnModuleInit {
+  constructor(
+    private readonly database: SignInDatabase,
+    private readonly users: Users,
+    private readonly own: OwnProof,
+    private readonly policy: PasswordPolicy,
+    private readonly proofs: MailboxProofs,
+    private readonly sessions: Sessions,
+    private readonly tokens: OneTimeTokens,
+    private readonly allowance: MailAllowance,
+    private readonly mailer: Mailer,
+    private readonly audit: AccountAudit,
+    private readonly hooks: Hooks,
+  ) {}
+
+  onModuleInit(): void {
+    this.hooks.resetRequested.on((_tx, { userId }) => this.sendReset(userId));
+  }
+
+  /** Changes the password and ends the person's other sessions. @throws ValidationFailed for a wrong current password */
+  async change(person: Person, input: ChangePasswordDto, client: Client): Promise<void> {
+    const { userId, session } = person;
+    const user = await this.users.get(userId);
+    if (!(await this.own.matches(user, input.current_password, client))) {
+      throw new ValidationFailed([
+        { field: 'current_password', message: 'is not the current password', code: 'wrong' },
+      ]);
+    }
+    this.policy.check(input.new_password, { email: user.email, field: 'new_password' });
+    const passwordHash = await hashPassword(input.new_password);
+    await this.database.transaction({ userId }, async (tx) => {
+      await tx.repository(User).update({ id: userId }, { passwordHash });
+      await this.tokens.void(tx, userId, ['reset', 'email_change']);
+      await this.sessions.revokePerson(tx, userId, session.id);
+      await this.audit.record(tx, userId, 'user.password_changed', { password: SECRET_CHANGE }, session.id);
+      this.tell(tx, user, client);
+    });
+  }
+
+  /** Sends a reset to the address where it has an account; the same statements where it has none. */
+  async forgot(email: string): Promise<void> {
+    const user = await this.users.findByEmail(email);
+    const userId = user?.id ?? uuidv7();
+    await this.database.transaction({ userId }, async (tx) => {
+      const isAllowed = await this.allowance.take(tx, email);
+      const last = await this.tokens.newest(tx, userId, 'reset');
+      const token = this.tokens.issue(tx, 'reset', userId);
+      const isDue = !last || last.created_at.getTime() < new Date().getTime() - RESET_AT_LEAST_EVERY_MS;
+      if (user && (isAllowed || isDue)) this.sendToken(tx, user, token);
+    });
+  }
+
+  /** Sends a reset to a person, for a member of a tenant who may do that. */
+  async sendReset(userId: string): Promise<void> {
+    const user = await this.users.get(userId);
+    await this.database.transaction({ userId }, (tx) => {
+      this.sendToken(tx, user, this.tokens.issue(tx, 'reset', userId));
+      return Promise.resolve();
+    });
+  }
+
+  /** Spends a reset's token for a new password: all sessions end, and a second factor is still asked. @throws TokenInvalid */
+  async reset(input: ResetPasswordDto, client: Client): Promise<void> {
+    const token = this.tokens.parse(input.token);
+    const userId = token.subjectId;
+    await this.database.transaction({ userId }, async (tx) => {
+      await this.tokens.spend(tx, token, 'reset');
+      const user = await tx.repository(User).findOneBy({ id: userId });
+      if (!user) throw new TokenInvalid('the person is gone');
+      this.policy.check(input.password, { email: user.email });
+      await this.proofs.claim(tx, user, input.password);
+      await this.audit.record(tx, userId, 'user.password_reset', { password: SECRET_CHANGE });
+      this.tell(tx, user, client);
+    });
+  }
+
+  private sendToken(tx: Transaction, user: User, token: string): void {
+    const to = { address: user.email, name: user.name };
+    this.mailer.send(tx, { to, template: 'reset_password', data: { token } });
+  }
+
+  private tell(tx: Transaction, user: User, client: Client): void {
+    const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
+    this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'password_changed', data });
+  }
+}

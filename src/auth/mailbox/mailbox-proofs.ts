@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { Row, Statement } from '../../platform/database/sql/statement';
+import type { Transaction } from '../../platform/database/transaction';
+import { Hooks } from '../../platform/hooks/hooks';
+import { User } from '../../users/user.entity';
+import { Sessions } from '../sessions/sessions';
+import { hashPassword } from '../sign-in/passwords';
+import { OneTimeTokens } from '../tokens/one-time-tokens';
+
+/**
+ * Proofs of a mailbox, decided here for every way there is. With a live session of the person or the current password it is
+ * a confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted invitation), on
+ * an account whose address was never verified, it is a claim: the mailbox's owner takes over what a stranger may
+ * have made, so everything that was put on the account before is void.
+ */
+@Injectable()
+export class MailboxProofs {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly tokens: OneTimeTokens,
+    private readonly hooks: Hooks,
+  ) {}
+
+  /** Takes the address as verified, in a transaction of the sign-in role bound to the person. */
+  async confirm(tx: Transaction, user: User): Promise<User> {
+    if (user.emailVerifiedAt) return user;
+    user.emailVerifiedAt = new Date();
+    await tx.repository(User).update({ id: user.id }, { emailVerifiedAt: user.emailVerifiedAt });
+    await this.tokens.void(tx, user.id, ['verification']);
+    return user;
+  }
+
+  /**
+   * The mailbox alone: a claim where the address was never verified, else nothing but the new password.
+   * @param password the new one; without it the account has none that anybody knows
+   */
+  async claim(tx: Transaction, user: User, password?: string): Promise<User> {
+    const isClaim = user.emailVerifiedAt === null;
+    const changed = {
+      emailVerifiedAt: user.emailVerifiedAt ?? new Date(),
+      passwordHash: await hashPassword(password ?? randomBytes(32).toString('base64url')),
+    };
+    await tx.repository(User).update({ id: user.id }, changed);
+    await this.sessions.revokePerson(tx, user.id);
+    await this.tokens.void(tx, user.id, ['reset', 'verification', 'email_change']);
+    if (isClaim) {
+      const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
+      await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: places.map((row) => row.tenant_id) });
+      await tx.query(unconfirmPlaces(user.id));
+      this.sessions.raisePerson(
+        tx,
+        user.id,
+        places.map((row) => row.tenant_id),
+      );
+    }
+    return Object.assign(user, changed);
+  }
+}
+
+export function findPlaces(userId: string): Statement {
+  return {
+    name: 'places_of_person',
+    text: 'select tenant_id from memberships where user_id = $1 order by tenant_id',
+    values: [userId],
+  };
+}
+
+/** Memberships of a directory stay: the directory vouches for them. */
+function unconfirmPlaces(userId: string): Statement {
+  return {
+    name: 'places_unconfirm',
+    text: `update memberships set status = 'unconfirmed', version = version + 1
+            where user_id = $1 and managed_by = 'user' and status = 'active'`,
+    values: [userId],
+  };
+}

@@ -1,0 +1,99 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { CurrentPerson, ForPersons, type Person } from '../../platform/http/requests/caller';
+import { PageDto } from '../../platform/http/requests/page.dto';
+import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
+import { NoBody } from '../../platform/http/requests/validation.pipe';
+import { sendPage } from '../../platform/http/responses/json-response';
+import { type Client, CurrentClient } from '../sessions/client';
+import { SignedInView } from '../sign-in/auth.dto';
+import { CreateTenantDto, PlacePage, SwitchTenantDto } from './places.dto';
+import { PlacesService } from './places.service';
+
+const TenantId = () => Param('id', new ResourceId('Tenant'));
+
+@ApiSection('Account', "One's own account: password, address, sessions, tenants.")
+@Controller()
+export class PlacesController {
+  constructor(private readonly places: PlacesService) {}
+
+  @Get('auth/tenants')
+  @ForPersons({ also: ['enrol', 'step-up'] })
+  @ApiOperation({ operationId: 'listOwnTenants', summary: "List one's tenants", description: 'The newest first.' })
+  @ApiOkResponse({ type: PlacePage, description: 'A page.' })
+  async list(
+    @CurrentPerson() person: Person,
+    @Query() query: PageDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.places.list(person, query));
+  }
+
+  @Post('auth/tenants/:id/confirm')
+  @ForPersons()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'confirmTenant',
+    summary: 'Confirm a membership',
+    description: 'One that became `unconfirmed` when the account was claimed by its mailbox.',
+  })
+  @ApiNoContentResponse({ description: 'The membership is active.' })
+  @ApiProblem('conflict', 'There is nothing to confirm.')
+  async confirm(@CurrentPerson() person: Person, @TenantId() id: string, @NoBody() _body: unknown): Promise<void> {
+    await this.places.confirm(person, id);
+  }
+
+  @Post('auth/tenants/:id/decline')
+  @ForPersons()
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'declineTenant',
+    summary: 'Decline a membership',
+    description: 'One that became `unconfirmed`. Where its person is the only owner, the tenant closes.',
+  })
+  @ApiNoContentResponse({ description: 'The membership has ended.' })
+  @ApiProblem('conflict', 'There is nothing to decline.')
+  async decline(@CurrentPerson() person: Person, @TenantId() id: string, @NoBody() _body: unknown): Promise<void> {
+    await this.places.decline(person, id);
+  }
+
+  @Post('auth/switch-tenant')
+  @ForPersons({ also: ['enrol', 'step-up'] })
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'switchTenant',
+    summary: 'Act in another tenant',
+    description:
+      "Begins a session in another of one's tenants, whose rules are checked anew. The old session lives on.",
+  })
+  @ApiOkResponse({ type: SignedInView, description: 'Signed in to that tenant.' })
+  @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")
+  @ApiProblem('forbidden', 'The tenant does not take you now.')
+  switch(
+    @CurrentPerson() person: Person,
+    @Body() body: SwitchTenantDto,
+    @CurrentClient() client: Client,
+  ): Promise<SignedInView> {
+    return this.places.switch(person, body.tenant_id, client);
+  }
+
+  @Post('tenants')
+  @ForPersons()
+  @ApiOperation({
+    operationId: 'createTenant',
+    summary: 'Make a tenant',
+    description: 'With the person as its owner; at most five a day.',
+  })
+  @ApiCreatedResponse({ type: SignedInView, description: 'Signed in to the new tenant.' })
+  @ApiProblem('registration_closed', 'Registration is closed.')
+  create(
+    @CurrentPerson() person: Person,
+    @Body() body: CreateTenantDto,
+    @CurrentClient() client: Client,
+  ): Promise<SignedInView> {
+    return this.places.create(person, body.name, client);
+  }
+}

@@ -1,0 +1,171 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { uuidv7 } from 'uuidv7';
+import { AuditLog } from '../../platform/audit/audit-log';
+import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import {
+  AppError,
+  Conflict,
+  Forbidden,
+  InsufficientAuthentication,
+  NotFound,
+  RateLimited,
+} from '../../platform/errors';
+import { Hooks } from '../../platform/hooks/hooks';
+import { TenantContents } from '../../platform/hooks/tenant-contents';
+import type { Person } from '../../platform/http/requests/caller';
+import type { PageDto } from '../../platform/http/requests/page.dto';
+import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { Cursors } from '../../platform/http/responses/pagination';
+import { Epochs } from '../../platform/revocation/epochs';
+import { Membership, newMembership } from '../../tenants/membership.entity';
+import { newTenant, Tenant } from '../../tenants/tenant.entity';
+import { lockMembers } from '../../tenants/tenant-lock';
+import { otherActiveOwner } from '../../tenants/tenants.queries';
+import { Users } from '../../users/users';
+import { Registration } from '../registration/registration.service';
+import type { Client } from '../sessions/client';
+import { proofOf, Sessions } from '../sessions/sessions';
+import type { SignedInView } from '../sign-in/auth.dto';
+import { SignIn } from '../sign-in/sign-in';
+import type { PlaceContentsView, PlaceView } from './places.dto';
+import {
+  confirmPlace,
+  countNewTenant,
+  countOtherMembers,
+  findPlace,
+  listPlaces,
+  type PlaceRow,
+} from './places.queries';
+
+const NEW_TENANTS_A_DAY = 5;
+const DAY_SECONDS = 86_400;
+
+/** The tenants of a person: listing, confirming, declining, switching, making one. */
+@Injectable()
+export class PlacesService implements OnModuleInit {
+  constructor(
+    private readonly signInDatabase: SignInDatabase,
+    private readonly database: TenantDatabase,
+    private readonly users: Users,
+    private readonly signIn: SignIn,
+    private readonly sessions: Sessions,
+    private readonly registration: Registration,
+    private readonly contents: TenantContents,
+    private readonly cursors: Cursors,
+    private readonly hooks: Hooks,
+    private readonly epochs: Epochs,
+    private readonly audit: AuditLog,
+  ) {}
+
+  onModuleInit(): void {
+    this.contents.register('other_members', countOtherMembers);
+    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
+    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
+  }
+
+  /** A page of the person's tenants. @throws AppError `invalid_cursor` */
+  async list({ userId }: Person, { limit, cursor }: PageDto): Promise<JsonPage> {
+    const scope = { tenant: { tenantId: userId }, list: 'own-tenants', filters: {} };
+    const afterId = this.cursors.decode(scope, cursor);
+    const rows = await this.signInDatabase.transaction({ userId }, (tx) =>
+      tx.query<PlaceRow>(listPlaces(userId, afterId, limit + 1)),
+    );
+    const shown = await Promise.all(
+      rows.map(async (row) => ({ id: row.tenant_id, json: JSON.stringify(await this.viewOf(row)) })),
+    );
+    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** Confirms a membership that a claim left open. @throws NotFound; Conflict where there is nothing to confirm */
+  async confirm({ userId }: Person, tenantId: string): Promise<void> {
+    await this.signInDatabase.transaction({ userId }, async (tx) => {
+      const [confirmed] = await tx.query(confirmPlace(userId, tenantId));
+      if (!confirmed) {
+        const [place] = await tx.query(findPlace(userId, tenantId));
+        if (!place) throw new NotFound('Tenant', tenantId);
+        throw new Conflict('There is nothing to confirm.');
+      }
+      this.epochs.raisePerson(tx, userId, [tenantId]);
+    });
+  }
+
+  /** Declines such a membership; where its person is the only owner, the tenant closes. @throws NotFound; Conflict */
+  async decline({ userId, session }: Person, tenantId: string): Promise<void> {
+    await this.database.transaction({ tenantId }, async (tx) => {
+      await lockMembers(tx);
+      const place = await tx.repository(Membership).findOneBy({ tenantId, userId });
+      if (!place) throw new NotFound('Tenant', tenantId);
+      if (place.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
+      await this.leave(tx, userId);
+      const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
+      const closes = place.role === 'owner' && !owner;
+      if (closes) await this.close(tx);
+      const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
+      this.audit.record(tx, caller, {
+        action: closes ? 'tenant.closed' : 'member.declined',
+        target: { type: closes ? 'tenant' : 'user', id: closes ? tenantId : userId },
+      });
+    });
+  }
+
+  /**
+   * Signs in to another tenant of the person, whose rules are checked anew; the session given lives on.
+   * @throws NotFound for a tenant that is not theirs; Forbidden where it is suspended
+   */
+  async switch({ userId, session }: Person, tenantId: string, client: Client): Promise<SignedInView> {
+    const [place] = await this.signIn.placesOf(userId, tenantId);
+    if (!place || place.status === 'unconfirmed') throw new NotFound('Tenant', tenantId);
+    const tenant = await this.signIn.tenant(tenantId);
+    if (tenant.suspendedAt || place.status === 'suspended') throw new Forbidden('The tenant does not take you now.');
+    // What a provider of one tenant says of a person counts in that tenant alone.
+    const isOfProvider = session.connectionId !== null && !session.amr.includes('pwd');
+    if (isOfProvider) throw new InsufficientAuthentication();
+    const user = await this.users.get(userId);
+    return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, place.role);
+  }
+
+  /** Makes a tenant that the person owns. @throws AppError `registration_closed`; RateLimited beyond five a day */
+  async create({ userId, session }: Person, name: string, client: Client): Promise<SignedInView> {
+    if (this.registration.mode === 'closed') throw new AppError('registration_closed', 'Registration is closed.');
+    const now = new Date();
+    const tenant = newTenant(uuidv7(), name, now);
+    const user = await this.users.get(userId);
+    await this.signInDatabase.transaction({ userId, tenantId: tenant.id }, async (tx) => {
+      const [counted] = await tx.query(countNewTenant(userId, NEW_TENANTS_A_DAY, now));
+      if (!counted) throw new RateLimited('Five new tenants a day are the most.', DAY_SECONDS);
+      await tx.repository(Tenant).insert(tenant);
+      await tx.repository(Membership).insert(newMembership(tenant.id, userId, 'owner', now));
+      const caller = { tenantId: tenant.id, actor: { type: 'user', id: userId }, session: { id: session.id } };
+      this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
+    });
+    return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, 'owner');
+  }
+
+  /** Ends a membership in a transaction of its tenant, which holds the tenant's lock. */
+  async leave(tx: TenantTransaction, userId: string): Promise<void> {
+    await this.hooks.membershipEnded.run(tx, { userId });
+    await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
+    this.epochs.raiseMember(tx, userId);
+  }
+
+  private async close(tx: TenantTransaction): Promise<void> {
+    await tx.repository(Tenant).update({ id: tx.tenantId }, { closedAt: new Date() });
+    this.epochs.raiseTenant(tx);
+  }
+
+  private async viewOf(row: PlaceRow): Promise<PlaceView> {
+    const { name } = await this.signIn.tenant(row.tenant_id);
+    const view = {
+      id: row.tenant_id,
+      name,
+      role: row.role,
+      status: row.status,
+      last_used_at: row.last_used_at.toISOString(),
+    };
+    if (row.status !== 'unconfirmed') return view;
+    const counts = await this.contents.of(row.tenant_id);
+    const empty: PlaceContentsView = { other_members: 0, tenant_keys: 0, endpoints: 0, pending_invitations: 0 };
+    return { ...view, contents: { ...empty, ...counts } };
+  }
+}

@@ -1,0 +1,79 @@
+import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { Public } from '../../platform/http/requests/caller';
+import { OptionalPerson } from '../access/optional-person';
+import { type Client, CurrentClient } from '../sessions/client';
+import { RegisterDto, SignedInView } from '../sign-in/auth.dto';
+import { EmailDto, VerificationSentView, VerifiedView, VerifyEmailDto } from './registration.dto';
+import { Registration } from './registration.service';
+
+@ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
+@Controller('auth')
+export class RegistrationController {
+  constructor(
+    private readonly registration: Registration,
+    private readonly persons: OptionalPerson,
+  ) {}
+
+  @Post('register')
+  @Public()
+  @ApiOperation({
+    operationId: 'register',
+    summary: 'Register a company',
+    description:
+      'Makes a tenant and its owner, and signs the owner in. Where registrations are verified, nothing is made yet: a mail ' +
+      'goes out, and the response is 202 for every address.',
+  })
+  @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
+  @ApiAcceptedResponse({
+    type: VerificationSentView,
+    description: 'A mail goes out, whether or not the address is known.',
+  })
+  @ApiProblem('conflict', 'This e-mail address is already registered.')
+  @ApiProblem('registration_closed', 'Registration is closed.')
+  async register(
+    @Body() body: RegisterDto,
+    @CurrentClient() client: Client,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<object> {
+    const registered = await this.registration.register(body, client);
+    if ('status' in registered) void reply.status(202);
+    return registered;
+  }
+
+  @Post('verify-email')
+  @Public()
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'verifyEmail',
+    summary: 'Prove a mailbox',
+    description:
+      'The token of a pending registration makes the account of what is given here, and signs in. That of an account ' +
+      "verifies its address, together with a session of its person or the account's password.",
+  })
+  @ApiOkResponse({ type: VerifiedView, description: 'Signed in, or `user` alone for an account that there was.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  @ApiProblem('unauthorized', 'Sign in, or send the current password.')
+  async verify(
+    @Body() body: VerifyEmailDto,
+    @CurrentClient() client: Client,
+    @Req() request: FastifyRequest,
+  ): Promise<object> {
+    return this.registration.verify(body, await this.persons.of(request), client);
+  }
+
+  @Post('verify-email/resend')
+  @Public()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'resendVerification',
+    summary: 'Send the mail again',
+    description: 'The response is the same for every address; at most 5 mails an hour and 20 a day go to one.',
+  })
+  @ApiAcceptedResponse({ description: 'Understood.' })
+  async resend(@Body() body: EmailDto): Promise<void> {
+    await this.registration.resend(body.email);
+  }
+}

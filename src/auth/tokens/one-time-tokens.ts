@@ -1,0 +1,98 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../platform/database/transaction';
+import { TokenInvalid } from '../../platform/errors';
+import {
+  findNewest,
+  insertToken,
+  lockToken,
+  type OneTimeTokenRow,
+  spendToken,
+  voidTokens,
+} from './one-time-tokens.queries';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const TOKEN = /^ott_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
+
+/** What a token in a mail is good for, and for how long. */
+const LIFETIME_MS = {
+  /** Makes the account of a pending registration. */
+  registration: 24 * HOUR_MS,
+  /** Proves the mailbox of an account. */
+  verification: 24 * HOUR_MS,
+  reset: 30 * MINUTE_MS,
+  email_change: 24 * HOUR_MS,
+  email_undo: 72 * HOUR_MS,
+} as const;
+
+export type TokenKind = keyof typeof LIFETIME_MS;
+
+/** A token that is live, by its text. */
+export interface ParsedToken {
+  subjectId: string;
+  hash: Buffer;
+}
+
+/**
+ * Tokens that mails carry. A token names its subject (a person, or a pending registration), under which its row is found,
+ * and is otherwise 32 bytes of which only the hash is kept. Every method runs in a transaction of the sign-in role that is
+ * bound to the subject.
+ */
+@Injectable()
+export class OneTimeTokens {
+  /** Makes a token. */
+  issue(tx: Transaction, kind: TokenKind, subjectId: string, data: Record<string, unknown> = {}): string {
+    const now = new Date();
+    const token = `ott_${subjectId.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
+    const expiresAt = new Date(now.getTime() + LIFETIME_MS[kind]);
+    tx.defer(insertToken(subjectId, { hash: hashOf(token), kind, data, createdAt: now, expiresAt }));
+    return token;
+  }
+
+  /** Makes a token, and voids those of its kind that came before. */
+  async issueNewest(tx: Transaction, kind: TokenKind, subjectId: string, data: Record<string, unknown> = {}) {
+    await this.void(tx, subjectId, [kind]);
+    return this.issue(tx, kind, subjectId, data);
+  }
+
+  /** The subject that a token's text names. @throws TokenInvalid for a text of another form */
+  parse(token: string): ParsedToken {
+    const hex = TOKEN.exec(token)?.[1];
+    if (hex === undefined) throw new TokenInvalid('one-time token of another form');
+    const subjectId = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return { subjectId, hash: hashOf(token) };
+  }
+
+  /** Looks at a live token and locks it; it stays good. @throws TokenInvalid, also for one of another kind */
+  async lock(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
+    const [row] = await tx.query<OneTimeTokenRow>(lockToken(token.subjectId, token.hash, new Date()));
+    return expectKind(row, kinds);
+  }
+
+  /** Spends a live token: of several uses at once, one succeeds. @throws TokenInvalid, also for one of another kind */
+  async spend(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
+    const [row] = await tx.query<OneTimeTokenRow>(spendToken(token.subjectId, token.hash, new Date()));
+    return expectKind(row, kinds);
+  }
+
+  /** Voids the live tokens of some kinds. */
+  async void(tx: Transaction, subjectId: string, kinds: readonly TokenKind[]): Promise<void> {
+    await tx.query(voidTokens(subjectId, kinds, new Date()));
+  }
+
+  /** The data of the newest live token of a kind, and when it was made. */
+  async newest(tx: Transaction, subjectId: string, kind: TokenKind) {
+    const [row] = await tx.query<OneTimeTokenRow & { created_at: Date }>(findNewest(subjectId, kind, new Date()));
+    return row;
+  }
+}
+
+function expectKind(row: OneTimeTokenRow | undefined, kinds: readonly TokenKind[]): OneTimeTokenRow {
+  if (!row || !(kinds as readonly string[]).includes(row.kind)) throw new TokenInvalid('one-time token refused');
+  return row;
+}
+
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

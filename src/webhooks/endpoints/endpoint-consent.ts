@@ -1,0 +1,86 @@
+/**
+ * Whether a receiver wants to be one. Where the configuration asks for consent, a new endpoint is sent a signed challenge, and
+ * no other event before its receiver has answered it: so an endpoint cannot aim the service at a stranger's host.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { isIP } from 'node:net';
+import { Inject, Injectable } from '@nestjs/common';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { parseCidr } from '../../platform/net/cidrs';
+import { Outbox } from '../../platform/outbox/outbox';
+import { CHALLENGE_EVENT } from '../event-types/event-type-names';
+import { isOpened, type SsrfPolicy } from '../http-client/ssrf-policy';
+import { DispatchRequests } from '../notifications/dispatch-request';
+import { giveConsent } from './endpoints.queries';
+import type { WebhookEndpoint } from './webhook-endpoint.entity';
+
+@ApiSchema({ description: 'What a receiver answers to agree: 200 and `{ "challenge": "…" }` with the same value.' })
+export class ChallengeView {
+  @ApiProperty({ minLength: 43, maxLength: 43, description: 'A random value.', example: 'A'.repeat(43) })
+  challenge: string;
+}
+
+/** The columns that hold it. */
+export type ConsentColumns = Pick<WebhookEndpoint, 'consent' | 'challenge'>;
+
+/** Asks for consent, in the API process. */
+@Injectable()
+export class EndpointConsent {
+  private readonly isOn: boolean;
+  private readonly policy: SsrfPolicy;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly outbox: Outbox,
+  ) {
+    this.isOn = config.WEBHOOK_CONSENT;
+    this.policy = { allowHttp: config.WEBHOOK_ALLOW_HTTP, allowCidrs: config.WEBHOOK_ALLOW_CIDRS.map(parseCidr) };
+  }
+
+  /** The columns of an endpoint that is to be sent to this URL from now on. */
+  columnsFor(url: string): ConsentColumns {
+    const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+    const isOwn = isIP(host) !== 0 && isOpened(host, this.policy);
+    if (!this.isOn || isOwn) return { consent: 'given', challenge: null };
+    return { consent: 'pending', challenge: randomBytes(32).toString('base64url') };
+  }
+
+  /** Sends the challenge, where there is one. */
+  ask(tx: TenantTransaction, endpointId: string, { challenge }: ConsentColumns): void {
+    if (challenge === null) return;
+    this.outbox.publish(tx, [{ type: CHALLENGE_EVENT, data: JSON.stringify({ challenge }), endpointId }]);
+  }
+}
+
+/** Notes that a receiver has agreed, in the worker. */
+@Injectable()
+export class ConsentRecorder {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly signal: DispatchRequests,
+  ) {}
+
+  /** Lets events through from now on, unless the endpoint was given another challenge meanwhile. */
+  record(tenantId: string, endpointId: string, challenge: string): Promise<void> {
+    return this.database.transaction({ tenantId }, async (tx) => {
+      await tx.query(giveConsent(tenantId, endpointId, challenge, new Date()));
+      this.signal.send(tx, { tenantId, endpointId });
+    });
+  }
+}
+
+/** Whether a response has the challenge in it. */
+export function answersChallenge(challenge: string, response: { status?: number; body?: string }): boolean {
+  if (response.status !== 200) return false;
+  let answered: unknown;
+  try {
+    answered = (JSON.parse(response.body ?? '') as { challenge?: unknown } | null)?.challenge;
+  } catch {
+    return false;
+  }
+  const [expected, given] = [Buffer.from(challenge), Buffer.from(typeof answered === 'string' ? answered : '')];
+  return expected.length === given.length && timingSafeEqual(expected, given);
+}
