@@ -691,7 +691,7 @@ CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
 create policy users_for_members on users as permissive for select to app_members using (true);
 grant delete, insert, select, update on users to app_sign_in;
-grant select (id, email, name) on users to app_members;
+grant select (id, email, name, email_key) on users to app_members;
 
 create table webhook_endpoints (
   tenant_id uuid not null,

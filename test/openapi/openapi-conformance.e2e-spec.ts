@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { type Answer, ApiClient, orderInput } from '../harness/client';
 import { addMember, personOf } from '../harness/members';
+import { tokenTo } from '../harness/mails';
 import { Conformance, type OpenApiDocument } from '../harness/openapi';
 import { startReceiver } from '../harness/receiver';
 import { newEmail, startService, type TestService } from '../harness/service';
@@ -208,6 +210,39 @@ describe('what the service answers', () => {
       [() => company.delete('/tenant'), 202],
       [() => company.post('/tenant/restore'), 204],
     );
+  });
+
+  it('is as documented for invitations', async () => {
+    const mailing = await startService({ database: service.database, env: { MAIL_DIRECTORY: tmpdir() } });
+    try {
+      const company = checked(await mailing.tenant());
+      const nobody = checked(mailing.client);
+      const [email, other] = [newEmail(), newEmail()];
+      const made = await company.post('/invitations', { email, role: 'member' });
+      expect(made.status).toBe(201);
+      const path = `/invitations/${made.body.id}`;
+      const withdrawn = await company.post('/invitations', { email: other, role: 'viewer' });
+      await expectStatuses(
+        [() => company.post('/invitations', { email, role: 'member' }), 409],
+        [() => company.post('/invitations', { email: 'x', role: 'y' }), 422],
+        [() => company.get('/invitations'), 200],
+        [() => company.get(path), 200],
+        [() => company.post(`${path}/resend`), 202],
+        [() => company.delete(`/invitations/${withdrawn.body.id}`), 204],
+      );
+      const token = await tokenTo(mailing, email, 'invitation');
+      const body = { token, password: 'a password for tests' };
+      await expectStatuses(
+        [() => nobody.post('/auth/invitations/preview', { token }), 200],
+        [() => nobody.post('/auth/invitations/accept', body), 200],
+        [() => nobody.post('/auth/invitations/accept', body), 422],
+        [() => nobody.post('/auth/invitations/preview', { token }), 422],
+      );
+      const { data } = (await company.get('/members?role=member')).body;
+      await expectStatuses([() => company.post(`/members/${data[0].user.id}/password-reset`), 202]);
+    } finally {
+      await mailing.stop();
+    }
   });
 
   it('is as documented over the limit', async () => {

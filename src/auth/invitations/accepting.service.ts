@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { Forbidden, TokenInvalid, Unauthorized, ValidationFailed } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
+import { lengthOf } from '../../platform/http/requests/fields';
 import { JoiningService, type OpenInvitation } from '../../tenants/invitations/joining.service';
 import type { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
@@ -16,6 +17,8 @@ import { AddressTaken, NewAccounts } from '../sign-in/new-accounts';
 import { PasswordPolicy } from '../sign-in/password-policy';
 import { SignIn } from '../sign-in/sign-in';
 import type { AcceptInvitationDto, InvitationPreviewView } from './invitations.dto';
+
+const MIN_PASSWORD = 8;
 
 /** Accepting invitations: with a new account, or with the one that the invited address has. */
 @Injectable()
@@ -81,6 +84,7 @@ export class AcceptingService {
 
   /** The mailbox's owner takes an account over that a stranger may have made with its address. */
   private claim(user: User, password: string): Promise<User> {
+    assertLongEnough(password);
     this.policy.check(password, { email: user.email });
     return this.database.transaction({ userId: user.id }, (tx) => this.proofs.claim(tx, user, password));
   }
@@ -89,6 +93,7 @@ export class AcceptingService {
     if (password === undefined) {
       throw new ValidationFailed([{ field: 'password', message: 'is required for a new account', code: 'required' }]);
     }
+    assertLongEnough(password);
     try {
       const { user } = await this.accounts.create({ email: invitation.email, password, name, isVerified: true });
       return user;
@@ -98,4 +103,11 @@ export class AcceptingService {
       throw error;
     }
   }
+}
+
+/** The field takes the current password of an account as well, which may be older than the rule. */
+function assertLongEnough(password: string): void {
+  if (lengthOf(password) >= MIN_PASSWORD) return;
+  const message = `must have at least ${MIN_PASSWORD} characters`;
+  throw new ValidationFailed([{ field: 'password', message, code: 'min_length' }]);
 }
