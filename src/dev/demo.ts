@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AuthService } from '../auth/sign-in/auth.service';
 import { CreateOrderDto, ListOrdersDto } from '../orders/orders.dto';
+import { readDto } from '../platform/http/requests/validation.pipe';
 import { OrdersService } from '../orders/orders.service';
 import type { OrderStatus } from '../orders/order-status';
 import { keptSecret } from '../platform/config/kept-secret';
@@ -114,7 +115,7 @@ async function fill(app: INestApplicationContext, caller: Caller, count: number)
   if (last) await walk(orders, caller, last.id, made.length - 1, last.status);
   for (let i = made.length; i < count; i++) {
     const items = PRODUCTS.slice(0, 1 + (i % 3)).map((product, at) => ({ ...product, quantity: 1 + ((i + at) % 4) }));
-    const order = Object.assign(new CreateOrderDto(), {
+    const order = readDto(CreateOrderDto, {
       customer_id: `0198c0de-7a11-7000-8000-00000000000${1 + (i % 5)}`,
       items,
       currency: i % 4 === 3 ? 'EUR' : 'USD',

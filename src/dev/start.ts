@@ -6,6 +6,8 @@
  * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
  * still there.
  */
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
@@ -41,6 +43,7 @@ async function main(): Promise<void> {
   try {
     const env = { ...process.env };
     const given = loadConfig(env);
+    if (!given.DATABASE_URL) assertUsable(given.DATA_DIR);
     await assertAddressFree(given);
     const [embedded, { createApi, createWorker, seedDemo }] = await Promise.all([
       given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
@@ -48,6 +51,7 @@ async function main(): Promise<void> {
     ]);
     if (stop.asked) return;
     if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
+    if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');
     const applied = await migrate({
@@ -70,7 +74,14 @@ async function main(): Promise<void> {
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));
     const demo = embedded && (await seedDemo(app, given.DATA_DIR, say));
     if (stop.asked) return;
-    say(welcome(await listen(app, config), demo, config.WEBHOOK_ALLOW_CIDRS));
+    say(
+      welcome(
+        await listen(app, config),
+        demo,
+        config.WEBHOOK_ALLOW_CIDRS,
+        config.SMTP_URL ? undefined : config.MAIL_DIRECTORY,
+      ),
+    );
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
     say(`${signal}: finishing what is in flight`);
   } catch (error) {
@@ -119,6 +130,8 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
     onExit = (error) => reject(new Inoperable(error.message));
   });
   lost.catch(() => undefined);
+  // The driver reads variables such as PGSSLMODE and PGOPTIONS, which are meant for another server.
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name];
   const postgres = await startEmbeddedPostgres({ dataDir, onProgress: say, onExit }).catch((error: Error) => {
     throw new Inoperable(error.message);
   });
@@ -134,7 +147,29 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   return { lost };
 }
 
-function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[]): string {
+/** Checks that files can be made in the folder. @throws Inoperable that names the variable */
+function assertUsable(dataDir: string): void {
+  try {
+    makeFolder(resolve(dataDir));
+    accessSync(dataDir, constants.W_OK | constants.X_OK);
+    rmSync(mkdtempSync(join(dataDir, '.probe-')), { recursive: true });
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    throw new Inoperable(`DATA_DIR: ${dataDir} cannot be used as a folder (${reason}); name another one`);
+  }
+}
+
+/** Makes a folder and its parents. Node's own recursive mkdir never returns below a file system such as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    return;
+  }
+  makeFolder(dirname(path));
+  mkdirSync(path);
+}
+
+function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[], mails?: string): string {
   const seconds = (performance.now() / 1000).toFixed(1);
   const lines = ['', `  Ready at ${url} (in ${seconds} s)`, '', `  Swagger UI   ${url}/docs`];
   if (demo) {
@@ -147,6 +182,7 @@ function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly str
       `    -d '{"email":"${demo.email}","password":"${demo.password}"}'`,
     );
   }
+  if (mails !== undefined) lines.push('', `  Mails        lie in ${mails}`);
   if (opened.length > 0) lines.push('', `  Webhooks     may also go to ${opened.join(', ')} (http included)`);
   return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
 }

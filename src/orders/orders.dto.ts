@@ -41,6 +41,7 @@ const ANY_MINOR_UNITS = 4;
 
 const METADATA_API = {
   type: 'object',
+  propertyNames: { minLength: 1, maxLength: MAX_KEY, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' },
   additionalProperties: { type: 'string', maxLength: MAX_VALUE },
   maxProperties: MAX_METADATA,
 } as const;
@@ -51,7 +52,14 @@ function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value,
     ),
-    TextField({ description: 'ISO 4217 code, in either case.', min: 3, max: 3, example: 'USD', ...options }),
+    TextField({
+      description: 'ISO 4217 code, in either case.',
+      min: 3,
+      max: 3,
+      pattern: '^[A-Za-z]{3}$',
+      example: 'USD',
+      ...options,
+    }),
     rule('currency', (value) =>
       typeof value !== 'string' || minorUnits(value) !== undefined ? undefined : 'must be an active ISO 4217 code',
     ),
@@ -100,11 +108,12 @@ export class CreateOrderItemDto {
     example: '29.99',
     api: {
       oneOf: [
-        { type: 'string', pattern: '^(0|[1-9]\\d*)(\\.\\d+)?$' },
-        { type: 'number', minimum: 0 },
+        { type: 'string', maxLength: 64, pattern: '^(?=.*[1-9])(0|[1-9]\\d{0,11})(\\.\\d{1,4})?$' },
+        { type: 'number', minimum: 0.0001, maximum: 999999999999.99 },
       ],
     },
   })
+  /** As it was sent; once the order is read, minor units of its currency (bigint). */
   unit_price: unknown;
 }
 
@@ -152,6 +161,7 @@ export class CreateOrderDto implements CrossChecked {
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
       if (!money.ok) return [{ field, message: money.fault.message, code: money.fault.code }];
+      (item as CreateOrderItemDto).unit_price = money.minor;
       return isPositive(money.minor) ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
   }

@@ -12,7 +12,7 @@ import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
-import { formatMoney, parseMoney, sumOfLines } from './money';
+import { formatMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
@@ -189,9 +189,8 @@ async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
 function newOrder(input: CreateOrderDto): queries.NewOrder {
   const digits = minorUnits(input.currency) as number;
   const lines = input.items.map((item) => {
-    const money = parseMoney(item.unit_price, digits);
-    if (!money.ok) throw new Error('the price was checked with the request');
-    return { item, quantity: item.quantity, unitPrice: money.minor };
+    if (typeof item.unit_price !== 'bigint') throw new Error('the price is read with the request');
+    return { item, quantity: item.quantity, unitPrice: item.unit_price };
   });
   const { id, at } = newTimedId();
   return {

@@ -32,6 +32,7 @@ import { EventAccess } from './event-types/event-access';
 import { EventTypesController } from './event-types/event-types.controller';
 import { EventTypesService } from './event-types/event-types.service';
 import { EventsController } from './events/events.controller';
+import { CheckBudget } from './events/check-budget';
 import { EventsService } from './events/events.service';
 import { Recovery } from './deliveries/recovery';
 import { SchemaCache } from './event-types/schema-cache';
@@ -65,6 +66,7 @@ import './webhooks.permissions';
     EndpointsService,
     EventAccess,
     EventTypesService,
+    CheckBudget,
     EventsService,
     OwnEventTypeNamePipe,
     Recovery,

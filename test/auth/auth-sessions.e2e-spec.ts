@@ -333,7 +333,7 @@ describe('sessions', () => {
     ['of another form', 'rt_1_2'],
     ['of a tenant that does not exist', `rt_${'0'.repeat(32)}_${'A'.repeat(43)}`],
     ['with a trailing line break', '\n'],
-    ['very long', 'x'.repeat(100_000)],
+    ['very long', 'x'.repeat(8_000)],
     ['with an SQL text', "rt_' or 1=1 --_"],
   ])('refuses a refresh token that is %s', async (_, token) => {
     for (const answer of [await refresh(token), await logout(token)]) {

@@ -11,6 +11,7 @@ export interface KnownMetric {
 export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
   migrations_pending: { type: 'gauge', labels: [] },
+  clock_ahead_seconds: { type: 'gauge', labels: [] },
   dependency_up: { type: 'gauge', labels: ['dependency'] },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status'] },
   http_requests_in_flight: { type: 'gauge', labels: [] },
@@ -23,6 +24,7 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   outbox_lag_seconds: { type: 'gauge', labels: [] },
   webhook_due_deliveries: { type: 'gauge', labels: [] },
   webhook_oldest_due_seconds: { type: 'gauge', labels: [] },
+  mails_total: { type: 'counter', labels: ['outcome'] },
   queue_jobs: { type: 'gauge', labels: ['queue', 'state'] },
   webhook_deliveries_total: { type: 'counter', labels: ['outcome'] },
   webhook_attempt_duration_seconds: { type: 'histogram', labels: ['result'] },

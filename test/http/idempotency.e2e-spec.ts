@@ -1,3 +1,5 @@
+import { rawRequest } from '../harness/raw-http';
+import { makeEndpoint } from '../harness/webhooks';
 import { randomUUID } from 'node:crypto';
 import { ApiClient, type Answer, orderInput, type SignedIn } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
@@ -78,6 +80,92 @@ describe('idempotency', () => {
       expectReplay(await tenant.post('/orders', JSON.stringify(body).replace('é', '\\u00e9'), key), first);
     });
 
+    it('is one request in every spelling that means the same', async () => {
+      const body = {
+        customer_id: randomUUID(),
+        items: [{ product_id: 'p', product_name: 'n', quantity: 2, unit_price: '29.90' }],
+        currency: 'USD',
+        metadata: { b: '2', a: '1' },
+      };
+      const spellings = [
+        Object.fromEntries(Object.entries(body).reverse()),
+        { ...body, items: [{ unit_price: 29.9, quantity: 2, product_name: 'n', product_id: 'p' }] },
+        { ...body, items: [{ ...body.items[0], unit_price: '29.9' }] },
+        { ...body, currency: 'usd' },
+        { ...body, notes: null },
+        { ...body, customer_id: body.customer_id.toUpperCase() },
+        { ...body, metadata: { a: '1', b: '2' } },
+      ];
+      const key = keyed();
+      const first = await tenant.post('/orders', body, key);
+      expectFirst(first);
+      for (const spelling of spellings) expectReplay(await tenant.post('/orders', spelling, key), first);
+      const batchKey = keyed();
+      const batch = await tenant.post('/orders/batch', { orders: [body] }, batchKey);
+      for (const spelling of spellings) {
+        expectReplay(await tenant.post('/orders/batch', { orders: [spelling] }, batchKey), batch);
+      }
+    });
+
+    it('is another request where free-form data differ, by the source text of a number too', async () => {
+      const emit = (data: string, key: Record<string, string>) =>
+        tenant.post('/webhooks/events', `{"type":"a.b","data":${data}}`, key);
+      const key = keyed();
+      const first = await emit('{"n":1e5,"m":null}', key);
+      expect(first.status).toBe(202);
+      for (const data of ['{"m":null,"n":1e5}', '{ "n" : 1e5, "m":null }']) {
+        const again = await emit(data, key);
+        expect([again.status, again.body.id]).toEqual([202, first.body.id]);
+      }
+      for (const data of [
+        '{"n":{"source":"1e5"},"m":null}',
+        '{"n":"1e5","m":null}',
+        '{"n":100000,"m":null}',
+        '{"n":1e5}',
+      ]) {
+        expectProblem(await emit(data, key), 'idempotency_key_reused');
+      }
+    });
+
+    it('is one request for an id in the path in either case, and for a body that says nothing', async () => {
+      const { id } = (await makeEndpoint(tenant)) as { id: string };
+      const key = keyed();
+      const first = await tenant.post(`/webhooks/endpoints/${id}/test`, undefined, key);
+      expect(first.status).toBe(202);
+      for (const [path, body] of [
+        [id.toUpperCase(), undefined],
+        [id, {}],
+      ] as const) {
+        const again = await tenant.post(`/webhooks/endpoints/${path}/test`, body, key);
+        expect([again.status, again.body.id]).toEqual([202, first.body.id]);
+      }
+    });
+
+    it('refuses two Idempotency-Key lines, on every route that reads one', async () => {
+      const notes = `twice ${randomUUID()}`;
+      for (const [path, body] of [
+        ['/orders', JSON.stringify({ ...orderInput(), notes })],
+        ['/orders/batch', JSON.stringify({ orders: [{ ...orderInput(), notes }] })],
+        ['/webhooks/events', '{"type":"a.b","data":{}}'],
+      ] as const) {
+        const answer = await rawRequest(
+          service.url,
+          [
+            `POST /api/v1${path} HTTP/1.1`,
+            'Host: x',
+            `Authorization: Bearer ${tenant.session?.access_token}`,
+            'Content-Type: application/json',
+            `Content-Length: ${body.length}`,
+            'Idempotency-Key: k',
+            'Idempotency-Key: k',
+          ].join('\r\n'),
+          body,
+        );
+        expectProblem(answer as Answer, 'malformed_request');
+      }
+      expect(await ordersNoted(notes)).toEqual([]);
+    });
+
     it('gives the first answer even when the order has changed since', async () => {
       const key = keyed();
       const body = orderInput();
@@ -117,9 +205,9 @@ describe('idempotency', () => {
       expectFirst(first);
       const others = [
         { ...body, customer_id: randomUUID() },
-        { ...body, metadata: {} },
+        { ...body, metadata: { a: 'b' } },
         { ...body, items: [...body.items, ...body.items] },
-        { ...body, items: [{ ...body.items[0], unit_price: '1.5' }] },
+        { ...body, items: [{ ...body.items[0], unit_price: '1.51' }] },
         { ...body, currency: 'EUR' },
       ];
       for (const other of others) {

@@ -67,6 +67,7 @@ describe('the log', () => {
         level: 'info',
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         msg: 'request',
+        log_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
         request_id: id,
         trace_id: TRACE,
         method: 'GET',

@@ -11,7 +11,7 @@ const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
  * The first guard: denies by default. It makes the principal, and with it the tenant, from the credential alone. Where
- * the request has a body, the credential is checked before the body is read.
+ * the request has a body, the credential is checked and the request counted before the body is read.
  */
 @Injectable()
 export class AuthenticationGuard implements CanActivate, OnModuleInit {
@@ -39,8 +39,10 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   }
 
   private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (WITHOUT_BODY.has(request.method) || request.routeOptions.config.public) return;
-    await this.admit(request, reply);
+    if (WITHOUT_BODY.has(request.method)) return;
+    if (!request.routeOptions.config.public) await this.admit(request, reply);
+    const counted = this.limits.count(request, reply);
+    if (counted) await counted;
   }
 
   /** Makes the principal of a request. @throws Unauthorized; RateLimited where an address tried too often */

@@ -206,6 +206,12 @@ export const schema = {
     fallback: 600,
     doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
   }),
+  REQUEST_BODIES_MIB: integer({
+    min: 16,
+    max: 65_536,
+    fallback: 32,
+    doc: 'MiB of request bodies that one API process reads and works on at once; a tenant has half of it. What finds no room within 5 s gets 429 or 503. Allow ten times as much memory.',
+  }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
     max: 1000,
@@ -305,9 +311,13 @@ export const schema = {
   OTEL_SERVICE_NAME: text({
     doc: 'Name of the service in traces (default: `orders-saas-` and the role).',
   }),
+  TRUST_TRACE_CONTEXT: flag({
+    fallback: false,
+    doc: '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` decides that of each request; a caller can still ask for its trace not to be kept.',
+  }),
   OTEL_TRACES_SAMPLER_ARG: share({
     fallback: 1,
-    doc: 'Share of the traces that are kept, 0 to 1, of those that no caller has begun; one that a caller began is kept as they say.',
+    doc: 'Share of the traces that are kept, 0 to 1, those of callers included unless `TRUST_TRACE_CONTEXT` says otherwise.',
   }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

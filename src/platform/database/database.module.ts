@@ -12,6 +12,7 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { MailDatabase } from './roles/mail-database';
 import { AuditDatabase } from './roles/audit-database';
 import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
@@ -53,6 +54,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         AuditDatabase,
+        MailDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,
@@ -66,6 +68,7 @@ export class DatabaseModule implements OnApplicationShutdown {
         NotificationDatabase,
         DiscoveryDatabase,
         AuditDatabase,
+        MailDatabase,
         EpochDatabase,
         MembersDatabase,
         DatabaseHealth,

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { ApiKey } from '../../api-keys/api-key.entity';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
+import { Suppressions } from '../../mail/sending/suppressions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { User } from '../../users/user.entity';
@@ -66,7 +67,7 @@ export class AdminModule {
         WebhooksModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, RetentionJob, Reencryption],
+      providers: [Suppressions, OperatorDatabase, RetentionJob, Reencryption],
     };
   }
 }

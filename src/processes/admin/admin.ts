@@ -5,6 +5,7 @@ import type { Command, Report } from './command';
 import { configCommand } from './config.command';
 import { replayCommand, retryCommand } from './deliveries.command';
 import * as audit from './audit.command';
+import * as mail from './mail.command';
 import * as keys from './keys.command';
 import { pruneCommand } from './prune.command';
 import { seedCommand } from './seed.command';
@@ -14,6 +15,8 @@ import { UsageError } from '../lifecycle';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   config: configCommand,
+  'mail test': mail.testCommand,
+  'mail allow': mail.allowCommand,
   'audit verify': audit.verifyCommand,
   'tenants list': tenants.listCommand,
   'tenants show': tenants.showCommand,

@@ -85,7 +85,7 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestLog(logger, metrics, tracing);
+  const records = new RequestLog(logger, metrics, tracing, config);
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),

@@ -2,6 +2,7 @@ import { type DynamicModule, type INestApplicationContext, Module } from '@nestj
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AuditWorkerModule } from '../../audit/audit-worker.module';
+import { MailWorkerModule } from '../../mail/mail-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
@@ -38,6 +39,7 @@ export class WorkerModule {
         MailPlatformModule,
         DatabaseModule.forRoot([]),
         AuditWorkerModule,
+        MailWorkerModule,
         WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness],

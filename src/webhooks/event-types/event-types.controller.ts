@@ -10,6 +10,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
 import { sendJson, sendResource } from '../../platform/http/responses/json-response';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { EventTypeNamePipe, OwnEventTypeNamePipe } from './event-type-name.pipe';
 import { MAX_TYPE_NAME, TYPE_NAME } from './event-type-names';
@@ -22,6 +23,9 @@ const ApiName = (example: string) =>
     description: "The type's name.",
     schema: { type: 'string', maxLength: MAX_TYPE_NAME, pattern: TYPE_NAME.source, example },
   });
+
+/** A schema is compiled and its example checked, which costs as much as so many requests. */
+const TOKENS_OF_REGISTRATION = 20;
 
 @ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
 @Controller('webhooks/event-types')
@@ -74,6 +78,7 @@ export class EventTypesController {
   @ApiCreatedResponse({ type: dto.EventTypeView, description: 'The type, which is new.' })
   @ApiOkResponse({ type: dto.EventTypeView, description: 'The type as it is now.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
+  @RouteConfig({ tokens: TOKENS_OF_REGISTRATION })
   async register(
     @CurrentCaller() caller: Caller,
     @Param('name', OwnEventTypeNamePipe) name: string,

@@ -27,9 +27,9 @@ export class Registration {
     private readonly schema: SchemaObject | undefined,
   ) {}
 
-  /** The faults of data of this type. */
-  faults(data: Record<string, unknown>): FieldFault[] {
-    return this.schema ? dataFaults(this.schema, data) : [];
+  /** What data of this type breaks; `onCost` is told how many steps it took to see. */
+  faults(data: Record<string, unknown>, onCost?: (steps: number) => void): FieldFault[] {
+    return this.schema ? dataFaults(this.schema, data, undefined, onCost) : [];
   }
 
   /** Makes the transaction fail, in a way that {@link isOutdated} recognizes, if the registration has changed. */

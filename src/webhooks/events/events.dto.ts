@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
 import { type CrossChecked, rule, TextField, ValueField } from '../../platform/http/requests/fields';
-import { isJsonObject } from '../../platform/http/requests/json-body';
+import { isJsonObject, parseJsonBody } from '../../platform/http/requests/json-body';
 import { toSourceText } from '../../platform/http/requests/source-text';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC, PageDto } from '../../platform/http/requests/page.dto';
 import { DeliveryView } from '../deliveries/deliveries.dto';
@@ -54,6 +54,12 @@ export class EmitEventDto implements CrossChecked {
 
   /** `data` as JSON, with its numbers in the characters in which they were sent. */
   dataText: string;
+
+  /** For the comparison of two requests: numbers count by the characters in which they were sent. */
+  canonicalForm(): unknown {
+    const { type, event_id, dataText } = this;
+    return { type, event_id, data: parseJsonBody(Buffer.from(dataText)) };
+  }
 
   crossCheck(): FieldFault[] {
     if (isJsonObject(this.data)) this.dataText = toSourceText(this.data);

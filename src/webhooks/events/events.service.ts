@@ -5,17 +5,22 @@ import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../
 import type { Caller } from '../../platform/http/requests/caller';
 import { etagOfContent } from '../../platform/http/responses/etag';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { RequestLimits } from '../../platform/http/limits/request-limits';
 import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
 import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
 import { EventAccess } from '../event-types/event-access';
+import { CheckBudget } from './check-budget';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
 /** How often an event is checked again because its type was changed meanwhile. */
 const MAX_CHECKS = 5;
+
+/** Steps of a check against a schema that cost the tenant one more of its requests: about the time that one takes. */
+const STEPS_A_TOKEN = 2_000;
 
 /** The event log, and a tenant's own events. */
 @Injectable()
@@ -27,6 +32,8 @@ export class EventsService {
     private readonly outbox: Outbox,
     private readonly schemas: SchemaCache,
     private readonly access: EventAccess,
+    private readonly limits: RequestLimits,
+    private readonly budget: CheckBudget,
   ) {}
 
   /**
@@ -41,7 +48,11 @@ export class EventsService {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
-      const faults = registration.faults(input.data);
+      this.budget.assertLeft(caller.tenantId);
+      const faults = registration.faults(input.data, (steps) => {
+        this.budget.spend(caller.tenantId, steps);
+        this.limits.charge(caller.tenantId, Math.floor(steps / STEPS_A_TOKEN));
+      });
       if (faults.length === 0) {
         const answer = await this.write(caller, input, registration, request);
         if (answer) return answer;

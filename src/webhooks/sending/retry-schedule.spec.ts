@@ -20,6 +20,11 @@ describe('parseRetryAfter', () => {
     ['Sat, 31 Jan 2026 12:00:30 GMT', 29_500],
     ['Sat, 31 Jan 2026 11:00:00 GMT', 0],
     ['Tue, 31 Dec 2099 23:59:59 GMT', DAY],
+    ['Saturday, 31-Jan-26 12:00:30 GMT', 29_500],
+    ['Monday, 31-Jan-77 12:00:30 GMT', 0],
+    ['Friday, 31-Jan-75 12:00:30 GMT', DAY],
+    ['Sat Jan 31 12:00:30 2026', 29_500],
+    ['Sun Feb  1 12:00:00 2026', DAY - 500],
   ])('reads %j', (text, expected) => expect(parseRetryAfter(text, now)).toBe(expected));
 
   it.each([
@@ -34,6 +39,9 @@ describe('parseRetryAfter', () => {
     'Sat, 31 Xyz 2026 12:00:30 GMT',
     'Sat, 31 Jan 2026 12:00:30 CET',
     '5, 6',
+    'Saturday, 31 Jan 26 12:00:30 GMT',
+    'Sat Jan 31 12:00:30 2026 GMT',
+    'Saturday, 31-Feb-26 12:00:30 GMT',
     '9'.repeat(400),
   ])('makes nothing of %j', (text) => expect(parseRetryAfter(text, now)).toBeUndefined());
 });

@@ -39,24 +39,41 @@ export function nextDelay({
 }
 
 /**
- * The milliseconds that a `Retry-After` asks for, at most a day; undefined where it is neither of RFC 9110's two forms.
+ * The milliseconds that a `Retry-After` asks for, at most a day; undefined where it is neither a number of seconds
+ * nor a date of RFC 9110.
  */
 export function parseRetryAfter(value: string, now: Date = new Date()): number | undefined {
   const text = value.trim();
   if (/^\d{1,20}$/.test(text)) return Math.min(Number(text) * 1_000, DAY);
-  const at = parseHttpDate(text);
+  const at = parseHttpDate(text, now);
   return at === undefined ? undefined : Math.min(Math.max(at - now.getTime(), 0), DAY);
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
+const CLOCK = String.raw`(?<hour>\d{2}):(?<minute>\d{2}):(?<second>\d{2})`;
+/** The three forms of a date that a recipient must read (RFC 9110, 5.6.7), the newest first. */
+const HTTP_DATES = [
+  String.raw`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?<day>\d{2}) (?<month>[A-Z][a-z]{2}) (?<year>\d{4}) ${CLOCK} GMT$`,
+  String.raw`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?<day>\d{2})-(?<month>[A-Z][a-z]{2})-(?<short>\d{2}) ${CLOCK} GMT$`,
+  String.raw`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?<month>[A-Z][a-z]{2}) (?<day>[ \d]\d) ${CLOCK} (?<year>\d{4})$`,
+].map((form) => new RegExp(form));
+/** A year of two digits that would be further ahead than this is one of the past. */
+const MOST_YEARS_AHEAD = 50;
 
 /** Strict: `Date.parse` also accepts "1", "2026" and local times, which would be misread as a minimum. */
-function parseHttpDate(text: string): number | undefined {
-  const match = IMF_FIXDATE.exec(text);
-  if (!match) return undefined;
-  const [, day, monthName, year, hour, minute, second] = match;
-  const month = MONTHS.indexOf(monthName!);
-  const at = Date.UTC(Number(year), month, Number(day), Number(hour), Number(minute), Number(second));
-  return month < 0 || new Date(at).getUTCDate() !== Number(day) ? undefined : at;
+function parseHttpDate(text: string, now: Date): number | undefined {
+  const groups = HTTP_DATES.map((form) => form.exec(text)?.groups).find(Boolean);
+  if (!groups) return undefined;
+  const { day, month = '', year, short, hour, minute, second } = groups;
+  const index = MONTHS.indexOf(month);
+  const inYear = (full: number): number =>
+    Date.UTC(full, index, Number(day), Number(hour), Number(minute), Number(second));
+  const at = inYear(short === undefined ? Number(year) : fullYear(Number(short), now));
+  return index < 0 || new Date(at).getUTCDate() !== Number(day) ? undefined : at;
+}
+
+function fullYear(short: number, now: Date): number {
+  const current = now.getUTCFullYear();
+  const year = current - (current % 100) + short;
+  return year > current + MOST_YEARS_AHEAD ? year - 100 : year;
 }

@@ -32,6 +32,14 @@ describe('the rate limiter of a process', () => {
     expect(limiter.take(limit, 'a')).toMatchObject({ allowed: false });
   });
 
+  it('charges what a request turned out to cost, down to an empty bucket', () => {
+    const limiter = newLimiter();
+    expect(limiter.take(limit, 'a', 4)).toMatchObject({ allowed: true, remaining: 6 });
+    limiter.charge(limit, 'a', 1_000);
+    expect(limiter.take(limit, 'a')).toMatchObject({ allowed: false, remaining: 0 });
+    expect(limiter.take(limit, 'b', 50)).toMatchObject({ allowed: true, remaining: 0 });
+  });
+
   it('does not look at the wall clock', () => {
     const limiter = newLimiter();
     void limiter.take(limit, 'a');

@@ -22,6 +22,8 @@ export interface Verdict {
 }
 
 const MAX_KEYS = 100_000;
+/** What sums of times are wrong by at most. */
+const ROUNDING_MS = 1e-6;
 /** Maximum number of buckets that a new one may check once the store is full. */
 const LOOKED_AT = 8;
 /** Longest wait for Redis before the process counts by itself. */
@@ -36,10 +38,11 @@ const REDIS_PATIENCE_MS = 100;
 const GCRA_SCRIPT = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local interval, burst, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local stored = tonumber(redis.call('GET', KEYS[1]) or now)
 local full = math.min(math.max(stored, now), now + burst * interval)
-local next = full + interval
+local next = full + cost * interval
+if ARGV[4] == '1' then next = math.min(next, now + burst * interval) end
 if next - now > burst * interval then
   if full < stored then redis.call('SET', KEYS[1], full, 'PX', math.ceil(full - now) + 1000) end
   return { 0, full - now }
@@ -47,7 +50,7 @@ end
 redis.call('SET', KEYS[1], next, 'PX', math.ceil(next - now) + 1000)
 return { 1, next - now }`;
 
-type Eval = (key: string, interval: number, burst: number) => Promise<[number, number]>;
+type Eval = (key: string, interval: number, burst: number, cost: number, force: 0 | 1) => Promise<[number, number]>;
 
 /** Counts requests against limits. It never refuses because its own store is away. */
 @Injectable()
@@ -73,26 +76,38 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis?.disconnect();
   }
 
-  /** Takes one token from the key's allowance. Synchronous without Redis. */
-  take(limit: Limit, key: string): Verdict | Promise<Verdict> {
-    const interval = 1000 / limit.perSecond;
-    const id = `${limit.name}:${key}`;
-    if (this.redis?.status !== 'ready') return this.takeHere(limit, id, interval);
-    const gcra = (this.redis as unknown as { gcra: Eval }).gcra.bind(this.redis) as Eval;
-    const counted = gcra(`limit:{${id}}`, interval, limit.burst).then(([allowed, untilFull]) =>
-      verdict(limit, interval, allowed === 1, untilFull),
-    );
-    return inTime(counted, () => this.takeHere(limit, id, interval));
+  /** Takes one, or what the request costs, from the key's allowance. Synchronous without Redis. */
+  take(limit: Limit, key: string, cost = 1): Verdict | Promise<Verdict> {
+    return this.count(limit, key, Math.min(cost, limit.burst), false);
   }
 
-  private takeHere(limit: Limit, id: string, interval: number): Verdict {
+  /** Takes what a request turned out to cost beyond its one: never refused, it empties the allowance at most. */
+  charge(limit: Limit, key: string, cost: number): void {
+    const counted = this.count(limit, key, cost, true);
+    if (counted instanceof Promise) counted.catch(() => undefined);
+  }
+
+  private count(limit: Limit, key: string, cost: number, force: boolean): Verdict | Promise<Verdict> {
+    const interval = 1000 / limit.perSecond;
+    const id = `${limit.name}:${key}`;
+    if (this.redis?.status !== 'ready') return this.countHere(limit, id, interval, cost, force);
+    const gcra = (this.redis as unknown as { gcra: Eval }).gcra.bind(this.redis) as Eval;
+    const counted = gcra(`limit:{${id}}`, interval, limit.burst, cost, force ? 1 : 0).then(([allowed, untilFull]) =>
+      verdict(limit, interval, allowed === 1, untilFull, cost),
+    );
+    return inTime(counted, () => this.countHere(limit, id, interval, cost, force));
+  }
+
+  private countHere(limit: Limit, id: string, interval: number, cost: number, force: boolean): Verdict {
     const now = performance.now();
+    const most = now + limit.burst * interval;
     const stored = this.fullAt.get(id);
-    const next = Math.min(Math.max(stored ?? now, now), now + limit.burst * interval) + interval;
-    if (next - now > limit.burst * interval) return verdict(limit, interval, false, next - interval - now);
+    const full = Math.min(Math.max(stored ?? now, now), most);
+    const next = force ? Math.min(full + cost * interval, most) : full + cost * interval;
+    if (next - most > ROUNDING_MS) return verdict(limit, interval, false, full - now, cost);
     if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.makeRoom(now);
     this.fullAt.set(id, next);
-    return verdict(limit, interval, true, next - now);
+    return verdict(limit, interval, true, next - now, cost);
   }
 
   /** Drops one bucket: the next full one, or the last of the few that are checked. */
@@ -127,12 +142,12 @@ function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
   });
 }
 
-function verdict(limit: Limit, interval: number, allowed: boolean, untilFull: number): Verdict {
+function verdict(limit: Limit, interval: number, allowed: boolean, untilFull: number, cost: number): Verdict {
   return {
     allowed,
     remaining: Math.max(0, Math.floor(limit.burst - untilFull / interval + 1e-6)),
     resetSeconds: Math.ceil(untilFull / 1000),
-    retryAfterSeconds: allowed ? 0 : Math.max(0, (untilFull - (limit.burst - 1) * interval) / 1000),
+    retryAfterSeconds: allowed ? 0 : Math.max(0, (untilFull - (limit.burst - cost) * interval) / 1000),
   };
 }
 

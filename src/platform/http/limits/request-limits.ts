@@ -1,20 +1,39 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
-import { RateLimited } from '../../errors';
-import { type CallingKey, ROUTE_METADATA } from '../requests/caller';
+import { RateLimited, Unavailable } from '../../errors';
+import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
+import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
-/** The limits that every request counts against: those of its tenant, or of its address where it has no credential. */
+/** How long a request waits for room among those of its tenant, milliseconds. */
+const PATIENCE_MS = 5_000;
+const MIB = 1024 * 1024;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** It was counted against its limits already, before its body was read. */
+    isCounted?: true;
+  }
+  interface FastifyContextConfig {
+    /** Tokens of its tenant's allowance that a request of this route takes; 1 where it is left out. */
+    tokens?: number;
+  }
+}
+
+/**
+ * The limits that every request counts against: those of its tenant, or of its address where it has no credential. They
+ * are asked before a body is read, so that a caller over a limit costs nothing but the refusal.
+ */
 @Injectable()
 export class RequestLimits {
   private readonly tenantLimit: Limit;
   private readonly addressLimit: Limit;
   private readonly tenantPolicy: string;
   private readonly addressPolicy: string;
+  private readonly slots: RequestSlots;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -32,22 +51,72 @@ export class RequestLimits {
     };
     this.tenantPolicy = policyHeader(this.tenantLimit);
     this.addressPolicy = policyHeader(this.addressLimit);
+    this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, PATIENCE_MS);
   }
 
   /**
-   * Counts a request of a tenant, or of a person without one, by its id. @throws RateLimited; synchronous without Redis
+   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis where there is
+   * room.
+   * @throws RateLimited; Unavailable where the bodies of other tenants take all room
    */
-  takeTenant(id: string, reply: FastifyReply): void | Promise<void> {
+  count(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    if (request.isCounted) return;
+    request.isCounted = true;
+    const { principal, routeOptions } = request;
+    if (!principal) {
+      return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
+    }
+    const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
+    const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
+    return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
+  }
+
+  /** Takes what a request of a tenant turned out to cost beside its one token. */
+  charge(tenantId: string, tokens: number): void {
+    if (this.config.RATE_LIMIT_ENABLED && tokens > 0) this.limiter.charge(this.tenantLimit, tenantId, tokens);
+  }
+
+  private enter(tenantId: string, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    const bodyBytes = bodyBytesOf(request);
+    if (bodyBytes <= FREE_BYTES) return;
+    const { raw } = request;
+    const slot: SlotRequest = {
+      tenantId,
+      bodyBytes,
+      isArriving: () => !raw.complete,
+      drop: () => raw.socket.destroy(),
+    };
+    reply.raw.once('close', () => this.slots.leave(slot));
+    return this.slots.enter(slot)?.then((lack) => {
+      if (lack === 'process') throw new Unavailable('no room for the bodies of requests');
+      if (lack) throw new RateLimited('Too many requests at once; wait for the answers to some.', 1);
+    });
+  }
+
+  /** Counts a request of a tenant, or of a person without one, by its id. @throws RateLimited */
+  private takeTenant(id: string, reply: FastifyReply, tokens?: number): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    const taken = this.limiter.take(this.tenantLimit, id);
+    const taken = this.limiter.take(this.tenantLimit, id, tokens);
     if (taken instanceof Promise) {
       return taken.then((verdict) => enforce(this.tenantLimit, this.tenantPolicy, verdict, reply));
     }
     enforce(this.tenantLimit, this.tenantPolicy, taken, reply);
   }
 
+  private takeTenantAndKey(
+    id: string,
+    principal: Principal,
+    reply: FastifyReply,
+    tokens?: number,
+  ): void | Promise<void> {
+    const taken = this.takeTenant(id, reply, tokens);
+    const key = principal.kind === 'tenant' ? principal.caller.apiKey : undefined;
+    if (!key || key.rateLimit === null) return taken;
+    return taken ? taken.then(() => this.takeKey(key, reply)) : this.takeKey(key, reply);
+  }
+
   /** Counts a request of an API key that has a limit of its own, within that of its tenant. @throws RateLimited */
-  takeKey({ id, rateLimit }: CallingKey, reply: FastifyReply): void | Promise<void> {
+  private takeKey({ id, rateLimit }: CallingKey, reply: FastifyReply): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED || rateLimit === null) return;
     const limit = { name: 'key', burst: rateLimit, perSecond: rateLimit };
     const taken = this.limiter.take(limit, id);
@@ -66,33 +135,25 @@ export class RequestLimits {
 /** Counts every request against the limit of its tenant or of its address. */
 @Injectable()
 export class RequestLimitsGuard implements CanActivate {
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly limits: RequestLimits,
-  ) {}
+  constructor(private readonly limits: RequestLimits) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
-    const [request, reply] = [http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>()];
-    const { principal } = request;
-    if (principal) {
-      if (principal.kind !== 'tenant') {
-        await this.limits.takeTenant(principal.person.userId, reply);
-        return true;
-      }
-      const { tenantId, apiKey } = principal.caller;
-      const taken = this.limits.takeTenant(tenantId, reply);
-      if (taken) await taken;
-      if (apiKey && apiKey.rateLimit !== null) await this.limits.takeKey(apiKey, reply);
-      return true;
-    }
-    const open = this.reflector.getAllAndOverride<string | undefined>(ROUTE_METADATA.PUBLIC, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
-    if (open === 'limited') await this.limits.takeAddress(request, reply);
+    const request = http.getRequest<FastifyRequest>();
+    const counted = this.limits.count(request, http.getResponse<FastifyReply>());
+    if (counted) await counted;
+    // What is done from here on costs more than the refusal that nobody reads.
+    if (request.raw.socket.destroyed) throw new Unavailable('the caller has left');
     return true;
   }
+}
+
+/** Bytes of a body that has to be read: what is too large is refused unread. */
+function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
+  const { bodyLimit } = routeOptions;
+  if (headers['transfer-encoding'] !== undefined) return bodyLimit;
+  const length = Number(headers['content-length'] ?? 0);
+  return length > bodyLimit ? 0 : length;
 }
 
 function enforce(limit: Limit, policy: string, verdict: Verdict, reply: FastifyReply): void {

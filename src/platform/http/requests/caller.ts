@@ -81,8 +81,8 @@ declare module 'fastify' {
     caller?: Caller;
   }
   interface FastifyContextConfig {
-    /** The route is open to callers without a credential. */
-    public?: true;
+    /** The route is open to callers without a credential, and counted against their address or not at all. */
+    public?: 'limited' | 'unlimited';
   }
 }
 
@@ -114,7 +114,7 @@ export const Public =
   (limited: 'limited' | 'unlimited' = 'limited'): MethodDecorator =>
   (target, name, descriptor) => {
     SetMetadata(PUBLIC, limited)(target, name, descriptor);
-    addRouteConfig(descriptor.value as object, { public: true, bodyLimit: PUBLIC_BODY_LIMIT });
+    addRouteConfig(descriptor.value as object, { public: limited, bodyLimit: PUBLIC_BODY_LIMIT });
   };
 
 /**

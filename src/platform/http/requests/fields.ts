@@ -42,6 +42,8 @@ export interface CrossChecked {
 
 interface KnownField {
   nested?: { type: Constructor; max: number };
+  /** A time, in whose offset a bare `+` of a query arrives as a blank. */
+  time?: boolean;
 }
 
 const fieldsOfClass = new WeakMap<object, Map<string, KnownField>>();
@@ -53,15 +55,10 @@ export function knownFields(dto: Constructor): Map<string, KnownField> {
   return parent?.prototype ? new Map([...knownFields(parent), ...own]) : own;
 }
 
-function field(
-  options: FieldOptions,
-  api: ApiPropertyOptions,
-  rules: PropertyDecorator[],
-  nested?: KnownField['nested'],
-) {
+function field(options: FieldOptions, api: ApiPropertyOptions, rules: PropertyDecorator[], known: KnownField = {}) {
   const register: PropertyDecorator = (target, name) => {
     const fields = fieldsOfClass.get(target) ?? new Map<string, KnownField>();
-    fieldsOfClass.set(target, fields.set(String(name), { nested }));
+    fieldsOfClass.set(target, fields.set(String(name), known));
   };
   const presence = options.nullable
     ? [IsOptional()]
@@ -137,11 +134,15 @@ function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** `CleanText` as far as a schema can say it. */
+const LINE_PATTERN = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
+const LINES_PATTERN = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
+
 /** Text with a length in characters, without control characters. `format` and `pattern` are for the document alone. */
 export function TextField(
   options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string; pattern?: string },
 ): PropertyDecorator {
-  const { min = 0, max, format, pattern } = options;
+  const { min = 0, max, format, pattern = options.multiline ? LINES_PATTERN : LINE_PATTERN } = options;
   return field(options, { type: 'string', minLength: min, maxLength: max, format, pattern }, [
     ...Length(min, max),
     CleanText(options.multiline ?? false),
@@ -243,17 +244,25 @@ export function ChoiceField(options: FieldOptions & { values: readonly string[] 
   ]);
 }
 
+/** What a schema can say of such a time, beside its format: no leap second, and at most nine digits of a second. */
+const TIME_PATTERN =
+  '^\\d{4}-\\d{2}-\\d{2}[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$';
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
 /** A time of RFC 3339, with any offset; becomes a Date. What is finer than a millisecond is cut off. */
 export function TimeField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? (parseTime(value) ?? value) : value)),
-    field(options, { type: 'string', format: 'date-time' }, [
-      rule('time', (value) =>
-        value instanceof Date ? undefined : 'must be a time of RFC 3339, such as 2026-01-31T12:00:00.000Z',
-      ),
-    ]),
+    field(
+      options,
+      { type: 'string', format: 'date-time', pattern: TIME_PATTERN },
+      [
+        rule('time', (value) =>
+          value instanceof Date ? undefined : 'must be a time of RFC 3339, such as 2026-01-31T12:00:00.000Z',
+        ),
+      ],
+      { time: true },
+    ),
   );
 }
 
@@ -309,7 +318,7 @@ export function ListField(options: FieldOptions & { type: Constructor; min: numb
         ArrayMinSize(options.min, { message: `must have at least ${plural(options.min, 'entry', 'entries')}` }),
         ArrayMaxSize(options.max, { message: `must have at most ${plural(options.max, 'entry', 'entries')}` }),
       ],
-      { type: options.type, max: options.max },
+      { nested: { type: options.type, max: options.max } },
     ),
   );
 }

@@ -30,8 +30,21 @@ export class RequestValidationPipe implements PipeTransform {
     const dto = metadata.metatype as Constructor | undefined;
     if (!dto || (dto as unknown) === Object) return value;
     if (metadata.type === 'body' && value === undefined) throw new MalformedRequest('A JSON body is required.');
-    return readDto(dto, value);
+    return readDto(dto, metadata.type === 'query' ? withOffsets(dto, value) : value);
   }
+}
+
+const BARE_OFFSET = /^(\S+) (\d{2}:\d{2})$/;
+
+/** A query whose times have their offsets: a `+` that was not escaped is a blank by the rules of forms. */
+function withOffsets(dto: Constructor, query: unknown): unknown {
+  if (!isJsonObject(query)) return query;
+  const read = { ...query };
+  for (const [name, { time }] of fieldsOf(dto)) {
+    const value = read[name];
+    if (time && typeof value === 'string') read[name] = value.replace(BARE_OFFSET, '$1+$2');
+  }
+  return read;
 }
 
 /** Reads an optional body. Its parameter has no class as its type, since the global pipe would then require a body. */
@@ -61,7 +74,17 @@ export function readDto<T extends object>(dto: new () => T, value: unknown, more
   const instance = read(dto, value, '', faults) as T;
   if (more && instance) faults.push(...more(instance));
   if (faults.length > 0) throw new ValidationFailed(unique(faults).slice(0, MAX_FAULTS));
+  if (typeof value === 'object' && value !== null) understood.set(value, instance);
   return instance;
+}
+
+const understood = new WeakMap<object, object>();
+
+/**
+ * A parsed body as its route has read it: two spellings of one request are one. The body itself where no DTO read it.
+ */
+export function understoodBody(body: unknown): unknown {
+  return typeof body === 'object' && body !== null ? (understood.get(body) ?? body) : body;
 }
 
 /** Reads an object and the lists of objects in it, until the maximum number of faults. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { VersionConflict } from '../../errors';
+import { MalformedRequest, VersionConflict } from '../../errors';
 
 /** The strong entity tag (RFC 9110) of a resource at a version. */
 export function etagOf(version: number): string {
@@ -11,18 +11,43 @@ export function etagOfContent(json: string): string {
   return `"${createHash('sha256').update(json).digest().readBigUInt64BE()}"`;
 }
 
-/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may return 304. */
+/** The longest `If-Match` or `If-None-Match` that is read. */
+export const MAX_CONDITION_LENGTH = 1024;
+/** One entity tag of a list (RFC 9110, 8.8.3): what is in its quotes may hold commas. */
+const TAG = /\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"|\*)\s*(?:,|$)/y;
+
+/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may answer 304. @throws MalformedRequest */
 export function isNotModified(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  return tagsOf(ifNoneMatch).some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag);
+  return ifNoneMatch !== undefined && names('If-None-Match', ifNoneMatch, etag);
 }
 
-/** Checks `If-Match` (strong comparison). @throws VersionConflict when it is given and does not name this tag. */
+/**
+ * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress make it of ours, and a tag of ours
+ * names a version and not its bytes.
+ * @throws VersionConflict when the header is given and does not name this tag; MalformedRequest when it is no list of
+ * tags
+ */
 export function assertMatch(ifMatch: string | undefined, etag: string): void {
-  if (ifMatch === undefined) return;
-  if (!tagsOf(ifMatch).some((tag) => tag === '*' || tag === etag)) throw new VersionConflict();
+  if (ifMatch !== undefined && !names('If-Match', ifMatch, etag)) throw new VersionConflict();
 }
 
-function tagsOf(header: string): string[] {
-  return header.split(',').map((tag) => tag.trim());
+function names(header: string, value: string, etag: string): boolean {
+  return tagsOf(header, value).some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag);
+}
+
+function tagsOf(header: string, value: string): string[] {
+  if (value.length > MAX_CONDITION_LENGTH) {
+    throw new MalformedRequest(`The ${header} header must have at most ${MAX_CONDITION_LENGTH} characters.`);
+  }
+  const tags: string[] = [];
+  TAG.lastIndex = 0;
+  while (TAG.lastIndex < value.length) {
+    const match = TAG.exec(value);
+    if (!match) throw new MalformedRequest(`The ${header} header must hold entity tags in quotes, such as "1".`);
+    tags.push(match[0].replace(/,$/, '').trim());
+  }
+  if (tags.length === 0 || /,\s*$/.test(value)) {
+    throw new MalformedRequest(`The ${header} header must hold entity tags in quotes, such as "1".`);
+  }
+  return tags;
 }

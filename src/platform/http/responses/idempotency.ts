@@ -3,9 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isUniqueViolation, sqlState } from '../../database/sql/errors';
 import type { Statement } from '../../database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../../database/tenant-database';
-import { AppError, ValidationFailed } from '../../errors';
+import { AppError, MalformedRequest, ValidationFailed } from '../../errors';
 import { SECRET_BOX, type SecretBox } from '../../crypto/secret-box.module';
 import type { Caller } from '../requests/caller';
+import { canonicalJson } from '../requests/canonical-json';
+import { countOf } from '../requests/request-headers';
+import { understoodBody } from '../requests/validation.pipe';
 import { digest } from './pagination';
 
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -24,8 +27,8 @@ export interface StoredResponse {
 /** An idempotent request: its key and the hash of its meaning. */
 export interface IdempotentRequest {
   key: string;
-  /** SHA-256 of method, path and body: another request under the same key is refused. */
-  hash: Buffer;
+  /** SHA-256 of method, path and body as it was understood: another request under the same key is refused. */
+  readonly hash: Buffer;
 }
 
 /** The request's `Idempotency-Key`, checked, or undefined. */
@@ -39,13 +42,32 @@ export const Idempotent = createParamDecorator(
         { field: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters', code: 'idempotency_key' },
       ]);
     }
-    const path = request.routeOptions.url ?? request.url;
-    return {
-      key,
-      hash: digest(request.method, path, JSON.stringify(request.params), JSON.stringify(request.body ?? null)),
-    };
+    if (countOf(request.raw.rawHeaders, 'idempotency-key') > 1) {
+      throw new MalformedRequest('The Idempotency-Key header appears more than once.');
+    }
+    return new KeyedRequest(key, request);
   },
 );
+
+/** The hash is made when it is asked for: the body is read by then. */
+class KeyedRequest implements IdempotentRequest {
+  private made?: Buffer;
+
+  constructor(
+    readonly key: string,
+    private readonly request: FastifyRequest,
+  ) {}
+
+  get hash(): Buffer {
+    const { method, url, routeOptions, params, body } = this.request;
+    return (this.made ??= digest(
+      method,
+      routeOptions.url ?? url,
+      canonicalJson(params).toLowerCase(),
+      canonicalJson(understoodBody(body) ?? {}),
+    ));
+  }
+}
 
 /** Sends a response of {@link Idempotency.transaction}, new or replayed. */
 export function sendResponse(reply: FastifyReply, answer: StoredResponse): void {

@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { instanceOf } from '../requests/request-target';
+import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
@@ -20,8 +21,8 @@ export class ProblemFilter implements ExceptionFilter {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAppError(thrown);
   const status = error.status;
-  const { log, id, trace } = request;
-  const ids = { request_id: id, ...(trace ? { trace_id: trace.traceId } : {}) };
+  const { log } = request;
+  const ids = logIds(request);
   if (status >= 500) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
 import { API_PREFIX } from '../api-prefix';
 import { namesProblems, preferredType } from '../requests/accept';
+import { countOf } from '../requests/request-headers';
 
 const JSON_ONLY: readonly string[] = ['application/json'];
 /** A name, IPv4 address or bracketed IPv6 address, with an optional port (RFC 3986, 3.2.2). */
@@ -28,16 +29,6 @@ function hostFault({ raw, headers }: FastifyRequest): AppError | undefined {
   }
   if (countOf(raw.rawHeaders, 'host') > 1) return new MalformedRequest('The Host header appears more than once.');
   return HOST.test(host) ? undefined : new MalformedRequest('The Host header is not a valid host.');
-}
-
-/** How often a header stands in the request; `name` is in lower case. */
-export function countOf(rawHeaders: readonly string[], name: string): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const header = rawHeaders[i] as string;
-    if (header.length === name.length && header.toLowerCase() === name) count++;
-  }
-  return count;
 }
 
 function notAcceptable({ is404, url, headers, routeOptions }: FastifyRequest): AppError | undefined {

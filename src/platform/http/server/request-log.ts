@@ -5,7 +5,12 @@ import type { Metrics } from '../../observability/metrics';
 import { parseTraceparent, type TraceContext } from '../../observability/trace-context';
 import { NO_TRACING, type TraceSpan, type Tracing } from '../../observability/tracing';
 import { arrivalOf } from '../limits/admission-queue';
+import type { Config } from '../../config/config';
+import { logIds } from '../requests/request-id';
 import { beginRequestSpan, endRequestSpan } from './request-spans';
+
+/** The variables that decide which traces of callers are kept. */
+export type Sampling = Pick<Config, 'TRUST_TRACE_CONTEXT' | 'OTEL_TRACES_SAMPLER_ARG'>;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -36,6 +41,7 @@ export class RequestLog {
     logger: Logger,
     metrics: Metrics,
     private readonly tracing: Tracing = NO_TRACING,
+    private readonly sampling: Sampling = { TRUST_TRACE_CONTEXT: true, OTEL_TRACES_SAMPLER_ARG: 1 },
   ) {
     // The request's line holds nothing that a caller wrote: it need not be searched for secrets.
     this.logger = logger.child({}, { redact: [] });
@@ -63,7 +69,7 @@ export class RequestLog {
     this.inFlight++;
     const began = arrivalOf(request.raw);
     const { traceparent } = request.headers;
-    if (traceparent !== undefined) request.trace = parseTraceparent(traceparent);
+    if (traceparent !== undefined) request.trace = this.admitted(parseTraceparent(traceparent));
     let span: TraceSpan | undefined;
     if (this.tracing.isOn) {
       span = beginRequestSpan(this.tracing, request, request.trace);
@@ -71,6 +77,13 @@ export class RequestLog {
     }
     // An answer's `close` comes last and always, also where the caller left and there is no `finish`.
     reply.raw.once('close', () => this.end(request, reply, performance.now() - began, span));
+  }
+
+  /** The caller's trace. A caller that is not trusted cannot have more of its traces kept than our share. */
+  private admitted(trace: TraceContext | undefined): TraceContext | undefined {
+    const { TRUST_TRACE_CONTEXT: trusted, OTEL_TRACES_SAMPLER_ARG: share } = this.sampling;
+    if (!trace?.sampled || trusted || Math.random() < share) return trace;
+    return { ...trace, sampled: false };
   }
 
   /** Bytes that could not be read as a request, and what was answered to them. */
@@ -93,8 +106,7 @@ export class RequestLog {
     this.observer(METHODS.has(method) ? method : '_OTHER', route, status)(milliseconds / 1000);
     this.logger.info(
       {
-        request_id: request.id,
-        ...(request.trace ? { trace_id: request.trace.traceId } : {}),
+        ...logIds(request),
         method,
         route,
         status,

@@ -1,0 +1,166 @@
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { Counter } from 'prom-client';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { MailDatabase } from '../../platform/database/roles/mail-database';
+import { mailContext, type MailTemplates, type SealedMail } from '../../platform/mail/mailer';
+import { LOGGER } from '../../platform/observability/logger.module';
+import { Metrics } from '../../platform/observability/metrics';
+import { toHtml, toText } from '../templates/layout';
+import { type LinkTo, TEMPLATES } from '../templates/templates';
+import * as queries from './mail.queries';
+import { createMailTransport, MailRefused, type MailTransport, type RenderedMail } from './mail-transport';
+import { Suppressions } from './suppressions';
+
+const POLL_MS = 1_000;
+const MAILS_AT_ONCE = 40;
+const LANES = 4;
+/** A mail whose worker dies while it sends is due again after this. */
+const CLAIM_MS = 2 * 60_000;
+const SECOND_MS = 1_000;
+/** Waits after each attempt that failed; after the last a mail is given up. */
+const RETRIES_MS = [10, 60, 300, 900, 3_600, 10_800, 21_600].map((seconds) => seconds * SECOND_MS);
+
+const OUTCOMES = ['sent', 'postponed', 'failed', 'suppressed'] as const;
+type Outcome = (typeof OUTCOMES)[number];
+
+/** Sends the mails that wait, a few at a time. Every worker does; each mail is claimed by one of them. */
+@Injectable()
+export class MailSender implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly transport?: MailTransport;
+  private readonly link: LinkTo;
+  private readonly mails: Counter<'outcome'>;
+  private timer?: NodeJS.Timeout;
+  private round?: Promise<void>;
+  private stopped = false;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly database: MailDatabase,
+    private readonly suppressions: Suppressions,
+    metrics: Metrics,
+  ) {
+    this.transport = createMailTransport(config);
+    this.link = linkTo(config);
+    this.mails = new Counter({
+      name: 'mails_total',
+      help: 'Attempts to send a mail, by outcome.',
+      labelNames: ['outcome'],
+      registers: [metrics.registry],
+    });
+    for (const outcome of OUTCOMES) this.mails.inc({ outcome }, 0);
+  }
+
+  onApplicationBootstrap(): void {
+    if (!this.transport) {
+      this.logger.warn('SMTP_URL is not set: no mail is sent');
+      return;
+    }
+    this.timer = setInterval(() => void this.run(), POLL_MS);
+    this.timer.unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.round;
+    this.transport?.close();
+  }
+
+  /** One round over what is due; a call while one is under way waits for that. Never throws. */
+  run(now = new Date()): Promise<void> {
+    this.round ??= this.sendDue(now)
+      .catch((error: Error) => this.logger.warn({ reason: error.message }, 'mails could not be looked up'))
+      .finally(() => (this.round = undefined));
+    return this.round;
+  }
+
+  private async sendDue(now: Date): Promise<void> {
+    const due = await this.database.transaction((tx) =>
+      tx.query<queries.WaitingMail>(queries.findDue(now, MAILS_AT_ONCE)),
+    );
+    const next = due.values();
+    const lane = async (): Promise<void> => {
+      for (const mail of next) {
+        if (this.stopped) return;
+        await this.attempt(mail, now).catch((error: unknown) =>
+          this.logger.error({ err: error, mail_id: mail.id }, 'a mail could not be processed'),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(LANES, due.length) }, lane));
+  }
+
+  private async attempt({ tenant_id: tenantId, id }: queries.WaitingMail, now: Date): Promise<void> {
+    const until = new Date(now.getTime() + CLAIM_MS);
+    const [mail] = await this.database.transaction((tx) =>
+      tx.query<queries.WaitingMail>(queries.claimMail(tenantId, id, now, until)),
+    );
+    if (!mail) return;
+    const outcome = await this.deliver(mail);
+    this.mails.inc({ outcome });
+    const wait = RETRIES_MS[mail.attempts - 1];
+    const statement =
+      outcome === 'postponed' && wait !== undefined
+        ? queries.postponeMail(tenantId, id, new Date(new Date().getTime() + wait))
+        : queries.removeMail(tenantId, id);
+    await this.database.transaction((tx) => tx.query(statement));
+  }
+
+  private async deliver(mail: queries.WaitingMail): Promise<Outcome> {
+    const about = { mail_id: mail.id, template: mail.template };
+    const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
+    if (await this.suppressions.isSuppressed(content.to.address)) {
+      this.logger.info(about, 'a mail was not sent: its address bounced before');
+      return 'suppressed';
+    }
+    try {
+      await this.transport?.send(render(mail, content, this.link));
+      return 'sent';
+    } catch (error) {
+      const { message, permanent } =
+        error instanceof MailRefused ? error : { message: String(error), permanent: false };
+      if (permanent) {
+        await this.suppressions.add(content.to.address, message);
+        this.logger.warn({ ...about, reason: message }, 'a mail bounced: its address is suppressed');
+        return 'failed';
+      }
+      const isLast = mail.attempts > RETRIES_MS.length;
+      this.logger.warn(
+        { ...about, reason: message, attempt: mail.attempts },
+        isLast ? 'a mail was given up' : 'a mail was not sent; it is tried again',
+      );
+      return isLast ? 'failed' : 'postponed';
+    }
+  }
+}
+
+/** Makes the links of mails: to `APP_URL`, whatever a request said of itself. */
+export function linkTo(config: Pick<Config, 'APP_URL' | 'PUBLIC_URL' | 'PORT'>): LinkTo {
+  const base = (config.APP_URL ?? config.PUBLIC_URL ?? `http://localhost:${config.PORT}`).replace(/\/+$/, '');
+  return (path, token) => `${base}${path}#token=${encodeURIComponent(token)}`;
+}
+
+/** The mail with its text and HTML. */
+export function render(
+  mail: Pick<queries.WaitingMail, 'id' | 'template' | 'created_at'>,
+  content: SealedMail,
+  link: LinkTo,
+): RenderedMail {
+  const template = TEMPLATES[mail.template as keyof MailTemplates] as
+    ((data: unknown, link: LinkTo) => ReturnType<(typeof TEMPLATES)['test']>) | undefined;
+  if (!template) throw new Error(`there is no template ${mail.template}`);
+  const said = template(content.data, link);
+  return {
+    id: mail.id,
+    to: content.to,
+    subject: said.subject,
+    text: toText(said),
+    html: toHtml(said),
+    at: mail.created_at,
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * How many requests with a body of some size a tenant has under way in a process at once, and how many bytes: what one
+ * tenant sends, however much, leaves room for every other.
+ */
+
+/**
+ * Bodies up to this size need no room: they cost less than what their request does, and the tenant's rate bounds them.
+ */
+export const FREE_BYTES = 16 * 1024;
+/** Requests of a tenant with a larger body, from their credential to the end of their response. */
+const MAX_RUNNING = 16;
+/** Requests of a tenant that wait, and of all tenants together. */
+const MAX_WAITING = 1_024;
+const MAX_WAITING_IN_ALL = 4_096;
+/** Smaller bodies never wait for the bytes of other tenants: slots bound them. */
+const SMALL_BYTES = 64 * 1024;
+/** How long a large body may be on its way before it makes room for one that waits. */
+const SLOW_BODY_MS = 2_000;
+const LOOK_AFTER_MS = 100;
+
+/** Why a request found no room: its own tenant's requests, or the bodies of all. */
+export type NoRoom = 'tenant' | 'process';
+
+/** A request as the slots see it. */
+export interface SlotRequest {
+  tenantId: string;
+  bodyBytes: number;
+  /** Whether its body is still on its way. */
+  isArriving(): boolean;
+  /** Ends a request whose body is too slow for the room that it takes. */
+  drop(): void;
+}
+
+interface Waiting {
+  settle(refusal?: NoRoom): void;
+}
+
+interface TenantRequests {
+  running: number;
+  bytes: number;
+  waiting: Map<SlotRequest, Waiting>;
+}
+
+/** Admits requests by tenant; those without room wait in order, for a while. */
+export class RequestSlots {
+  private readonly tenants = new Map<string, TenantRequests>();
+  private readonly admitted = new Set<SlotRequest>();
+  /** Large bodies, the oldest first, and when each was let in. */
+  private readonly large = new Map<SlotRequest, number>();
+  private bytes = 0;
+  private waiting = 0;
+  private looking?: NodeJS.Timeout;
+
+  /**
+   * @param budget bytes of bodies in the process; a tenant has half of them
+   * @param patience how long a request waits for room, milliseconds
+   */
+  constructor(
+    private readonly budget: number,
+    private readonly patience: number,
+  ) {}
+
+  /** How many requests wait. */
+  get size(): number {
+    return this.waiting;
+  }
+
+  /** Takes room; undefined where it was there at once, else what becomes of the wait. {@link leave} ends both. */
+  enter(request: SlotRequest): Promise<NoRoom | undefined> | undefined {
+    const tenant = this.tenantOf(request.tenantId);
+    if (tenant.waiting.size === 0 && this.lackOf(tenant, request) === undefined) {
+      this.admit(tenant, request);
+      return undefined;
+    }
+    // The fuller the house, the fewer places a tenant has of those that are left: so that there are always some.
+    const places = Math.min(MAX_WAITING, (MAX_WAITING_IN_ALL - this.waiting) / 2);
+    if (tenant.waiting.size >= places) return Promise.resolve('tenant');
+    return this.wait(tenant, request);
+  }
+
+  /** Gives back the room of a request, or ends its wait. */
+  leave(request: SlotRequest): void {
+    const tenant = this.tenants.get(request.tenantId);
+    tenant?.waiting.get(request)?.settle('tenant');
+    if (!tenant || !this.admitted.delete(request)) return;
+    const { bodyBytes: bytes } = request;
+    tenant.running--;
+    tenant.bytes -= bytes;
+    this.bytes -= bytes;
+    this.large.delete(request);
+    this.pump(tenant);
+    this.forget(request.tenantId, tenant);
+    if (bytes > SMALL_BYTES && this.waiting > 0) for (const other of this.tenants.values()) this.pump(other);
+  }
+
+  private admit(tenant: TenantRequests, request: SlotRequest): void {
+    const { bodyBytes: bytes } = request;
+    this.admitted.add(request);
+    tenant.running++;
+    tenant.bytes += bytes;
+    this.bytes += bytes;
+    if (bytes > SMALL_BYTES) this.large.set(request, performance.now());
+  }
+
+  private lackOf(tenant: TenantRequests, { bodyBytes }: SlotRequest): NoRoom | undefined {
+    if (tenant.running >= MAX_RUNNING) return 'tenant';
+    if (tenant.bytes > 0 && tenant.bytes + bodyBytes > this.budget / 2) return 'tenant';
+    if (bodyBytes > SMALL_BYTES && this.bytes > 0 && this.bytes + bodyBytes > this.budget) return 'process';
+    return undefined;
+  }
+
+  private wait(tenant: TenantRequests, request: SlotRequest): Promise<NoRoom | undefined> {
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        settle: (refusal) => {
+          clearTimeout(timer);
+          tenant.waiting.delete(request);
+          this.waiting--;
+          this.forget(request.tenantId, tenant);
+          resolve(refusal);
+        },
+      };
+      const timer = setTimeout(() => {
+        waiting.settle(this.lackOf(tenant, request) ?? 'tenant');
+      }, this.patience);
+      tenant.waiting.set(request, waiting);
+      this.waiting++;
+      this.looking ??= setInterval(() => this.dropSlow(), LOOK_AFTER_MS).unref();
+    });
+  }
+
+  /** Lets in what waits of a tenant, in order, as far as there is room. */
+  private pump(tenant: TenantRequests): void {
+    for (const [request, waiting] of tenant.waiting) {
+      if (this.lackOf(tenant, request) !== undefined) return;
+      this.admit(tenant, request);
+      waiting.settle();
+    }
+  }
+
+  /**
+   * While bodies wait for those of other tenants, ends the oldest that does not arrive, of the tenant with the most
+   * bytes.
+   */
+  private dropSlow(): void {
+    if (this.waiting === 0) {
+      clearInterval(this.looking);
+      this.looking = undefined;
+      return;
+    }
+    const isNeeded = [...this.tenants.values()].some((tenant) => {
+      const [first] = tenant.waiting.keys();
+      return first !== undefined && this.lackOf(tenant, first) === 'process';
+    });
+    if (!isNeeded) return;
+    const before = performance.now() - SLOW_BODY_MS;
+    const slow = [...this.large].filter(([request, since]) => since < before && request.isArriving());
+    const bytesOf = ([request]: [SlotRequest, number]): number => this.tenants.get(request.tenantId)?.bytes ?? 0;
+    slow.sort((a, b) => bytesOf(b) - bytesOf(a))[0]?.[0].drop();
+  }
+
+  private tenantOf(tenantId: string): TenantRequests {
+    let tenant = this.tenants.get(tenantId);
+    if (!tenant) this.tenants.set(tenantId, (tenant = { running: 0, bytes: 0, waiting: new Map() }));
+    return tenant;
+  }
+
+  private forget(tenantId: string, tenant: TenantRequests): void {
+    if (tenant.running === 0 && tenant.waiting.size === 0) this.tenants.delete(tenantId);
+  }
+}
