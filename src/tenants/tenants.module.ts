@@ -12,7 +12,36 @@
  * seconds.
  */
 import { Module } from '@nestjs/common';
+import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { COMPANY_EVENT_TYPES } from './company/company-event-types';
+import { CompanyController } from './company/company.controller';
+import { CompanyService } from './company/company.service';
+import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
+import { InvitationsController } from './invitations/invitations.controller';
+import { InvitationsService } from './invitations/invitations.service';
+import { JoiningService } from './invitations/joining.service';
+import { MEMBER_EVENT_TYPES } from './members/member-event-types';
+import { MembersController } from './members/members.controller';
+import { MembersService } from './members/members.service';
+import { RolesController } from './roles/roles.controller';
+import { RolesService } from './roles/roles.service';
 import './tenants.permissions';
 
-@Module({})
-export class TenantsModule {}
+@Module({
+  imports: [HttpPlatformModule, OutboxModule],
+  controllers: [CompanyController, InvitationsController, MembersController, RolesController],
+  providers: [CompanyService, InvitationsService, JoiningService, MembersService, RolesService],
+  exports: [JoiningService, MembersService],
+})
+export class TenantsModule {
+  constructor(types: EventCatalogue) {
+    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
+    types.reserve('member.', 'members:read');
+    types.reserve('tenant.', 'tenant:manage');
+    types.reserve('session.', 'members:read');
+    types.reserve('sso.', 'sso:manage');
+    types.reserve('audit.', 'audit:read');
+  }
+}

@@ -28,6 +28,7 @@ import { EndpointStats } from './deliveries/endpoint-stats';
 import { EndpointsController } from './endpoints/endpoints.controller';
 import { EndpointsService } from './endpoints/endpoints.service';
 import { WEBHOOK_EVENT_TYPES } from './endpoints/endpoint-event-types';
+import { EventAccess } from './event-types/event-access';
 import { EventTypesController } from './event-types/event-types.controller';
 import { EventTypesService } from './event-types/event-types.service';
 import { EventsController } from './events/events.controller';
@@ -63,6 +64,7 @@ import './webhooks.permissions';
     EndpointSecrets,
     EndpointStats,
     EndpointsService,
+    EventAccess,
     EventTypesService,
     CheckBudget,
     EventsService,

@@ -6,7 +6,8 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKey } from '../../api-keys/api-key.entity';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { Suppressions } from '../../mail/sending/suppressions';
 import { AuditModule } from '../../audit/audit.module';
@@ -31,6 +32,7 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
@@ -57,9 +59,10 @@ export class AdminModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
         AuditModule,

@@ -3,7 +3,8 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKey } from '../../api-keys/api-key.entity';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
@@ -33,6 +34,7 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { CustomRole } from '../../tenants/roles/role.entity';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
@@ -56,10 +58,11 @@ export class ApiModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot([User, Tenant, Membership, CustomRole, ApiKey, Order, OrderItem, WebhookEndpoint]),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
         AuditModule,

@@ -28,6 +28,7 @@ export interface DeliveryFilter {
 export function listDeliveriesJson(
   tenantId: string,
   filter: DeliveryFilter,
+  hidden: readonly string[],
   afterId: string | undefined,
   limit: number,
 ): Statement {
@@ -45,12 +46,21 @@ export function listDeliveriesJson(
   where('type', 'd.event_type =', filter.eventType);
   where('status', 'd.status =', filter.status);
   where('after', 'd.id <', afterId);
+  if (hidden.length > 0) {
+    names.push('open');
+    conditions.push(notHidden('d.event_type', values.push(hidden)));
+  }
   return {
     name: `deliveries_list_${names.join('_')}`,
     text: `select d.id, ${DELIVERY_JSON}::text as json from deliveries d
             where ${conditions.join(' and ')} order by d.id desc limit $2`,
     values,
   };
+}
+
+/** The condition that a type begins like none of those in the parameter of this number. */
+export function notHidden(column: string, parameter: number): string {
+  return `not exists (select from unnest($${parameter}::text[]) as hidden where starts_with(${column}, hidden))`;
 }
 
 /** One delivery with its attempts. */

@@ -5,6 +5,7 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { EventAccess } from '../event-types/event-access';
 import { endpointTarget } from './endpoint-audit';
 import { type EndpointParts, EndpointPartsCipher, haveSecrets } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
@@ -20,6 +21,7 @@ export class SecretsService {
     private readonly secrets: EndpointSecrets,
     private readonly parts: EndpointPartsCipher,
     private readonly audit: AuditLog,
+    private readonly access: EventAccess,
   ) {}
 
   /** The receiver's verification key, and the unmasked parts, if any. @throws NotFound */
@@ -28,6 +30,7 @@ export class SecretsService {
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await tx.repository(WebhookEndpoint).findOneBy({ tenantId, id });
       if (!endpoint) throw new NotFound('Endpoint', id);
+      this.access.assertMayTake(caller, endpoint.eventTypes);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.secret_read', target: endpointTarget(id) });
       const secret = this.secrets.show(endpoint);
       const parts = this.parts.decrypt(endpoint);
@@ -40,6 +43,7 @@ export class SecretsService {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
+      this.access.assertMayTake(caller, endpoint.eventTypes);
       const next = this.secrets.create(endpoint, endpoint.signature);
       const overlapEnds = overlapSeconds > 0 ? new Date(new Date().getTime() + overlapSeconds * 1000) : null;
       await tx.repository(WebhookEndpoint).update({ tenantId, id }, this.secrets.rotated(endpoint, next, overlapEnds));

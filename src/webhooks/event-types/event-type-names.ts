@@ -15,7 +15,7 @@ const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
  * First words of types that `*` does not take, since another permission than `webhooks:read` reads them: whoever wants
  * them says so, by name or by `member.*`.
  */
-const NAMED_ONLY = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
+export const NAMED_ONLY: ReadonlySet<string> = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
 
 /** Whether one of an endpoint's patterns (exact names, `order.*`, `*`) covers the type. */
 export function isSubscribed(patterns: readonly string[], type: string): boolean {
