@@ -25,6 +25,10 @@ import { AuthController } from './sign-in/auth.controller';
 import { AuthService } from './sign-in/auth.service';
 import { AuthenticationGuard } from './access/authentication.guard';
 import { Authenticator } from './access/authenticator';
+import { Challenges } from './second-factor/challenges';
+import { RecoveryCodes } from './second-factor/recovery-codes';
+import { SecondFactorController } from './second-factor/second-factor.controller';
+import { TotpService } from './second-factor/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
@@ -61,6 +65,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccountController,
     PlacesController,
     StepUpController,
+    SecondFactorController,
   ],
   providers: [
     AuthService,
@@ -70,6 +75,9 @@ import { StepUpGuard } from './access/step-up.guard';
     AccessTokenCredential,
     Authenticator,
     SecondFactors,
+    Challenges,
+    RecoveryCodes,
+    TotpService,
     SignIn,
     OptionalPerson,
     AccountAudit,
