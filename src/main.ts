@@ -3,7 +3,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
-import { type Config, loadConfig, required } from './platform/config/config';
+import { type Config, configWarnings, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
@@ -75,6 +75,7 @@ async function withObservability(
     import('./platform/observability/create-tracing.js'),
   ]);
   const logger = createLogger(config);
+  for (const warning of configWarnings(config, process.env)) logger.warn(warning);
   const metrics = new Metrics(role);
   const server = await serveMetrics(metrics, config, logger, true);
   const tracing = await createTracing(config, logger, role);

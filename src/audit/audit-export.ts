@@ -35,7 +35,9 @@ const COLUMNS: Readonly<Record<string, (entry: AuditEntryView) => string | numbe
 };
 const READERS = Object.values(COLUMNS);
 
-/** Streams all entries of a filter, newest first, a page at a time, and only when the reader has taken the one before. */
+/**
+ * Streams all entries of a filter, newest first, a page at a time, and only when the reader has taken the one before.
+ */
 @Injectable()
 export class AuditExport {
   private running = 0;

@@ -1,7 +1,7 @@
 /**
- * A signed head of a log, as a C2SP `tlog-checkpoint`: a note of three lines (origin, size, root hash), a blank line, and
- * a line with the signature. The name of the key is the origin; its id is made of the name and the public key, so that a
- * note of one log never verifies as another's.
+ * A signed head of a log, as a C2SP `tlog-checkpoint`: a note of three lines (origin, size, root hash), a blank line,
+ * and a line with the signature. The name of the key is the origin; its id is made of the name and the public key, so
+ * that a note of one log never verifies as another's.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 

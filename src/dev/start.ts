@@ -6,7 +6,8 @@
  * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
  * still there.
  */
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
   try {
     const env = { ...process.env };
     const given = loadConfig(env);
+    if (!given.DATABASE_URL) assertUsable(given.DATA_DIR);
     await assertAddressFree(given);
     const [embedded, { createApi, createWorker, seedDemo }] = await Promise.all([
       given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
@@ -128,6 +130,8 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
     onExit = (error) => reject(new Inoperable(error.message));
   });
   lost.catch(() => undefined);
+  // The driver reads variables such as PGSSLMODE and PGOPTIONS, which are meant for another server.
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name];
   const postgres = await startEmbeddedPostgres({ dataDir, onProgress: say, onExit }).catch((error: Error) => {
     throw new Inoperable(error.message);
   });
@@ -141,6 +145,28 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   // A newcomer's receiver is on this machine.
   env.WEBHOOK_ALLOW_CIDRS ??= LOOPBACK;
   return { lost };
+}
+
+/** Checks that files can be made in the folder. @throws Inoperable that names the variable */
+function assertUsable(dataDir: string): void {
+  try {
+    makeFolder(resolve(dataDir));
+    accessSync(dataDir, constants.W_OK | constants.X_OK);
+    rmSync(mkdtempSync(join(dataDir, '.probe-')), { recursive: true });
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    throw new Inoperable(`DATA_DIR: ${dataDir} cannot be used as a folder (${reason}); name another one`);
+  }
+}
+
+/** Makes a folder and its parents. Node's own recursive mkdir never returns below a file system such as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    return;
+  }
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly string[], mails?: string): string {

@@ -12,6 +12,7 @@ import { type Config, required } from '../platform/config/config';
 import { findNotMigrated, type NotMigrated } from '../platform/database/start-check';
 import { Unavailable } from '../platform/errors';
 import { PROBLEM_CONTENT_TYPE, toProblem } from '../platform/http/problem';
+import { namingDatabase } from './name-database';
 import { requestIdOf } from '../platform/http/requests/request-id';
 import { createHealthServer } from '../platform/health/health-server';
 import type { Metrics } from '../platform/observability/metrics';
@@ -33,11 +34,12 @@ export interface Waiting {
 /**
  * Waits until no migration is pending. Returns at once where none is, or where `MIGRATIONS_WAIT` is off: the process
  * then ends by its own check of the schema.
- * @throws Unavailable when the database cannot be reached at the first look
+ * @throws Inoperable naming the variable and the server when the database cannot be reached at the first look
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {
   const url = required(config, 'DATABASE_URL');
-  let lack = config.MIGRATIONS_WAIT ? await findNotMigrated(url) : undefined;
+  const look = (): Promise<NotMigrated | undefined> => findNotMigrated(url);
+  let lack = config.MIGRATIONS_WAIT ? await namingDatabase('DATABASE_URL', url, look) : undefined;
   if (!lack) return { stopped: false, close: () => Promise.resolve() };
   let report = reportOf(lack);
   const server = createHealthServer({ report: () => Promise.resolve(report) }, refuse);
@@ -52,7 +54,7 @@ export async function waitForMigrations(config: Config, logger: Logger, metrics:
       remind(report);
       await delay(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
       try {
-        lack = await findNotMigrated(url);
+        lack = await look();
         if (lack) report = reportOf(lack);
       } catch (error) {
         // A database that restarts while it is migrated is no reason to end.

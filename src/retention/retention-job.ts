@@ -64,11 +64,11 @@ export class RetentionJob {
   ) {}
 
   /** One round; a second call meanwhile does nothing. Never throws. */
-  async run(now: Date = new Date()): Promise<void> {
+  async run(now?: Date): Promise<void> {
     if (this.running) return;
     this.running = true;
     try {
-      await this.clearAll(now, { batches: BATCHES_A_RUN, until: performance.now() + RUN_MS });
+      await this.clearAll(now ?? (await this.now()), { batches: BATCHES_A_RUN, until: performance.now() + RUN_MS });
     } catch (error) {
       this.logger.warn({ reason: (error as Error).message }, 'cleaning up failed');
     } finally {
@@ -77,18 +77,26 @@ export class RetentionJob {
   }
 
   /** Deletes all that may go at this time, however much there is. */
-  prune(now: Date = new Date()): Promise<Pruned> {
-    return this.clearAll(now, { batches: Infinity, until: Infinity });
+  async prune(now?: Date): Promise<Pruned> {
+    return this.clearAll(now ?? (await this.now()), { batches: Infinity, until: Infinity });
   }
 
   /** What {@link prune} would delete; where it is more than a million rows, that is what it says. */
-  async count(now: Date = new Date()): Promise<Pruned> {
+  async count(now?: Date): Promise<Pruned> {
     const counted: Pruned = {};
-    for (const expiring of this.expiring(now)) {
+    for (const expiring of this.expiring(now ?? (await this.now()))) {
       const [row] = await this.database.transaction((tx) => tx.query<{ count: number }>(countExpired(expiring)));
       counted[expiring.table] = row?.count ?? 0;
     }
     return counted;
+  }
+
+  /** The database's time. A process whose clock is ahead must not delete what is not old yet. */
+  private async now(): Promise<Date> {
+    const statement: Statement = { name: 'retention_now', text: 'select now() as now', values: [] };
+    const [row] = await this.database.transaction((tx) => tx.query<{ now: Date }>(statement));
+    if (!row) throw new Error('the database did not tell its time');
+    return new Date(row.now);
   }
 
   private expiring(now: Date): Expiring[] {

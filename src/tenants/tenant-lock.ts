@@ -4,7 +4,8 @@ import { lockTenant, otherActiveOwner } from './tenants.queries';
 
 /**
  * Locks the tenant's row until the transaction ends: changes of members, roles and policies come one after the other. A
- * count of owners in a condition would not do: under READ COMMITTED two statements at once each count the other's owner.
+ * count of owners in a condition would not do: under READ COMMITTED two statements at once each count the other's
+ * owner.
  */
 export async function lockMembers(tx: TenantTransaction): Promise<void> {
   await tx.query(lockTenant(tx.tenantId));

@@ -53,8 +53,8 @@ export function countMembers(tenantId: string): Statement {
 }
 
 /**
- * Locks the tenant's row against other changes of members and roles; foreign keys to it can still be checked. Within the
- * tenant.
+ * Locks the tenant's row against other changes of members and roles; foreign keys to it can still be checked. Within
+ * the tenant.
  */
 export function lockTenant(tenantId: string): Statement {
   return { name: 'tenant_lock', text: 'select 1 from tenants where id = $1 for no key update', values: [tenantId] };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { transformFileSync } from '@swc/core';
-import { ConfigError, loadConfig, required } from '../../src/platform/config/config';
+import { ConfigError, configWarnings, loadConfig, required } from '../../src/platform/config/config';
 import { describeConfig } from '../../src/platform/config/describe';
 import { schema } from '../../src/platform/config/schema';
 import { newKey } from '../../src/platform/crypto/secret-box';
@@ -85,6 +85,53 @@ describe('the configuration', () => {
     ['SHUTDOWN_DELAY', '0ms', 0],
   ])('reads %s=%s', (name, text, value) => {
     expect(loadConfig({ [name]: text })).toHaveProperty(name, value);
+  });
+
+  it.each([
+    [{ REDSI_URL: 'redis://cache' }, 'unknown REDSI_URL; did you mean REDIS_URL?'],
+    [{ DATABSE_URL: 'postgres://db/orders' }, 'unknown DATABSE_URL; did you mean DATABASE_URL?'],
+    [{ JWT_SECRET_FIEL: '/run/secret' }, 'unknown JWT_SECRET_FIEL; did you mean JWT_SECRET_FILE?'],
+    [{ WEBHOOK_TIMEOUT_SECONDS: '15' }, 'unknown WEBHOOK_TIMEOUT_SECONDS; remove it'],
+    [{ NODE_ENV: 'prodution' }, 'NODE_ENV is prodution; did you mean production?'],
+  ])('names the misspelt variable of %p', (env, fault) => {
+    expect(faultsOf(env as unknown as Record<string, string>)).toEqual([fault]);
+  });
+
+  it('accepts variables of other programs', () => {
+    const env = {
+      HOSTNAME: 'api-1',
+      PGHOST: 'db',
+      DB_HOST: 'db',
+      WEBHOOK_SINK_SERVICE_PORT: '80',
+      NODE_ENV: 'production',
+    };
+    expect(() => loadConfig(env)).not.toThrow();
+  });
+
+  it.each([
+    ['an at sign', 'postgres://me:zq@xj@db/orders'],
+    ['a slash and an at sign', 'postgres://me:zq/x@xj@db/orders'],
+    ['a hash', 'postgres://me:zq#xj@db/orders'],
+  ])('refuses a database URL with %s in its password, without repeating a part of it', (_, url) => {
+    const [fault = ''] = faultsOf({ DATABASE_URL: url });
+    expect(fault).toMatch(/^DATABASE_URL must (have @|be a URL)/);
+    expect(fault).not.toMatch(/zq|xj/);
+  });
+
+  it.each([
+    ['several hosts', 'postgres://one,two/orders', 'must name one host'],
+    ['a leading blank', ' postgres://db/orders', 'must not begin or end with a blank'],
+  ])('refuses a database URL with %s', (_, url, fault) => {
+    expect(faultsOf({ DATABASE_URL: url })).toEqual([`DATABASE_URL ${fault}`]);
+  });
+
+  it('warns of settings that are probably not intended', () => {
+    const config = loadConfig({ SHUTDOWN_TIMEOUT: '5s', WEBHOOK_TIMEOUT: '30s' });
+    expect(configWarnings(config, { HTTPS_PROXY: 'http://proxy:3128' })).toEqual([
+      expect.stringMatching(/^SHUTDOWN_TIMEOUT is shorter/),
+      expect.stringMatching(/^HTTPS_PROXY is ignored/),
+    ]);
+    expect(configWarnings(loadConfig({}), {})).toEqual([]);
   });
 
   it('checks variables against each other', () => {

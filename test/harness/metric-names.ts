@@ -11,6 +11,7 @@ export interface KnownMetric {
 export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
   migrations_pending: { type: 'gauge', labels: [] },
+  clock_ahead_seconds: { type: 'gauge', labels: [] },
   dependency_up: { type: 'gauge', labels: ['dependency'] },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status'] },
   http_requests_in_flight: { type: 'gauge', labels: [] },

@@ -70,7 +70,7 @@ describe('the janitor', () => {
       return janitors.transaction(work);
     };
     const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-    await new RetentionJob(config, { transaction } as RetentionDatabase, logger).run();
+    await new RetentionJob(config, { transaction } as RetentionDatabase, logger).run(new Date());
     return warnings;
   }
 
@@ -169,5 +169,35 @@ describe('the janitor', () => {
     expect(await leftOfMany()).not.toEqual([{ count: 0 }]);
     expect(await clean()).toEqual([]);
     expect(await leftOfMany()).toEqual([{ count: 0 }]);
+  });
+
+  it('goes by the database’s clock: a process that is 90 days ahead deletes nothing that is fresh', async () => {
+    const { tenantId } = await fillTenant(database);
+    await makeOld(tenantId, 1);
+    const real = Date.now();
+    jest.useFakeTimers({
+      now: real + 90 * DAY_MS,
+      doNotFake: [
+        'nextTick',
+        'setImmediate',
+        'clearImmediate',
+        'setTimeout',
+        'clearTimeout',
+        'setInterval',
+        'clearInterval',
+        'performance',
+        'hrtime',
+        'queueMicrotask',
+      ],
+    });
+    try {
+      const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
+      const janitors = service.app.get(RetentionDatabase, { strict: false });
+      await new RetentionJob(config, janitors, pino({ level: 'silent' })).run();
+    } finally {
+      jest.useRealTimers();
+    }
+    const left = 'select count(*)::int as events from events where tenant_id = $1';
+    expect(await database.sql(left, [tenantId])).toEqual([{ events: 1 }]);
   });
 });

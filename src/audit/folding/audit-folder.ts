@@ -19,8 +19,9 @@ const TENANTS_AT_ONCE = 1_000;
 const HOUR_MS = 60 * 60 * 1_000;
 
 /**
- * Takes committed entries into the tree of their tenant and signs its head: the leaves, the nodes, the head and the events
- * that tell of them commit together. Of two workers that try at once, one has the tenant's lock and the other passes on.
+ * Takes committed entries into the tree of their tenant and signs its head: the leaves, the nodes, the head and the
+ * events that tell of them commit together. Of two workers that try at once, one has the tenant's lock and the other
+ * passes on.
  */
 @Injectable()
 export class AuditFolder {
@@ -76,7 +77,9 @@ export class AuditFolder {
     });
   }
 
-  /** Sends the heads that have changed since they were last sent, an hour ago or more, to the tenants that ask for them. */
+  /**
+   * Sends the heads that have changed since they were last sent, an hour ago or more, to the tenants that ask for them.
+   */
   async announceHeads(now = new Date()): Promise<void> {
     const before = new Date(now.getTime() - HOUR_MS);
     const rows = await this.database.acrossTenants((tx) =>

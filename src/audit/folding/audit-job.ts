@@ -10,8 +10,8 @@ const FOLD_INTERVAL_MS = 1_000;
 const HOUSEKEEPING_INTERVAL_MS = 60_000;
 
 /**
- * Runs the audit log's work in the worker. Every worker tries, and for each tenant a lock in the database lets one of them
- * in: so no worker has to be found to take over from another.
+ * Runs the audit log's work in the worker. Every worker tries, and for each tenant a lock in the database lets one of
+ * them in: so no worker has to be found to take over from another.
  */
 @Injectable()
 export class AuditJob implements OnApplicationBootstrap, BeforeApplicationShutdown {

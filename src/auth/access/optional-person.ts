@@ -8,7 +8,10 @@ import { Authenticator } from './authenticator';
 export class OptionalPerson {
   constructor(private readonly authenticator: Authenticator) {}
 
-  /** The person of the request's session; undefined without a credential. @throws Unauthorized for one that does not count */
+  /**
+   * The person of the request's session; undefined without a credential. @throws Unauthorized for one that does not
+   * count
+   */
   async of(request: FastifyRequest): Promise<Person | undefined> {
     if (request.headers.authorization === undefined) return undefined;
     return personOf(await this.authenticator.authenticate(request));

@@ -43,7 +43,9 @@ export class PasswordsService implements OnModuleInit {
     this.hooks.resetRequested.on((_tx, { userId }) => this.sendReset(userId));
   }
 
-  /** Changes the password and ends the person's other sessions. @throws ValidationFailed for a wrong current password */
+  /**
+   * Changes the password and ends the person's other sessions. @throws ValidationFailed for a wrong current password
+   */
   async change(person: Person, input: ChangePasswordDto, client: Client): Promise<void> {
     const { userId, session } = person;
     const user = await this.users.get(userId);
@@ -85,7 +87,10 @@ export class PasswordsService implements OnModuleInit {
     });
   }
 
-  /** Spends a reset's token for a new password: all sessions end, and a second factor is still asked. @throws TokenInvalid */
+  /**
+   * Spends a reset's token for a new password: all sessions end, and a second factor is still asked. @throws
+   * TokenInvalid
+   */
   async reset(input: ResetPasswordDto, client: Client): Promise<void> {
     const token = this.tokens.parse(input.token);
     const userId = token.subjectId;

@@ -9,10 +9,10 @@ import { hashPassword } from '../sign-in/passwords';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 
 /**
- * Proofs of a mailbox, decided here for every way there is. With a live session of the person or the current password it is
- * a confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted invitation), on
- * an account whose address was never verified, it is a claim: the mailbox's owner takes over what a stranger may
- * have made, so everything that was put on the account before is void.
+ * Proofs of a mailbox, decided here for every way there is. With a live session of the person or the current password
+ * it is a confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted
+ * invitation), on an account whose address was never verified, it is a claim: the mailbox's owner takes over what a
+ * stranger may have made, so everything that was put on the account before is void.
  */
 @Injectable()
 export class MailboxProofs {

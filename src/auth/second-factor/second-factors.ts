@@ -57,7 +57,10 @@ export class SecondFactors {
     return methods.flat();
   }
 
-  /** The methods that a proof shows, or undefined where it is wrong. @throws ValidationFailed where there is no such factor */
+  /**
+   * The methods that a proof shows, or undefined where it is wrong. @throws ValidationFailed where there is no such
+   * factor
+   */
   verify(kind: FactorProof, userId: string, value: unknown): Promise<readonly string[] | undefined> {
     const verifier = this.verifiers.get(kind);
     if (!verifier)

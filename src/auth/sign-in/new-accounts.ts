@@ -35,7 +35,8 @@ export class NewAccounts {
   ) {}
 
   /**
-   * Makes an account in one transaction of the sign-in role. `first` and `last` run in it, bound to the subject given, else to the person.
+   * Makes an account in one transaction of the sign-in role. `first` and `last` run in it, bound to the subject given,
+   * else to the person.
    * @throws AddressTaken; ValidationFailed for an address or a password that no account may have
    */
   async create(

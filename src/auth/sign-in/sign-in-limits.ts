@@ -62,8 +62,10 @@ export class SignInLimits {
   }
 
   /**
-   * Runs a check of a password or a code under the limits of its account and network; `check` gives undefined where it failed.
-   * @throws RateLimited while the account is paused or the network has used up its failures, before anything is compared
+   * Runs a check of a password or a code under the limits of its account and network; `check` gives undefined where it
+   * failed.
+   * @throws RateLimited while the account is paused or the network has used up its failures, before anything is
+   * compared
    */
   async guard<T>(attempt: Attempt, check: () => Promise<T | undefined>): Promise<T | undefined> {
     const account = emailKey(attempt.email);

@@ -35,9 +35,9 @@ export interface ParsedToken {
 }
 
 /**
- * Tokens that mails carry. A token names its subject (a person, or a pending registration), under which its row is found,
- * and is otherwise 32 bytes of which only the hash is kept. Every method runs in a transaction of the sign-in role that is
- * bound to the subject.
+ * Tokens that mails carry. A token names its subject (a person, or a pending registration), under which its row is
+ * found, and is otherwise 32 bytes of which only the hash is kept. Every method runs in a transaction of the sign-in
+ * role that is bound to the subject.
  */
 @Injectable()
 export class OneTimeTokens {

@@ -40,9 +40,9 @@ interface Count {
 }
 
 /**
- * Counts refusals aside: a caller that is refused a thousand times an hour is one entry with a count, written when the hour
- * has ended, and can neither fill a log nor slow it down. Counting is in memory and bounded; the counts are written every
- * few seconds.
+ * Counts refusals aside: a caller that is refused a thousand times an hour is one entry with a count, written when the
+ * hour has ended, and can neither fill a log nor slow it down. Counting is in memory and bounded; the counts are
+ * written every few seconds.
  */
 @Injectable()
 export class Refusals implements BeforeApplicationShutdown {

@@ -25,7 +25,9 @@ export function placePasswords(values: Partial<Record<(typeof PASSWORDS)[number]
   });
 }
 
-/** Why a URL cannot be what its writer meant, or undefined: a password with `@`, `/`, `#` or `?` ends the host early. */
+/**
+ * Why a URL cannot be what its writer meant, or undefined: a password with `@`, `/`, `#` or `?` ends the host early.
+ */
 export function unencodedFault(text: string): string | undefined {
   const afterHost = text.replace(/^[a-z+]+:\/\/[^/?#]*/, '');
   const hosts = text.slice(0, text.length - afterHost.length).split('@').length - 1;

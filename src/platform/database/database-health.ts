@@ -32,8 +32,8 @@ export class DatabaseHealth {
   }
 
   /**
-   * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still answers
-   * reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
+   * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still
+   * answers reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
    * @throws Unavailable when one of them is a standby, read-only, or does not reply
    */
   async assertWritable(): Promise<void> {
@@ -47,6 +47,17 @@ export class DatabaseHealth {
     if (!refusing) return;
     leaveServer();
     throw new Unavailable(`database: the server is ${refusing.standby ? 'a standby' : 'read-only'}`);
+  }
+
+  /** How far this process's clock is ahead of the database's, in milliseconds; half a round trip uncertain. */
+  async clockAhead(): Promise<number> {
+    const began = performance.now();
+    const [row] = await this.connections.query<{ now: Date }>(
+      this.connections.transactionSettings(DB_ROLES.service, [], true),
+      { name: 'server_clock', text: 'select clock_timestamp() as now', values: [] },
+    );
+    const halfway = new Date().getTime() - (performance.now() - began) / 2;
+    return row ? halfway - new Date(row.now).getTime() : 0;
   }
 
   /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { NEVER_MIGRATED } from './database-health';
+import { Unavailable } from '../errors';
 import { translateDatabaseError } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 
@@ -30,6 +31,11 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
   client.on('error', () => undefined); // the query that is under way tells of it
   try {
     await client.connect();
+    const encoding = await client.query<{ server_encoding: string }>('show server_encoding');
+    const [found] = encoding.rows;
+    if (found && found.server_encoding !== 'UTF8') {
+      throw new Unavailable(`the database has the encoding ${found.server_encoding}; create it with encoding UTF8`);
+    }
     const { rows } = await client.query<{ name: string }>('select name from migrations');
     const applied = new Set(rows.map(({ name }) => name));
     const pending = expected.filter((name) => !applied.has(name));

@@ -34,12 +34,23 @@ export function pendingText(names: readonly string[]): string {
   return names.length === 0 ? 'ok' : `pending: ${names.join(', ')}`;
 }
 
+const MEASURE_CLOCK_EVERY_MS = 60_000;
+/** Access tokens are checked against the clock: the tokens of a process that is off by more are refused by others. */
+const MAX_CLOCK_SKEW_MS = 30_000;
+
+/** The result of the check of the clock. */
+export function skewText(aheadMs: number): string {
+  return `${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the database`;
+}
+
 const noAnswer = (): Error => new Unavailable('no answer within the deadline');
 
 /** Checks the dependencies of a process; the API and the worker share them. */
 @Injectable()
 export class Readiness implements ReadinessSource {
   private stopping = false;
+  /** By how much this process's clock was ahead of the database's when that was measured last, and when. */
+  private clock = { aheadMs: 0, measuredAt: -Infinity };
 
   constructor(
     private readonly database: DatabaseHealth,
@@ -82,6 +93,7 @@ export class Readiness implements ReadinessSource {
       checks.migrations = pendingText(schema.found);
       this.metrics.pendingMigrations.set(schema.found.length);
     }
+    if (schema && Math.abs(this.clock.aheadMs) > MAX_CLOCK_SKEW_MS) checks.clock = skewText(this.clock.aheadMs);
     if (queue) checks.queue = queue.state;
     if (this.stopping) checks.process = 'stopping';
     const ready = Object.values(checks).every((state) => state === 'ok');
@@ -89,8 +101,20 @@ export class Readiness implements ReadinessSource {
   }
 
   private async pendingMigrations(): Promise<string[]> {
-    const [pending] = await Promise.all([this.database.pendingMigrations(), this.database.assertWritable()]);
+    const [pending] = await Promise.all([
+      this.database.pendingMigrations(),
+      this.database.assertWritable(),
+      this.measureClock(),
+    ]);
     return pending;
+  }
+
+  /** Once a minute: clocks drift slowly, and are set rarely. */
+  private async measureClock(): Promise<void> {
+    if (performance.now() - this.clock.measuredAt < MEASURE_CLOCK_EVERY_MS) return;
+    const aheadMs = await this.database.clockAhead();
+    this.clock = { aheadMs, measuredAt: performance.now() };
+    this.metrics.clockAhead.set(aheadMs / 1_000);
   }
 
   private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {

@@ -1,8 +1,10 @@
 import { Unavailable } from '../errors';
 import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
-const ATTEMPT_INTERVAL_MS = 1_000;
-const HEARTBEAT_MS = 5_000;
+/** Between attempts to lead, and between looks at the shares: a process that died is missed within a second. */
+const INTERVAL_MS = 1_000;
+/** A leader that says nothing for so long has lost its session. */
+const SILENCE_MS = 15_000;
 /** First half of the advisory locks that hold each process's share; any number, the same in every release. */
 const SHARES_LOCK = 726_354_013;
 /** A standby has sessions and locks, too. */
@@ -68,7 +70,7 @@ export class Leadership {
       this.disconnected(error as Error);
     }
     if (this.stopped) return;
-    this.timer = setTimeout(() => void this.tick(), this.leading ? HEARTBEAT_MS : ATTEMPT_INTERVAL_MS);
+    this.timer = setTimeout(() => void this.tick(), INTERVAL_MS);
     this.timer.unref();
   }
 
@@ -87,7 +89,7 @@ export class Leadership {
     });
     await client.connect();
     // A frozen or lost machine is silent: the server then ends its session, and with it the lock.
-    await client.query(`set idle_session_timeout = ${3 * HEARTBEAT_MS}`);
+    await client.query(`set idle_session_timeout = ${SILENCE_MS}`);
     // A share is a lock that many processes may hold, so that it ends with its process in any case.
     await client.query('select pg_advisory_lock_shared($1, $2)', [SHARES_LOCK, this.options.share]);
     if (this.stopped) {

@@ -7,7 +7,10 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** For the creation of a server: how late a timeout may be noticed. Node looks every 30 seconds by default. */
 export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 } as const satisfies ServerOptions;
 
-/** Bounds how long a request may take to arrive. All headers within the size limit are read: Node drops those after 1,000. */
+/**
+ * Bounds how long a request may take to arrive. All headers within the size limit are read: Node drops those after
+ * 1,000.
+ */
 export function limitServer(server: Server, requestTimeoutMs: number): void {
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs);

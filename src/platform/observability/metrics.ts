@@ -24,6 +24,8 @@ export class Metrics {
   private readonly poolWait: Histogram<'pool'>;
   /** Migrations that this build has and the database has not. */
   readonly pendingMigrations: Gauge;
+  /** By how many seconds this process's clock is ahead of the database's. */
+  readonly clockAhead: Gauge;
   private look?: () => Promise<Readonly<Record<string, boolean>>>;
 
   /** @param role what the process is, for `app_build_info` */
@@ -46,6 +48,11 @@ export class Metrics {
     this.pendingMigrations = new Gauge({
       name: 'migrations_pending',
       help: 'Migrations that this build has and the database has not; the process waits for them.',
+      registers,
+    });
+    this.clockAhead = new Gauge({
+      name: 'clock_ahead_seconds',
+      help: "By how much this process's clock is ahead of the database's; negative where it is behind.",
       registers,
     });
     this.gaugeDependencies(registers);

@@ -45,8 +45,9 @@ export interface OutboxConsumer {
 export const OUTBOX_CONSUMERS = Symbol('OUTBOX_CONSUMERS');
 
 /**
- * Takes the first events of a tenant out of the outbox, together with what they become, or nothing. One at a time of a tenant: a
- * relay that died while its transaction runs on is waited for, since events that pass it by would leave in another order.
+ * Takes the first events of a tenant out of the outbox, together with what they become, or nothing. One at a time of a
+ * tenant: a relay that died while its transaction runs on is waited for, since events that pass it by would leave in
+ * another order.
  * @returns the events
  */
 export async function relayEvents(
@@ -118,7 +119,7 @@ export class Relay {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Says that there may be something; returns at once. Calls that come while it works are one more round. */
+  /** Announces that there may be rows; returns at once. Calls during a run cause one more round. */
   wake(): void {
     if (this.stopped) return;
     if (this.draining) {
@@ -140,7 +141,7 @@ export class Relay {
     this.stopped = false;
   }
 
-  /** Takes no more, and resolves when what was taken is handed on. */
+  /** Takes no more rows, and resolves when the current batch is handed on. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.again = false;
@@ -156,7 +157,7 @@ export class Relay {
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
-          // One tenant's trouble is not another's, and no lane may go on behind a drain that was given up.
+          // An error of one tenant must not affect others, and no worker may continue after the drain was given up.
           taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
         }
       };
@@ -171,7 +172,7 @@ export class Relay {
     return 0;
   }
 
-  /** One batch of a tenant, so that a tenant with a million events holds up nobody for longer than that. */
+  /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
   private async drainTenant(tenantId: string): Promise<number> {
     const startTime = new Date().getTime();
     const events = await relayEvents(this.database, tenantId, this.consumers);
@@ -179,7 +180,7 @@ export class Relay {
     return events.length;
   }
 
-  /** A span of its own for each event that is traced: a batch is no one's alone. */
+  /** One span for each traced event: a batch belongs to no single trace. */
   private trace(tenantId: string, event: OutboxEvent, startTime: number): void {
     const parent = parseTraceparent(event.traceparent);
     if (!parent) return;

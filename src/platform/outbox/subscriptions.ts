@@ -5,8 +5,8 @@ import type { TenantScope } from '../database/tenant-database';
 export type SubscriptionLookup = (scope: TenantScope, types: readonly string[]) => Promise<ReadonlySet<string>>;
 
 /**
- * Which types of events are asked for: an event that is made for its receivers alone, such as those of the audit log, is
- * not made where it has none. Receivers register how to look that up.
+ * Which types of events are asked for: an event that is made for its receivers alone, such as those of the audit log,
+ * is not made where it has none. Receivers register how to look that up.
  */
 @Injectable()
 export class Subscriptions {

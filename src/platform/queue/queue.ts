@@ -20,8 +20,14 @@ export interface DeliveryJob {
 }
 
 /** BullMQ ignores a second job of one id while the first exists: an attempt is queued once. */
-export function deliveryJobId(job: DeliveryJob): string {
+export function deliveryJobId(job: Omit<DeliveryJob, 'tenantId'>): string {
   return `${job.deliveryId}-${job.attempt}`;
+}
+
+/** The delivery and its attempt in the id of a job. */
+export function parseDeliveryJobId(id: string): Omit<DeliveryJob, 'tenantId'> {
+  const dash = id.lastIndexOf('-');
+  return { deliveryId: id.slice(0, dash), attempt: Number(id.slice(dash + 1)) };
 }
 
 /** A job leaves no trace: the delivery's row has its outcome. */
@@ -77,16 +83,17 @@ export function producerOptions(config: Config): QueueOptions {
 }
 
 /**
- * Options of a worker: a job whose worker was killed comes back within about twenty seconds. The lock is long enough
- * for a busy worker to renew hundreds of them in time; one that is renewed too late is a delivery sent twice.
+ * Options of a worker: a job whose worker was killed comes back within five seconds. The lock is renewed every two
+ * seconds, for all jobs of a worker at once; a worker that stands still for longer than it is held may see its
+ * deliveries sent by another one as well.
  */
 export function workerOptions(config: Config): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
     prefix: KEY_PREFIX,
     concurrency: config.WEBHOOK_CONCURRENCY,
-    lockDuration: 15_000,
-    stalledInterval: 4_000,
+    lockDuration: 4_000,
+    stalledInterval: 1_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
   };

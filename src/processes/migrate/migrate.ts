@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';
 import { Inoperable, UsageError } from '../lifecycle';
+import { namingDatabase, ownerVariable } from '../name-database';
 
 const USAGE = `usage: migrate [plan | apply | verify]
 
@@ -63,7 +64,8 @@ export async function runMigrate(config: Config, args: string[]): Promise<void> 
   const [name = 'apply', ...others] = positionals;
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command || others.length > 0) throw new UsageError(`migrate ${positionals.join(' ')}: see migrate --help`);
-  process.stdout.write(await command(config));
+  const work = (): Promise<string> => command(config);
+  process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work));
 }
 
 function parseMigrateArgs(args: string[]) {

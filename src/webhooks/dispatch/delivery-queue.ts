@@ -6,6 +6,7 @@ import {
   DELIVERY_QUEUE,
   deliveryJobId,
   type DeliveryJob,
+  parseDeliveryJobId,
   producerOptions,
   withTimeout,
 } from '../../platform/queue/queue';
@@ -56,8 +57,13 @@ export class DeliveryQueue implements OnApplicationShutdown {
     return withTimeout(this.queue.getJobCounts(...COUNTED_STATES));
   }
 
+  /** The jobs that wait or are being done, so many at most. @throws when the queue does not reply in time */
+  async jobs(limit: number): Promise<Omit<DeliveryJob, 'tenantId'>[]> {
+    return (await withTimeout(this.queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
+  }
+
   /** The jobs among these that the queue does not have (any more). */
-  async missing(jobs: readonly DeliveryJob[]): Promise<DeliveryJob[]> {
+  async missing<J extends Omit<DeliveryJob, 'tenantId'>>(jobs: readonly J[]): Promise<J[]> {
     const states = await withTimeout(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');
   }

@@ -13,6 +13,7 @@ import { dueTime } from './due-time';
 import type { LaneName, SubscriberRow } from './dispatch.queries';
 import { EndpointQueue } from './endpoint-queue';
 import { LaneReader } from './lane-reader';
+import { LeftoverJobs } from './leftover-jobs';
 import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
 import type { AttemptEnd } from '../notifications/attempt-ended';
@@ -58,6 +59,7 @@ export class Dispatcher {
   /** Tenants with something to send or to read, so that the cost does not grow with idle tenants. */
   private readonly turns = new Turns<KnownTenant>();
   private readonly places: Places;
+  private readonly leftovers: LeftoverJobs;
   private readonly lanes: LaneReader;
   private running = false;
   /** One add at a time: deliveries that end meanwhile make the next one larger. */
@@ -79,6 +81,7 @@ export class Dispatcher {
     metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
+    this.leftovers = new LeftoverJobs(queue);
     this.places = new Places(config.WEBHOOK_CONCURRENCY);
     this.lanes = new LaneReader(database, metrics);
   }
@@ -91,12 +94,21 @@ export class Dispatcher {
       setInterval(() => void this.sweep(), SWEEP_MS),
       setInterval(() => void this.audit(), AUDIT_MS),
     ];
-    void this.sweep();
+    void this.takeOver();
   }
 
-  /** Sets the capacity of all workers together, after some came or went. */
+  /** Learns what the leader before has left in the queue, before anything that waits is read. */
+  private async takeOver(): Promise<void> {
+    const failed = (error: Error) => this.logger.warn({ reason: error.message }, 'the queue could not be read');
+    await this.leftovers.learn().catch(failed);
+    await this.sweep();
+  }
+
+  /** Sets the capacity of all workers together. Where one went, what it had in flight says nothing of its receivers. */
   resize(capacity: number): void {
-    this.places.resize(capacity);
+    if (!this.places.resize(capacity)) return;
+    const now = performance.now();
+    for (const tenant of this.tenants.values()) for (const endpoint of tenant.endpoints.values()) endpoint.doubt(now);
   }
 
   /** Whether this process decides. */
@@ -120,6 +132,7 @@ export class Dispatcher {
     this.tenants.clear();
     this.turns.clear();
     this.places.clear();
+    this.leftovers.clear();
   }
 
   /** Takes deliveries that were just committed. */
@@ -143,6 +156,7 @@ export class Dispatcher {
   }
 
   private end(end: AttemptEnd): void {
+    this.leftovers.ended(end.deliveryId);
     const endpoint = this.endpoint(end.tenantId, end.endpointId);
     this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
     if (end.nextAttemptAt !== undefined) {
@@ -331,8 +345,9 @@ export class Dispatcher {
         }
       }
     }
-    if (suspects.length === 0) return;
     try {
+      if (await this.leftovers.audit()) void this.sweep();
+      if (suspects.length === 0) return;
       for (const lost of await this.queue.missing(suspects)) this.forget(lost.tenantId, lost.deliveryId);
     } catch {
       // away: adds fail too, and report it
@@ -362,7 +377,8 @@ export class Dispatcher {
       this.tenants.set(tenantId, tenant);
     }
     let endpoint = tenant.endpoints.get(endpointId);
-    if (!endpoint) tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId)));
+    if (!endpoint)
+      tenant.endpoints.set(endpointId, (endpoint = new EndpointQueue(tenantId, endpointId, this.leftovers)));
     return endpoint;
   }
 

@@ -1,5 +1,6 @@
 import { Breaker, type BreakerState } from './breaker';
 import type { LaneName, LaneRow } from './dispatch.queries';
+import type { LeftoverJobs } from './leftover-jobs';
 import { dueTime } from './due-time';
 
 /** Deliveries of one endpoint in flight at once: first attempts, retries, and manual requests. */
@@ -17,6 +18,12 @@ const PROVEN_FOR_MS = 10 * 60_000;
 const SLOW_MS = 2_000;
 /** How far a rate limit may catch up after a late dispatcher. */
 const CATCH_UP_MS = 25;
+
+/** So long after a worker was lost, its deliveries have been taken by others. */
+const DOUBT_MS = 10_000;
+/** Rows that are read past those whose jobs the leader before has left. */
+const MOST_LEFTOVERS = 1_000;
+const NO_LEFTOVERS = { has: () => false, size: 0 };
 
 const LANES_PENDING_FIRST: readonly LaneName[] = ['pending', 'retrying'];
 const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
@@ -92,6 +99,8 @@ export class EndpointQueue {
   private readonly breaker = new Breaker();
   private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
   private provenUntil = 0;
+  /** When a worker was last lost: what was in flight then says nothing of the receiver, for a while. */
+  private doubted = -Infinity;
   private wasSlow = false;
   private nextSendAt = 0;
   private lastLane: LaneName = 'retrying';
@@ -99,7 +108,13 @@ export class EndpointQueue {
   constructor(
     readonly tenantId: string,
     readonly endpointId: string,
+    private readonly leftovers: Pick<LeftoverJobs, 'has' | 'size'> = NO_LEFTOVERS,
   ) {}
+
+  /** A worker was lost, with some of what is in flight. */
+  doubt(now: number): void {
+    this.doubted = now;
+  }
 
   /** Takes the endpoint's settings from a lane's row. */
   applySettings(row: Pick<LaneRow, 'enabled' | 'rate_limit' | 'ordering'>): void {
@@ -115,6 +130,7 @@ export class EndpointQueue {
   /** @param hangsAfter longest time of a delivery in flight, milliseconds */
   standing(now: number, hangsAfter: number): Standing {
     for (const { since } of this.underWay.values()) {
+      if (since <= this.doubted && now - this.doubted < DOUBT_MS) continue;
       if (now - since >= hangsAfter) return 'slow';
       break; // the oldest is first
     }
@@ -193,7 +209,8 @@ export class EndpointQueue {
 
   /** The number of rows to read: enough to reach beyond the known ones. */
   get readLimit(): number {
-    return this.readyLimit + this.underWay.size + this.requested.length;
+    const known = this.underWay.size + this.requested.length;
+    return this.readyLimit + known + Math.min(this.leftovers.size, MOST_LEFTOVERS);
   }
 
   private get readyLimit(): number {
@@ -210,7 +227,7 @@ export class EndpointQueue {
         lane.nextDueAt = Math.min(lane.nextDueAt, dueAt);
         return;
       }
-      if (this.knows(row.id)) continue;
+      if (this.knows(row.id) || this.leftovers.has(row.id)) continue;
       const ready = { deliveryId: row.id, attempt: row.attempt_count + 1 };
       if (row.requested_at) this.requested.push(ready);
       else if (this.enabled) lane.ready.set(row.id, ready);

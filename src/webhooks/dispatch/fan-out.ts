@@ -14,7 +14,7 @@ const FILTERED_ROWS = 100;
 
 /**
  * Turns events into deliveries: a row for each endpoint of the tenant, also where it is not sent, so that the log says
- * why. What is to be sent is offered to the dispatcher once the rows are committed.
+ * why. Deliveries to send are offered to the dispatcher once the rows are committed.
  */
 @Injectable()
 export class FanOut implements OutboxConsumer {

@@ -35,9 +35,11 @@ export class Places {
   /** @param capacity deliveries in flight of all workers together */
   constructor(private capacity: number) {}
 
-  /** Sets the capacity after workers came or went. */
-  resize(capacity: number): void {
+  /** Sets the capacity after workers came or went; gives whether it is smaller now. */
+  resize(capacity: number): boolean {
+    const isSmaller = capacity < this.capacity;
     this.capacity = capacity;
+    return isSmaller;
   }
 
   /** The number of free permits; negative after workers went. */

@@ -1,6 +1,7 @@
 /**
- * Whether a receiver wants to be one. Where the configuration asks for consent, a new endpoint is sent a signed challenge, and
- * no other event before its receiver has answered it: so an endpoint cannot aim the service at a stranger's host.
+ * Whether a receiver wants to be one. Where the configuration asks for consent, a new endpoint is sent a signed
+ * challenge, and no other event before its receiver has answered it: so an endpoint cannot aim the service at a
+ * stranger's host.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';

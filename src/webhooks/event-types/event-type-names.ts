@@ -12,8 +12,8 @@ export const CHALLENGE_EVENT = 'webhook.challenge';
 const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
 
 /**
- * First words of types that `*` does not take, since another permission than `webhooks:read` reads them: whoever wants them says so,
- * by name or by `member.*`.
+ * First words of types that `*` does not take, since another permission than `webhooks:read` reads them: whoever wants
+ * them says so, by name or by `member.*`.
  */
 const NAMED_ONLY = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
 

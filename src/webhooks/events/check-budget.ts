@@ -12,8 +12,8 @@ interface Spent {
 }
 
 /**
- * Bounds the time that a process spends on checks of one tenant's events. The tenant's request limit is charged for them too,
- * but only afterwards: of a thousand events that arrive at once, each has paid its one token by then.
+ * Bounds the time that a process spends on checks of one tenant's events. The tenant's request limit is charged for
+ * them too, but only afterwards: of a thousand events that arrive at once, each has paid its one token by then.
  */
 @Injectable()
 export class CheckBudget {

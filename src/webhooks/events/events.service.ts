@@ -21,7 +21,7 @@ const MAX_CHECKS = 5;
 /** Steps of a check against a schema that cost the tenant one more of its requests: about the time that one takes. */
 const STEPS_A_TOKEN = 2_000;
 
-/** What happened, and a tenant's own events. */
+/** The event log, and a tenant's own events. */
 @Injectable()
 export class EventsService {
   constructor(

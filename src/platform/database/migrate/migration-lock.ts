@@ -3,7 +3,7 @@ import { Unavailable } from '../../errors';
 import { translateDatabaseError } from '../sql/errors';
 import { ServiceClient } from '../sql/service-client';
 
-/** Any 64-bit number, the same in every release: two `migrate` runs exclude each other by it. */
+/** Any 64-bit number, the same in every release: the lock excludes two `migrate` runs. */
 const MIGRATION_LOCK = 7_263_540_119;
 const POLL_MS = 250;
 /** The other run may build an index of a large table. */
@@ -25,8 +25,8 @@ export const OWNER_CONNECTION = {
 /**
  * Runs `work` as the owner while no other process migrates this database.
  *
- * The lock is polled: a session that waits for it in the server holds a snapshot, and `create index concurrently` of the
- * other run would wait for the end of that snapshot.
+ * The lock is polled: a session that waits for it in the server holds a snapshot, and `create index concurrently` of
+ * the other run would wait for the end of that snapshot.
  * @throws Unavailable when the database cannot be reached, or another run does not end
  */
 export async function alone<T>(url: string, work: (client: ServiceClient) => Promise<T>): Promise<T> {

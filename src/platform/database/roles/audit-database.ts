@@ -6,8 +6,8 @@ import { runTransaction, type TenantScope, TenantTransaction } from '../tenant-d
 import { Transaction } from '../transaction';
 
 /**
- * For building the trees of the audit logs: its role reads entries and appends to the tree of the tenant it is given, and
- * discovers which tenants have work. It can change or delete no entry.
+ * For building the trees of the audit logs: its role reads entries and appends to the tree of the tenant it is given,
+ * and discovers which tenants have work. It can change or delete no entry.
  */
 @Injectable()
 export class AuditDatabase {

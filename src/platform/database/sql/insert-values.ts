@@ -1,6 +1,9 @@
 import type { SqlValue, Statement } from './statement';
 
-/** Rows of one statement. Few sizes, so that a connection prepares few texts; the rest of a size is left to the next smaller. */
+/**
+ * Rows of one statement. Few sizes, so that a connection prepares few texts; the rest of a size is left to the next
+ * smaller.
+ */
 const SIZES = [64, 8, 1];
 
 /** What is inserted. Names and types are ours, never a caller's. */
@@ -18,8 +21,8 @@ export interface InsertedRows {
 }
 
 /**
- * Statements that insert rows by VALUES. Where tables are distributed, each goes to the tenant's shard, while INSERT … SELECT
- * of arrays is pulled to the coordinator and holds the metadata of all shards.
+ * Statements that insert rows by VALUES. Where tables are distributed, each goes to the tenant's shard, while INSERT …
+ * SELECT of arrays is pulled to the coordinator and holds the metadata of all shards.
  */
 export function insertValues(insert: InsertedRows): Statement[] {
   const statements: Statement[] = [];

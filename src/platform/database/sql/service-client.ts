@@ -6,8 +6,8 @@ refuseUnreadableTimes();
 
 /**
  * The session settings that the parsing of results relies on, sent in the startup packet, which has precedence over the
- * settings of the database and the role. PgBouncer accepts these and applies them to the server's connection; it refuses
- * all others.
+ * settings of the database and the role. PgBouncer accepts these and applies them to the server's connection; it
+ * refuses all others.
  */
 export const STARTUP_SETTINGS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' } as const;
 

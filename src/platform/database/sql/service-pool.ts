@@ -1,7 +1,9 @@
 import { Pool, type PoolConfig } from 'pg';
 import { ServiceClient } from './service-client';
 
-/** A pool of {@link ServiceClient}s, for a library that brings its own statements. It does not keep the process alive. */
+/**
+ * A pool of {@link ServiceClient}s, for a library that brings its own statements. It does not keep the process alive.
+ */
 export function createServicePool(config: PoolConfig): Pool {
   return new Pool({ keepAlive: true, connectionTimeoutMillis: 5_000, ...config, ...OURS } as PoolConfig);
 }

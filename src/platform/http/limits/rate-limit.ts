@@ -24,7 +24,7 @@ export interface Verdict {
 const MAX_KEYS = 100_000;
 /** What sums of times are wrong by at most. */
 const ROUNDING_MS = 1e-6;
-/** Buckets that a new one may cost a look at, once there are too many. */
+/** Maximum number of buckets that a new one may check once the store is full. */
 const LOOKED_AT = 8;
 /** Longest wait for Redis before the process counts by itself. */
 const REDIS_PATIENCE_MS = 100;

@@ -54,7 +54,8 @@ export class RequestLimits {
   }
 
   /**
-   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis where there is room.
+   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis where there is
+   * room.
    * @throws RateLimited; Unavailable where the bodies of other tenants take all room
    */
   count(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {

@@ -1,9 +1,11 @@
 /**
- * How many requests with a body of some size a tenant has under way in a process at once, and how many bytes: what one tenant
- * sends, however much, leaves room for every other.
+ * How many requests with a body of some size a tenant has under way in a process at once, and how many bytes: what one
+ * tenant sends, however much, leaves room for every other.
  */
 
-/** Bodies up to this size need no room: they cost less than what their request does, and the tenant's rate bounds them. */
+/**
+ * Bodies up to this size need no room: they cost less than what their request does, and the tenant's rate bounds them.
+ */
 export const FREE_BYTES = 16 * 1024;
 /** Requests of a tenant with a larger body, from their credential to the end of their response. */
 const MAX_RUNNING = 16;
@@ -136,7 +138,10 @@ export class RequestSlots {
     }
   }
 
-  /** While bodies wait for those of other tenants, ends the oldest that does not arrive, of the tenant with the most bytes. */
+  /**
+   * While bodies wait for those of other tenants, ends the oldest that does not arrive, of the tenant with the most
+   * bytes.
+   */
   private dropSlow(): void {
     if (this.waiting === 0) {
       clearInterval(this.looking);

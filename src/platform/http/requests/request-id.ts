@@ -11,8 +11,8 @@ export function requestIdOf({ headers }: { headers: NodeJS.Dict<string | string[
 }
 
 /**
- * The ids of a request in a line of the log. Where the caller chose the request's id, which may be that of other requests
- * too, `log_id` is one of our own: the same in all lines of one request.
+ * The ids of a request in a line of the log. Where the caller chose the request's id, which may be that of other
+ * requests too, `log_id` is one of our own: the same in all lines of one request.
  */
 export function logIds(request: FastifyRequest & { [OWN_ID]?: string }): Record<string, string> {
   const { id, trace, headers } = request;

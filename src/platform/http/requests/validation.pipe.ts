@@ -80,7 +80,9 @@ export function readDto<T extends object>(dto: new () => T, value: unknown, more
 
 const understood = new WeakMap<object, object>();
 
-/** A parsed body as its route has read it: two spellings of one request are one. The body itself where no DTO read it. */
+/**
+ * A parsed body as its route has read it: two spellings of one request are one. The body itself where no DTO read it.
+ */
 export function understoodBody(body: unknown): unknown {
   return typeof body === 'object' && body !== null ? (understood.get(body) ?? body) : body;
 }

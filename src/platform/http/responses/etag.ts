@@ -24,7 +24,8 @@ export function isNotModified(ifNoneMatch: string | undefined, etag: string): bo
 /**
  * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress make it of ours, and a tag of ours
  * names a version and not its bytes.
- * @throws VersionConflict when the header is given and does not name this tag; MalformedRequest when it is no list of tags
+ * @throws VersionConflict when the header is given and does not name this tag; MalformedRequest when it is no list of
+ * tags
  */
 export function assertMatch(ifMatch: string | undefined, etag: string): void {
   if (ifMatch !== undefined && !names('If-Match', ifMatch, etag)) throw new VersionConflict();

@@ -1,4 +1,6 @@
-/** Nest's adapter for Fastify, with the settings of the server and with our own answers to errors and missing routes. */
+/**
+ * Nest's adapter for Fastify, with the settings of the server and with our own answers to errors and missing routes.
+ */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';

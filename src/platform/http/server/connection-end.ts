@@ -1,7 +1,7 @@
 /**
- * How a connection ends. Node closes it at once after its last answer, and a client that is still sending then loses the
- * answer to a reset. Here it is closed in stages (RFC 9112, 9.6): the answer and an end of our side first, then what the
- * client still sends is read and thrown away for a while, then it is closed.
+ * How a connection ends. Node closes it at once after its last answer, and a client that is still sending then loses
+ * the answer to a reset. Here it is closed in stages (RFC 9112, 9.6): the answer and an end of our side first, then
+ * what the client still sends is read and thrown away for a while, then it is closed.
  */
 import type { Socket } from 'node:net';
 

@@ -1,8 +1,8 @@
 /**
- * The exchange that is under way on each connection, so that every request gets exactly one final answer. Node reports a
- * malformed request for the connection it came on, and not for a request: what is to be done depends on whether the bytes
- * belong to the body of a request that is not answered yet, come behind requests that are still being answered, or are the
- * first of a request of their own.
+ * The exchange that is under way on each connection, so that every request gets exactly one final answer. Node reports
+ * a malformed request for the connection it came on, and not for a request: what is to be done depends on whether the
+ * bytes belong to the body of a request that is not answered yet, come behind requests that are still being answered,
+ * or are the first of a request of their own.
  */
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';

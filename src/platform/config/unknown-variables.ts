@@ -1,0 +1,61 @@
+/**
+ * Misspelt variables. A typo such as `DATABSE_URL` would otherwise pass without notice, and the service would run with
+ * a default. A name counts as misspelt where it is close to one of ours, or begins with a prefix that only we use.
+ */
+import { schema } from './schema';
+import { fileVariable } from './secret-file';
+
+/** Prefixes of our own. Common ones, such as `DB_` or `REDIS_`, belong to many programs. */
+const OWN_PREFIXES = ['WEBHOOK_', 'RATE_LIMIT_', 'SHED_', 'QUEUE_UI_', 'SHUTDOWN_'];
+/** Variables that Kubernetes sets for each Service of the namespace. */
+const SERVICE_LINK = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
+const NODE_ENVIRONMENTS = ['production', 'development', 'test'];
+/** Shorter names are close to too many others. */
+const SHORTEST = 7;
+const MOST_EDITS = 2;
+
+/** One sentence for each variable of the environment that looks misspelt. */
+export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
+  const known = new Set(
+    Object.entries(schema).flatMap(([name, { secret }]) => (secret ? [name, fileVariable(name)] : [name])),
+  );
+  const faults: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!value || known.has(name) || SERVICE_LINK.test(name)) continue;
+    const closest = closestOf(name, known);
+    if (closest) faults.push(`unknown ${name}; did you mean ${closest}?`);
+    else if (OWN_PREFIXES.some((prefix) => name.startsWith(prefix))) faults.push(`unknown ${name}; remove it`);
+  }
+  const nodeEnv = env.NODE_ENV ?? '';
+  const environment = NODE_ENVIRONMENTS.find((candidate) => isClose(nodeEnv, candidate));
+  if (environment && environment !== nodeEnv) faults.push(`NODE_ENV is ${nodeEnv}; did you mean ${environment}?`);
+  return faults;
+}
+
+function closestOf(name: string, known: ReadonlySet<string>): string | undefined {
+  for (const candidate of known) if (isClose(name, candidate)) return candidate;
+  return undefined;
+}
+
+function isClose(name: string, candidate: string): boolean {
+  return name.length >= SHORTEST && candidate.length >= SHORTEST && edits(name, candidate) <= MOST_EDITS;
+}
+
+/**
+ * Edits between two texts: insertions, deletions, substitutions, and swaps of neighbours (optimal string alignment).
+ */
+function edits(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > MOST_EDITS) return MOST_EDITS + 1;
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? Infinity;
+  for (let i = 1; i <= a.length; i++) {
+    rows.push([i]);
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const least = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (same ? 0 : 1));
+      (rows[i] as number[]).push(swapped ? Math.min(least, at(i - 2, j - 2) + 1) : least);
+    }
+  }
+  return at(a.length, b.length);
+}

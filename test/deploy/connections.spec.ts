@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Deployment } from 'kubernetes-types/apps/v1';
+import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2';
+import type { ConfigMap } from 'kubernetes-types/core/v1';
+import { schema } from '../../src/platform/config/schema';
+import { hasKubectl, type Manifest, renderManifests } from '../harness/manifests';
+
+/** PostgreSQL's default of 100, less three for superusers. */
+const USABLE = 97;
+/** What a worker has beside its pool, at PostgreSQL itself: the queue’s pools (3 and 5), the leader’s lock, LISTEN. */
+const BESIDE_THE_POOL = 10;
+/** With the queue in Redis: the leader's lock and LISTEN. */
+const WITHOUT_THE_QUEUE = 2;
+/** The Job, and an operator's command with its pool. */
+const MIGRATE = 2;
+
+const setting = (name: string): number =>
+  Number(
+    new RegExp(`^${name} = (\\d+)$`, 'm').exec(
+      readFileSync(join(__dirname, '../../deploy/pgbouncer/pgbouncer.ini'), 'utf8'),
+    )?.[1],
+  );
+
+/** Pods of a Deployment that may exist at once: at its most, and new ones beside them while it is replaced. */
+function mostPods(name: string, manifests: Manifest[]): number {
+  const named = (kind: string): Manifest | undefined =>
+    manifests.find((manifest) => manifest.kind === kind && manifest.metadata?.name === name);
+  const deployment = named('Deployment') as Deployment;
+  const scaler = named('HorizontalPodAutoscaler') as HorizontalPodAutoscaler | undefined;
+  const most = scaler?.spec?.maxReplicas ?? deployment.spec?.replicas ?? 1;
+  const surge = deployment.spec?.strategy?.rollingUpdate?.maxSurge;
+  expect(surge).toBe('25%');
+  return most + Math.ceil(most * 0.25);
+}
+
+const renders = hasKubectl() ? describe : describe.skip;
+
+renders('the connections of all pods, at most and while they are replaced', () => {
+  const poolSize = (manifests: Manifest[]): number => {
+    const configuration = manifests.find(({ kind }) => kind === 'ConfigMap') as ConfigMap;
+    return Number(configuration.data?.DB_POOL_SIZE ?? schema.DB_POOL_SIZE.fallback);
+  };
+
+  it('fit into a PostgreSQL with its defaults: overlays/small', () => {
+    const manifests = renderManifests('overlays/small');
+    const [api, worker] = [mostPods('api', manifests), mostPods('worker', manifests)];
+    const pool = poolSize(manifests);
+    const admin = pool;
+    const all = (api + worker) * pool + worker * BESIDE_THE_POOL + MIGRATE + admin;
+    expect([api, worker]).toEqual([5, 3]);
+    expect(all).toBeLessThanOrEqual(USABLE);
+    // With the next larger pools they would not: nothing is given away.
+    expect((api + worker + 1) * (pool + 2) + worker * BESIDE_THE_POOL + MIGRATE).toBeGreaterThan(USABLE);
+  });
+
+  it('fit into PgBouncer, and PgBouncer’s into PostgreSQL: overlays/large', () => {
+    const manifests = renderManifests('overlays/large');
+    const [api, worker] = [mostPods('api', manifests), mostPods('worker', manifests)];
+    const clients = (api + worker + 1) * poolSize(manifests);
+    expect(clients).toBeLessThanOrEqual(setting('max_client_conn'));
+    const servers = setting('default_pool_size') + worker * WITHOUT_THE_QUEUE + MIGRATE + poolSize(manifests);
+    expect(servers).toBeLessThanOrEqual(USABLE);
+  });
+});

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The part of the drills that CI runs, within ten minutes: image, compose, tour, API server. What cannot be had (Docker, a tool, a
+# download that hangs) is skipped, loudly; what runs and fails is a failure. Stops what it started.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+export GO_TOOLS_DIR=${GO_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/go-tools} DOCKER_BUILDKIT=0 COMPOSE_BAKE=false
+DIR=${STAND_IN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stand-in-images}
+until=$((SECONDS + ${SMOKE_SECONDS:-560}))
+failed=0
+started=
+
+left() { echo $((until - SECONDS > 1 ? until - SECONDS : 1)); }
+skip() { printf '\n*** SKIPPED: %s: %s ***\n\n' "$1" "$2"; }
+# Gets a tool: what fails or hangs here is a skip.
+get() {
+  local most=$1 what=$2
+  shift 2
+  timeout "$((most < $(left) ? most : $(left)))" "$@" >"$log" 2>&1 || { tail -3 "$log"; skip "$what" "cannot be had here"; return 1; }
+}
+# Runs a check: what fails here is a failure, but for the time that is over.
+check() {
+  local what=$1
+  shift
+  timeout "$(left)" "$@"
+  local code=$?
+  if [ $code = 124 ]; then skip "$what" 'no time left'; elif [ $code != 0 ]; then failed=1; echo "FAILED: $what"; fi
+}
+log=$(mktemp)
+finish() {
+  bash test/drills/kubernetes-api.sh stop >/dev/null 2>&1
+  if [ -n "$started" ]; then kill "$started" 2>/dev/null; fi
+  rm -f "$log"
+}
+trap finish EXIT
+
+api_server() {
+  command -v kubectl >/dev/null && command -v jq >/dev/null || { skip 'Kubernetes' 'no kubectl or jq'; return; }
+  command -v etcd >/dev/null || get 60 etcd apt-get install -qy --no-install-recommends etcd-server || return
+  get 240 'Kubernetes API server' bash test/drills/tools.sh helm kube-apiserver || return
+  check 'Kubernetes' bash test/drills/kubernetes.sh
+}
+
+compose() {
+  get 120 'Compose' bash test/drills/tools.sh docker-compose || return
+  local running=no
+  docker info >/dev/null 2>&1 && running=yes
+  get 200 'Docker' bash test/drills/images.sh
+  local code=$?
+  [ "$running" = yes ] || started=$(cat "$DIR/dockerd.pid" 2>/dev/null)
+  [ $code = 0 ] || return
+  get 240 'the image' docker build --network host -q -t orders-saas-api:local . || return
+  COMPOSE=$GO_TOOLS_DIR/docker-compose check 'compose' node test/drills/compose.mjs smoke
+}
+
+[ "$(id -u)" = 0 ] || { skip 'all of it' 'not root'; exit 0; }
+compose
+api_server
+exit "$failed"
