@@ -104,6 +104,9 @@ export class RetentionJob {
     return [
       { table: 'sessions', key: 'tenant_id, id', column: 'expires_at', before: now },
       { table: 'sign_in_failures', key: 'key', column: 'expires_at', before: now },
+      { table: 'one_time_tokens', key: 'subject_id, token_hash', column: 'expires_at', before: now },
+      { table: 'address_reservations', key: 'email_key, user_id', column: 'expires_at', before: now },
+      { table: 'known_networks', key: 'user_id, network_hash', column: 'expires_at', before: now },
       { table: 'idempotency_keys', key: 'tenant_id, caller, key', column: 'expires_at', before: now },
       { table: 'events', key: 'tenant_id, id', column: 'created_at', before: retained },
     ];

@@ -4,7 +4,8 @@
  * person's own once its mailbox was proved (`email_verified_at`).
  */
 import { Module } from '@nestjs/common';
+import { EmailKeyBackfill } from './email-key-backfill';
 import { Users } from './users';
 
-@Module({ providers: [Users], exports: [Users] })
+@Module({ providers: [Users, EmailKeyBackfill], exports: [Users] })
 export class UsersModule {}

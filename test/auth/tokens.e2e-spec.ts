@@ -161,6 +161,35 @@ describe('an access token', () => {
       ['12 KB of it', () => `${session.access_token}${'A'.repeat(12_000)}`],
     ];
 
+    it.each([
+      ['an unknown crit', () => sign({ ...HS256, crit: ['x'], x: 1 }, claims)],
+      ['a critical extension of JWS that it does not have', () => sign({ ...HS256, crit: ['b64'] }, claims)],
+      ['an empty crit', () => sign({ ...HS256, crit: [] }, claims)],
+      ['the type of another kind of token', () => sign({ alg: 'HS256', typ: 'dpop+jwt' }, claims)],
+      ['the type of a refresh token', () => sign({ alg: 'HS256', typ: 'refresh+jwt' }, claims)],
+      ['a type that is no text', () => sign({ alg: 'HS256', typ: 1 }, claims)],
+      ['an unknown kid', () => sign({ ...HS256, kid: 'unknown' }, claims)],
+      ['a kid that is no text', () => sign({ ...HS256, kid: { a: 1 } }, claims)],
+      ['an iat in the future', () => sign(HS256, { ...claims, iat: now() + 60, exp: now() + 120 })],
+      ['an iat that is no number', () => sign(HS256, { ...claims, iat: String(now()) })],
+      ['no iat', () => sign(HS256, { ...claims, iat: undefined })],
+      ['an exp beyond what is issued', () => sign(HS256, { ...claims, iat: now(), exp: now() + 901 })],
+      ['an exp of a year', () => sign(HS256, { ...claims, exp: now() + 365 * 86_400 })],
+      ['an exp that no double holds', () => sign(HS256, JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e400'))],
+    ] as [string, () => string][])('with %s', (_, token) => expectUseless(token()));
+
+    it('with 16 KB of header that has no blank, in no time', async () => {
+      const begun = performance.now();
+      const answer = await service.client.get('/auth/me', { authorization: 'x'.repeat(15_000) });
+      expectRefused(answer);
+      const bearer = await service.client.get('/auth/me', {
+        authorization: `Bearer${'\t'.repeat(7_000)}${'x'.repeat(7_000)}`,
+      });
+      expectRefused(bearer);
+      // The regular expression of passport-jwt takes 2.3 s for it.
+      expect(performance.now() - begun).toBeLessThan(1_500);
+    });
+
     it.each(forged)('with %s', (_, token) => expectUseless(token()));
 
     it('with 100 KB of it, and the service goes on', async () => {
@@ -314,5 +343,37 @@ describe('an access token', () => {
       .post('/auth/login', { email: 'nobody@example.com', password: 'x' });
     expectProblem(answer, 'unauthorized');
     expect((await service.client.withToken('nonsense').get('/health')).status).toBe(200);
+  });
+
+  it('says by its kid which key signed it', () => {
+    const { alg, typ, kid } = parse(session.access_token.split('.')[0]);
+    expect([alg, typ]).toEqual(['HS256', 'JWT']);
+    expect(kid).toMatch(/^[\w-]{11}$/);
+  });
+
+  it('goes on where JWT_SECRET is rotated, until the one before is taken away', async () => {
+    const NEXT_SECRET = 'the next secret for tests, long enough too: 0123456789';
+    const { database } = service;
+    const unnamed = sign(HS256, claims);
+    const rotated = await startService({ database, env: { JWT_SECRET: NEXT_SECRET, JWT_SECRET_PREVIOUS: JWT_SECRET } });
+    try {
+      for (const token of [session.access_token, unnamed]) {
+        expect((await rotated.client.withToken(token).get('/auth/me')).status).toBe(200);
+      }
+      const { email } = session.user;
+      const renewed = await rotated.client.post('/auth/login', { email, password: 'a password for tests' });
+      const { access_token: token } = renewed.body as SignedIn;
+      expect(parse(token.split('.')[0]).kid).not.toBe(parse(session.access_token.split('.')[0]).kid);
+      expect((await rotated.client.withToken(token).get('/auth/me')).status).toBe(200);
+    } finally {
+      await rotated.stop();
+    }
+    const after = await startService({ database, env: { JWT_SECRET: NEXT_SECRET } });
+    try {
+      for (const token of [session.access_token, unnamed])
+        expectRefused(await after.client.withToken(token).get('/auth/me'));
+    } finally {
+      await after.stop();
+    }
   });
 });

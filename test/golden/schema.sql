@@ -247,8 +247,9 @@ alter table deliveries force row level security;
 CREATE INDEX deliveries_aggregate_idx ON deliveries USING btree (tenant_id, endpoint_id, aggregate_id, sequence) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 CREATE INDEX deliveries_due_idx ON deliveries USING btree (tenant_id, endpoint_id, status, next_attempt_at, id) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 CREATE INDEX deliveries_endpoint_idx ON deliveries USING btree (tenant_id, endpoint_id, id);
-CREATE INDEX deliveries_event_idx ON deliveries USING btree (tenant_id, event_id);
+CREATE INDEX deliveries_event_order_idx ON deliveries USING btree (tenant_id, event_id, ((status = 'filtered'::text)), id);
 CREATE INDEX deliveries_status_idx ON deliveries USING btree (tenant_id, status, id);
+CREATE INDEX deliveries_type_idx ON deliveries USING btree (tenant_id, event_type, id);
 create policy deliveries_expired on deliveries as permissive for all to app_janitor using ((id < ((lpad(to_hex(((EXTRACT(epoch FROM (now() - '1 day'::interval)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid));
 create policy deliveries_of_the_tenant on deliveries as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy deliveries_waiting on deliveries as permissive for select to app_dispatcher using ((status = ANY (ARRAY['pending'::text, 'retrying'::text])));
@@ -296,6 +297,7 @@ create table events (
 alter table events enable row level security;
 alter table events force row level security;
 CREATE INDEX events_created_at_idx ON events USING btree (created_at);
+CREATE INDEX events_type_idx ON events USING btree (tenant_id, type, id);
 CREATE UNIQUE INDEX events_event_id_key ON events USING btree (tenant_id, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX events_sequence_key ON events USING btree (tenant_id, aggregate_id, sequence) WHERE (aggregate_id IS NOT NULL);
 create policy events_expired on events as permissive for all to app_janitor using ((created_at < (now() - '1 day'::interval)));
@@ -729,6 +731,7 @@ create table users (
 );
 alter table users enable row level security;
 alter table users force row level security;
+CREATE INDEX users_without_key_idx ON users USING btree (id) WHERE (email_key IS NULL);
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
 CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);

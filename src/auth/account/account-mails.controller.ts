@@ -6,7 +6,8 @@ import { CurrentPerson, ForPersons, type Person, Public, StepUp } from '../../pl
 import { SecretField } from '../../platform/http/requests/fields';
 import { OptionalPerson } from '../access/optional-person';
 import { ConfirmedView, EmailDto, TokenField } from '../registration/registration.dto';
-import { type Client, CurrentClient } from '../sessions/client';
+import type { Client } from '../proofs/proof';
+import { CurrentClient } from '../sessions/client';
 import { EmailChangeService } from './email-change.service';
 import { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
 import { PasswordsService } from './passwords.service';

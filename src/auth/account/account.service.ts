@@ -10,7 +10,7 @@ import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { PlacesService } from '../places/places.service';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { findOwnSessions, type OwnSessionRow } from '../sessions/sessions.queries';
 import type { MeView, SignedInView } from '../sign-in/auth.dto';

@@ -13,7 +13,7 @@ import { reserveAddress } from '../../users/users.queries';
 import { findPlaces } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { ConfirmedView } from '../registration/registration.dto';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import { Sessions } from '../sessions/sessions';
 import { assertPlain } from '../sign-in/new-accounts';
 import { hashPassword } from '../sign-in/passwords';

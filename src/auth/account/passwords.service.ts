@@ -12,7 +12,7 @@ import { Users } from '../../users/users';
 import { MailAllowance } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import { Sessions } from '../sessions/sessions';
 import { PasswordPolicy } from '../sign-in/password-policy';
 import { hashPassword } from '../sign-in/passwords';

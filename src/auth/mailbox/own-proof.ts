@@ -3,7 +3,7 @@ import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { Unauthorized } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
 import { User } from '../../users/user.entity';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import { verifyPassword } from '../sign-in/passwords';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 

@@ -24,8 +24,9 @@ import { lockMembers } from '../../tenants/tenant-lock';
 import { otherActiveOwner } from '../../tenants/tenants.queries';
 import { Users } from '../../users/users';
 import { Registration } from '../registration/registration.service';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
+import { isAllowed } from '../sessions/tenant-rules';
 import type { SignedInView } from '../sign-in/auth.dto';
 import { SignIn } from '../sign-in/sign-in';
 import type { PlaceContentsView, PlaceView } from './places.dto';
@@ -118,6 +119,9 @@ export class PlacesService implements OnModuleInit {
     if (!place || place.status === 'unconfirmed') throw new NotFound('Tenant', tenantId);
     const tenant = await this.signIn.tenant(tenantId);
     if (tenant.suspendedAt || place.status === 'suspended') throw new Forbidden('The tenant does not take you now.');
+    if (!isAllowed(tenant.allowedCidrs, client.address ?? client.network)) {
+      throw new Forbidden('The tenant does not take requests from this network.');
+    }
     // What a provider of one tenant says of a person counts in that tenant alone.
     const isOfProvider = session.connectionId !== null && !session.amr.includes('pwd');
     if (isOfProvider) throw new InsufficientAuthentication();

@@ -14,7 +14,7 @@ import { Users } from '../../users/users';
 import { MailAllowance } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
-import type { Client } from '../sessions/client';
+import type { Client } from '../proofs/proof';
 import type { RegisterDto, SignedInView } from '../sign-in/auth.dto';
 import { AuthService, byPassword } from '../sign-in/auth.service';
 import { AddressTaken, assertPlain, NewAccounts } from '../sign-in/new-accounts';

@@ -65,7 +65,13 @@ export class TotpOfferView {
   qr_svg: string;
 }
 
-const CODES_DOC = { isArray: true, type: 'string', minItems: 10, maxItems: 10, example: CODES } as const;
+const CODES_DOC = {
+  type: 'array',
+  items: { type: 'string', minLength: 21, maxLength: 21 },
+  minItems: 10,
+  maxItems: 10,
+  example: CODES,
+} as const;
 
 @ApiSchema({ description: 'Recovery codes. They are shown once.' })
 export class RecoveryCodesView {

@@ -1,8 +1,7 @@
+import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import { AppError, ValidationFailed } from '../../platform/errors';
 import type { User } from '../../users/user.entity';
-import type { Client } from '../sessions/client';
-import type { Proof } from '../sessions/sessions';
 
 /** A kind of second factor that a person has. */
 export type FactorMethod = 'totp' | 'passkey';

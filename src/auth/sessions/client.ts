@@ -1,20 +1,16 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { callerNetwork } from '../../platform/net/client-network';
+import type { Client } from '../proofs/proof';
+import { callerAddress, callerNetwork } from '../../platform/net/client-network';
 
 const MAX_USER_AGENT = 256;
-
-/** Where a sign-in comes from, as the list of sessions shows it. */
-export interface Client {
-  network: string;
-  userAgent: string;
-}
 
 /** The client of a request; control characters of its user agent are dropped. */
 export function clientOf(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent'] ?? '';
   return {
     network: callerNetwork(request),
+    address: callerAddress(request),
     userAgent: userAgent.replace(/\p{Cc}/gu, '').slice(0, MAX_USER_AGENT),
   };
 }

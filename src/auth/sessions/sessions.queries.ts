@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Assurance, Session } from '../../platform/http/requests/caller';
+import type { FactorRule } from './tenant-rules';
 import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 
 /** The columns of a session, with those that are null for a session of the previous release. */
@@ -18,6 +19,9 @@ export interface SessionColumns extends Row {
   created_at: Date;
   expires_at: Date;
   revoked_at: Date | null;
+  last_seen_at: Date | null;
+  session_idle_minutes: number | null;
+  session_max_days: number | null;
 }
 
 /** A refresh token with what decides over it. */
@@ -31,7 +35,9 @@ export interface RefreshRow extends SessionColumns {
 }
 
 /** A session with what decides whether it counts, and the epochs under which that was read. */
-export interface SessionRow extends SessionColumns {
+export interface SessionRow extends SessionColumns, FactorRule {
+  /** Empty where every network is allowed; null without a tenant. */
+  allowed_cidrs: string[] | null;
   role: string | null;
   status: 'active' | 'suspended' | 'unconfirmed' | null;
   /** Those of a custom role. */
@@ -43,7 +49,7 @@ export interface SessionRow extends SessionColumns {
 }
 
 const COLUMNS = `s.id as session_id, s.user_id, s.kind, s.family_id, s.signed_in_at, s.amr, s.acr, s.auth_time,
-                  s.connection_id, s.created_at, s.expires_at, s.revoked_at`;
+                  s.connection_id, s.created_at, s.expires_at, s.revoked_at, s.last_seen_at, t.session_idle_minutes, t.session_max_days`;
 
 export function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
@@ -244,6 +250,8 @@ export function findSession(home: string, sessionId: string): Statement {
   return {
     name: 'session_find',
     text: `select ${COLUMNS}, m.role, m.status, c.permissions, t.suspended_at, t.closed_at,
+                  t.second_factor, t.second_factor_grace_days, t.second_factor_since, t.allowed_cidrs,
+                  m.created_at as joined_at,
                   coalesce(w.epoch, 0) as tenant_epoch, coalesce(p.epoch, 0) as person_epoch
              from sessions s
              left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id

@@ -7,26 +7,16 @@ import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { Unauthorized } from '../../platform/errors';
-import type { Assurance, Session } from '../../platform/http/requests/caller';
+import type { Session } from '../../platform/http/requests/caller';
 import { Epochs } from '../../platform/revocation/epochs';
-import type { Client } from './client';
+import type { Client, Proof } from '../proofs/proof';
 import * as queries from './sessions.queries';
+import { endByRules } from './tenant-rules';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A client that lost the response to its refresh may ask again for this long, and gets the same successor. */
 const RETRY_GRACE_MS = 10_000;
 const TOKEN = /^rt_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
-
-/** How a sign-in was proved. */
-export interface Proof {
-  amr: readonly string[];
-  acr: Assurance;
-  authTime: Date;
-  connectionId: string | null;
-  /** Set where the session descends from another one. */
-  familyId?: string;
-  signedInAt?: Date;
-}
 
 /** A session that begins: a person's, in a tenant or without one. */
 export interface NewSession {
@@ -230,6 +220,8 @@ function parse(token: string): { home: string; hash: Buffer } {
 
 function isLive(row: queries.RefreshRow, now: Date): boolean {
   const hasPlace = row.kind !== 'tenant' || (row.status === 'active' && !row.suspended_at);
+  const end = endByRules(row, row.last_seen_at ?? row.created_at, row.signed_in_at ?? row.created_at);
+  if (end && end <= now) return false;
   return hasPlace && !row.token_revoked_at && !row.revoked_at && row.token_expires_at > now && row.expires_at > now;
 }
 

@@ -4,7 +4,8 @@ import { CurrentPrincipal, ForPersons, type Principal, Public } from '../../plat
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { LoginDto, MeView, RefreshDto, SignedInView, TokensView } from './auth.dto';
 import { AuthService } from './auth.service';
-import { type Client, CurrentClient } from '../sessions/client';
+import type { Client } from '../proofs/proof';
+import { CurrentClient } from '../sessions/client';
 
 @ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
 @Controller('auth')

@@ -45,7 +45,7 @@ export class RefreshDto {
   @TextField({
     description: 'The newest refresh token of the session.',
     min: 1,
-    max: 500,
+    max: 2000,
     example: REFRESH_TOKEN,
   })
   refresh_token: string;

@@ -1,3 +1,4 @@
+import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, Unauthorized } from '../../platform/errors';
@@ -6,12 +7,11 @@ import type { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import type { LoginDto, MeView, RegisterDto, SignedInView, TokensView } from './auth.dto';
-import type { Client } from '../sessions/client';
 import { AddressTaken, NewAccounts } from './new-accounts';
 import { verifyPassword } from './passwords';
 import { SecondFactors } from '../second-factor/second-factors';
 import { SessionStates } from '../sessions/session-states';
-import { type Proof, Sessions } from '../sessions/sessions';
+import { Sessions } from '../sessions/sessions';
 import { SignInLimits } from './sign-in-limits';
 import { SignIn, type SignedInToTenant } from './sign-in';
 import { tenantView, userView } from './views';

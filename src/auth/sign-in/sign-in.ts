@@ -1,3 +1,4 @@
+import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/role-databases';
 import { TenantDatabase } from '../../platform/database/tenant-database';
@@ -8,9 +9,9 @@ import { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
 import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
 import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.dto';
-import type { Client } from '../sessions/client';
-import { type ContinuedSession, type Proof, Sessions } from '../sessions/sessions';
+import { type ContinuedSession, Sessions } from '../sessions/sessions';
 import { touchMembership } from '../sessions/sessions.queries';
+import { isAllowed } from '../sessions/tenant-rules';
 import { SignInLimits } from './sign-in-limits';
 import { tenantView, userView } from './views';
 
@@ -54,6 +55,9 @@ export class SignIn {
     const tenant = await this.tenant(place.tenantId);
     if (tenant.suspendedAt || place.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
+    }
+    if (!isAllowed(tenant.allowedCidrs, client.address ?? client.network)) {
+      return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'network' });
     }
     return this.intoTenant(proved, tenant, place.role);
   }

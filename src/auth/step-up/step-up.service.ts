@@ -1,11 +1,11 @@
+import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Unauthorized, ValidationFailed } from '../../platform/errors';
 import { type Principal, personOf, type Session } from '../../platform/http/requests/caller';
 import { Users } from '../../users/users';
 import { type FactorMethod, SecondFactors } from '../second-factor/second-factors';
-import type { Client } from '../sessions/client';
-import { type Proof, proofOf, Sessions } from '../sessions/sessions';
+import { proofOf, Sessions } from '../sessions/sessions';
 import type { TokensView } from '../sign-in/auth.dto';
 import { verifyPassword } from '../sign-in/passwords';
 import { SignIn } from '../sign-in/sign-in';

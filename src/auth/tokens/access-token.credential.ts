@@ -1,12 +1,13 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import passport from 'passport';
-import { Unauthorized } from '../../platform/errors';
+import { Forbidden, Unauthorized } from '../../platform/errors';
 import type { Principal } from '../../platform/http/requests/caller';
-import { originOf } from '../../platform/net/client-network';
+import { callerAddress, originOf } from '../../platform/net/client-network';
 import { ACCESS_TOKEN_STRATEGY } from './access-token.strategy';
 import type { AccessClaims } from './access-tokens';
 import { Authenticator, type CredentialKind } from '../access/authenticator';
+import { isAllowed } from '../sessions/tenant-rules';
 import { type SessionState, SessionStates } from '../sessions/session-states';
 
 const MAX_VERIFIED = 10_000;
@@ -71,7 +72,10 @@ function principalOf(claims: AccessClaims, state: SessionState | undefined, requ
   if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= new Date().getTime()) {
     throw new Unauthorized('The session has ended.', { invalidToken: true });
   }
-  const { kind, session, role, permissions } = state;
+  const { kind, session, role, permissions, allowedCidrs } = state;
+  if (allowedCidrs.length > 0 && !isAllowed(allowedCidrs, callerAddress(request))) {
+    throw new Forbidden('The tenant does not take requests from this network.');
+  }
   const tenantId = claims.tenant_id;
   const origin = originOf(request);
   if (kind === 'tenant' && tenantId !== null) {

@@ -1,6 +1,6 @@
-import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 
@@ -29,16 +29,33 @@ export interface AccessSubject {
 }
 
 const ALGORITHM = 'HS256';
+const TYPE = 'JWT';
+/** How far the clocks of two processes may be apart, seconds: a token of the other may be issued in the future of this one. */
+const CLOCK_SKEW = 5;
+const KID_BYTES = 8;
+
+interface SigningKey {
+  kid: string;
+  key: KeyObject;
+}
+
+/** A key by a name that says nothing of its secret. */
+function signingKey(secret: string): SigningKey {
+  const kid = createHmac('sha256', secret).update('kid of access tokens').digest().subarray(0, KID_BYTES);
+  return { kid: kid.toString('base64url'), key: createSecretKey(Buffer.from(secret)) };
+}
 
 /** Signs and verifies access tokens. */
 @Injectable()
 export class AccessTokens {
-  private readonly key: KeyObject;
+  /** The one that signs first; during a rotation the one before it, too. */
+  private readonly keys: readonly [SigningKey, ...SigningKey[]];
   /** Life of a token, seconds. */
   readonly lifetime: number;
 
   constructor(@Inject(CONFIG) private readonly config: Config) {
-    this.key = createSecretKey(Buffer.from(required(config, 'JWT_SECRET')));
+    const previous = config.JWT_SECRET_PREVIOUS;
+    this.keys = [signingKey(required(config, 'JWT_SECRET')), ...(previous === undefined ? [] : [signingKey(previous)])];
     this.lifetime = config.ACCESS_TOKEN_EXPIRE_MINUTES * 60;
   }
 
@@ -57,17 +74,54 @@ export class AccessTokens {
       exp: now + this.lifetime,
       jti: randomUUID(),
     };
-    return new SignJWT({ ...claims }).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' }).sign(this.key);
+    const [{ kid, key }] = this.keys;
+    return new SignJWT({ ...claims }).setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid }).sign(key);
   }
 
-  /** The claims of a token whose signature, times, issuer and audience are right. @throws an error of jose */
+  /**
+   * The claims of a token whose signature, type, times, issuer and audience are right. A token without a `kid` is from before
+   * there were any, and may be of either key.
+   * @throws an error of jose
+   */
   async verify(token: string): Promise<JWTPayload> {
-    const { payload } = await jwtVerify(token, this.key, {
+    const [current, previous] = this.keys;
+    let isUnnamed = false;
+    const keyOf = ({ kid }: JWTHeaderParameters): KeyObject => {
+      isUnnamed = kid === undefined;
+      const named = this.keys.find((candidate) => isUnnamed || candidate.kid === kid);
+      if (!named) throw new errors.JWKSNoMatchingKey();
+      return named.key;
+    };
+    try {
+      return await this.verifyWith(token, keyOf);
+    } catch (error) {
+      const isOfPrevious = isUnnamed && previous && error instanceof errors.JWSSignatureVerificationFailed;
+      if (!isOfPrevious || previous === current) throw error;
+      return this.verifyWith(token, () => previous.key);
+    }
+  }
+
+  private async verifyWith(token: string, keyOf: (header: JWTHeaderParameters) => KeyObject): Promise<JWTPayload> {
+    const { payload } = await jwtVerify(token, keyOf as never, {
       algorithms: [ALGORITHM],
+      typ: TYPE,
       issuer: this.config.JWT_ISSUER,
       audience: this.config.JWT_AUDIENCE,
-      requiredClaims: ['exp'],
+      requiredClaims: ['exp', 'iat'],
     });
+    this.assertIssuedSo(payload);
     return payload;
+  }
+
+  /** What the service has not issued is not believed, though its signature be right: a token from the future, or of a longer life. */
+  private assertIssuedSo(payload: JWTPayload): void {
+    const { iat, exp } = payload;
+    const now = new Date().getTime() / 1000;
+    if (typeof iat !== 'number' || iat > now + CLOCK_SKEW) {
+      throw new errors.JWTClaimValidationFailed('issued in the future', payload, 'iat', 'check_failed');
+    }
+    if (typeof exp !== 'number' || exp - iat > this.lifetime) {
+      throw new errors.JWTClaimValidationFailed('expires too late', payload, 'exp', 'check_failed');
+    }
   }
 }

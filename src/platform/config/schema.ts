@@ -162,6 +162,13 @@ export const schema = {
     },
     doc: 'Signs access tokens (HS256) and derives the keys of cursors and refresh tokens; at least 32 bytes. `npm start` makes one.',
   }),
+  JWT_SECRET_PREVIOUS: text({
+    secret: true,
+    check(value) {
+      if (Buffer.byteLength(value) < 32) throw new Error('must have at least 32 bytes');
+    },
+    doc: 'The `JWT_SECRET` before this one: access tokens that it signed are accepted until they expire. Remove it after `ACCESS_TOKEN_EXPIRE_MINUTES`.',
+  }),
   JWT_ISSUER: text({ fallback: 'orders-saas-api', doc: '`iss` of access tokens.' }),
   JWT_AUDIENCE: text({ fallback: 'orders-saas-api', doc: '`aud` of access tokens.' }),
   ACCESS_TOKEN_EXPIRE_MINUTES: integer({ min: 1, max: 1440, fallback: 15, doc: 'Life of an access token.' }),

@@ -7,6 +7,7 @@ import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
+import { serveMailPages } from '../../auth/pages/mail-pages';
 import { User } from '../../users/user.entity';
 import { Order } from '../../orders/order.entity';
 import { OrderItem } from '../../orders/order-item.entity';
@@ -93,6 +94,7 @@ export async function createApi(
   });
   await prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
+  serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;

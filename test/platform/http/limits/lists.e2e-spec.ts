@@ -1,6 +1,86 @@
+import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
+import { toQuery } from '../../../../src/platform/database/sql/statement';
+import { listDeliveriesJson } from '../../../../src/webhooks/deliveries/deliveries.queries';
+import { findEventJson, listEventsJson } from '../../../../src/webhooks/events/events.queries';
+import type { Statement } from '../../../../src/platform/database/sql/statement';
+import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
 import { expectProblem } from '../../../harness/problems';
 import { startService, type TestService } from '../../../harness/service';
+
+interface PlanNode {
+  'Node Type': string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  Plans?: PlanNode[];
+}
+
+/** Rows that the nodes of a plan read or threw away. */
+function rowsSeen(node: PlanNode): number {
+  const own = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+  return (node.Plans ?? []).reduce((most, child) => Math.max(most, rowsSeen(child)), own);
+}
+
+describe('lists of a tenant with a long log', () => {
+  const EVENTS = 300;
+  const DELIVERIES_OF_EVENT = 200;
+  const tenantId = randomUUID();
+  let database: TestDatabase;
+  let firstEvent: string;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await database.sql(`insert into tenants (id, name, created_at) values ($1, 'Acme', now())`, [tenantId]);
+    await database.sql(
+      `insert into events (tenant_id, id, type, data, created_at)
+       select $1, ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
+              case when i = 1 then 'rare.one' else 'common.one' end, '{}', now() from generate_series(1, $2::int) i`,
+      [tenantId, EVENTS],
+    );
+    await database.sql(
+      `insert into deliveries (tenant_id, id, endpoint_id, event_id, event_type, status, attempt_count, tries, created_at)
+       select $1, gen_random_uuid(), gen_random_uuid(), e.id, e.type, case when i % 2 = 0 then 'filtered' else 'succeeded' end,
+              0, 0, now()
+         from events e, generate_series(1, $2::int) i where e.tenant_id = $1`,
+      [tenantId, DELIVERIES_OF_EVENT],
+    );
+    await database.sql('analyze events');
+    await database.sql('analyze deliveries');
+    firstEvent = (
+      (await database.sql<{ id: string }>('select id from events order by id limit 1'))[0] as { id: string }
+    ).id;
+  }, 60_000);
+  afterAll(() => database.drop());
+
+  const seen = async (statement: Statement): Promise<number> => {
+    const client = new Client({ connectionString: database.serviceUrl });
+    await client.connect();
+    try {
+      await client.query(`select set_config('app.tenant_id', $1, false)`, [tenantId]);
+      const { text, values } = toQuery(statement, false);
+      const { rows } = await client.query(`explain (analyze, format json) ${text}`, values);
+      return rowsSeen((rows[0] as { 'QUERY PLAN': { Plan: PlanNode }[] })['QUERY PLAN'][0]?.Plan as PlanNode);
+    } finally {
+      await client.end();
+    }
+  };
+
+  it.each([
+    ['deliveries of a type', listDeliveriesJson(tenantId, { eventType: 'none.none' }, undefined, 21)],
+    ['deliveries of a rare type', listDeliveriesJson(tenantId, { eventType: 'rare.one' }, undefined, 21)],
+    ['deliveries of a status', listDeliveriesJson(tenantId, { status: 'failed' }, undefined, 21)],
+    ['deliveries of an endpoint', listDeliveriesJson(tenantId, { endpointId: randomUUID() }, undefined, 21)],
+    ['events of a type', listEventsJson(tenantId, 'none.none', undefined, 21)],
+    ['events of a rare type', listEventsJson(tenantId, 'rare.one', undefined, 21)],
+  ])('of %s read what they show', async (_, statement) => {
+    expect(await seen(statement)).toBeLessThanOrEqual(500);
+  });
+
+  it('show the first deliveries of an event without sorting all of them', async () => {
+    expect(await seen(findEventJson(tenantId, firstEvent))).toBeLessThanOrEqual(101);
+  });
+});
 
 describe('costly lists of one tenant', () => {
   let service: TestService;

@@ -1,0 +1,20 @@
+import type { Assurance } from '../../platform/http/requests/caller';
+
+/** How a sign-in was proved. */
+export interface Proof {
+  amr: readonly string[];
+  acr: Assurance;
+  authTime: Date;
+  connectionId: string | null;
+  /** Set where the session descends from another one. */
+  familyId?: string;
+  signedInAt?: Date;
+}
+
+/** Where a sign-in comes from, as the list of sessions shows it. */
+export interface Client {
+  network: string;
+  /** The address itself, which no row keeps. */
+  address?: string;
+  userAgent: string;
+}
