@@ -615,6 +615,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with the second factor
+         * @description Answers the challenge of a sign-in. It is good for 5 minutes, 5 tries and one success.
+         */
+        post: operations["completeSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add an authenticator app
+         * @description It counts once a code of it has confirmed it.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        post: operations["addTotp"];
+        /**
+         * Remove the authenticator app
+         * @description With the last factor, the recovery codes die.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        delete: operations["removeTotp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm the authenticator app
+         * @description The first factor comes with ten recovery codes. The code that confirms is used by that.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         */
+        post: operations["confirmTotp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make new recovery codes
+         * @description The old ones are dead.
+         *
+         *     Serves the person of a session, whatever the tenant.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        post: operations["renewRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/orders": {
         parameters: {
             query?: never;
@@ -1654,6 +1752,28 @@ export interface components {
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             id: string;
+        };
+        /** @description A challenge of a sign-in, and one second factor. */
+        AnswerChallenge: {
+            /**
+             * @description `challenge` of the refusal.
+             * @example sfc_0198c0de7a11700080000000000000aa_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA
+             */
+            challenge: string;
+            /**
+             * @description A code of the authenticator app.
+             * @example 492039
+             */
+            code?: string;
+            /**
+             * @description A recovery code.
+             * @example 0-MFRG-GZDF-MZTW-Q2LK
+             */
+            recovery_code?: string;
+            /** @description The response of the browser to `passkey_options`. */
+            passkey?: {
+                [key: string]: unknown;
+            };
         };
         /** @description One try to send a delivery. */
         Attempt: {
@@ -2767,6 +2887,25 @@ export interface components {
              */
             has_more: false;
         };
+        /** @description A second factor that counts now. */
+        FactorAdded: {
+            /**
+             * @description With the first factor: each is good for one sign-in. They are shown once.
+             * @example [
+             *       "0-MFRG-GZDF-MZTW-Q2LK",
+             *       "1-MFRG-GZDF-MZTW-Q2LK",
+             *       "2-MFRG-GZDF-MZTW-Q2LK",
+             *       "3-MFRG-GZDF-MZTW-Q2LK",
+             *       "4-MFRG-GZDF-MZTW-Q2LK",
+             *       "5-MFRG-GZDF-MZTW-Q2LK",
+             *       "6-MFRG-GZDF-MZTW-Q2LK",
+             *       "7-MFRG-GZDF-MZTW-Q2LK",
+             *       "8-MFRG-GZDF-MZTW-Q2LK",
+             *       "9-MFRG-GZDF-MZTW-Q2LK"
+             *     ]
+             */
+            recovery_codes?: string[];
+        };
         /** @description The process answers. */
         Health: {
             /**
@@ -3321,6 +3460,25 @@ export interface components {
              */
             count: number;
         };
+        /** @description Recovery codes. They are shown once. */
+        RecoveryCodes: {
+            /**
+             * @description Each is good for one sign-in.
+             * @example [
+             *       "0-MFRG-GZDF-MZTW-Q2LK",
+             *       "1-MFRG-GZDF-MZTW-Q2LK",
+             *       "2-MFRG-GZDF-MZTW-Q2LK",
+             *       "3-MFRG-GZDF-MZTW-Q2LK",
+             *       "4-MFRG-GZDF-MZTW-Q2LK",
+             *       "5-MFRG-GZDF-MZTW-Q2LK",
+             *       "6-MFRG-GZDF-MZTW-Q2LK",
+             *       "7-MFRG-GZDF-MZTW-Q2LK",
+             *       "8-MFRG-GZDF-MZTW-Q2LK",
+             *       "9-MFRG-GZDF-MZTW-Q2LK"
+             *     ]
+             */
+            recovery_codes: string[];
+        };
         /** @description A refresh token. */
         Refresh: {
             /**
@@ -3576,6 +3734,32 @@ export interface components {
              * @example 900
              */
             expires_in: number;
+        };
+        /** @description A code of the authenticator app. */
+        TotpCode: {
+            /**
+             * @description Six digits.
+             * @example 492039
+             */
+            code: string;
+        };
+        /** @description What an authenticator app is set up with. It is shown once. */
+        TotpOffer: {
+            /**
+             * @description The secret, base32.
+             * @example GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+             */
+            secret: string;
+            /**
+             * @description The same as a link for the app.
+             * @example otpauth://totp/Orders:ada%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Orders
+             */
+            otpauth_uri: string;
+            /**
+             * @description The link as a QR code.
+             * @example <svg xmlns="http://www.w3.org/2000/svg"/>
+             */
+            qr_svg: string;
         };
         /** @description What is left out stays as it is; `event_types` and `headers` are replaced whole. */
         UpdateEndpoint: {
@@ -8945,6 +9129,502 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    completeSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 8 KiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "challenge": "sfc_0198c0de7a11700080000000000000aa_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                 *       "code": "492039",
+                 *       "recovery_code": "0-MFRG-GZDF-MZTW-Q2LK",
+                 *       "passkey": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["AnswerChallenge"];
+            };
+        };
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "user": {
+                     *         "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *         "email": "ada@example.com",
+                     *         "name": "Ada Lovelace",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "name": "Analytical Engines Ltd",
+                     *         "created_at": "2026-01-31T12:00:00.000Z"
+                     *       },
+                     *       "refused": {
+                     *         "tenant_id": "0198c0de-7a11-7000-8000-000000000002",
+                     *         "reason": "suspended",
+                     *         "connection_id": "0198c0de-7a11-7000-8000-0000000000cc"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["AccountUnauthorized"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/second-factor",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    addTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the app is set up with. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+                     *       "otpauth_uri": "otpauth://totp/Orders:ada%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Orders",
+                     *       "qr_svg": "<svg xmlns=\"http://www.w3.org/2000/svg\"/>"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TotpOffer"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/totp",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["AccountConflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    removeTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["AccountNotFound"];
+            /** @description `method_not_allowed`: This path has POST, DELETE, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/totp",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    confirmTotp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description JSON of at most 1 MiB. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "492039"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TotpCode"];
+            };
+        };
+        responses: {
+            /** @description The factor counts. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "0-MFRG-GZDF-MZTW-Q2LK",
+                     *         "1-MFRG-GZDF-MZTW-Q2LK",
+                     *         "2-MFRG-GZDF-MZTW-Q2LK",
+                     *         "3-MFRG-GZDF-MZTW-Q2LK",
+                     *         "4-MFRG-GZDF-MZTW-Q2LK",
+                     *         "5-MFRG-GZDF-MZTW-Q2LK",
+                     *         "6-MFRG-GZDF-MZTW-Q2LK",
+                     *         "7-MFRG-GZDF-MZTW-Q2LK",
+                     *         "8-MFRG-GZDF-MZTW-Q2LK",
+                     *         "9-MFRG-GZDF-MZTW-Q2LK"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FactorAdded"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["AccountNotFound"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/totp/confirm",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    renewRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "0-MFRG-GZDF-MZTW-Q2LK",
+                     *         "1-MFRG-GZDF-MZTW-Q2LK",
+                     *         "2-MFRG-GZDF-MZTW-Q2LK",
+                     *         "3-MFRG-GZDF-MZTW-Q2LK",
+                     *         "4-MFRG-GZDF-MZTW-Q2LK",
+                     *         "5-MFRG-GZDF-MZTW-Q2LK",
+                     *         "6-MFRG-GZDF-MZTW-Q2LK",
+                     *         "7-MFRG-GZDF-MZTW-Q2LK",
+                     *         "8-MFRG-GZDF-MZTW-Q2LK",
+                     *         "9-MFRG-GZDF-MZTW-Q2LK"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["Forbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/auth/recovery-codes",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

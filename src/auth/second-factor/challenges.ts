@@ -9,7 +9,7 @@ import type { SignedInView } from '../sign-in/auth.dto';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
-import type { SecondFactorDto } from './second-factor.dto';
+import type { AnswerChallengeDto } from './second-factor.dto';
 import * as queries from './second-factor.queries';
 import { type FactorMethod, type FirstFactor, SecondFactors } from './second-factors';
 
@@ -38,7 +38,7 @@ export class Challenges {
    * Completes the sign-in of a challenge.
    * @throws Unauthorized for a wrong factor, and for a challenge that is unknown, spent or expired; RateLimited
    */
-  async complete(input: SecondFactorDto, client: FirstFactor['client']): Promise<SignedInView> {
+  async complete(input: AnswerChallengeDto, client: FirstFactor['client']): Promise<SignedInView> {
     const { userId, hash } = parse(input.challenge);
     const now = new Date();
     const [challenge] = await this.database.transaction({ userId }, (tx) =>
@@ -64,7 +64,7 @@ export class Challenges {
 
   private async prove(
     userId: string,
-    input: SecondFactorDto,
+    input: AnswerChallengeDto,
     client: FirstFactor['client'],
   ): Promise<readonly string[] | undefined> {
     if (input.code !== undefined) return this.factors.verify('code', userId, input.code);

@@ -14,7 +14,13 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { CurrentClient } from '../sessions/client';
 import { SignedInView } from '../sign-in/auth.dto';
 import { Challenges } from './challenges';
-import { FactorAddedView, RecoveryCodesView, SecondFactorDto, TotpCodeDto, TotpOfferView } from './second-factor.dto';
+import {
+  FactorAddedView,
+  RecoveryCodesView,
+  AnswerChallengeDto,
+  TotpCodeDto,
+  TotpOfferView,
+} from './second-factor.dto';
 import type { FirstFactor } from './second-factors';
 import { TotpService } from './totp.service';
 
@@ -38,7 +44,7 @@ export class SecondFactorController {
   })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
   @ApiProblem('unauthorized', 'The second factor is wrong.')
-  complete(@Body() body: SecondFactorDto, @CurrentClient() client: Client): Promise<SignedInView> {
+  complete(@Body() body: AnswerChallengeDto, @CurrentClient() client: Client): Promise<SignedInView> {
     return this.challenges.complete(body, client);
   }
 

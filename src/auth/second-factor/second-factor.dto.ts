@@ -5,7 +5,7 @@ import { TextField, ValueField } from '../../platform/http/requests/fields';
 const CODES = Array.from({ length: 10 }, (_, place) => `${place}-MFRG-GZDF-MZTW-Q2LK`);
 
 @ApiSchema({ description: 'A challenge of a sign-in, and one second factor.' })
-export class SecondFactorDto {
+export class AnswerChallengeDto {
   @TextField({
     description: '`challenge` of the refusal.',
     min: 1,
