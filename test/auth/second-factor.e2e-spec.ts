@@ -1,4 +1,4 @@
-import { codeOf, stepAt } from '../../src/auth/second-factor/totp-code';
+import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';

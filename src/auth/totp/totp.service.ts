@@ -13,7 +13,7 @@ import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
 import { SignIn } from '../sign-in/sign-in';
 import { RecoveryCodes } from './recovery-codes';
-import { type FirstFactor, SecondFactors } from './second-factors';
+import { type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 import * as queries from './second-factor.queries';
 import { matchingStep, newSecret, base32, otpauthUri, TOTP_CODE } from './totp-code';
 

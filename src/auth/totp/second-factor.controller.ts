@@ -21,7 +21,7 @@ import {
   TotpCodeDto,
   TotpOfferView,
 } from './second-factor.dto';
-import type { FirstFactor } from './second-factors';
+import type { FirstFactor } from '../second-factor/second-factors';
 import { TotpService } from './totp.service';
 
 type Client = FirstFactor['client'];

@@ -11,7 +11,7 @@ import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
 import type { AnswerChallengeDto } from './second-factor.dto';
 import * as queries from './second-factor.queries';
-import { type FactorMethod, type FirstFactor, SecondFactors } from './second-factors';
+import { type FactorMethod, type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 
 const LIFETIME_S = 300;
 const MOST_TRIES = 5;
