@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * An index for each documented filter of the lists, and the order in which an event shows its deliveries: without them a rare
- * type reads a tenant's whole log, and each event of a page sorts all its deliveries.
+ * An index for each documented filter of the lists, and the order in which an event shows its deliveries: without them
+ * a rare type reads a tenant's whole log, and each event of a page sorts all its deliveries.
  */
 export class ListIndexes1765040000000 implements MigrationInterface {
   name = 'ListIndexes1765040000000';

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { type Config, configWarnings, loadConfig, required } from './platform/config/config';
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
+import { watchEventLoop } from './processes/watchdog';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
 
 const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
@@ -79,6 +80,7 @@ async function withObservability(
   const metrics = new Metrics(role);
   const server = await serveMetrics(metrics, config, logger, true);
   const tracing = await createTracing(config, logger, role);
+  watchEventLoop();
   try {
     await work(logger, metrics, tracing);
   } finally {

@@ -10,7 +10,7 @@ import { type EntryRow, entryView, listEntries } from './audit.queries';
 import { toFilter } from './audit.service';
 
 const ROWS_AT_ONCE = 100;
-/** Exports that one process runs at once, and of one tenant, so that no tenant takes them all. */
+/** Exports at once in one process, and of one tenant, so that no tenant takes them all. */
 const MAX_EXPORTS = 8;
 const MAX_EXPORTS_OF_TENANT = 2;
 
@@ -67,7 +67,7 @@ export class AuditExport {
   private async *chunks(caller: Caller, input: ExportAuditDto): AsyncGenerator<string> {
     const filter = toFilter(input);
     const toText = input.format === 'csv' ? csvLine : jsonLine;
-    // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
+    // The header line waits for the first rows: until a byte is sent, a failure can still be a problem response.
     let head = input.format === 'csv' ? `${Object.keys(COLUMNS).join(',')}\r\n` : '';
     let rows: EntryRow[];
     let afterId: string | undefined;

@@ -12,7 +12,7 @@ import * as dto from './audit.dto';
 import { AuditService } from './audit.service';
 import './audit.permissions';
 
-/** A reader that takes nothing of an export for this long is gone. */
+/** A reader that takes nothing of an export for this long is disconnected. */
 const STALLED_EXPORT_MS = 120_000;
 const NDJSON_EXAMPLE =
   '{"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user",' +

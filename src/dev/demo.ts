@@ -69,7 +69,7 @@ async function finishDemo(app: INestApplicationContext, signIn: DemoSignIn): Pro
     if (tenant) await fill(app, ownerOf(tenant.id, user.id), ORDERS);
     await auth.logout(refresh_token);
   } catch (error) {
-    // Whoever has this address with another password is not our demo.
+    // An account with this address and another password is not the demo's.
     if (!(error instanceof AppError && error.code === 'unauthorized')) throw error;
   }
 }

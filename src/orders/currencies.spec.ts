@@ -2,7 +2,9 @@ import { CURRENCIES, minorUnits } from './currencies';
 
 const codes = Object.keys(CURRENCIES);
 
-/** Active in ISO 4217 but unknown to Intl.supportedValuesOf, which leaves out what nobody pays in. */
+/**
+ * Active in ISO 4217 but missing in Intl.supportedValuesOf, which leaves out currencies that are not used for payments.
+ */
 const UNKNOWN_TO_INTL: Record<string, string> = {
   BOV: 'fund code: Bolivian Mvdol',
   CHE: 'fund code: WIR euro',

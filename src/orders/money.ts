@@ -26,7 +26,7 @@ export interface MoneyFault {
   readonly message: string;
 }
 
-/** An amount in minor units, or why the input is none. */
+/** An amount in minor units, or the fault of the input. */
 export type Money = { readonly ok: true; readonly minor: bigint } | { readonly ok: false; readonly fault: MoneyFault };
 
 /**

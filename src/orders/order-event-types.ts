@@ -2,7 +2,7 @@ import type { EventType } from '../platform/outbox/event-catalogue';
 import { OrderView } from './orders.dto';
 import type { OrderStatus } from './order-status';
 
-/** What orders emit; `orders.service.ts` does. `data` is the order as the API shows it at that moment. */
+/** The events of orders, emitted by `orders.service.ts`. `data` is the order as the API shows it at that moment. */
 export const ORDER_EVENT_TYPES: readonly EventType[] = [
   { name: 'order.created', description: 'An order was made.', data: OrderView },
   {

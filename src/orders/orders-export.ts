@@ -11,7 +11,7 @@ import { isLongRead, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
 const ROWS_AT_ONCE = 100;
-/** Exports that one process runs at once, and of one tenant, so that no tenant takes them all. */
+/** Exports at once in one process, and of one tenant, so that no tenant takes them all. */
 const MAX_EXPORTS = 16;
 const MAX_EXPORTS_OF_TENANT = 4;
 
@@ -31,13 +31,13 @@ const COLUMN_OF = {
 } as const satisfies Record<keyof OrderView, true>;
 const COLUMNS = Object.keys(COLUMN_OF) as (keyof OrderView)[];
 
-/** Of UTF-8: Excel takes a file without it for one of the system's old encoding. */
+/** The byte order mark of UTF-8: without it Excel assumes one of the system's old encodings. */
 const BYTE_ORDER_MARK = '\ufeff';
 
 /**
- * Streams all orders of a filter, newest first. It pages by the key with short transactions, a page at a time and only
- * when the reader has taken the one before: constant memory, and a slow reader holds neither a connection nor the
- * database's oldest snapshot. What is made after it began is not in it.
+ * Streams all orders of a filter, newest first. It reads pages by the key in short transactions, and only once the
+ * reader has taken the page before: constant memory, and a slow reader holds neither a connection nor an old snapshot.
+ * Orders that are made after its start are not in it.
  */
 @Injectable()
 export class OrdersExport {
@@ -68,7 +68,7 @@ export class OrdersExport {
   private async *chunks(caller: Caller, input: ExportOrdersDto, format: ExportFormat): AsyncGenerator<string> {
     const filter = toFilter(input);
     const toText = format === 'csv' ? csvLine : jsonLine;
-    // The header line waits for the first rows: until something is sent, a failure can still be answered as one.
+    // The header line waits for the first rows: until a byte is sent, a failure can still be a problem response.
     let head = format === 'csv' ? `${input.bom ? BYTE_ORDER_MARK : ''}${COLUMNS.join(',')}\r\n` : '';
     let rows: JsonRow[];
     let afterId: string | undefined;
@@ -81,7 +81,7 @@ export class OrdersExport {
       const chunk = head + rows.map(toText).join('');
       if (chunk !== '') yield chunk;
       head = '';
-      // Fewer came where they are large: only what is empty is the end.
+      // Large rows make a page shorter: only an empty page is the end.
     } while (rows.length > 0);
   }
 }

@@ -26,7 +26,7 @@ import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 
 const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
-/** A reader that takes nothing of an export for this long is gone. */
+/** A reader that takes nothing of an export for this long is disconnected. */
 const STALLED_EXPORT_MS = 120_000;
 const CSV_EXAMPLE =
   'id,customer_id,status,total_amount,currency,notes,metadata,items,version,created_at,updated_at\r\n' +

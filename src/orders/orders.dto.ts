@@ -36,7 +36,7 @@ export const MAX_BATCH = 100;
 const MAX_METADATA = 50;
 const MAX_KEY = 40;
 const MAX_VALUE = 500;
-/** The most minor units a currency has: how a price is read while its currency is not known. */
+/** The largest number of minor units: a price is parsed with it while its currency is not known. */
 const ANY_MINOR_UNITS = 4;
 
 const METADATA_API = {
@@ -48,7 +48,7 @@ const METADATA_API = {
 
 function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
   return applyDecorators(
-    // Letters outside of ASCII can become ASCII ones in upper case (ſ, ı): they are no way to write a code.
+    // Some non-ASCII letters become ASCII in upper case (ſ, ı): they are refused.
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value,
     ),

@@ -1,13 +1,13 @@
 /**
  * A tenant's orders. Nouns: an *order* has *items* in the order they were sent, a *status* that moves along
- * `order-status.ts`, and a *history* of who did what to it.
+ * `order-status.ts`, and a *history* of changes with their actors.
  *
- * The flow: create writes the order, its items, its history, its event and the stored idempotent answer in one
- * transaction, for one order in one round trip; changes lock the row first, so that of two at once one wins. Hot reads
- * are one statement whose JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
+ * The flow: create writes the order, its items, its history, its event and the stored response in one transaction, for
+ * one order in one round trip. Changes lock the row first, so that one of two concurrent ones wins. Hot reads are one
+ * statement whose JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
  *
  * What must always hold: the total is the exact sum of the lines; each version has its line of history; `created_at` is
- * the time in the id, so that lists go by the primary key.
+ * the time in the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';

@@ -1,6 +1,6 @@
 /**
- * The statements of the hot routes, one round trip each, with the JSON of an answer made by PostgreSQL where that saves
- * parsing and writing it again. Each names its tenant, beside the policy that does so too.
+ * The statements of the hot routes, one round trip each. PostgreSQL makes the JSON of responses where that saves
+ * parsing and serializing. Each names its tenant, beside the policy.
  */
 import type { SqlValue, Statement } from '../platform/database/sql/statement';
 import { jsonTime as time } from '../platform/database/sql/json';

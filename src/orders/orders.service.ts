@@ -30,7 +30,9 @@ export class OrdersService {
     private readonly audit: AuditLog,
   ) {}
 
-  /** Makes an order with its items and history, and stores the answer under the caller's idempotency key, if any. */
+  /**
+   * Creates an order with its items and history, and stores the response under the caller's idempotency key, if any.
+   */
   create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<StoredResponse> {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
@@ -41,7 +43,7 @@ export class OrdersService {
     });
   }
 
-  /** Makes all of the orders, or none. */
+  /** Creates all of the orders, or none. */
   createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<StoredResponse> {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
@@ -90,7 +92,7 @@ export class OrdersService {
     return toPage(rows, input.limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
-  /** Changes notes and metadata; where nothing changes, the version stays. @throws NotFound; VersionConflict */
+  /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */
   async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: string): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const order = await lockOrder(tx, id);
@@ -105,7 +107,8 @@ export class OrdersService {
   }
 
   /**
-   * Moves an order to another status. Two at once: the row's lock lets one win, and the other sees the new status.
+   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other sees the new
+   * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
   async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: string): Promise<Representation> {
@@ -124,7 +127,7 @@ export class OrdersService {
     });
   }
 
-  /** Writes a change with its line of history and its event, and gives the order as it is now. */
+  /** Writes a change with its line of history and its event, and returns the new order. */
   private async save(
     tx: TenantTransaction,
     caller: Caller,

@@ -34,7 +34,7 @@ export function markSuspended(id: string, at: Date | null): Statement {
   };
 }
 
-/** Who is in a tenant, the owners first; within the tenant. */
+/** The members of a tenant, owners first; within the tenant. */
 export function listMembers(tenantId: string, limit: number): Statement {
   return {
     name: 'members_list',

@@ -1,7 +1,7 @@
 /**
- * The plain pages behind the links in mails. A page holds no script or style inside, so that its policy can forbid them; the
- * token is in the address's fragment, which no server and no referrer sees, and is spent by the button alone: what follows
- * links in mails before people do spends nothing.
+ * The plain pages behind the links in mails. A page holds no script or style inside, so that its policy can forbid
+ * them; the token is in the address's fragment, which no server and no referrer sees, and is spent by the button alone:
+ * what follows links in mails before people do spends nothing.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FORM_SCRIPT, FORM_STYLE } from './page-assets';

@@ -27,7 +27,10 @@ export function endByRules(rules: TenantRules, seenAt: Date, signedInAt: Date): 
   return ends.length === 0 ? undefined : new Date(Math.min(...ends));
 }
 
-/** Whether the tenant demands a second factor of the person by now: after the grace, from the later of policy and joining. */
+/**
+ * Whether the tenant demands a second factor of the person by now: after the grace, from the later of policy and
+ * joining.
+ */
 export function demandsFactor(rule: FactorRule, now: Date): boolean {
   if (rule.second_factor !== 'required') return false;
   const since = Math.max(rule.second_factor_since?.getTime() ?? 0, rule.joined_at?.getTime() ?? 0);

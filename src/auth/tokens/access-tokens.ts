@@ -30,7 +30,10 @@ export interface AccessSubject {
 
 const ALGORITHM = 'HS256';
 const TYPE = 'JWT';
-/** How far the clocks of two processes may be apart, seconds: a token of the other may be issued in the future of this one. */
+/**
+ * How far the clocks of two processes may be apart, seconds: a token of the other may be issued in the future of this
+ * one.
+ */
 const CLOCK_SKEW = 5;
 const KID_BYTES = 8;
 
@@ -79,8 +82,8 @@ export class AccessTokens {
   }
 
   /**
-   * The claims of a token whose signature, type, times, issuer and audience are right. A token without a `kid` is from before
-   * there were any, and may be of either key.
+   * The claims of a token whose signature, type, times, issuer and audience are right. A token without a `kid` is from
+   * before there were any, and may be of either key.
    * @throws an error of jose
    */
   async verify(token: string): Promise<JWTPayload> {
@@ -113,7 +116,10 @@ export class AccessTokens {
     return payload;
   }
 
-  /** What the service has not issued is not believed, though its signature be right: a token from the future, or of a longer life. */
+  /**
+   * What the service has not issued is not believed, though its signature be right: a token from the future, or of a
+   * longer life.
+   */
   private assertIssuedSo(payload: JWTPayload): void {
     const { iat, exp } = payload;
     const now = new Date().getTime() / 1000;

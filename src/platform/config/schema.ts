@@ -282,7 +282,7 @@ export const schema = {
     min: '0',
     max: '1m',
     fallback: '500ms',
-    doc: 'Requests are let in while a statement of theirs waits for its turn at the database no longer than this. Who finds no room for a second gets 503; `0` never.',
+    doc: 'Admits requests while their statements would wait at most this long for the database. A request that waits longer than one second gets 503; `0` turns it off.',
   }),
   METRICS_PORT: portOrOff({
     doc: 'Port of `/metrics` for Prometheus, or `off` (default: 9464 for the roles `api` and `worker`, `off` under `npm start`); 0 takes a free one.',

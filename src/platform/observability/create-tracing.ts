@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config';
 import { NO_TRACING, type Tracing } from './tracing';
 
-/** Traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` says; none, and nothing loaded for them, where it says nothing. */
+/** Traces to `OTEL_EXPORTER_OTLP_ENDPOINT`; without it tracing is off, and nothing is loaded for it. */
 export async function createTracing(config: Config, logger: Logger, role: string): Promise<Tracing> {
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return NO_TRACING;
   const { OtlpTracing } = await import('./otlp-tracing.js');

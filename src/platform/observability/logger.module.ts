@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 /** Injection token of the process's pino logger. */
 export const LOGGER = Symbol('LOGGER');
 
-/** Provides the process's logger to everything. */
+/** Provides the process's logger to all modules. */
 @Global()
 @Module({})
 export class LoggerModule {

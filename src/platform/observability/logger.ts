@@ -2,7 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import type { Config } from '../config/config';
 
-/** Names whose values never reach the log, wherever they stand. */
+/** Names whose values never reach the log, at any depth. */
 const SECRETS = [
   'password',
   'token',
@@ -16,8 +16,8 @@ const SECRETS = [
 ];
 
 /**
- * The process's logger: one JSON object a line on stdout, readable text where that is a terminal. Requests are logged
- * without headers, bodies or query strings; what is logged by hand has secrets redacted by name as a second wall.
+ * The process's logger: one JSON object a line on stdout, readable text on a terminal. Requests are logged without
+ * headers, bodies or query strings. Other log calls have secrets redacted by name, as a second protection.
  */
 export function createLogger(config: Pick<Config, 'LOG_LEVEL'>, destination?: DestinationStream): Logger {
   const options = {
@@ -37,7 +37,7 @@ export function createLogger(config: Pick<Config, 'LOG_LEVEL'>, destination?: De
   return pino(options, pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 }));
 }
 
-/** An error without what its driver hangs on it: a query's parameters are a tenant's data. */
+/** An error without the details that its driver attaches: a query's parameters are a tenant's data. */
 function errorSummary(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { code } = error as { code?: unknown };
@@ -50,7 +50,7 @@ function errorSummary(error: unknown): object {
   };
 }
 
-/** Nest's own lines through our logger; its chatter about modules and routes is debug. */
+/** Sends Nest's own lines to our logger; its lines about modules and routes are debug. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 

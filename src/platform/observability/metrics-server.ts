@@ -1,4 +1,4 @@
-/** Where Prometheus reads the metrics: a port of its own, which is never the public one. */
+/** The endpoint for Prometheus, on a port that is never the public one. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,24 +7,24 @@ import { type Config, ConfigError } from '../config/config';
 import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import type { Metrics } from './metrics';
 
-/** Where a role serves its metrics unless it is told otherwise. */
+/** The default port of a process's metrics. */
 export const DEFAULT_METRICS_PORT = 9464;
-/** A scraper has one connection, or a few; nobody else has business here. */
+/** A scraper has one connection, or a few. */
 const MAX_CONNECTIONS = 32;
 
 /** The metrics, being served. */
 export interface MetricsServer {
   port: number;
-  /** Ends at once, whoever is being answered: a scrape is no reason to hold up a shutdown. */
+  /** Closes at once: a scrape must not delay a shutdown. */
   close(): void;
 }
 
 /**
- * Serves `GET /metrics`. A default port that is taken (two roles on one machine) is no fault of the operator's and
- * costs the metrics, not the service; one that was asked for is.
+ * Serves `GET /metrics`. A default port that is in use (two processes on one machine) disables the metrics and not the
+ * service; a configured port that is in use is an error.
  * @param byDefault whether to serve where `METRICS_PORT` is not set
  * @returns undefined where there is nothing to serve
- * @throws ConfigError when the address that was asked for cannot be had
+ * @throws ConfigError when the configured address cannot be used
  */
 export async function serveMetrics(
   metrics: Metrics,

@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { Metrics } from './metrics';
 
-/** Provides the process's metrics to everything. */
+/** Provides the process's metrics to all modules. */
 @Global()
 @Module({})
 export class MetricsModule {

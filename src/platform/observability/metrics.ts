@@ -2,33 +2,33 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** What a pool of connections looks like at this moment. */
+/** The state of a pool of connections. */
 export interface PoolState {
   used: number;
   idle: number;
-  /** What stands behind others until a connection takes it. */
+  /** Requests that wait for a connection. */
   waiting: number;
 }
 
-/** Sub-millisecond waits are the rule, seconds are the alarm. */
+/** Waits below a millisecond are normal; seconds are an alarm. */
 const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /**
- * The metrics of one process, as Prometheus reads them: a registry, and what every process has. Features register
- * theirs in `registry`. No label ever holds what a caller chose (a tenant, an address, a path): each has a handful of
- * values that are known beforehand.
+ * The metrics of one process for Prometheus: a registry, and metrics that every process has. Features register theirs
+ * in `registry`. No label holds a value that a caller chose (a tenant, an address, a path): each has a few known
+ * values.
  */
 export class Metrics {
   readonly registry = new Registry();
   private readonly pools: { name: string; state: () => PoolState }[] = [];
   private readonly poolWait: Histogram<'pool'>;
-  /** Migrations that this build has and the database has not. */
+  /** Migrations of this build that the database lacks. */
   readonly pendingMigrations: Gauge;
   /** By how many seconds this process's clock is ahead of the database's. */
   readonly clockAhead: Gauge;
   private look?: () => Promise<Readonly<Record<string, boolean>>>;
 
-  /** @param role what the process is, for `app_build_info` */
+  /** @param role the process, for `app_build_info` */
   constructor(role: string) {
     const registers = [this.registry];
     new Gauge({
@@ -58,14 +58,14 @@ export class Metrics {
     this.gaugeDependencies(registers);
   }
 
-  /** Shows the state of what the process depends on: `look` is asked at each scrape, and bounds its own time. */
+  /** Shows the state of dependencies: `look` is called at each scrape, and bounds its own time. */
   showDependencies(look: () => Promise<Readonly<Record<string, boolean>>>): void {
     this.look = look;
   }
 
   /**
-   * Adds a pool of connections; of pools with one name, the sum is shown.
-   * @returns takes note of a wait, in seconds
+   * Adds a pool of connections; pools with one name are summed up.
+   * @returns a function that records a wait, in seconds
    */
   addPool(name: string, state: () => PoolState): (seconds: number) => void {
     this.pools.push({ name, state });
@@ -73,7 +73,7 @@ export class Metrics {
     return this.poolWait.labels(name).observe;
   }
 
-  /** Adds what only a process that is scraped should pay for: event loop, memory, garbage collection. */
+  /** Adds metrics that only a scraped process should pay for: event loop, memory, garbage collection. */
   collectProcess(): void {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -120,9 +120,7 @@ export class Metrics {
   }
 }
 
-/**
- * The version in the nearest package.json on the way up: from the source, from the build, and from the bundle of both.
- */
+/** The version in the nearest package.json upwards: from the source, from the build, and from the bundle of both. */
 export function buildVersion(): string {
   for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
     try {

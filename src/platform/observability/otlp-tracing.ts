@@ -26,14 +26,14 @@ import { buildVersion } from './metrics';
 import type { TraceContext } from './trace-context';
 import type { AttributeValue, SpanKind, SpanStart, TraceSpan, Tracing } from './tracing';
 
-/** Ended spans that wait to be sent: beyond them spans are dropped, and nothing waits. */
+/** Maximum ended spans that wait to be sent: further ones are dropped. */
 const MAX_QUEUED = 4_096;
 const BATCH = 512;
 const BATCH_EVERY_MS = 1_000;
 const EXPORT_TIMEOUT_MS = 5_000;
-/** How long a process that stops waits for its last spans. */
+/** How long a stopping process waits for its last spans. */
 const STOP_TIMEOUT_MS = 3_000;
-/** A collector that is away is said once in this time. */
+/** Interval of log lines about an unreachable collector. */
 const COMPLAIN_EVERY_MS = 60_000;
 
 const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
@@ -44,8 +44,8 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
 };
 
 /**
- * Traces over OTLP/HTTP, by OpenTelemetry's SDK. Spans are made by hand in our own code; the SDK samples, collects and
- * sends them. A collector that is away, slow or full costs spans and nothing else.
+ * Traces over OTLP/HTTP by OpenTelemetry's SDK. Our own code makes the spans; the SDK samples, collects and sends them.
+ * A collector that is away, slow or full costs spans and nothing else.
  */
 export class OtlpTracing implements Tracing {
   readonly isOn = true;
@@ -104,7 +104,7 @@ export class OtlpTracing implements Tracing {
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, STOP_TIMEOUT_MS);
     });
-    // What could not be sent was complained of.
+    // The failed export was logged already.
     await Promise.race([this.provider.shutdown().catch(() => undefined), deadline]);
     clearTimeout(timer);
   }
@@ -139,7 +139,7 @@ function toSpanContext({ traceId, spanId, sampled }: TraceContext) {
   return { traceId, spanId, traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE, isRemote: true };
 }
 
-/** OpenTelemetry reports its own trouble to one place of the process. */
+/** OpenTelemetry reports its own errors to one handler of the process. */
 function hearComplaints(logger: Logger): void {
   let complainedAt = -Infinity;
   const complain = (message: string): void => {

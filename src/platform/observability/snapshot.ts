@@ -1,9 +1,8 @@
 import { withDeadline } from '../deadline';
 
 /**
- * Something that costs a query to know, for gauges: read when it is asked for, by all who ask at once in one go, and
- * not again for a while, so that however many scrape, the load they make is bounded. What is not known in time is
- * `undefined`.
+ * A value that costs a query, for gauges: it is read at a scrape, once for concurrent scrapes, and not again for a
+ * while, so that the load of scraping is bounded. A value that is late is `undefined`.
  */
 export class Snapshot<T> {
   private current?: { at: number; value: Promise<T | undefined> };

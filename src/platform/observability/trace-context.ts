@@ -1,10 +1,8 @@
-/**
- * W3C Trace Context (https://www.w3.org/TR/trace-context/): which trace something belongs to, as one header says it.
- */
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/): the trace of a request, as one header. */
 export interface TraceContext {
   /** 32 hexadecimal digits. */
   readonly traceId: string;
-  /** The span that caused this, 16 hexadecimal digits. */
+  /** The parent span, 16 hexadecimal digits. */
   readonly spanId: string;
   /** Whether the spans of this trace are kept. */
   readonly sampled: boolean;
@@ -15,10 +13,7 @@ const NO_TRACE = '0'.repeat(32);
 const NO_SPAN = '0'.repeat(16);
 const SAMPLED = 1;
 
-/**
- * Reads a `traceparent`; one that is not valid is as if there were none. A version that is not known yet is read like
- * ours.
- */
+/** Parses a `traceparent`; an invalid one counts as absent. An unknown version is read like ours. */
 export function parseTraceparent(header: unknown): TraceContext | undefined {
   if (typeof header !== 'string' || header.length > 512) return undefined;
   const match = TRACEPARENT.exec(header);

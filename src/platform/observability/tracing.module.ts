@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TRACING, type Tracing } from './tracing';
 
-/** Provides the process's tracing to everything. */
+/** Provides the process's tracing to all modules. */
 @Global()
 @Module({})
 export class TracingModule {

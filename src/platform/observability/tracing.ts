@@ -1,45 +1,44 @@
 /**
- * Traces as the rest of the service sees them: start a span, say what it is about, end it. What is behind it is loaded
- * only where traces are to be sent somewhere (`createTracing`); where not, {@link NO_TRACING} is all there is, and
- * nobody makes a span to throw it away.
+ * Tracing as the rest of the service sees it: start a span, set its attributes, end it. The implementation is loaded
+ * only where traces are exported (`createTracing`); otherwise {@link NO_TRACING} makes no spans.
  */
 import type { TraceContext } from './trace-context';
 
 export type AttributeValue = string | number | boolean;
 
-/** A span's part in a conversation, in OpenTelemetry's terms. */
+/** The kind of a span, in OpenTelemetry's terms. */
 export type SpanKind = 'server' | 'client' | 'consumer' | 'internal';
 
-/** What a span begins with. */
+/** The start of a span. */
 export interface SpanStart {
   kind: SpanKind;
-  /** What caused it; a trace of its own where there is nothing. */
+  /** The parent; a new trace where it is left out. */
   parent?: TraceContext;
-  /** When it began, milliseconds of Unix time; now where left out. */
+  /** Start time, milliseconds of Unix time; now where left out. */
   startTime?: number;
   attributes?: Record<string, AttributeValue>;
 }
 
-/** Something that takes time, under way. */
+/** A span in progress. */
 export interface TraceSpan {
   readonly context: TraceContext;
   set(name: string, value: AttributeValue): void;
   rename(name: string): void;
-  /** Ends it; `errorType` says that it failed, and how, in a word of a small set. */
+  /** Ends it; `errorType` marks a failure, by a word of a small set. */
   end(errorType?: string): void;
 }
 
-/** Where spans are made. */
+/** Makes spans. */
 export interface Tracing {
-  /** Whether spans go anywhere: asked before anything is prepared for one. */
+  /** Whether spans are exported: checked before any work for one. */
   readonly isOn: boolean;
   start(name: string, start: SpanStart): TraceSpan | undefined;
-  /** The context that `within` was called with, here and in all that comes of it. */
+  /** The context of the enclosing `within`, also in asynchronous continuations. */
   active(): TraceContext | undefined;
   within<T>(context: TraceContext | undefined, work: () => T): T;
-  /** Sends what has ended; for tests. */
+  /** Exports ended spans; for tests. */
   flush(): Promise<void>;
-  /** Sends what has ended, for a few seconds at most. Never rejects. */
+  /** Exports ended spans, for a few seconds at most. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -55,7 +54,7 @@ export const NO_TRACING: Tracing = {
   stop: () => Promise.resolve(),
 };
 
-/** Runs `work` as a span of what is under way, where something is; its failure is the span's. */
+/** Runs `work` as a child span of the current one, if any; its failure marks the span. */
 export async function traced<T>(
   tracing: Tracing,
   begin: (parent: TraceContext) => TraceSpan | undefined,

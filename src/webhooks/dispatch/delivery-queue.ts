@@ -22,15 +22,35 @@ const COUNTED_STATES = ['waiting', 'active', 'failed'] as const;
 /** The queue of deliveries, with a bound on the wait for it. */
 @Injectable()
 export class DeliveryQueue implements OnApplicationShutdown {
-  private readonly queue: Queue<DeliveryJob>;
+  private queue: Queue<DeliveryJob>;
   private readonly bulkFrom: number;
   private readonly refillInterval: number;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(@Inject(CONFIG) private readonly config: Config) {
     this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
     this.refillInterval = REFILL_INTERVAL_MS[config.REDIS_URL ? 'redis' : 'postgres'];
-    this.queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(config));
-    this.queue.on('error', () => undefined); // adds fail by themselves, and are reported there
+    this.queue = this.open();
+  }
+
+  private open(): Queue<DeliveryJob> {
+    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(this.config));
+    queue.on('error', () => undefined); // adds fail by themselves, and are reported there
+    return queue;
+  }
+
+  /** BullMQ on PostgreSQL keeps the failure of its first query for good: such a queue is replaced. */
+  private async ask<T>(question: (queue: Queue<DeliveryJob>) => Promise<T>): Promise<T> {
+    const { queue } = this;
+    try {
+      return await withTimeout(question(queue));
+    } catch (error) {
+      const isBroken = !this.config.REDIS_URL && (await withTimeout(queue.waitUntilReady()).catch(() => 'broken'));
+      if (isBroken === 'broken' && this.queue === queue) {
+        this.queue = this.open();
+        void queue.close().catch(() => undefined);
+      }
+      throw error;
+    }
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -40,10 +60,10 @@ export class DeliveryQueue implements OnApplicationShutdown {
   /** Adds jobs; an existing job stays as it is. @throws when the queue does not take them in time */
   async add(jobs: readonly DeliveryJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
-    await withTimeout(
+    await this.ask<unknown>((queue) =>
       entries.length < this.bulkFrom
-        ? Promise.all(entries.map(({ name, data, opts }) => this.queue.add(name, data, opts)))
-        : this.queue.addBulk(entries),
+        ? Promise.all(entries.map(({ name, data, opts }) => queue.add(name, data, opts)))
+        : queue.addBulk(entries),
     );
   }
 
@@ -54,17 +74,17 @@ export class DeliveryQueue implements OnApplicationShutdown {
 
   /** The number of jobs by state. @throws when the queue does not reply in time */
   counts(): Promise<Record<string, number>> {
-    return withTimeout(this.queue.getJobCounts(...COUNTED_STATES));
+    return this.ask((queue) => queue.getJobCounts(...COUNTED_STATES));
   }
 
   /** The jobs that wait or are being done, so many at most. @throws when the queue does not reply in time */
   async jobs(limit: number): Promise<Omit<DeliveryJob, 'tenantId'>[]> {
-    return (await withTimeout(this.queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
+    return (await this.ask((queue) => queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
   }
 
   /** The jobs among these that the queue does not have (any more). */
   async missing<J extends Omit<DeliveryJob, 'tenantId'>>(jobs: readonly J[]): Promise<J[]> {
-    const states = await withTimeout(Promise.all(jobs.map((job) => this.queue.getJobState(deliveryJobId(job)))));
+    const states = await this.ask((queue) => Promise.all(jobs.map((job) => queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');
   }
 }

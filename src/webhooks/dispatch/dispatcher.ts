@@ -107,8 +107,7 @@ export class Dispatcher {
   /** Sets the capacity of all workers together. Where one went, what it had in flight says nothing of its receivers. */
   resize(capacity: number): void {
     if (!this.places.resize(capacity)) return;
-    const now = performance.now();
-    for (const tenant of this.tenants.values()) for (const endpoint of tenant.endpoints.values()) endpoint.doubt(now);
+    for (const { endpoints } of this.tenants.values()) endpoints.forEach((each) => each.doubt(performance.now()));
   }
 
   /** Whether this process decides. */
@@ -185,7 +184,10 @@ export class Dispatcher {
       this.activate(endpoint);
       this.pump();
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message }, 'a requested delivery could not be read');
+      this.logger.warn(
+        { reason: (error as Error).message, delivery_id: deliveryId },
+        'a requested delivery could not be read',
+      );
       this.lookAgain(endpoint);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Things that take turns, by their keys. Who was served last is asked last in the next round, so that a place that
+ * A round robin of items by their keys. The item served last comes last in the next round, so that a permit that
  * becomes free goes to the one who has waited longest, and not to the first in the list.
  */
 export class Turns<T> {

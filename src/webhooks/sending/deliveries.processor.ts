@@ -1,18 +1,28 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { LOGGER } from '../../platform/observability/logger.module';
-import { DELIVERY_QUEUE, type DeliveryJob, withTimeout, workerOptions } from '../../platform/queue/queue';
+import {
+  DELIVERY_QUEUE,
+  type DeliveryJob,
+  parseDeliveryJobId,
+  withTimeout,
+  workerOptions,
+} from '../../platform/queue/queue';
 import { DeliverySender } from './delivery-sender';
 import { AdaptiveConcurrency } from './adaptive-concurrency';
+
+const START_AGAIN_MS = 500;
 
 /** Takes deliveries from the queue, many at once, and waits for them all when the process stops. */
 @Injectable()
 export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private worker?: Worker<DeliveryJob>;
   private intake?: AdaptiveConcurrency;
+  private stopped = false;
   private readonly underWay = new Set<Promise<void>>();
 
   constructor(
@@ -22,18 +32,44 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   ) {}
 
   onApplicationBootstrap(): void {
-    const worker = new Worker<DeliveryJob>(
-      DELIVERY_QUEUE,
-      (job) => this.note(this.process(job)),
-      workerOptions(this.config),
-    );
-    const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
-    this.intake = new AdaptiveConcurrency(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
-    this.worker = worker;
-    worker.on('error', (error) => this.logger.warn({ reason: error.message }, 'the queue is away'));
+    void this.start();
+  }
+
+  /**
+   * Begins once BullMQ's connections are there. Where its first query fails, BullMQ keeps the failure for good and asks for jobs
+   * again and again without a pause: such a worker is thrown away, and another one is made.
+   */
+  private async start(): Promise<void> {
+    while (!this.stopped) {
+      const worker = new Worker<DeliveryJob>(DELIVERY_QUEUE, (job) => this.note(this.process(job)), {
+        ...workerOptions(this.config),
+        autorun: false,
+      });
+      worker.on('error', (error) => this.reportQueue(error));
+      this.worker = worker;
+      try {
+        await worker.waitUntilReady();
+        if (this.stopped) return;
+        const outFor = (milliseconds: number): number => this.deliveries.outFor(milliseconds);
+        this.intake = new AdaptiveConcurrency(worker, this.config.WEBHOOK_CONCURRENCY, outFor);
+        worker.run().catch((error: Error) => this.reportQueue(error));
+        return;
+      } catch (error) {
+        this.reportQueue(error as Error);
+        await withTimeout(worker.close()).catch(() => undefined);
+        await delay(START_AGAIN_MS);
+      }
+    }
+  }
+
+  /** A job whose lock was lost is taken by another worker, and says nothing of the queue. */
+  private reportQueue(error: Error): void {
+    const isLock = /lock/i.test(error.message) && /job/i.test(error.message);
+    this.logger.warn({ reason: error.message }, isLock ? 'the lock of a job was lost' : 'the queue is away');
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
     this.intake?.stop();
     const closed = this.worker?.close();
     // Running sends are awaited here, and not through BullMQ: where Redis is away or has just returned, BullMQ waits
@@ -54,6 +90,13 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   }
 
   private async process(job: Job<DeliveryJob>): Promise<void> {
+    const { tenantId, deliveryId } = job.data ?? {};
+    if (typeof tenantId !== 'string' || typeof deliveryId !== 'string') {
+      // BullMQ found the job's id in a list and its data nowhere: the queue was emptied, or lost a part, meanwhile.
+      const { deliveryId: named } = parseDeliveryJobId(job.id ?? '');
+      this.logger.warn({ delivery_id: named, job: job.id }, 'a job without data: the queue was emptied meanwhile');
+      return;
+    }
     try {
       await this.deliveries.deliver(job.data);
     } catch (error) {

@@ -104,7 +104,11 @@ export class Outcomes {
       } catch (error) {
         const pause = WRITE_ATTEMPTS_MS[attempt];
         if (pause === undefined) throw error;
-        this.logger.warn({ reason: (error as Error).message }, 'outcomes could not be written; trying again');
+        const ids = outcomes.map((outcome) => outcome.deliveryId);
+        this.logger.warn(
+          { reason: (error as Error).message, delivery_ids: ids },
+          'outcomes could not be written; trying again',
+        );
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }

@@ -3,10 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
+import { OutageLog } from './outage-log';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
 /** Headers that describe the response that a problem takes the place of. */
 const OF_A_SUCCESS = ['etag', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
+
+const outages = new OutageLog();
 
 /** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
@@ -23,7 +26,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const status = error.status;
   const { log } = request;
   const ids = logIds(request);
-  if (status >= 500) {
+  if (status === 503) outages.note(log, ids, error);
+  else if (status >= 500) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {
     log.info({ ...ids, problem: error.code, internal: error.internal }, 'request refused');

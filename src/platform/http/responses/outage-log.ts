@@ -1,0 +1,45 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { AppError } from '../../errors';
+
+/** No refusal for so long, and the outage is over. */
+const QUIET_MS = 5_000;
+const LOOK_MS = 1_000;
+/** Different causes of one outage that are logged. */
+const MOST_CAUSES = 10;
+
+/**
+ * The log of requests that were refused because something is away: one line for each cause when it begins, and one with the count
+ * when it is over. A line for each request says nothing new, thousands of times.
+ */
+export class OutageLog {
+  private readonly causes = new Set<string>();
+  private refused = 0;
+  private lastAt = 0;
+  private timer?: NodeJS.Timeout;
+
+  /** Notes a request that was answered 503. */
+  note(log: FastifyBaseLogger, ids: Record<string, unknown>, error: AppError): void {
+    this.refused++;
+    this.lastAt = performance.now();
+    this.timer ??= setInterval(() => this.look(log), LOOK_MS).unref();
+    const cause = error.internal ?? error.message;
+    if (this.causes.has(cause) || this.causes.size >= MOST_CAUSES) {
+      log.debug({ ...ids, internal: error.internal }, 'request failed');
+      return;
+    }
+    this.causes.add(cause);
+    log.error(
+      { ...ids, err: error.cause ?? error, internal: error.internal },
+      'request failed; others that fail for the same cause are counted, not logged',
+    );
+  }
+
+  private look(log: FastifyBaseLogger): void {
+    if (performance.now() - this.lastAt < QUIET_MS) return;
+    log.info({ refused: this.refused }, 'requests are served again');
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.refused = 0;
+    this.causes.clear();
+  }
+}

@@ -1,0 +1,38 @@
+import { Worker } from 'node:worker_threads';
+
+const LOOK_MS = 1_000;
+/** So many looks in a row without a turn of the event loop end the process. */
+const MISSED_LOOKS = 30;
+
+/** Runs in a thread of its own. It counts its own looks and not the time: where the whole process was stopped, neither went on. */
+const WATCH = `
+  const { workerData } = require('node:worker_threads');
+  const turns = new Int32Array(workerData.shared);
+  let seen = -1;
+  let missed = 0;
+  setInterval(() => {
+    const now = Atomics.load(turns, 0);
+    missed = now === seen ? missed + 1 : 0;
+    seen = now;
+    if (missed < workerData.most) return;
+    const msg = 'the event loop stood still for ' + missed + ' looks: the process ends';
+    require('node:fs').writeSync(2, JSON.stringify({ level: 'fatal', time: new Date().toISOString(), msg }) + '\\n');
+    process.kill(process.pid, 'SIGKILL');
+  }, workerData.interval);
+`;
+
+/**
+ * Ends this process where its event loop stands still for about half a minute: it answers no probe then, and nothing in it can
+ * mend that. An orchestrator starts it again. The watch ends with the process.
+ */
+export function watchEventLoop(interval = LOOK_MS, most = MISSED_LOOKS): void {
+  const shared = new SharedArrayBuffer(4);
+  const turns = new Int32Array(shared);
+  const workerData = { shared, interval, most };
+  const resourceLimits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 8 };
+  const watch = new Worker(WATCH, { eval: true, workerData, resourceLimits, env: {}, execArgv: [] });
+  // Without a watch the process works all the same.
+  watch.on('error', () => undefined);
+  watch.unref();
+  setInterval(() => Atomics.add(turns, 0, 1), interval / 2).unref();
+}
