@@ -11991,7 +11991,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example order.created
+                 */
                 name: string;
             };
             cookie?: never;
@@ -12120,7 +12123,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -12315,7 +12321,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -13821,7 +13830,7 @@ export interface operations {
                      *       version: 1.0.0
                      *     paths: {}
                      */
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             400: components["responses"]["MalformedRequest"];
