@@ -29,6 +29,10 @@ import { AcceptingService } from './invitations/accepting.service';
 import { TenantsModule } from '../tenants/tenants.module';
 import { AuthHooks } from './access/auth-hooks';
 import { Authenticator } from './access/authenticator';
+import { Challenges } from './totp/challenges';
+import { RecoveryCodes } from './totp/recovery-codes';
+import { SecondFactorController } from './totp/second-factor.controller';
+import { TotpService } from './totp/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
@@ -66,6 +70,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccountController,
     PlacesController,
     StepUpController,
+    SecondFactorController,
   ],
   providers: [
     AuthService,
@@ -76,6 +81,9 @@ import { StepUpGuard } from './access/step-up.guard';
     AuthHooks,
     Authenticator,
     SecondFactors,
+    Challenges,
+    RecoveryCodes,
+    TotpService,
     SignIn,
     OptionalPerson,
     AccountAudit,

@@ -32,6 +32,7 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/auth/password/reset',
   '/api/v1/auth/email/confirm',
   '/api/v1/auth/email/undo',
+  '/api/v1/auth/second-factor',
   '/.well-known/audit-keys.json',
   '/openapi.json',
   '/openapi.yaml',
