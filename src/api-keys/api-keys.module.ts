@@ -11,9 +11,11 @@
  */
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module';
+import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
+import { ApiKey } from './api-key.entity';
 import { API_KEY_EVENT_TYPES } from './api-key-event-types';
 import { ApiKeyCredential } from './api-key.credential';
 import { ApiKeysController } from './api-keys.controller';
@@ -23,7 +25,7 @@ import { KeyUsage } from './key-usage';
 import { PersonalKeys } from './personal-keys';
 
 @Module({
-  imports: [AuthModule, HttpPlatformModule, OutboxModule],
+  imports: [AuthModule, DatabaseModule.forFeature([ApiKey]), HttpPlatformModule, OutboxModule],
   controllers: [ApiKeysController],
   providers: [ApiKeyCredential, ApiKeysService, KeyUsage, PersonalKeys],
 })

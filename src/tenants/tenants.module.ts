@@ -12,6 +12,7 @@
  * seconds.
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -22,15 +23,18 @@ import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
 import { InvitationsController } from './invitations/invitations.controller';
 import { InvitationsService } from './invitations/invitations.service';
 import { JoiningService } from './invitations/joining.service';
+import { Membership } from './membership.entity';
 import { MEMBER_EVENT_TYPES } from './members/member-event-types';
 import { MembersController } from './members/members.controller';
 import { MembersService } from './members/members.service';
+import { CustomRole } from './roles/role.entity';
 import { RolesController } from './roles/roles.controller';
 import { RolesService } from './roles/roles.service';
+import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 
 @Module({
-  imports: [HttpPlatformModule, OutboxModule],
+  imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
   controllers: [CompanyController, InvitationsController, MembersController, RolesController],
   providers: [CompanyService, InvitationsService, JoiningService, MembersService, RolesService],
   exports: [JoiningService, MembersService],
