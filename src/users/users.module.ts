@@ -5,7 +5,8 @@
  */
 import { Module } from '@nestjs/common';
 import { EmailKeyBackfill } from './email-key-backfill';
+import { ErasureJob } from './erasure';
 import { Users } from './users';
 
-@Module({ providers: [Users, EmailKeyBackfill], exports: [Users] })
+@Module({ providers: [Users, EmailKeyBackfill, ErasureJob], exports: [Users] })
 export class UsersModule {}

@@ -249,9 +249,9 @@ describe('the profiles of docker-compose.yml', () => {
 
   it('put a proxy in front whose address alone is believed', () => {
     const proxy = services.proxy as unknown as { networks: { edge: { ipv4_address: string } } };
-    const address = '${EDGE_PROXY_ADDRESS:-172.31.250.2}';
+    const address = '${EDGE_PROXY_ADDRESS:-10.250.31.2}';
     expect(proxy.networks.edge.ipv4_address).toBe(address);
-    expect(loadConfig(resolved(services.api)).TRUST_PROXY).toBe('172.31.250.2');
+    expect(loadConfig(resolved(services.api)).TRUST_PROXY).toBe('10.250.31.2');
     expect(loadConfig(resolved(services.api, { TRUST_PROXY: '1' })).TRUST_PROXY).toBe('1');
     expect(services.api?.networks).toContain('edge');
     const caddyfile = read('deploy/caddy/Caddyfile');

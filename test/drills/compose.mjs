@@ -249,20 +249,19 @@ async function backup(tenant) {
     (await call(tenant.api, 'GET', '/orders?limit=100', undefined, { token: tenant.token })).body.data?.length;
   const before = await count();
   const dump = join(folder, 'orders.dump');
+  const roles = join(folder, 'roles.sql');
   const [id] = await idsOf('postgres');
-  execFileSync('sh', ['-c', `docker exec ${id} pg_dump --username=orders_owner --format=custom orders > ${dump}`]);
+  const shell = (command) => execFileSync('sh', ['-c', command], { stdio: 'pipe' });
+  shell(`docker exec ${id} pg_dump --username=orders_owner --format=custom orders > ${dump}`);
+  shell(`docker exec ${id} pg_dumpall --username=orders_owner --roles-only --no-role-passwords > ${roles}`);
   await dc('stop', 'api', 'worker', 'redis', 'postgres');
   await dc('rm', '--force', 'api', 'worker', 'redis', 'postgres', 'migrate');
   docker('volume', 'rm', `${project}_postgres-data`, `${project}_redis-data`);
   await dc('up', '--detach', '--wait', '--no-build', 'postgres');
   const [fresh] = await idsOf('postgres');
-  const roles = ['app_service', 'app_sign_in', 'app_relay'];
-  execFileSync(
-    'sh',
-    ['-c', `docker exec -i ${fresh} pg_restore --username=orders_owner --dbname=orders --no-privileges < ${dump}`],
-    { stdio: 'pipe' },
-  );
-  void roles;
+  // It says that orders_owner exists.
+  shell(`docker exec -i ${fresh} psql --quiet --username=orders_owner --dbname=orders < ${roles}`);
+  shell(`docker exec -i ${fresh} pg_restore --username=orders_owner --dbname=orders --exit-on-error < ${dump}`);
   await dc('up', '--detach', '--wait', '--no-build');
   targets.splice(0, targets.length, [undefined, await apiUrl()]);
   check(`backup and restore: ${before} orders before, the same after`, (await count()) === before && before > 0);
@@ -275,14 +274,14 @@ try {
     ...secrets,
     JWT_SECRET: 'drill '.repeat(8),
     PUBLISHED_PORT: '0',
-    WEBHOOK_ALLOW_CIDRS: '172.16.0.0/12',
+    WEBHOOK_ALLOW_CIDRS: '172.16.0.0/12,192.168.0.0/16',
     RATE_LIMIT_ENABLED: 'false',
   };
   const subnet = 32 * Math.floor(Math.random() * 7) + 32;
   Object.assign(settings, {
-    EDGE_SUBNET: `172.31.251.${subnet}/27`,
-    EDGE_RANGE: `172.31.251.${subnet + 16}/28`,
-    EDGE_PROXY_ADDRESS: `172.31.251.${subnet + 2}`,
+    EDGE_SUBNET: `10.250.32.${subnet}/27`,
+    EDGE_RANGE: `10.250.32.${subnet + 16}/28`,
+    EDGE_PROXY_ADDRESS: `10.250.32.${subnet + 2}`,
   });
   writeFileSync(join(folder, '.env'), Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join('')); // prettier-ignore
   const tenant = await smoke();

@@ -22,7 +22,11 @@ if ! docker info >/dev/null 2>&1; then
   docker info >/dev/null
 fi
 export DOCKER_BUILDKIT=0
-has() { docker image inspect "$1" >/dev/null 2>&1; }
+# With PULL_IMAGES the real ones are taken where they can be had.
+has() {
+  docker image inspect "$1" >/dev/null 2>&1 && return
+  [ -n "${PULL_IMAGES:-}" ] && [[ $1 != stand-in:* ]] && timeout 300 docker pull --quiet "$1" >/dev/null 2>&1
+}
 build() { docker build -q -t "$1" "$2" >/dev/null 2>&1; }
 
 # Debian of a release, with this machine's certificates, so that package clients work inside as they do outside.

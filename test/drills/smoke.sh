@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The part of the drills that CI runs, within ten minutes: image, compose, tour, API server. What cannot be had (Docker, a tool, a
+# The drills. CI runs a part of them within ten minutes: image, compose, an order and its webhook, API server; DRILLS=all runs all. What cannot be had (Docker, a tool, a
 # download that hangs) is skipped, loudly; what runs and fails is a failure. Stops what it started.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,19 +10,28 @@ failed=0
 started=
 
 left() { echo $((until - SECONDS > 1 ? until - SECONDS : 1)); }
-skip() { printf '\n*** SKIPPED: %s: %s ***\n\n' "$1" "$2"; }
+# Where everything can be had (GitHub), SKIPS=refused makes a failure of it.
+skip() {
+  printf '\n*** SKIPPED: %s: %s ***\n\n' "$1" "$2"
+  if [ "${SKIPS:-}" = refused ]; then failed=1; fi
+}
 # Gets a tool: what fails or hangs here is a skip.
 get() {
   local most=$1 what=$2
   shift 2
   timeout "$((most < $(left) ? most : $(left)))" "$@" >"$log" 2>&1 || { tail -3 "$log"; skip "$what" "cannot be had here"; return 1; }
 }
-# Runs a check: what fails here is a failure, but for the time that is over.
+# Runs a check, once more where it fails: a busy machine is late. What fails twice is a failure, but for the time that is over.
 check() {
-  local what=$1
+  local what=$1 code
   shift
   timeout "$(left)" "$@"
-  local code=$?
+  code=$?
+  if [ $code != 0 ] && [ $code != 124 ]; then
+    echo "once more: $what"
+    timeout "$(left)" "$@"
+    code=$?
+  fi
   if [ $code = 124 ]; then skip "$what" 'no time left'; elif [ $code != 0 ]; then failed=1; echo "FAILED: $what"; fi
 }
 log=$(mktemp)
@@ -34,6 +43,7 @@ finish() {
 trap finish EXIT
 
 api_server() {
+  export KUBE_API_DIR=${KUBE_API_DIR:-$(mktemp -d)}
   command -v kubectl >/dev/null && command -v jq >/dev/null || { skip 'Kubernetes' 'no kubectl or jq'; return; }
   command -v etcd >/dev/null || get 60 etcd apt-get install -qy --no-install-recommends etcd-server || return
   get 240 'Kubernetes API server' bash test/drills/tools.sh helm kube-apiserver || return
@@ -49,7 +59,7 @@ compose() {
   [ "$running" = yes ] || started=$(cat "$DIR/dockerd.pid" 2>/dev/null)
   [ $code = 0 ] || return
   get 240 'the image' docker build --network host -q -t orders-saas-api:local . || return
-  COMPOSE=$GO_TOOLS_DIR/docker-compose check 'compose' node test/drills/compose.mjs smoke
+  COMPOSE=$GO_TOOLS_DIR/docker-compose check 'compose' node test/drills/compose.mjs "${DRILLS:-smoke}"
 }
 
 [ "$(id -u)" = 0 ] || { skip 'all of it' 'not root'; exit 0; }

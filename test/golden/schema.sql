@@ -462,7 +462,7 @@ CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expi
 create policy one_time_tokens_expired on one_time_tokens as permissive for all to app_janitor using ((expires_at < now()));
 create policy one_time_tokens_of_the_subject on one_time_tokens as permissive for all to app_sign_in using ((subject_id = (current_setting('app.user_id'::text))::uuid)) with check ((subject_id = (current_setting('app.user_id'::text))::uuid));
 grant delete, select on one_time_tokens to app_janitor;
-grant insert, select, update on one_time_tokens to app_sign_in;
+grant delete, insert, select, update on one_time_tokens to app_sign_in;
 
 create table order_history (
   tenant_id uuid not null,
@@ -614,7 +614,7 @@ create policy sessions_of_the_person on sessions as permissive for all to app_si
 create policy sessions_of_the_tenant on sessions as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, select on sessions to app_janitor;
 grant delete, insert, select, update on sessions to app_service;
-grant select on sessions to app_sign_in;
+grant delete, select on sessions to app_sign_in;
 grant update (revoked_at) on sessions to app_sign_in;
 
 create table sign_in_failures (
@@ -688,6 +688,7 @@ create table users (
 );
 alter table users enable row level security;
 alter table users force row level security;
+CREATE INDEX users_erase_at_idx ON users USING btree (erase_at) WHERE (erase_at IS NOT NULL);
 CREATE INDEX users_without_key_idx ON users USING btree (id) WHERE (email_key IS NULL);
 CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
 CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);

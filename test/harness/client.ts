@@ -43,7 +43,7 @@ export class ApiClient {
     if (this.token !== undefined) keepSecret(this.token);
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     const response = await fetch(
-      `${this.url}${path.startsWith('/health') || path.startsWith('/docs') || path.startsWith('/openapi') || path === '/' ? '' : '/api/v1'}${path}`,
+      `${this.url}${path.startsWith('/health') || path.startsWith('/docs') || path.startsWith('/openapi') || path.startsWith('/.well-known') || path === '/' ? '' : '/api/v1'}${path}`,
       {
         method,
         headers: {

@@ -113,6 +113,41 @@ inBrowser('Swagger UI in Chromium', () => {
     await callMe(page);
   });
 
+  it('forgets the token with the tab', async () => {
+    expect(await page.value('localStorage.length')).toBe(0);
+    expect(await page.value('sessionStorage.length')).toBe(1);
+  });
+
+  it('has Authorize at the top, and a filter', async () => {
+    const top = (selector: string) =>
+      page.value<number>(`document.querySelector('${selector}').getBoundingClientRect().top + window.scrollY`);
+    await page.until(`document.querySelector('.auth-wrapper .authorize')`);
+    expect(await top('.auth-wrapper .authorize')).toBeLessThan(200);
+    expect(await top('.information-container')).toBeGreaterThan(await top('.auth-wrapper .authorize'));
+    expect(await page.value(`document.querySelector('.operation-filter-input') !== null`)).toBe(true);
+  });
+
+  it('shows an operation in few screens, and a refusal of it when asked', async () => {
+    const create = '#operations-Orders-createOrder';
+    await page.click(`${create} .opblock-summary-control`);
+    await page.until(`document.querySelectorAll('${create} .responses-table .response .refusal').length > 5`);
+    const height = await page.value<number>(`document.querySelector('${create}').getBoundingClientRect().height`);
+    expect(height).toBeLessThan(3_500);
+    await page.click(`${create} .response[data-code="401"] .refusal`);
+    await page.until(
+      `document.querySelector('${create} .response[data-code="401"] .microlight, ${create} .response[data-code="401"] .highlight-code')`,
+    );
+    await page.click(`${create} .opblock-summary-control`);
+  });
+
+  it('fills in the name of an event type', async () => {
+    const register = '[id$="-registerEventType"]';
+    await page.click(`${register} .opblock-summary-control`);
+    await page.click(`${register} .try-out__btn`);
+    await page.until(`document.querySelector('${register} .parameters input')?.value === 'invoice.paid'`);
+    await page.click(`${register} .opblock-summary-control`);
+  });
+
   it('leaves optional parameters empty until they are filled in', async () => {
     const list = '#operations-Orders-listOrders';
     await page.click(`${list} .opblock-summary-control`);

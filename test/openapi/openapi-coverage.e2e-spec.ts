@@ -37,7 +37,9 @@ describe('every operation of the OpenAPI document', () => {
     const endpoint = (await makeEndpoint(owner)) as { id: string };
     const [delivery] = await seedDeliveries(service.database, owner.tenantId, endpoint.id, [{ status: 'failed' }]);
     const event = await owner.post('/webhooks/events', { type: 'a.b', data: {} });
+    const [entry] = (await owner.get('/audit-log')).body.data as { id: string }[];
     ids = {
+      '/api/v1/audit-log/{id}': entry?.id as string,
       '/api/v1/orders/{id}': ((await owner.createOrder()) as { id: string }).id,
       '/api/v1/webhooks/endpoints/{id}': endpoint.id,
       '/api/v1/webhooks/deliveries/{id}': delivery as string,

@@ -16383,7 +16383,10 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example order.created
+                 */
                 name: string;
             };
             cookie?: never;
@@ -16512,7 +16515,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -16707,7 +16713,10 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The type's name. */
+                /**
+                 * @description The type's name.
+                 * @example invoice.paid
+                 */
                 name: string;
             };
             cookie?: never;
@@ -18213,7 +18222,7 @@ export interface operations {
                      *       version: 1.0.0
                      *     paths: {}
                      */
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             400: components["responses"]["MalformedRequest"];

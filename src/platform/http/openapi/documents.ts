@@ -105,7 +105,7 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
     'This document as YAML',
     'The same as `/openapi.json`.',
     YAML_TYPE,
-    { type: 'string', description: 'An OpenAPI 3.1 document.' },
+    { description: 'An OpenAPI 3.1 document.' },
     'openapi: 3.1.0\ninfo:\n  title: Orders SaaS API\n  version: 1.0.0\npaths: {}\n',
   ),
   [UI_PATH]: get(

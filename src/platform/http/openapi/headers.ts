@@ -94,6 +94,9 @@ export const HEADERS = {
 
 export type HeaderName = keyof typeof HEADERS;
 
+/** A list of entity tags (RFC 9110, 8.8.3), or `*`. */
+const TAGS = '^(\\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$';
+
 /** Headers of requests. */
 export const PARAMETERS = {
   IdempotencyKey: {
@@ -110,14 +113,14 @@ export const PARAMETERS = {
     in: 'header',
     required: false,
     description: 'The `ETag` that the change is based on; if the resource has another version by now, 412.',
-    schema: { type: 'string', minLength: 1, maxLength: 1024 },
+    schema: { type: 'string', minLength: 1, maxLength: 1024, pattern: TAGS },
   },
   IfNoneMatch: {
     name: 'If-None-Match',
     in: 'header',
     required: false,
     description: 'The `ETag` of what you have; if the resource is still that, 304 without a body.',
-    schema: { type: 'string', minLength: 1, maxLength: 1024 },
+    schema: { type: 'string', minLength: 1, maxLength: 1024, pattern: TAGS },
   },
 } as const satisfies Record<string, Parameter>;
 

@@ -69,7 +69,8 @@ function parametersOf(operation: Operation, route: Route): (Parameter | Referenc
     } else if (schema.example !== undefined) {
       // Swagger UI fills in a parameter's `example`; an optional parameter should stay empty.
       const { example, ...rest } = schema;
-      parameter.schema = { ...rest, examples: [example] };
+      parameter.schema = parameter.in === 'path' ? rest : { ...rest, examples: [example] };
+      if (parameter.in === 'path') parameter.example = example;
     }
   }
   return [

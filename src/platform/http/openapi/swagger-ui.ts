@@ -6,6 +6,8 @@ import { dirname } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { START, STYLE } from './swagger-ui-page';
+
 export const UI_PATH = '/docs';
 
 /** The page may run and show its own files, and call this server, by its public address too. */
@@ -20,20 +22,6 @@ const policy = (calls: string): string =>
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join(';');
-
-const START = `SwaggerUIBundle({
-  url: new URL('../openapi.json', document.currentScript.src).href,
-  dom_id: '#swagger-ui',
-  presets: [SwaggerUIBundle.presets.apis],
-  deepLinking: true,
-  displayRequestDuration: true,
-  persistAuthorization: true,
-  requestSnippetsEnabled: true,
-  validatorUrl: null,
-});
-`;
-
-const STYLE = 'body { margin: 0; background: #fafafa; }\n';
 
 const PACKAGE_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-16x16.png', 'favicon-32x32.png'];
 const OWN_FILES: Record<string, [mediaType: string, text: string]> = {

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { startService } from '../harness/service';
+
+/** Where `.ci/run` has installed it, or what is in the path. */
+const SCHEMATHESIS = find();
+const LONGEST_MS = 230_000;
+if (!SCHEMATHESIS && process.env.CI !== 'true') {
+  process.stderr.write('\n  SKIPPED: schemathesis is not here (pip install schemathesis, or SCHEMATHESIS_PATH).\n\n');
+}
+const withSchemathesis = SCHEMATHESIS || process.env.CI === 'true' ? it : it.skip;
+
+withSchemathesis(
+  'holds against its own document, by every check of schemathesis',
+  async () => {
+    if (!SCHEMATHESIS) throw new Error('CI has no schemathesis: install it, or name it in SCHEMATHESIS_PATH');
+    const service = await startService();
+    const folder = mkdtempSync(join(tmpdir(), 'schemathesis-'));
+    try {
+      const tenant = await service.tenant();
+      const child = spawn(
+        SCHEMATHESIS,
+        [
+          'run',
+          `${service.url}/openapi.json`,
+          ...['-H', `Authorization: Bearer ${tenant.session?.access_token}`],
+          // Its own check of accepted data is ours in hooks.py, which knows the rules that no schema can say.
+          ...['--checks', 'all', '--exclude-checks', 'positive_data_acceptance'],
+          ...[
+            '--phases',
+            'examples,coverage,fuzzing',
+            '--max-examples',
+            '5',
+            '--generation-deterministic',
+            '--no-color',
+          ],
+          // Signing in and out would end the session that the others need.
+          ...['--exclude-path-regex', '/auth/|/tenant'],
+        ],
+        { cwd: folder, env: { ...process.env, SCHEMATHESIS_HOOKS: join(__dirname, 'schemathesis', 'hooks.py') } },
+      );
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      const timer = setTimeout(() => child.kill(), LONGEST_MS);
+      const [code] = (await once(child, 'close')) as [number | null];
+      clearTimeout(timer);
+      expect(code === 0 ? '' : output.slice(-20_000)).toBe('');
+      expect(output).toMatch(/\d+ generated, \d+ passed/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+      await service.stop();
+    }
+  },
+  LONGEST_MS + 30_000,
+);
+
+function find(): string | undefined {
+  const { SCHEMATHESIS_PATH, PATH = '' } = process.env;
+  const places = PATH.split(delimiter).map((folder) => join(folder, 'schemathesis'));
+  return [...(SCHEMATHESIS_PATH ? [SCHEMATHESIS_PATH] : []), ...places].find((place) => {
+    try {
+      accessSync(place);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

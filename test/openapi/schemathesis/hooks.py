@@ -1,0 +1,42 @@
+"""Rules of the service that a JSON schema cannot say: requests that break one of them alone may be refused."""
+
+import schemathesis
+from schemathesis.generation import GenerationMode
+
+# Problems that depend on what is there, by their `type`.
+STATES = {
+    "business_rule_violation",  # transitions of a status, quotas, the service's own event types
+    "conflict",
+    "idempotency_key_reused",  # the key was used for another request before
+    "invalid_cursor",  # a cursor is one that the list gave out
+    "version_conflict",
+}
+# Faults of fields, by their `code`.
+FIELD_RULES = {
+    "after",  # `until` is after `since`
+    "currency",  # an active code of ISO 4217
+    "json_schema",
+    "max_bytes",
+    "max_range",  # two times are at most so far apart
+    "money_digits",  # digits of the currency
+    "money_precision",
+    "reserved_event_type",  # names of the service's own events
+    "text",
+    "name",
+    "time",  # days of a month
+    "url",
+}
+
+
+@schemathesis.check
+def valid_requests_are_refused_by_rules_only(ctx, response, case):
+    """A request that its schema allows is refused for its content only by a rule above."""
+    if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
+        return
+    if response.status_code not in (400, 412, 413, 415, 422):
+        return
+    problem = response.json()
+    if problem["type"] in STATES:
+        return
+    codes = {fault["code"] for fault in problem.get("errors", [])}
+    assert codes and codes <= FIELD_RULES, f"{problem['type']}: {problem['detail']} {problem.get('errors')}"
