@@ -13,6 +13,7 @@
  */
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
+import { MembersDatabase } from '../platform/database/roles/members-database';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -36,7 +37,7 @@ import './tenants.permissions';
 @Module({
   imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
   controllers: [CompanyController, InvitationsController, MembersController, RolesController],
-  providers: [CompanyService, InvitationsService, JoiningService, MembersService, RolesService],
+  providers: [CompanyService, InvitationsService, JoiningService, MembersDatabase, MembersService, RolesService],
   exports: [JoiningService, MembersService],
 })
 export class TenantsModule {
