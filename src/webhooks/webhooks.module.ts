@@ -15,6 +15,8 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { TenantContents } from '../platform/hooks/tenant-contents';
+import { countEndpoints } from './endpoints/endpoints.queries';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { CreateEndpointPipe, EndpointRules, UpdateEndpointPipe } from './endpoints/endpoint.pipe';
@@ -79,7 +81,8 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, contents: TenantContents) {
     types.add(...WEBHOOK_EVENT_TYPES);
+    contents.register('endpoints', countEndpoints);
   }
 }
