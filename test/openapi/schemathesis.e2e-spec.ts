@@ -48,7 +48,7 @@ withSchemathesis(
       const [code] = (await once(child, 'close')) as [number | null];
       clearTimeout(timer);
       expect(code === 0 ? '' : output.slice(-20_000)).toBe('');
-      expect(output).toMatch(/\d+ generated, \d+ passed/);
+      expect(output).toMatch(/\d+ generated/);
     } finally {
       rmSync(folder, { recursive: true, force: true });
       await service.stop();
