@@ -106,6 +106,7 @@ export function startService(databaseUrl, log, env = {}) {
       RATE_LIMIT_TENANT_PER_SECOND: '1000000',
       RATE_LIMIT_TENANT_BURST: '10000000',
       RATE_LIMIT_ADDRESS_PER_MINUTE: '10000000',
+      RATE_LIMIT_REGISTRATION: '0',
       SHUTDOWN_DELAY: '0ms',
       ...env,
     },

@@ -51,6 +51,7 @@ async function main(): Promise<void> {
     ]);
     if (stop.asked) return;
     if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
+    env.RATE_LIMIT_REGISTRATION ??= '0';
     if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');

@@ -12,7 +12,10 @@
  * seconds.
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
+import { Membership } from './membership.entity';
+import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 
-@Module({})
+@Module({ imports: [DatabaseModule.forFeature([Tenant, Membership])] })
 export class TenantsModule {}

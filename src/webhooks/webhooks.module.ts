@@ -13,6 +13,7 @@
  * manual requests to a disabled one.
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -41,9 +42,10 @@ import { TestDeliveries } from './deliveries/test-deliveries';
 import { EndpointDeliveriesController } from './deliveries/endpoint-deliveries.controller';
 import { DispatchRequests } from './notifications/dispatch-request';
 import './webhooks.permissions';
+import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
 
 @Module({
-  imports: [HttpPlatformModule, OutboxModule],
+  imports: [DatabaseModule.forFeature([WebhookEndpoint]), HttpPlatformModule, OutboxModule],
   controllers: [
     EndpointsController,
     SecretsController,

@@ -81,6 +81,7 @@ export async function startApiProcess(
     RATE_LIMIT_TENANT_PER_SECOND: '100000',
     RATE_LIMIT_TENANT_BURST: '1000000',
     RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
+    RATE_LIMIT_REGISTRATION: '0',
   };
   const child = startProcess('api', database, { ...limits, ...env }, nodeArguments);
   let ended = false;

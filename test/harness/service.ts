@@ -52,6 +52,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     RATE_LIMIT_TENANT_PER_SECOND: '100000',
     RATE_LIMIT_TENANT_BURST: '1000000',
     RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
+    RATE_LIMIT_REGISTRATION: '0',
     RATE_LIMIT_SIGN_IN_ADDRESS: '100000',
     ...options.env,
   });

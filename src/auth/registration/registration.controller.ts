@@ -1,4 +1,5 @@
 import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
@@ -20,6 +21,7 @@ export class RegistrationController {
 
   @Post('register')
   @Public()
+  @RouteConfig({ registers: true })
   @ApiOperation({
     operationId: 'register',
     summary: 'Register a company',

@@ -213,6 +213,12 @@ export const schema = {
     fallback: 600,
     doc: 'Requests a minute of one address (IPv6: of one /64) on routes without a credential.',
   }),
+  RATE_LIMIT_REGISTRATION: integer({
+    min: 0,
+    max: 1_000_000,
+    fallback: 5,
+    doc: 'Registrations an hour of one address (IPv6: of one /64); 0 sets no limit, as `npm start` does.',
+  }),
   REQUEST_BODIES_MIB: integer({
     min: 16,
     max: 65_536,

@@ -4,6 +4,11 @@ import type { Server, ServerOptions } from 'node:http';
 /** The head of a request arrives at once, or the connection is somebody's who wants to hold it. */
 const HEADERS_TIMEOUT_MS = 10_000;
 
+/** Connections of one server; more are closed at once, before they cost anything. */
+const MAX_CONNECTIONS = 10_000;
+/** A connection on which nothing moves for so long is closed: a response that its client does not read must not stay in memory. */
+const SILENCE_MS = 60_000;
+
 /** For the creation of a server: how late a timeout may be noticed. Node looks every 30 seconds by default. */
 export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 } as const satisfies ServerOptions;
 
@@ -15,4 +20,6 @@ export function limitServer(server: Server, requestTimeoutMs: number): void {
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs);
   server.maxHeadersCount = 0;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = Math.max(SILENCE_MS, 2 * requestTimeoutMs);
 }

@@ -19,6 +19,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Tokens of its tenant's allowance that a request of this route takes; 1 where it is left out. */
     tokens?: number;
+    /** The route makes tenants: its requests count against the limit of registrations, too. */
+    registers?: true;
   }
 }
 
@@ -33,6 +35,7 @@ export class RequestLimits {
   private readonly tenantPolicy: string;
   private readonly addressPolicy: string;
   private readonly slots: RequestSlots;
+  private readonly registrations?: Limit;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -50,6 +53,10 @@ export class RequestLimits {
     };
     this.tenantPolicy = policyHeader(this.tenantLimit);
     this.addressPolicy = policyHeader(this.addressLimit);
+    const registrations = config.RATE_LIMIT_REGISTRATION;
+    if (registrations > 0) {
+      this.registrations = { name: 'registration', burst: registrations, perSecond: registrations / 3_600 };
+    }
     this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, PATIENCE_MS);
   }
 
@@ -107,6 +114,12 @@ export class RequestLimits {
     if (!this.config.RATE_LIMIT_ENABLED) return;
     const verdict = await this.limiter.take(this.addressLimit, callerNetwork(request));
     enforce(this.addressLimit, this.addressPolicy, verdict, reply);
+    if (request.routeOptions.config?.registers && this.registrations) await this.takeRegistration(request, reply);
+  }
+
+  private async takeRegistration(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const limit = this.registrations as Limit;
+    enforce(limit, policyHeader(limit), await this.limiter.take(limit, callerNetwork(request)), reply);
   }
 }
 

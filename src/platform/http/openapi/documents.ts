@@ -5,6 +5,7 @@
 import type { INestApplication } from '@nestjs/common';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
+import { CachedDocument } from './cached-document';
 import type { Parameter, PathItem, Section } from './declarations';
 import { headerReferences } from './headers';
 import { PROBLEMS } from './problem-kinds';
@@ -19,14 +20,20 @@ const YAML_TYPE = 'application/yaml';
 /** Serves the documents of the application. `build` is called once, at the first request of one of them. */
 export function serveDocuments(app: INestApplication, build: () => OpenAPIObject, publicUrl?: string): void {
   const server = app.getHttpAdapter().getInstance() as FastifyInstance;
-  let json: string | undefined;
-  const document = (): string => (json ??= JSON.stringify(build()));
-  let yaml: Promise<string> | undefined;
+  let text: string | undefined;
+  const document = (): string => (text ??= JSON.stringify(build()));
+  let json: CachedDocument | undefined;
+  let yaml: Promise<CachedDocument> | undefined;
+  const yamlDocument = async (): Promise<CachedDocument> => new CachedDocument(YAML_TYPE, await toYaml(document()));
 
-  server.get(JSON_PATH, (_request, reply) => reply.type('application/json; charset=utf-8').send(document()));
-  server.get(YAML_PATH, async (_request, reply) =>
-    reply.type(`${YAML_TYPE}; charset=utf-8`).send(await (yaml ??= toYaml(document()))),
-  );
+  server.get(JSON_PATH, { config: { document: true } }, async (request, reply) => {
+    await (json ??= new CachedDocument('application/json', document())).send(request, reply);
+    return reply;
+  });
+  server.get(YAML_PATH, { config: { document: true } }, async (request, reply) => {
+    await (await (yaml ??= yamlDocument())).send(request, reply);
+    return reply;
+  });
   void server.register(swaggerUi, { prefix: UI_PATH, calls: publicUrl && new URL(publicUrl).origin });
 }
 
@@ -43,7 +50,7 @@ export const DOCUMENT_SECTION: Section = {
 
 export const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
-  public: 'unlimited',
+  public: 'limited',
   person: false,
   stepUp: false,
   reads: true,

@@ -37,18 +37,19 @@ export async function swaggerUi(scope: FastifyInstance, { calls }: { calls?: str
   scope.addHook('onRequest', async (_request: FastifyRequest, reply: FastifyReply) => {
     void reply.header('content-security-policy', uiPolicy);
   });
-  scope.get('/', (request, reply) =>
+  const config = { document: true } as const;
+  scope.get('/', { config }, (request, reply) =>
     reply.type('text/html; charset=utf-8').send(page(pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),
   );
   for (const [file, [mediaType, text]] of Object.entries(OWN_FILES)) {
-    scope.get(`/${file}`, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
+    scope.get(`/${file}`, { config }, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
   }
   await scope.register(fastifyStatic, {
     root: packageFolder(),
     serve: false,
   });
   // Routes of their own, not the plugin's catch-all: any other path is a regular 404.
-  for (const file of PACKAGE_FILES) scope.get(`/${file}`, (_request, reply) => reply.sendFile(file));
+  for (const file of PACKAGE_FILES) scope.get(`/${file}`, { config }, (_request, reply) => reply.sendFile(file));
 }
 
 /** @nestjs/swagger brings the package; in the image, which has not that package as such, it is beside the bundle. */

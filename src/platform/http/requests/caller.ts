@@ -72,6 +72,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route is open to callers without a credential, and counted against their address or not at all. */
     public?: 'limited' | 'unlimited';
+    /** The route serves a document of ours, to anybody. */
+    document?: true;
   }
 }
 

@@ -11,6 +11,7 @@ import type { Config } from '../../config/config';
 import { API_PREFIX } from '../api-prefix';
 import { Readiness } from '../../health/readiness';
 import { publicPath } from '../public-url';
+import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { sendProblem } from '../responses/problem.filter';
@@ -119,9 +120,13 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     maxAge: 600,
   });
   // After the plugins, so that its refusals have their headers.
-  server.addHook('onRequest', (request, _reply, done) => {
+  const limits = app.get(RequestLimits, { strict: false });
+  server.addHook('onRequest', (request, reply, done) => {
     forgetTypeOfNothing(request);
-    done(headFault(request) ?? patterns.refusal(request));
+    const decide = (): void => done(headFault(request) ?? patterns.refusal(request));
+    // What no route serves counts against its address before it is answered, and so do the documents.
+    if (request.is404 || request.routeOptions.config.document) limits.takeAddress(request, reply).then(decide, done);
+    else decide();
   });
   // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
   server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>

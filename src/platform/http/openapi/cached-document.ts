@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+const compress = promisify(gzip);
+const CACHE_CONTROL = 'public, max-age=300';
+
+/** A document that is the same for everybody: made once, compressed once, and sent only where the client has another. */
+export class CachedDocument {
+  private readonly etag: string;
+  private readonly compressed: Promise<Buffer>;
+
+  constructor(
+    private readonly mediaType: string,
+    private readonly text: string,
+  ) {
+    this.etag = createHash('sha256').update(text).digest('base64url').slice(0, 22);
+    this.compressed = compress(text);
+  }
+
+  async send(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const isGzip = /(^|,)\s*gzip\s*(;\s*q=(1|0\.\d*[1-9]))?\s*(,|$)/i.test(
+      String(request.headers['accept-encoding'] ?? ''),
+    );
+    // Each form is a representation of its own (RFC 9110, 8.8.3).
+    const etag = `"${this.etag}${isGzip ? '-gzip' : ''}"`;
+    void reply.headers({ etag, 'cache-control': CACHE_CONTROL, vary: 'Accept-Encoding' });
+    if (request.headers['if-none-match']?.includes(etag)) return void reply.status(304).send();
+    void reply.type(`${this.mediaType}; charset=utf-8`);
+    if (isGzip) void reply.header('content-encoding', 'gzip').send(await this.compressed);
+    else void reply.send(this.text);
+  }
+}
