@@ -7,6 +7,9 @@ export const AUTH_PLACEMENTS: Placements = {
   one_time_tokens: 'local',
   address_reservations: 'local',
   known_networks: 'local',
+  totp_factors: 'local',
+  recovery_codes: 'local',
+  second_factor_challenges: 'local',
 };
 
 /** Sessions, tokens, reservations, networks and counters of failed sign-ins expire. */
