@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { AppError, Unauthorized } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Users } from '../../users/users';

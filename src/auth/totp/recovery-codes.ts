@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { hashPassword, verifyPassword } from '../sign-in/passwords';
 import * as queries from './second-factor.queries';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { renderSVG } from 'uqr';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { AppError, Conflict, NotFound, ValidationFailed } from '../../platform/errors';
