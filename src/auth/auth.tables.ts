@@ -3,9 +3,6 @@ import type { Placements, RetentionRule } from '../platform/database/sql/tables'
 export const AUTH_PLACEMENTS: Placements = {
   sessions: 'distributed',
   refresh_tokens: 'distributed',
-  totp_factors: 'local',
-  recovery_codes: 'local',
-  second_factor_challenges: 'local',
   sign_in_failures: 'local',
   one_time_tokens: 'local',
   address_reservations: 'local',
