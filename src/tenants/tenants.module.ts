@@ -12,7 +12,9 @@
  * seconds.
  */
 import { Module } from '@nestjs/common';
+import { HttpPlatformModule } from '../platform/http/http.module';
 import './tenants.permissions';
+import { UsageController } from './usage/usage.controller';
 
-@Module({})
+@Module({ imports: [HttpPlatformModule], controllers: [UsageController] })
 export class TenantsModule {}

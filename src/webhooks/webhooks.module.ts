@@ -13,6 +13,9 @@
  * manual requests to a disabled one.
  */
 import { Module } from '@nestjs/common';
+import { TenantDatabase } from '../platform/database/tenant-database';
+import { UsageMeters } from '../platform/usage/usage-meters';
+import { webhookMeters } from './webhook-meters';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -75,7 +78,8 @@ import './webhooks.permissions';
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, meters: UsageMeters, database: TenantDatabase) {
     types.add(...WEBHOOK_EVENT_TYPES);
+    meters.register(...webhookMeters(database));
   }
 }
