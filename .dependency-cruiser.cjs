@@ -10,12 +10,28 @@
 const FEATURES_THAT_MAY_MEET = [
   ['auth', ['users', 'tenants']],
   ['api-keys', ['auth']],
-  ['webhooks', ['retention']],
 ];
 
 const TESTS = '\\.(spec|e2e-spec)\\.ts$';
 const DUMPING_GROUNDS = ['/(common|utils|shared|helpers)/', '/index\\.ts$'];
 const DATABASE_INSIDES = '^src/platform/database/connections/';
+/**
+ * The database of each narrow role and the folders that may import it. A role sees more than one tenant, or less than
+ * the service, so that no other code is to hold it.
+ */
+const ROLE_DATABASES = {
+  'sign-in-database': ['auth', 'users', 'processes/admin'],
+  'members-database': ['tenants'],
+  'mail-database': ['mail'],
+  'audit-database': ['audit'],
+  'epoch-database': ['platform/revocation'],
+  'retention-database': ['retention'],
+  'relay-database': ['platform/outbox'],
+  'dispatcher-database': ['webhooks'],
+  'operator-database': ['processes/admin'],
+};
+const NAMED_ROLES = Object.keys(ROLE_DATABASES).join('|');
+
 /** Folders of src that are no feature. */
 const NO_FEATURES = 'platform/|processes/|dev/';
 
@@ -40,6 +56,23 @@ const featureRules = [
   })),
 ];
 
+const roleRules = [
+  ...Object.entries(ROLE_DATABASES).map(([file, folders]) => ({
+    name: `${file}-has-its-folders`,
+    comment: 'The database of a narrow role is imported by the folders that the rule file names.',
+    severity: 'error',
+    from: { path: '^src/', pathNot: [TESTS, ...folders.map((folder) => `^src/${folder}/`)] },
+    to: { path: `^src/platform/database/roles/${file}\\.ts$` },
+  })),
+  {
+    name: 'role-databases-are-named',
+    comment: 'A new file in roles/ needs a line in ROLE_DATABASES before any code can import it.',
+    severity: 'error',
+    from: { path: '^src/', pathNot: TESTS },
+    to: { path: '^src/platform/database/roles/', pathNot: `^src/platform/database/roles/(${NAMED_ROLES})\\.ts$` },
+  },
+];
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -51,6 +84,7 @@ module.exports = {
       to: { path: '^src/(?!platform/)' },
     },
     ...featureRules,
+    ...roleRules,
     {
       name: 'features-know-no-process',
       comment: 'A feature does not know which process it runs in.',

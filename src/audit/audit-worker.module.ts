@@ -4,6 +4,7 @@
  * is a leaf once; a leaf or node never changes; the leaves, the head and the events that tell of them commit together.
  */
 import { Module } from '@nestjs/common';
+import { AuditDatabase } from '../platform/database/roles/audit-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { AuditFolder } from './folding/audit-folder';
 import { AuditJob } from './folding/audit-job';
@@ -13,6 +14,6 @@ import { SigningKeys } from './folding/signing-key';
 
 @Module({
   imports: [OutboxModule],
-  providers: [AuditFolder, AuditJob, Erasures, RefusalWriter, SigningKeys],
+  providers: [AuditDatabase, AuditFolder, AuditJob, Erasures, RefusalWriter, SigningKeys],
 })
 export class AuditWorkerModule {}

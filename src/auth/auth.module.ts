@@ -13,6 +13,7 @@
  */
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { PermissionGuard } from '../platform/http/requests/permission.guard';
@@ -71,6 +72,7 @@ import { StepUpGuard } from './access/step-up.guard';
     Authenticator,
     SecondFactors,
     SignIn,
+    SignInDatabase,
     OptionalPerson,
     AccountAudit,
     AccountService,

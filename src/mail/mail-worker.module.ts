@@ -6,8 +6,9 @@
  * is logged.
  */
 import { Module } from '@nestjs/common';
+import { MailDatabase } from '../platform/database/roles/mail-database';
 import { MailSender } from './sending/mail-sender';
 import { Suppressions } from './sending/suppressions';
 
-@Module({ providers: [MailSender, Suppressions], exports: [MailSender, Suppressions] })
+@Module({ providers: [MailDatabase, MailSender, Suppressions], exports: [MailSender, Suppressions] })
 export class MailWorkerModule {}

@@ -10,17 +10,20 @@
  * the time in the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { ORDER_EVENT_TYPES } from './order-event-types';
+import { Order } from './order.entity';
+import { OrderItem } from './order-item.entity';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 import './orders.permissions';
 
 @Module({
-  imports: [HttpPlatformModule, OutboxModule],
+  imports: [DatabaseModule.forFeature([Order, OrderItem]), HttpPlatformModule, OutboxModule],
   controllers: [OrdersController],
   providers: [OrdersService, OrdersExport],
 })

@@ -2,7 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../platform/config/config';
 import { CONFIG } from '../platform/config/config.module';
-import { RetentionDatabase } from '../platform/database/roles/role-databases';
+import type { RetentionDependent, RetentionRule } from '../platform/database/sql/tables';
+import { RetentionDatabase } from '../platform/database/roles/retention-database';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { firstIdAt } from '../platform/ids/ids';
 import { LOGGER } from '../platform/observability/logger.module';
@@ -15,13 +16,12 @@ const ROWS_AT_ONCE = 1_000;
 const BATCHES_A_RUN = 200;
 const RUN_MS = 20_000;
 const MOST_COUNTED = 1_000_000;
-const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What expires, and since when it may go. */
-interface Expiring {
-  table: string;
-  key: string;
-  column: string;
+/** Injection token of all {@link RetentionRule}s. */
+export const RETENTION_RULES = Symbol('RETENTION_RULES');
+
+/** A rule with the time before which rows go now. */
+interface Expiring extends RetentionRule {
   before: Date;
 }
 
@@ -32,27 +32,16 @@ interface Bounds {
   until: number;
 }
 
-/**
- * What is kept of an event beside it, by the ids that have its time; deliveries before their attempts: who writes an
- * attempt holds its delivery meanwhile.
- */
-const OF_EVENTS = [
-  { table: 'deliveries', key: 'id', id: 'id' },
-  { table: 'delivery_attempts', key: 'delivery_id, number', id: 'delivery_id' },
-];
-
-/** Events of one tenant that go next. */
-interface ExpiredEvents extends Row {
+/** Rows of one tenant that go next. */
+interface ExpiredRows extends Row {
   tenant_id: string;
   ids: string[];
 }
 
-/** How many rows of each table went, or may go; with events go their deliveries and attempts, uncounted. */
+/** The number of deleted or expired rows by table; rows of dependent tables are not counted. */
 export type Pruned = Record<string, number>;
 
-/**
- * Deletes what has expired, in small batches: ended sessions, stored answers, old failures, and events past retention.
- */
+/** Deletes expired rows in small batches, by the rules that the features declare. */
 @Injectable()
 export class RetentionJob {
   private running = false;
@@ -61,6 +50,7 @@ export class RetentionJob {
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: RetentionDatabase,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(RETENTION_RULES) private readonly rules: readonly RetentionRule[],
   ) {}
 
   /** One round; a second call meanwhile does nothing. Never throws. */
@@ -100,23 +90,16 @@ export class RetentionJob {
   }
 
   private expiring(now: Date): Expiring[] {
-    const retained = new Date(now.getTime() - this.config.WEBHOOK_RETENTION_DAYS * DAY_MS);
-    return [
-      { table: 'sessions', key: 'tenant_id, id', column: 'expires_at', before: now },
-      { table: 'sign_in_failures', key: 'key', column: 'expires_at', before: now },
-      { table: 'one_time_tokens', key: 'subject_id, token_hash', column: 'expires_at', before: now },
-      { table: 'address_reservations', key: 'email_key, user_id', column: 'expires_at', before: now },
-      { table: 'known_networks', key: 'user_id, network_hash', column: 'expires_at', before: now },
-      { table: 'idempotency_keys', key: 'tenant_id, caller, key', column: 'expires_at', before: now },
-      { table: 'events', key: 'tenant_id, id', column: 'created_at', before: retained },
-    ];
+    return this.rules.map((rule) => ({ ...rule, before: new Date(now.getTime() - (rule.period?.(this.config) ?? 0)) }));
   }
 
   private async clearAll(now: Date, bounds: Bounds): Promise<Pruned> {
     const cleared: Pruned = {};
     for (const expiring of this.expiring(now)) {
       const { table } = expiring;
-      cleared[table] = await (table === 'events' ? this.clearEvents(expiring, bounds) : this.clear(expiring, bounds));
+      cleared[table] = await (expiring.dependents
+        ? this.clearWithDependents(expiring, expiring.dependents, bounds)
+        : this.clear(expiring, bounds));
     }
     return cleared;
   }
@@ -132,21 +115,23 @@ export class RetentionJob {
   }
 
   /**
-   * Deletes of the tenants whose events go next all that is kept of old events, and then those events. They say whose
-   * rows there are to delete, and so go last: where a run ends before that, the next one goes on.
+   * Deletes, of the tenants whose rows expire next, first the old rows of the dependent tables and then those rows. They
+   * show which tenants have rows to delete, and so go last: after an interrupted run the next one goes on.
    */
-  private async clearEvents(events: Expiring, { batches, until }: Bounds): Promise<number> {
-    const before = firstIdAt(events.before.getTime());
+  private async clearWithDependents(
+    expiring: Expiring,
+    dependents: readonly RetentionDependent[],
+    { batches, until }: Bounds,
+  ): Promise<number> {
+    const before = firstIdAt(expiring.before.getTime());
     const done = new Set<string>();
     let cleared = 0;
     for (let batch = 0; batch < batches && performance.now() < until; batch++) {
-      const expired = await this.database.transaction((tx) =>
-        tx.query<ExpiredEvents>(findExpiredEvents(events.before)),
-      );
+      const expired = await this.database.transaction((tx) => tx.query<ExpiredRows>(findExpired(expiring)));
       for (const { tenant_id: tenantId } of expired) {
         if (done.has(tenantId)) continue;
-        for (const part of OF_EVENTS) {
-          const statement = deleteOfEvents(part, tenantId, before);
+        for (const dependent of dependents) {
+          const statement = deleteDependents(dependent, tenantId, before);
           do {
             if (performance.now() >= until) return cleared;
           } while ((await this.delete(statement)) === ROWS_AT_ONCE);
@@ -154,7 +139,7 @@ export class RetentionJob {
         done.add(tenantId);
       }
       const found = expired.reduce((sum, { ids }) => sum + ids.length, 0);
-      if (found > 0) cleared += await this.delete(deleteEvents(expired));
+      if (found > 0) cleared += await this.delete(deleteById(expiring, expired));
       if (found < ROWS_AT_ONCE) break;
     }
     return cleared;
@@ -174,27 +159,27 @@ function deleteExpired({ table, key, column, before }: Expiring): Statement {
   };
 }
 
-/** The events that go next, by tenant. */
-function findExpiredEvents(before: Date): Statement {
+/** The rows that go next, by tenant. */
+function findExpired({ table, column, before }: Expiring): Statement {
   return {
-    name: 'janitor_events_find',
+    name: `janitor_${table}_find`,
     text: `select tenant_id, array_agg(id) as ids from
-             (select tenant_id, id from events where created_at < $1 order by created_at limit ${ROWS_AT_ONCE}) as expired
+             (select tenant_id, id from ${table} where ${column} < $1 order by ${column} limit ${ROWS_AT_ONCE}) as expired
             group by tenant_id`,
     values: [before],
   };
 }
 
-function deleteEvents(expired: readonly ExpiredEvents[]): Statement {
+function deleteById({ table }: Expiring, expired: readonly ExpiredRows[]): Statement {
   return {
-    name: 'janitor_events',
-    text: `delete from events where (tenant_id, id) in (select * from unnest($1::uuid[], $2::uuid[])) returning 1`,
+    name: `janitor_${table}_by_id`,
+    text: `delete from ${table} where (tenant_id, id) in (select * from unnest($1::uuid[], $2::uuid[])) returning 1`,
     values: [expired.flatMap((tenant) => tenant.ids.map(() => tenant.tenant_id)), expired.flatMap(({ ids }) => ids)],
   };
 }
 
 /** @param before the first id that stays */
-function deleteOfEvents({ table, key, id }: (typeof OF_EVENTS)[number], tenantId: string, before: string): Statement {
+function deleteDependents({ table, key, id }: RetentionDependent, tenantId: string, before: string): Statement {
   return {
     name: `janitor_${table}`,
     text: `delete from ${table} where tenant_id = $1 and (${key}) in

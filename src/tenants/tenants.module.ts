@@ -13,8 +13,14 @@
  */
 import { Module } from '@nestjs/common';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { DatabaseModule } from '../platform/database/database.module';
+import { Membership } from './membership.entity';
+import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 import { UsageController } from './usage/usage.controller';
 
-@Module({ imports: [HttpPlatformModule], controllers: [UsageController] })
+@Module({
+  imports: [DatabaseModule.forFeature([Tenant, Membership]), HttpPlatformModule],
+  controllers: [UsageController],
+})
 export class TenantsModule {}

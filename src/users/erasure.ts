@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { SignInDatabase } from '../platform/database/roles/role-databases';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { Hooks } from '../platform/hooks/hooks';
 import { LOGGER } from '../platform/observability/logger.module';

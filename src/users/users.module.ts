@@ -4,9 +4,16 @@
  * person's own once its mailbox was proved (`email_verified_at`).
  */
 import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../platform/database/database.module';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { EmailKeyBackfill } from './email-key-backfill';
 import { ErasureJob } from './erasure';
+import { User } from './user.entity';
 import { Users } from './users';
 
-@Module({ providers: [Users, EmailKeyBackfill, ErasureJob], exports: [Users] })
+@Module({
+  imports: [DatabaseModule.forFeature([User])],
+  providers: [EmailKeyBackfill, ErasureJob, SignInDatabase, Users],
+  exports: [Users],
+})
 export class UsersModule {}

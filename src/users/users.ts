@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../platform/database/roles/role-databases';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import type { Transaction } from '../platform/database/transaction';
 import { User } from './user.entity';
 import { findReservation, findUserId } from './users.queries';

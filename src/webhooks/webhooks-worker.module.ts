@@ -12,9 +12,10 @@
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../platform/config/config';
+import { DispatcherDatabase } from '../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
-import { type OutboxConsumer, OUTBOX_CONSUMERS, Relay } from '../platform/outbox/relay';
+import { OutboxConsumers, Relay } from '../platform/outbox/relay';
 import { Subscriptions } from '../platform/outbox/subscriptions';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
@@ -30,7 +31,6 @@ import { EndpointDisabling } from './endpoints/endpoint-disabling';
 import { listSubscribers, type Subscriber } from './dispatch/fan-out.queries';
 import { isSubscribed } from './event-types/event-type-names';
 import { FanOut } from './dispatch/fan-out';
-import { RetentionJob } from '../retention/retention-job';
 import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
@@ -38,7 +38,8 @@ import { DispatchRequests } from './notifications/dispatch-request';
 
 @Module({})
 export class WebhooksWorkerModule {
-  constructor(subscriptions: Subscriptions, database: TenantDatabase) {
+  constructor(subscriptions: Subscriptions, database: TenantDatabase, consumers: OutboxConsumers, fanOut: FanOut) {
+    consumers.add(fanOut);
     subscriptions.register(async (scope, types) => {
       const endpoints = await database.query<Subscriber>(scope, listSubscribers(scope.tenantId));
       const wanted = endpoints.filter(({ enabled }) => enabled);
@@ -60,12 +61,11 @@ export class WebhooksWorkerModule {
         DeliveryQueue,
         DeliverySender,
         Dispatcher,
+        DispatcherDatabase,
         DispatchRequests,
         EndpointDisabling,
         EndpointPartsCipher,
         FanOut,
-        { provide: OUTBOX_CONSUMERS, inject: [FanOut], useFactory: (...all: OutboxConsumer[]) => all },
-        RetentionJob,
         Outcomes,
         PartsBackfill,
         Relay,

@@ -16,6 +16,7 @@ import { Module } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { UsageMeters } from '../platform/usage/usage-meters';
 import { webhookMeters } from './webhook-meters';
+import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -44,9 +45,10 @@ import { TestDeliveries } from './deliveries/test-deliveries';
 import { EndpointDeliveriesController } from './deliveries/endpoint-deliveries.controller';
 import { DispatchRequests } from './notifications/dispatch-request';
 import './webhooks.permissions';
+import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
 
 @Module({
-  imports: [HttpPlatformModule, OutboxModule],
+  imports: [DatabaseModule.forFeature([WebhookEndpoint]), HttpPlatformModule, OutboxModule],
   controllers: [
     EndpointsController,
     SecretsController,

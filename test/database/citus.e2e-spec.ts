@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PLACEMENTS } from '../../src/platform/database/sql/citus';
+import { PLACEMENTS } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
 import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
 import { orderInput } from '../harness/client';

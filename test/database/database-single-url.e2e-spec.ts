@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { Order } from '../../src/orders/order.entity';
 import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
 import { migrate, migrationNames } from '../../src/platform/database/migrate/migrations';
-import { SignInDatabase } from '../../src/platform/database/roles/role-databases';
+import { SignInDatabase } from '../../src/platform/database/roles/sign-in-database';
 import type { TransactionSettings } from '../../src/platform/database/connections/transaction-settings';
 import type { Statement } from '../../src/platform/database/sql/statement';
 import { runTransaction, TenantDatabase } from '../../src/platform/database/tenant-database';

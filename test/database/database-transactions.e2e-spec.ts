@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { Order } from '../../src/orders/order.entity';
 import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
-import { SignInDatabase } from '../../src/platform/database/roles/role-databases';
+import { SignInDatabase } from '../../src/platform/database/roles/sign-in-database';
 import type { TransactionSettings } from '../../src/platform/database/connections/transaction-settings';
 import type { Statement } from '../../src/platform/database/sql/statement';
 import { runTransaction, TenantDatabase, type TenantTransaction } from '../../src/platform/database/tenant-database';

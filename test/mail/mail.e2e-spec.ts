@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type ParsedMail, simpleParser } from 'mailparser';
 import { SMTPServer } from 'smtp-server';
 import { MailSender } from '../../src/mail/sending/mail-sender';
-import { SignInDatabase } from '../../src/platform/database/roles/role-databases';
+import { SignInDatabase } from '../../src/platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { Mailer, type MailTemplates } from '../../src/platform/mail/mailer';
 import { admin } from '../harness/admin';

@@ -1,7 +1,9 @@
 import pino from 'pino';
 import { loadConfig } from '../../src/platform/config/config';
-import { RetentionDatabase } from '../../src/platform/database/roles/role-databases';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
+import { RetentionDatabase } from '../../src/platform/database/roles/retention-database';
 import { firstIdAt } from '../../src/platform/ids/ids';
+import { RETENTION } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { startService, type TestService } from '../harness/service';
@@ -63,14 +65,14 @@ describe('the janitor', () => {
   async function clean(before: (transaction: number) => unknown = () => undefined): Promise<string[]> {
     const warnings: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-    const janitors = service.app.get(RetentionDatabase, { strict: false });
+    const janitors = new RetentionDatabase(service.app.get(ConnectionManager, { strict: false }));
     let count = 0;
     const transaction: RetentionDatabase['transaction'] = async (work) => {
       await before(++count);
       return janitors.transaction(work);
     };
     const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-    await new RetentionJob(config, { transaction } as RetentionDatabase, logger).run(new Date());
+    await new RetentionJob(config, { transaction } as RetentionDatabase, logger, RETENTION).run(new Date());
     return warnings;
   }
 
@@ -192,8 +194,8 @@ describe('the janitor', () => {
     });
     try {
       const config = loadConfig({ WEBHOOK_RETENTION_DAYS: '30' });
-      const janitors = service.app.get(RetentionDatabase, { strict: false });
-      await new RetentionJob(config, janitors, pino({ level: 'silent' })).run();
+      const janitors = new RetentionDatabase(service.app.get(ConnectionManager, { strict: false }));
+      await new RetentionJob(config, janitors, pino({ level: 'silent' }), RETENTION).run();
     } finally {
       jest.useRealTimers();
     }

@@ -2,7 +2,8 @@ import { Queue } from 'bullmq';
 import { Webhook } from 'standardwebhooks';
 import type { Config } from '../../src/platform/config/config';
 import { CONFIG } from '../../src/platform/config/config.module';
-import { DELIVERY_QUEUE, type DeliveryJob, producerOptions } from '../../src/platform/queue/queue';
+import { producerOptions } from '../../src/platform/queue/queue';
+import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, type DeliveryJob } from '../../src/webhooks/notifications/delivery-job';
 import type { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { hasRedis, startRedis, type TestRedis } from '../harness/redis';
@@ -279,7 +280,10 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   });
 
   it('leaves nothing of a job in the queue, whether it was done or not', async () => {
-    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(worker.app.get<Config>(CONFIG)));
+    const queue = new Queue<DeliveryJob>(
+      DELIVERY_QUEUE,
+      producerOptions(worker.app.get<Config>(CONFIG), DELIVERY_JOB_OPTIONS),
+    );
     try {
       const endpoint = await createEndpoint(tenant, receiver.url);
       await tenant.createOrder();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Person, Principal } from '../../platform/http/requests/caller';

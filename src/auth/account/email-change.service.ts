@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import { TokenInvalid } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { SECRET_CHANGE } from '../../platform/audit/audit-entry';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { TokenInvalid, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';

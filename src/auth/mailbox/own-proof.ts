@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Unauthorized } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
 import { User } from '../../users/user.entity';

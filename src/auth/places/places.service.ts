@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { AuditLog } from '../../platform/audit/audit-log';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import {
   AppError,

@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
 import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { Unauthorized } from '../../platform/errors';

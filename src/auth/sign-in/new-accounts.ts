@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import type { Transaction } from '../../platform/database/transaction';
 import { ValidationFailed } from '../../platform/errors';

@@ -2,7 +2,7 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { RateLimited } from '../../platform/errors';

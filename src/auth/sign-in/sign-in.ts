@@ -1,6 +1,6 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';

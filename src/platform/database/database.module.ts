@@ -1,8 +1,8 @@
 /**
  * The database as features see it. Nouns: a *transaction* is bound to a scope by its first settings; the *tenant
  * database* gives out transactions of one tenant, narrow roles have databases of their own. What must always hold: no
- * statement runs outside such a transaction, and the service's role cannot see a row without a tenant.
- * `connection-manager.ts` owns the connections and is exported to no module.
+ * statement runs outside such a transaction, and the service's role cannot see a row without a tenant. A rule of
+ * dependency-cruiser names the folder that may import each file of `roles/`, and keeps `connections/` inside this folder.
  */
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -12,24 +12,26 @@ import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
-import { MailDatabase } from './roles/mail-database';
-import { AuditDatabase } from './roles/audit-database';
-import { BacklogDatabase } from './roles/backlog';
 import { ConnectionManager } from './connections/connection-manager';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
-import { EpochDatabase } from './roles/epoch-database';
-import { MembersDatabase } from './roles/members-database';
-import { DiscoveryDatabase, RetentionDatabase, NotificationDatabase, SignInDatabase } from './roles/role-databases';
+import { NotificationDatabase } from './notification-database';
 import { TenantDatabase } from './tenant-database';
+
+/** The entities of all features, by {@link DatabaseModule.forFeature}. */
+const featureEntities = new Set<EntityTarget<ObjectLiteral>>();
+
+/** Imported by a feature for its entities. */
+@Module({})
+class FeatureEntitiesModule {}
 
 @Global()
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(@Inject(ConnectionManager) private readonly connections: ConnectionManager) {}
 
-  /** The module, with the entities for repositories. */
-  static forRoot(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
+  /** The module, with the entities of every feature that the process imports. */
+  static forRoot(): DynamicModule {
     return {
       module: DatabaseModule,
       providers: [
@@ -37,7 +39,7 @@ export class DatabaseModule implements OnApplicationShutdown {
           provide: ConnectionManager,
           inject: [CONFIG, LOGGER, Metrics, TRACING],
           useFactory: async (config: Config, logger: Logger, metrics: Metrics, tracing: Tracing) => {
-            const connections = new ConnectionManager(config, entities, metrics, tracing, (error) =>
+            const connections = new ConnectionManager(config, [...featureEntities], metrics, tracing, (error) =>
               logger.warn({ reason: error.message }, 'database connection lost'),
             );
             await connections.connect();
@@ -49,33 +51,19 @@ export class DatabaseModule implements OnApplicationShutdown {
           },
         },
         TenantDatabase,
-        SignInDatabase,
-        RetentionDatabase,
         NotificationDatabase,
-        DiscoveryDatabase,
-        AuditDatabase,
-        MailDatabase,
-        EpochDatabase,
-        MembersDatabase,
         DatabaseHealth,
-        BacklogDatabase,
         DatabaseLoad,
       ],
-      exports: [
-        TenantDatabase,
-        SignInDatabase,
-        RetentionDatabase,
-        NotificationDatabase,
-        DiscoveryDatabase,
-        AuditDatabase,
-        MailDatabase,
-        EpochDatabase,
-        MembersDatabase,
-        DatabaseHealth,
-        BacklogDatabase,
-        DatabaseLoad,
-      ],
+      // The databases of narrow roles are not among them: the module that needs one lists it in its providers.
+      exports: [ConnectionManager, TenantDatabase, NotificationDatabase, DatabaseHealth, DatabaseLoad],
     };
+  }
+
+  /** Makes a feature's entities known, for repositories. */
+  static forFeature(entities: EntityTarget<ObjectLiteral>[]): DynamicModule {
+    for (const entity of entities) featureEntities.add(entity);
+    return { module: FeatureEntitiesModule };
   }
 
   async onApplicationShutdown(): Promise<void> {

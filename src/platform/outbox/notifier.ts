@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { NotificationDatabase } from '../database/roles/role-databases';
+import { NotificationDatabase } from '../database/notification-database';
 import { LOGGER } from '../observability/logger.module';
 import { TRACING, type Tracing } from '../observability/tracing';
 

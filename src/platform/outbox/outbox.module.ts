@@ -1,17 +1,28 @@
 /**
- * From a committed change to whoever wants to know. Nouns: an *event* is written with its change; its row in the
- * *outbox* says that it has not left yet; the *relay* (in the worker) takes rows from there and hands the events on in
- * a transaction that removes them. What must always hold: no event without its change, no change without its event, and
- * an event leaves the outbox only together with what it became.
+ * From a committed change to its consumers. Nouns: an *event* is written with its change; its row in the *outbox* says
+ * that it has not left yet; the *relay* (in the worker) takes rows out of the outbox in the transaction in which the
+ * *consumers* write the effects of the events.
+ *
+ * A feature adds a consumer in the worker: `consumers.add(consumer)` with {@link OutboxConsumers} in the constructor of
+ * its module. `open(tx)` reads what the consumer needs, in the round trip that reads the next events of one tenant;
+ * `take(events)` defers its writes, in the order of the outbox; `committed()` follows the commit. After an error the batch
+ * stays in the outbox for all consumers and is tried again, so each event has its effect once: a consumer throws for a
+ * failure that passes, never for the content of an event.
+ *
+ * What must always hold: no event without its change, no change without its event, and an event leaves the outbox only
+ * together with the effects of all its consumers.
  */
 import { Module } from '@nestjs/common';
+import { RelayDatabase } from '../database/roles/relay-database';
 import { EventCatalogue } from './event-catalogue';
-import { Outbox } from './outbox';
 import { Notifier } from './notifier';
+import { Outbox } from './outbox';
+import { OutboxBacklog } from './outbox-backlog';
+import { OutboxConsumers } from './relay';
 import { Subscriptions } from './subscriptions';
 
 @Module({
-  providers: [EventCatalogue, Outbox, Notifier, Subscriptions],
-  exports: [EventCatalogue, Outbox, Notifier, Subscriptions],
+  providers: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, RelayDatabase, Subscriptions],
+  exports: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, Subscriptions],
 })
 export class OutboxModule {}

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DiscoveryDatabase } from '../database/roles/role-databases';
 import type { Row, Statement } from '../database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../database/tenant-database';
 import { LOGGER } from '../observability/logger.module';
 import { parseTraceparent } from '../observability/trace-context';
+import { OutboxBacklog } from './outbox-backlog';
 import { TRACING, type Tracing } from '../observability/tracing';
 
 const EVENTS_AT_ONCE = 200;
@@ -41,8 +41,19 @@ export interface OutboxConsumer {
   open(tx: TenantTransaction): Promise<OutboxBatch>;
 }
 
-/** Injection token of the {@link OutboxConsumer}s, a list. */
-export const OUTBOX_CONSUMERS = Symbol('OUTBOX_CONSUMERS');
+/** The consumers of the outbox; features register theirs in the worker. */
+@Injectable()
+export class OutboxConsumers {
+  private readonly consumers: OutboxConsumer[] = [];
+
+  add(consumer: OutboxConsumer): void {
+    this.consumers.push(consumer);
+  }
+
+  all(): readonly OutboxConsumer[] {
+    return this.consumers;
+  }
+}
 
 /**
  * Takes the first events of a tenant out of the outbox, together with what they become, or nothing. One at a time of a
@@ -112,9 +123,9 @@ export class Relay {
   private stopped = false;
 
   constructor(
-    private readonly discovery: DiscoveryDatabase,
+    private readonly backlog: OutboxBacklog,
     private readonly database: TenantDatabase,
-    @Inject(OUTBOX_CONSUMERS) private readonly consumers: readonly OutboxConsumer[],
+    private readonly consumers: OutboxConsumers,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
@@ -150,7 +161,7 @@ export class Relay {
 
   private async drain(): Promise<void> {
     while (!this.stopped) {
-      const tenants = await this.discovery.tenantsWithEvents(MAX_TENANTS);
+      const tenants = await this.backlog.tenantsWithEvents(MAX_TENANTS);
       if (tenants.length === 0) return;
       let taken = 0;
       const next = tenants.values();
@@ -175,7 +186,7 @@ export class Relay {
   /** One batch of a tenant, so that a tenant with a million events delays others by one batch at most. */
   private async drainTenant(tenantId: string): Promise<number> {
     const startTime = new Date().getTime();
-    const events = await relayEvents(this.database, tenantId, this.consumers);
+    const events = await relayEvents(this.database, tenantId, this.consumers.all());
     if (this.tracing.isOn) for (const event of events) this.trace(tenantId, event, startTime);
     return events.length;
   }

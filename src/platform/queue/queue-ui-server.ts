@@ -39,8 +39,18 @@ const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 const READING = ['GET', 'HEAD'];
 
-/** The server, not listening yet. It shows the queue and changes nothing in it. */
-export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logger): Promise<FastifyInstance> {
+/** A queue and its description for the operator. */
+export interface ShownQueue {
+  queue: Queue;
+  description: string;
+}
+
+/** The server, not listening yet. It shows the queues and changes nothing in them. */
+export async function createQueueUi(
+  queues: readonly ShownQueue[],
+  auth: BasicAuth,
+  logger: Logger,
+): Promise<FastifyInstance> {
   const server = fastify({
     // At a stop, only an operator's browser can be waiting for a response.
     forceCloseConnections: true,
@@ -75,16 +85,12 @@ export async function createQueueUi(queue: Queue, auth: BasicAuth, logger: Logge
   });
   const serverAdapter = new FastifyAdapter();
   createBullBoard({
-    queues: [
-      new BullMQAdapter(queue, {
-        readOnlyMode: true,
-        allowRetries: false,
-        description: 'What is being sent now. What waits, and what became of it, is in PostgreSQL.',
-      }),
-    ],
+    queues: queues.map(
+      ({ queue, description }) => new BullMQAdapter(queue, { readOnlyMode: true, allowRetries: false, description }),
+    ),
     // Its types may come from another patch release of the API, and then differ in name only.
     serverAdapter: serverAdapter as never,
-    options: { uiConfig: { boardTitle: 'Webhook deliveries', hideRedisDetails: false } },
+    options: { uiConfig: { boardTitle: 'Queues', hideRedisDetails: false } },
   });
   serverAdapter.setBasePath('/');
   await server.register(serverAdapter.registerPlugin());

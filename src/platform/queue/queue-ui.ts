@@ -5,17 +5,21 @@ import type { Logger } from 'pino';
 import { type Config, ConfigError, required } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { LOGGER } from '../observability/logger.module';
-import { DELIVERY_QUEUE, producerOptions, withTimeout } from './queue';
+import { type DescribedQueue, producerOptions, withTimeout } from './queue';
+
+/** Injection token of the {@link DescribedQueue}s that the UI shows; the process's module collects them. */
+export const DESCRIBED_QUEUES = Symbol('DESCRIBED_QUEUES');
 
 /** The queue's UI (bull-board) for an operator, where `QUEUE_UI_PORT` is set; else nothing of it is loaded. */
 @Injectable()
 export class QueueUi implements OnModuleInit, OnModuleDestroy {
   private server?: FastifyInstance;
-  private queue?: Queue;
+  private queues: Queue[] = [];
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(DESCRIBED_QUEUES) private readonly described: readonly DescribedQueue[],
   ) {}
 
   /** @throws ConfigError when the address cannot be used */
@@ -27,10 +31,15 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
       import('./queue-ui-server.js'),
       import('../http/server/basic-auth.js'),
     ]);
-    this.queue = new Queue(DELIVERY_QUEUE, producerOptions(this.config));
-    this.queue.on('error', () => undefined); // away: what is asked for meanwhile is answered with an error
+    const shown = this.described.map(({ name, description }) => ({
+      queue: new Queue(name, producerOptions(this.config)),
+      description,
+    }));
+    this.queues = shown.map(({ queue }) => queue);
+    // Without a connection the UI answers requests with an error.
+    for (const queue of this.queues) queue.on('error', () => undefined);
     const auth = new BasicAuth(user, required(this.config, 'QUEUE_UI_PASSWORD'), 'queue');
-    this.server = await createQueueUi(this.queue, auth, this.logger);
+    this.server = await createQueueUi(shown, auth, this.logger);
     try {
       const url = await this.server.listen({ port, host });
       this.logger.info({ url }, 'the queue UI');
@@ -42,6 +51,6 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     await this.server?.close();
-    if (this.queue) await withTimeout(this.queue.close()).catch(() => undefined);
+    await Promise.all(this.queues.map((queue) => withTimeout(queue.close()).catch(() => undefined)));
   }
 }

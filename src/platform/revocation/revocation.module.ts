@@ -1,7 +1,8 @@
 /** Epochs of credentials: how a change reaches every live credential in every process; see `epochs.ts`. */
 import { Global, Module } from '@nestjs/common';
+import { EpochDatabase } from '../database/roles/epoch-database';
 import { Epochs } from './epochs';
 
 @Global()
-@Module({ providers: [Epochs], exports: [Epochs] })
+@Module({ providers: [EpochDatabase, Epochs], exports: [Epochs] })
 export class RevocationModule {}

@@ -8,12 +8,9 @@ import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import '../../api-keys/api-keys.permissions';
 import '../../audit/audit.permissions';
-import { Suppressions } from '../../mail/sending/suppressions';
+import { SuppressionsModule } from '../../mail/suppressions.module';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
-import { User } from '../../users/user.entity';
-import { Order } from '../../orders/order.entity';
-import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
@@ -31,11 +28,9 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
-import { Membership } from '../../tenants/membership.entity';
-import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
-import { RetentionJob } from '../../retention/retention-job';
-import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
+import { RetentionModule } from '../../retention/retention.module';
+import { RETENTION } from '../tables';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
 /** Connections of one command, which does one thing at a time, or a few. */
@@ -57,14 +52,16 @@ export class AdminModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot(),
         AuthModule,
         TenantsModule,
         OrdersModule,
         WebhooksModule,
+        RetentionModule.forRoot(RETENTION),
+        SuppressionsModule,
         AuditModule,
       ],
-      providers: [Suppressions, OperatorDatabase, RetentionJob, Reencryption],
+      providers: [OperatorDatabase, Reencryption],
     };
   }
 }

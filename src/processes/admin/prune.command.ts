@@ -7,7 +7,7 @@ export const pruneCommand: Command = {
 expired, and events with their deliveries and attempts that are older than WEBHOOK_RETENTION_DAYS. In small batches,
 beside running processes, until nothing is left.`,
   async run({ dryRun, open }) {
-    const janitor = (await open()).get(RetentionJob);
+    const janitor = (await open()).get(RetentionJob, { strict: false });
     const pruned = dryRun ? await janitor.count() : await janitor.prune();
     return {
       lines: Object.entries(pruned).map(([table, count]) => `${dryRun ? 'would delete' : 'deleted'} ${count} ${table}`),

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { RegisterDto } from '../../auth/sign-in/auth.dto';
 import { findUserId } from '../../users/users.queries';
 import { seedTenant } from '../../dev/demo';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Conflict, ValidationFailed } from '../../platform/errors';
 import { readDto } from '../../platform/http/requests/validation.pipe';
 import { UsageError } from '../lifecycle';

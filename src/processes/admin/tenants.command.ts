@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { findEmails } from '../../users/users.queries';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
-import { SignInDatabase } from '../../platform/database/roles/role-databases';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';

@@ -8,9 +8,6 @@ import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
-import { User } from '../../users/user.entity';
-import { Order } from '../../orders/order.entity';
-import { OrderItem } from '../../orders/order-item.entity';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
@@ -33,10 +30,7 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
-import { Membership } from '../../tenants/membership.entity';
-import { Tenant } from '../../tenants/tenant.entity';
 import { TenantsModule } from '../../tenants/tenants.module';
-import { WebhookEndpoint } from '../../webhooks/endpoints/webhook-endpoint.entity';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
@@ -56,7 +50,7 @@ export class ApiModule {
         RevocationModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([User, Tenant, Membership, Order, OrderItem, WebhookEndpoint]),
+        DatabaseModule.forRoot(),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';
+import { PLACEMENTS } from '../tables';
 import { Inoperable, UsageError } from '../lifecycle';
 import { namingDatabase, ownerVariable } from '../name-database';
 
@@ -32,6 +33,7 @@ const COMMANDS: Readonly<Record<string, (config: Config) => Promise<string>>> = 
       serviceUrl: required(config, 'DATABASE_URL'),
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
+      placements: PLACEMENTS,
       onTableInUse: (attempt) =>
         process.stderr.write(`a table is in use; made way (attempt ${attempt}), trying again\n`),
     });

@@ -14,10 +14,14 @@ import { Readiness } from '../../platform/health/readiness';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { QueueHealth } from '../../platform/health/queue-health';
-import { QueueUi } from '../../platform/queue/queue-ui';
+import { DESCRIBED_QUEUES, QueueUi } from '../../platform/queue/queue-ui';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
+import { RetentionWorkerModule } from '../../retention/retention.module';
+import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
+import { RETENTION } from '../tables';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 
 /**
@@ -37,12 +41,14 @@ export class WorkerModule {
         SecretBoxModule,
         AuditPlatformModule,
         MailPlatformModule,
-        DatabaseModule.forRoot([]),
+        DatabaseModule.forRoot(),
+        LeaderTasksModule,
         AuditWorkerModule,
+        RetentionWorkerModule.forRoot(RETENTION),
         MailWorkerModule,
         WebhooksWorkerModule.forRoot(config),
       ],
-      providers: [QueueHealth, QueueUi, Readiness],
+      providers: [QueueHealth, QueueUi, Readiness, { provide: DESCRIBED_QUEUES, useValue: [DESCRIBED_DELIVERY_QUEUE] }],
     };
   }
 }

@@ -1,17 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Gauge } from 'prom-client';
-import { BacklogDatabase } from '../../platform/database/roles/backlog';
+import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
 import { timeOfId } from '../../platform/ids/ids';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { Snapshot } from '../../platform/observability/snapshot';
-import { DELIVERY_QUEUE } from '../../platform/queue/queue';
+import { OutboxBacklog } from '../../platform/outbox/outbox-backlog';
+import { DELIVERY_QUEUE } from '../notifications/delivery-job';
 import { DeliveryQueue } from './delivery-queue';
 import { Dispatcher } from './dispatcher';
+import { countDue, type DueRow } from './waiting.queries';
 
 const KEEP_MS = 5_000;
 const DEADLINE_MS = 2_500;
+/** Beyond this many deliveries or lanes a backlog is only known to be at least that. */
+const MAX_COUNTED = 10_000;
 
 interface Backlog {
   outboxLag: number;
@@ -31,7 +35,8 @@ export class BacklogMetrics {
 
   constructor(
     { registry }: Metrics,
-    private readonly database: BacklogDatabase,
+    private readonly outbox: OutboxBacklog,
+    private readonly database: DispatcherDatabase,
     queue: DeliveryQueue,
     dispatcher: Dispatcher,
     @Inject(LOGGER) logger: Logger,
@@ -101,11 +106,14 @@ export class BacklogMetrics {
 
   private async read(): Promise<Backlog> {
     const now = new Date();
-    const [oldest, due] = await Promise.all([this.database.oldestEvent(), this.database.dueDeliveries(now)]);
+    const [oldest, [due]] = await Promise.all([
+      this.outbox.oldestEvent(),
+      this.database.measure<DueRow>(countDue(now, MAX_COUNTED, this.database.isDistributed)),
+    ]);
     return {
       outboxLag: secondsSince(oldest === undefined ? undefined : timeOfId(oldest), now),
-      due: due.count,
-      oldestDue: secondsSince(due.since, now),
+      due: due?.count ?? 0,
+      oldestDue: secondsSince(due?.since ?? undefined, now),
     };
   }
 

@@ -2,14 +2,14 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Queue } from 'bullmq';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
+import { producerOptions, withTimeout } from '../../platform/queue/queue';
 import {
+  DELIVERY_JOB_OPTIONS,
   DELIVERY_QUEUE,
   deliveryJobId,
   type DeliveryJob,
   parseDeliveryJobId,
-  producerOptions,
-  withTimeout,
-} from '../../platform/queue/queue';
+} from '../notifications/delivery-job';
 
 /** A bulk add costs PostgreSQL temporary tables: fewer jobs than this are cheaper one by one. */
 const BULK_FROM = 16;
@@ -33,7 +33,7 @@ export class DeliveryQueue implements OnApplicationShutdown {
   }
 
   private open(): Queue<DeliveryJob> {
-    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(this.config));
+    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(this.config, DELIVERY_JOB_OPTIONS));
     queue.on('error', () => undefined); // adds fail by themselves, and are reported there
     return queue;
   }

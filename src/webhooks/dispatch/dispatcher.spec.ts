@@ -1,8 +1,8 @@
 import pino from 'pino';
 import type { Config } from '../../platform/config/config';
-import type { DiscoveryDatabase } from '../../platform/database/roles/role-databases';
+import type { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
 import type { TenantDatabase } from '../../platform/database/tenant-database';
-import type { DeliveryJob } from '../../platform/queue/queue';
+import type { DeliveryJob } from '../notifications/delivery-job';
 import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import type { DeliveryQueue } from './delivery-queue';
 import { Dispatcher, type Offer } from './dispatcher';
@@ -17,7 +17,7 @@ describe('the dispatcher', () => {
   const newDispatcher = (queue: Pick<DeliveryQueue, 'add' | 'pauseAfter'>): Dispatcher =>
     new Dispatcher(
       { WEBHOOK_CONCURRENCY: 512 } as Config,
-      { waitingEndpoints: async () => [] } as unknown as DiscoveryDatabase,
+      { isDistributed: false, query: async () => [] } as unknown as DispatcherDatabase,
       { read: async () => [NOTHING_WAITS] } as unknown as TenantDatabase,
       queue as unknown as DeliveryQueue,
       {} as DeliveryMetrics,

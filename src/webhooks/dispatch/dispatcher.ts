@@ -2,10 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
-import { DiscoveryDatabase } from '../../platform/database/roles/role-databases';
+import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
-import type { DeliveryJob } from '../../platform/queue/queue';
+import type { DeliveryJob } from '../notifications/delivery-job';
 import type { BreakerState } from './breaker';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { DeliveryQueue } from './delivery-queue';
@@ -16,6 +16,7 @@ import { LaneReader } from './lane-reader';
 import { LeftoverJobs } from './leftover-jobs';
 import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
+import { findWaitingEndpoints, type WaitingEndpoint } from './waiting.queries';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { DispatchRequest } from '../notifications/dispatch-request';
 
@@ -75,7 +76,7 @@ export class Dispatcher {
 
   constructor(
     @Inject(CONFIG) config: Config,
-    private readonly discovery: DiscoveryDatabase,
+    private readonly discovery: DispatcherDatabase,
     database: TenantDatabase,
     private readonly queue: DeliveryQueue,
     metrics: DeliveryMetrics,
@@ -315,7 +316,9 @@ export class Dispatcher {
     if (this.sweeping) return;
     this.sweeping = true;
     try {
-      const waiting = await this.discovery.waitingEndpoints(MAX_ENDPOINTS);
+      const waiting = await this.discovery.query<WaitingEndpoint>(
+        findWaitingEndpoints(MAX_ENDPOINTS, this.discovery.isDistributed),
+      );
       if (!this.running) return;
       for (const row of waiting) {
         const endpoint = this.endpoint(row.tenant_id, row.endpoint_id);

@@ -3,12 +3,12 @@ import type { Logger } from 'pino';
 import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { Leadership } from '../../platform/leader-election/leadership';
+import { LeaderTasks } from '../../platform/leader-election/leader-tasks';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { OUTBOX_CHANNEL } from '../../platform/outbox/outbox';
 import { Relay } from '../../platform/outbox/relay';
 import { PartsBackfill } from '../endpoints/parts-backfill';
 import { Dispatcher } from './dispatcher';
-import { RetentionJob } from '../../retention/retention-job';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
@@ -16,7 +16,6 @@ import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch
 const LEADER_LOCK = 7_263_540_120;
 /** The cost of a lost notification. */
 const POLL_MS = 500;
-const JANITOR_MS = 60_000;
 
 /**
  * The elected leader of the workers: it empties the outbox, decides what is sent next, and deletes expired rows. Other
@@ -25,7 +24,7 @@ const JANITOR_MS = 60_000;
 @Injectable()
 export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly leadership: Leadership;
-  private timers: NodeJS.Timeout[] = [];
+  private timer?: NodeJS.Timeout;
 
   constructor(
     @Inject(CONFIG) config: Config,
@@ -33,7 +32,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     private readonly relay: Relay,
     private readonly dispatcher: Dispatcher,
     private readonly ends: AttemptEnds,
-    private readonly janitor: RetentionJob,
+    private readonly tasks: LeaderTasks,
     private readonly backfill: PartsBackfill,
   ) {
     this.leadership = new Leadership({
@@ -70,14 +69,13 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.ends.listen((ends) => this.dispatcher.ended(ends));
     this.relay.wake();
     this.backfill.start();
-    this.timers = [
-      setInterval(() => this.relay.wake(), POLL_MS),
-      setInterval(() => void this.janitor.run(), JANITOR_MS),
-    ];
+    this.tasks.start();
+    this.timer = setInterval(() => this.relay.wake(), POLL_MS);
   }
 
   private rest(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    clearInterval(this.timer);
+    this.tasks.stop();
     this.ends.listen(undefined);
     this.backfill.stop();
     this.dispatcher.stop();

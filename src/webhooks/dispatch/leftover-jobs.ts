@@ -1,4 +1,4 @@
-import type { DeliveryJob } from '../../platform/queue/queue';
+import type { DeliveryJob } from '../notifications/delivery-job';
 import type { DeliveryQueue } from './delivery-queue';
 
 /** Jobs that a new leader asks for: more than workers hold at once. */

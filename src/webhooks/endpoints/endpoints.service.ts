@@ -13,6 +13,7 @@ import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
+import { assertMayRead } from '../event-types/event-permissions';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
@@ -45,6 +46,7 @@ export class EndpointsService {
    */
   create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
+    assertMayRead(caller, input.event_types);
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [, [counted]] = await Promise.all([
         tx.query(queries.lockEndpointCount(tenantId)),
@@ -117,6 +119,7 @@ export class EndpointsService {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
+      assertMayRead(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);
       assertMatch(ifMatch, etagOf(endpoint.version));
       const now = new Date();
       const stored = this.parts.decrypt(endpoint);

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { DiscoveryDatabase } from '../../platform/database/roles/role-databases';
+import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { EndpointPartsCipher } from './endpoint-parts';
@@ -20,7 +20,7 @@ export class PartsBackfill {
   private timer?: NodeJS.Timeout;
 
   constructor(
-    private readonly discovery: DiscoveryDatabase,
+    private readonly discovery: DispatcherDatabase,
     private readonly database: TenantDatabase,
     private readonly cipher: EndpointPartsCipher,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -39,7 +39,7 @@ export class PartsBackfill {
   /** Encrypts what there is, in small transactions; gives how many endpoints. Each run is safe beside another one. */
   async run(): Promise<number> {
     for (let total = 0; ;) {
-      const found = await this.discovery.queryAsDispatcher<{ tenant_id: string }>(findUnencrypted(ENDPOINTS_AT_ONCE));
+      const found = await this.discovery.query<{ tenant_id: string }>(findUnencrypted(ENDPOINTS_AT_ONCE));
       let encrypted = 0;
       for (const tenantId of new Set(found.map((row) => row.tenant_id))) encrypted += await this.encryptSome(tenantId);
       total += encrypted;

@@ -1,4 +1,5 @@
 /** The grammar of event types' names, and of the patterns by which endpoints choose among them. */
+import { isPersonal } from './event-permissions';
 import type { FieldFault } from '../../platform/errors';
 import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 
@@ -11,17 +12,11 @@ export const CHALLENGE_EVENT = 'webhook.challenge';
 /** What is sent to one endpoint alone, whatever it subscribes to; nothing covers it. */
 const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
 
-/**
- * First words of types that `*` does not take, since another permission than `webhooks:read` reads them: whoever wants
- * them says so, by name or by `member.*`.
- */
-const NAMED_ONLY = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
-
 /** Whether one of an endpoint's patterns (exact names, `order.*`, `*`) covers the type. */
 export function isSubscribed(patterns: readonly string[], type: string): boolean {
   if (DIRECTED.has(type)) return false;
   return patterns.some((pattern) => {
-    if (pattern === '*') return !NAMED_ONLY.has(type.slice(0, type.indexOf('.')));
+    if (pattern === '*') return !isPersonal(type);
     return pattern === type || (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1)));
   });
 }
@@ -34,7 +29,7 @@ export const TYPE_NAME = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 
 /** Faults in the name of a tenant's own type. */
 export function ownTypeFaults(field: string, name: string, types: EventCatalogue): FieldFault[] {
-  if (types.isReserved(name)) {
+  if (types.isReserved(name) || isPersonal(name)) {
     return [{ field, message: 'begins like our own event types', code: 'reserved_event_type' }];
   }
   if (TYPE_NAME.test(name) && name.length <= MAX_TYPE_NAME) return [];

@@ -5,13 +5,8 @@ import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import { LOGGER } from '../../platform/observability/logger.module';
-import {
-  DELIVERY_QUEUE,
-  type DeliveryJob,
-  parseDeliveryJobId,
-  withTimeout,
-  workerOptions,
-} from '../../platform/queue/queue';
+import { withTimeout, workerOptions } from '../../platform/queue/queue';
+import { DELIVERY_QUEUE, type DeliveryJob, parseDeliveryJobId } from '../notifications/delivery-job';
 import { DeliverySender } from './delivery-sender';
 import { AdaptiveConcurrency } from './adaptive-concurrency';
 
@@ -36,13 +31,13 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   }
 
   /**
-   * Begins once BullMQ's connections are there. Where its first query fails, BullMQ keeps the failure for good and asks for jobs
-   * again and again without a pause: such a worker is thrown away, and another one is made.
+   * Begins once BullMQ's connections are there. Where its first query fails, BullMQ keeps the failure for good and asks
+   * for jobs again and again without a pause: such a worker is thrown away, and another one is made.
    */
   private async start(): Promise<void> {
     while (!this.stopped) {
       const worker = new Worker<DeliveryJob>(DELIVERY_QUEUE, (job) => this.note(this.process(job)), {
-        ...workerOptions(this.config),
+        ...workerOptions(this.config, this.config.WEBHOOK_CONCURRENCY),
         autorun: false,
       });
       worker.on('error', (error) => this.reportQueue(error));

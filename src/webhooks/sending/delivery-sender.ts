@@ -7,7 +7,7 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
 import { TRACING, type Tracing } from '../../platform/observability/tracing';
-import type { DeliveryJob } from '../../platform/queue/queue';
+import type { DeliveryJob } from '../notifications/delivery-job';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';

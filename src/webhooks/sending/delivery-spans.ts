@@ -1,6 +1,6 @@
 import { formatTraceparent, parseTraceparent } from '../../platform/observability/trace-context';
 import type { Tracing } from '../../platform/observability/tracing';
-import { DELIVERY_QUEUE, type DeliveryJob } from '../../platform/queue/queue';
+import { DELIVERY_QUEUE, type DeliveryJob } from '../notifications/delivery-job';
 import type { SendOutcome } from '../http-client/http-exchange';
 import { succeeded } from '../http-client/webhook-client';
 import type { SendingRow } from './sending.queries';

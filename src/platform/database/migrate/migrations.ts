@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
-import { distributeTables } from '../sql/citus';
+import type { Placements } from '../sql/tables';
+import { distributeTables } from './distribute-tables';
 import { sqlState } from '../sql/errors';
 import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
 import { alone, OWNER_CONNECTION } from './migration-lock';
@@ -25,6 +26,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
+  /** The placements of all tables where Citus is installed. */
+  placements?: Placements;
   /** All migrations, oldest first; by default those of this build. */
   migrations?: readonly MigrationClass[];
   /** Called when a table was in use for too long, before the migration is tried again. */
@@ -107,7 +110,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     const { runMigrations } = await import('bullmq');
     await runMigrations(client as never, QUEUE_SCHEMA);
     await ensureLogin(client, options);
-    await distributeTables(client);
+    await distributeTables(client, options.placements ?? {});
     await assertIndexesValid(client);
     return pending;
   });

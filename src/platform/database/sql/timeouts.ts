@@ -7,3 +7,6 @@ export const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
 export function lockTimeout(statementTimeout: number): number {
   return Math.min(statementTimeout, 5_000);
 }
+
+/** A measurement of a backlog that takes longer is cancelled by PostgreSQL. */
+export const BACKLOG_TIMEOUT = ['statement_timeout', '2000'] as const;

@@ -1,0 +1,27 @@
+import { Injectable } from '@nestjs/common';
+import { ConnectionManager } from '../connections/connection-manager';
+import { DB_ROLES } from '../sql/db-roles';
+import type { Row, Statement } from '../sql/statement';
+import { BACKLOG_TIMEOUT } from '../sql/timeouts';
+
+/** For the relay of the outbox: its role sees the keys of every tenant's outbox, and no event. */
+@Injectable()
+export class RelayDatabase {
+  constructor(private readonly connections: ConnectionManager) {}
+
+  /** Whether Citus distributes the tables: it allows no recursion over several servers. */
+  get isDistributed(): boolean {
+    return this.connections.isDistributed;
+  }
+
+  /** Runs one statement that reads, in one round trip. */
+  query<R extends Row>(statement: Statement): Promise<R[]> {
+    return this.connections.query<R>(this.connections.transactionSettings(DB_ROLES.relay, [], true), statement);
+  }
+
+  /** The same for a measurement: on the isolated connection, with a short timeout. */
+  measure<R extends Row>(statement: Statement): Promise<R[]> {
+    const settings = this.connections.transactionSettings(DB_ROLES.relay, [BACKLOG_TIMEOUT], true);
+    return this.connections.queryIsolated<R>(settings, statement);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The platform's knowledge of tables, which their owners declare in a file `*.tables.ts`: the placement of each table on
+ * several servers, and the retention of rows that expire. `processes/tables.ts` collects the declarations.
+ */
+import type { Config } from '../../config/config';
+
+/** How Citus stores a table: a copy on every server, split by `tenant_id`, or on the coordinator alone. */
+export type Placement = 'reference' | 'distributed' | 'local';
+
+/** Placements by the name of the table. */
+export type Placements = Readonly<Record<string, Placement>>;
+
+/** Rows that expire, and are deleted in small batches by the retention job. */
+export interface RetentionRule {
+  readonly table: string;
+  /** The columns of the primary key, comma-separated. */
+  readonly key: string;
+  /** The time from which the period counts; an index begins with it. */
+  readonly column: string;
+  /** How long a row stays after that time, milliseconds; 0 if left out. */
+  readonly period?: (config: Config) => number;
+  /**
+   * Tables with rows of the same tenant that go before, found by an id that carries its time. In the order of deletion.
+   */
+  readonly dependents?: readonly RetentionDependent[];
+}
+
+/** Rows that go with expired rows. */
+export interface RetentionDependent {
+  readonly table: string;
+  /** The columns that, with `tenant_id`, are the primary key. */
+  readonly key: string;
+  /** The id that carries the time. */
+  readonly id: string;
+}

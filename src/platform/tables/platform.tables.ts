@@ -1,0 +1,26 @@
+import type { Placements, RetentionRule } from '../database/sql/tables';
+
+/** The tables that the platform itself writes. */
+export const PLATFORM_PLACEMENTS: Placements = {
+  idempotency_keys: 'distributed',
+  events: 'distributed',
+  outbox: 'distributed',
+  tenant_auth_state: 'distributed',
+  audit_log: 'distributed',
+  audit_personal: 'distributed',
+  audit_pending: 'distributed',
+  audit_trees: 'distributed',
+  audit_leaves: 'distributed',
+  audit_nodes: 'distributed',
+  audit_refusals: 'distributed',
+  audit_erasures: 'distributed',
+  mail_outbox: 'distributed',
+  audit_keys: 'local',
+  mail_suppressions: 'local',
+  migrations: 'local',
+};
+
+/** Stored responses expire. */
+export const PLATFORM_RETENTION: readonly RetentionRule[] = [
+  { table: 'idempotency_keys', key: 'tenant_id, caller, key', column: 'expires_at' },
+];

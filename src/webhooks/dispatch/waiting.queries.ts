@@ -1,0 +1,75 @@
+/** The statements that read the waiting deliveries of all tenants, as the dispatcher's role. */
+import type { Row, Statement } from '../../platform/database/sql/statement';
+
+/**
+ * The table `lane` for a WITH: each endpoint with waiting deliveries, per status, with the first due time. A loose
+ * index scan: its cost grows with lanes, not with deliveries.
+ */
+const WAITING_LANES = `recursive lane as (
+               (select tenant_id, endpoint_id, status, next_attempt_at from deliveries
+                 where status in ('pending', 'retrying')
+                 order by tenant_id, endpoint_id, status, next_attempt_at limit 1)
+               union all
+               select next.* from lane, lateral (
+                 select d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at from deliveries d
+                  where d.status in ('pending', 'retrying')
+                    and (d.tenant_id, d.endpoint_id, d.status) > (lane.tenant_id, lane.endpoint_id, lane.status)
+                  order by d.tenant_id, d.endpoint_id, d.status, d.next_attempt_at limit 1) as next
+             )`;
+
+/** One status queue of an endpoint's waiting deliveries. */
+export interface WaitingEndpoint extends Row {
+  tenant_id: string;
+  endpoint_id: string;
+  status: 'pending' | 'retrying';
+  next_attempt_at: Date;
+}
+
+/** Each endpoint with waiting deliveries, per status, with the first due time. */
+export function findWaitingEndpoints(limit: number, isDistributed: boolean): Statement {
+  return isDistributed
+    ? {
+        name: 'deliveries_waiting_distributed',
+        text: `select tenant_id, endpoint_id, status, min(next_attempt_at) as next_attempt_at from deliveries
+                where status in ('pending', 'retrying') group by tenant_id, endpoint_id, status limit $1`,
+        values: [limit],
+      }
+    : {
+        name: 'deliveries_waiting',
+        text: `with ${WAITING_LANES} select * from lane limit $1`,
+        values: [limit],
+      };
+}
+
+/** The due deliveries, those in the queue included. */
+export interface DueRow extends Row {
+  count: number;
+  /** The first due time; null if none is due. */
+  since: Date | null;
+}
+
+/** Counts the due deliveries up to a limit. Citus allows no recursion over several servers: each server scans its own. */
+export function countDue(now: Date, limit: number, isDistributed: boolean): Statement {
+  return isDistributed
+    ? {
+        name: 'backlog_deliveries_distributed',
+        text: `select count(*)::int as count, min(next_attempt_at) as since from (
+                 select next_attempt_at from deliveries
+                  where status in ('pending', 'retrying') and next_attempt_at <= $1
+                  order by next_attempt_at limit $2) as due`,
+        values: [now, limit],
+      }
+    : {
+        name: 'backlog_deliveries',
+        text: `with ${WAITING_LANES}, due_lane as materialized (
+                 select * from (select * from lane limit $2) as lanes where next_attempt_at <= $1
+               ), due as (
+                 select 1 from due_lane l, lateral (
+                   select 1 from deliveries d
+                    where d.tenant_id = l.tenant_id and d.endpoint_id = l.endpoint_id and d.status = l.status
+                      and d.status in ('pending', 'retrying') and d.next_attempt_at <= $1 limit $2) as rows
+                 limit $2
+               ) select (select count(*) from due)::int as count, (select min(next_attempt_at) from due_lane) as since`,
+        values: [now, limit],
+      };
+}
