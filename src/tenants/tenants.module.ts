@@ -33,10 +33,11 @@ import { RolesController } from './roles/roles.controller';
 import { RolesService } from './roles/roles.service';
 import { Tenant } from './tenant.entity';
 import './tenants.permissions';
+import { UsageController } from './usage/usage.controller';
 
 @Module({
   imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
-  controllers: [CompanyController, InvitationsController, MembersController, RolesController],
+  controllers: [CompanyController, InvitationsController, MembersController, RolesController, UsageController],
   providers: [CompanyService, InvitationsService, JoiningService, MembersDatabase, MembersService, RolesService],
   exports: [JoiningService, MembersService],
 })

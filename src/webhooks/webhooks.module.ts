@@ -13,6 +13,9 @@
  * manual requests to a disabled one.
  */
 import { Module } from '@nestjs/common';
+import { TenantDatabase } from '../platform/database/tenant-database';
+import { UsageMeters } from '../platform/usage/usage-meters';
+import { webhookMeters } from './webhook-meters';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { TenantContents } from '../platform/hooks/tenant-contents';
@@ -81,8 +84,9 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventCatalogue, contents: TenantContents) {
+  constructor(types: EventCatalogue, contents: TenantContents, meters: UsageMeters, database: TenantDatabase) {
     types.add(...WEBHOOK_EVENT_TYPES);
     contents.register('endpoints', countEndpoints);
+    meters.register(...webhookMeters(database));
   }
 }

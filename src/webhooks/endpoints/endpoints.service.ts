@@ -21,7 +21,7 @@ import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
 
-const MAX_ENDPOINTS = 1_000;
+export const MAX_ENDPOINTS = 1_000;
 /** Waiting deliveries that are ended with a change of their endpoint; the dispatcher ends the rest. */
 const ENDED_AT_ONCE = 10_000;
 const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
