@@ -186,7 +186,8 @@ describe('event types', () => {
       const refused = answers.find((answer) => answer.status === 422) as Answer;
       expect(expectProblem(refused, 'business_rule_violation').detail).toBe('A tenant has at most 500 event types of its own.');
       expect((await put('filler.n1', { schema: { title: 'changed' } }, {}, crowded)).status).toBe(200);
-      expect((await crowded.get('/webhooks/event-types')).body.data).toHaveLength(509);
+      const { data } = (await crowded.get('/webhooks/event-types')).body;
+      expect(data.filter(({ version }: { version: number | null }) => version !== null)).toHaveLength(500);
 
       await service.database.sql('delete from webhook_event_types where tenant_id = $1', [crowded.tenantId]);
       await fill(64, JSON.stringify({ title: 'a'.repeat(16 * 1024 - 12) }));
@@ -206,7 +207,8 @@ describe('event types', () => {
       expect(list.body).toMatchObject({ next_cursor: null, has_more: false });
       const names = list.body.data.map((type: { name: string }) => type.name);
       expect(names.slice(0, 2)).toEqual(['order.created', 'order.updated']);
-      expect(names.slice(9)).toEqual(['a.first', 'b.second']);
+      const ours = list.body.data.filter(({ version }: { version: number | null }) => version === null).length;
+      expect(names.slice(ours)).toEqual(['a.first', 'b.second']);
       for (const type of list.body.data) {
         const alone = await own.get(`/webhooks/event-types/${type.name}`);
         expect([alone.status, alone.body]).toEqual([200, type]);
