@@ -25,6 +25,10 @@ import { AccessTokens } from './tokens/access-tokens';
 import { AuthController } from './sign-in/auth.controller';
 import { AuthService } from './sign-in/auth.service';
 import { AuthenticationGuard } from './access/authentication.guard';
+import { AcceptingController } from './invitations/accepting.controller';
+import { AcceptingService } from './invitations/accepting.service';
+import { TenantsModule } from '../tenants/tenants.module';
+import { AuthHooks } from './access/auth-hooks';
 import { Authenticator } from './access/authenticator';
 import { Challenges } from './totp/challenges';
 import { RecoveryCodes } from './totp/recovery-codes';
@@ -58,8 +62,9 @@ import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, UsersModule],
+  imports: [PassportModule, HttpPlatformModule, TenantsModule, UsersModule],
   controllers: [
+    AcceptingController,
     AuthController,
     RegistrationController,
     AccountMailsController,
@@ -74,6 +79,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccessTokens,
     AccessTokenStrategy,
     AccessTokenCredential,
+    AuthHooks,
     Authenticator,
     SecondFactors,
     Challenges,
@@ -90,6 +96,7 @@ import { StepUpGuard } from './access/step-up.guard';
     MailAllowance,
     MailboxProofs,
     OwnProof,
+    AcceptingService,
     PlacesService,
     Registration,
     NewAccounts,

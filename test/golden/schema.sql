@@ -579,6 +579,7 @@ grant delete, insert, select, update on refresh_tokens to app_service;
 create table roles (
   tenant_id uuid not null,
   name text not null,
+  id uuid not null,
   description text,
   permissions text[] not null,
   version integer not null,
@@ -586,7 +587,8 @@ create table roles (
   updated_at timestamp with time zone not null,
   constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
   constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint roles_pkey PRIMARY KEY (tenant_id, name)
+  constraint roles_pkey PRIMARY KEY (tenant_id, name),
+  constraint roles_id_key UNIQUE (tenant_id, id)
 );
 alter table roles enable row level security;
 alter table roles force row level security;
@@ -738,7 +740,7 @@ CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
 create policy users_for_members on users as permissive for select to app_members using (true);
 grant delete, insert, select, update on users to app_sign_in;
-grant select (id, email, name) on users to app_members;
+grant select (id, email, name, email_key) on users to app_members;
 
 create table webhook_endpoints (
   tenant_id uuid not null,

@@ -11,6 +11,7 @@ import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
 import { RoutePermissions } from './requests/route-permissions';
+import { UsageMeters } from '../usage/usage-meters';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
@@ -21,12 +22,13 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     LoadShedding,
     RateLimiter,
     RequestLimits,
+    UsageMeters,
     QueueHealth,
     Readiness,
     RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
-  exports: [Cursors, Idempotency, RateLimiter, RequestLimits],
+  exports: [Cursors, Idempotency, RateLimiter, RequestLimits, UsageMeters],
 })
 export class HttpPlatformModule {}

@@ -13,7 +13,7 @@ import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
 import * as queries from './event-types.queries';
 import { SchemaCache } from './schema-cache';
 
-const MAX_EVENT_TYPES = 500;
+export const MAX_EVENT_TYPES = 500;
 /** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
 const MAX_BYTES = 1024 * 1024;
 

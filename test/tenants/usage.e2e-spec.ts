@@ -1,0 +1,27 @@
+import { startService, type TestService } from '../harness/service';
+
+describe('GET /tenant/usage', () => {
+  let service: TestService;
+
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  it('shows what the tenant uses, its limits, and when a daily amount begins anew', async () => {
+    const tenant = await service.tenant();
+    await tenant.post('/webhooks/endpoints', { url: 'https://example.com/hook', event_types: ['none.none'] });
+    await (await service.tenant()).createOrder();
+    await tenant.createOrder();
+    const usage = await tenant.get('/tenant/usage');
+    expect(usage.status).toBe(200);
+    const midnight = new Date(Math.ceil(new Date().getTime() / 86_400_000) * 86_400_000).toISOString();
+    expect(usage.body.data).toEqual(
+      expect.arrayContaining([
+        { name: 'webhook_endpoints', used: 1, limit: 1_000, resets_at: null },
+        { name: 'webhook_event_types', used: 0, limit: 500, resets_at: null },
+        { name: 'events', used: 1, limit: null, resets_at: midnight },
+      ]),
+    );
+  });
+});
