@@ -15,7 +15,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   malformed_request: {
     meaning: 'The request could not be read: its JSON, its address or its headers are broken, or the body is missing.',
     detail: 'The body is not valid JSON.',
-    headers: [],
+    headers: LIMITED,
   },
   invalid_cursor: {
     meaning: 'The cursor is not one that this list gave out to this tenant for these filters: start again without it.',
