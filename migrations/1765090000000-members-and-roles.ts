@@ -43,12 +43,14 @@ export class MembersAndRoles1765090000000 implements MigrationInterface {
       create table roles (
         tenant_id uuid not null,
         name text not null,
+        id uuid not null,
         description text,
         permissions text[] not null,
         version integer not null,
         created_at timestamptz not null,
         updated_at timestamptz not null,
         constraint roles_pkey primary key (tenant_id, name),
+        constraint roles_id_key unique (tenant_id, id),
         constraint roles_tenant_id_fkey foreign key (tenant_id) references tenants (id),
         constraint roles_name_check check (name ~ '^[a-z][a-z0-9_-]{0,49}$'
           and name not in ('owner', 'admin', 'member', 'viewer'))

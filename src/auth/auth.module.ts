@@ -25,7 +25,15 @@ import { AccessTokens } from './tokens/access-tokens';
 import { AuthController } from './sign-in/auth.controller';
 import { AuthService } from './sign-in/auth.service';
 import { AuthenticationGuard } from './access/authentication.guard';
+import { AcceptingController } from './invitations/accepting.controller';
+import { AcceptingService } from './invitations/accepting.service';
+import { TenantsModule } from '../tenants/tenants.module';
+import { AuthHooks } from './access/auth-hooks';
 import { Authenticator } from './access/authenticator';
+import { Challenges } from './totp/challenges';
+import { RecoveryCodes } from './totp/recovery-codes';
+import { SecondFactorController } from './totp/second-factor.controller';
+import { TotpService } from './totp/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
 import { Sessions } from './sessions/sessions';
@@ -54,14 +62,16 @@ import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, UsersModule],
+  imports: [PassportModule, HttpPlatformModule, TenantsModule, UsersModule],
   controllers: [
+    AcceptingController,
     AuthController,
     RegistrationController,
     AccountMailsController,
     AccountController,
     PlacesController,
     StepUpController,
+    SecondFactorController,
   ],
   providers: [
     AuthService,
@@ -69,8 +79,12 @@ import { StepUpGuard } from './access/step-up.guard';
     AccessTokens,
     AccessTokenStrategy,
     AccessTokenCredential,
+    AuthHooks,
     Authenticator,
     SecondFactors,
+    Challenges,
+    RecoveryCodes,
+    TotpService,
     SignIn,
     SignInDatabase,
     OptionalPerson,
@@ -82,6 +96,7 @@ import { StepUpGuard } from './access/step-up.guard';
     MailAllowance,
     MailboxProofs,
     OwnProof,
+    AcceptingService,
     PlacesService,
     Registration,
     NewAccounts,

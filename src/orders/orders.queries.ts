@@ -47,7 +47,7 @@ const ORDER_JSON = `json_build_object(
     'items', (select coalesce(json_agg(json_build_object(
         'id', i.id, 'product_id', i.product_id, 'product_name', i.product_name,
         'quantity', i.quantity, 'unit_price', i.unit_price::text) order by i.position), '[]'::json)
-      from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id),
+      from order_items i where i.tenant_id = $1 and i.order_id = o.id),
     'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
 
 /** Writes orders with their items and the first line of their history. */

@@ -1,5 +1,8 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-type SecondFactorRule = 'optional' | 'required';
+
+/** Whether the people of a tenant need a second factor. */
+export const SECOND_FACTOR_RULES = ['optional', 'required'] as const;
+export type SecondFactorRule = (typeof SECOND_FACTOR_RULES)[number];
 
 /** A company: the unit of isolation. */
 @Entity('tenants')

@@ -12,15 +12,42 @@
  * seconds.
  */
 import { Module } from '@nestjs/common';
-import { HttpPlatformModule } from '../platform/http/http.module';
 import { DatabaseModule } from '../platform/database/database.module';
+import { MembersDatabase } from '../platform/database/roles/members-database';
+import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { COMPANY_EVENT_TYPES } from './company/company-event-types';
+import { CompanyController } from './company/company.controller';
+import { CompanyService } from './company/company.service';
+import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
+import { InvitationsController } from './invitations/invitations.controller';
+import { InvitationsService } from './invitations/invitations.service';
+import { JoiningService } from './invitations/joining.service';
 import { Membership } from './membership.entity';
+import { MEMBER_EVENT_TYPES } from './members/member-event-types';
+import { MembersController } from './members/members.controller';
+import { MembersService } from './members/members.service';
+import { CustomRole } from './roles/role.entity';
+import { RolesController } from './roles/roles.controller';
+import { RolesService } from './roles/roles.service';
 import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 import { UsageController } from './usage/usage.controller';
 
 @Module({
-  imports: [DatabaseModule.forFeature([Tenant, Membership]), HttpPlatformModule],
-  controllers: [UsageController],
+  imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
+  controllers: [CompanyController, InvitationsController, MembersController, RolesController, UsageController],
+  providers: [CompanyService, InvitationsService, JoiningService, MembersDatabase, MembersService, RolesService],
+  exports: [JoiningService, MembersService],
 })
-export class TenantsModule {}
+export class TenantsModule {
+  constructor(types: EventCatalogue) {
+    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
+    types.reserve('member.', 'members:read');
+    types.reserve('tenant.', 'tenant:manage');
+    types.reserve('session.', 'members:read');
+    types.reserve('sso.', 'sso:manage');
+    types.reserve('audit.', 'audit:read');
+  }
+}

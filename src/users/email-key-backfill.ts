@@ -4,7 +4,7 @@ import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../platform/database/sql/errors';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { LOGGER } from '../platform/observability/logger.module';
-import { emailKey } from './email-key';
+import { emailKey } from '../platform/net/email-key';
 
 const USERS_AT_ONCE = 200;
 const FIRST = '00000000-0000-0000-0000-000000000000';

@@ -1,6 +1,6 @@
 /** Users, for the sign-in role, which alone sees them. */
 import type { Statement } from '../platform/database/sql/statement';
-import { emailKey } from './email-key';
+import { emailKey } from '../platform/net/email-key';
 
 export function findEmails(ids: readonly string[]): Statement {
   return { name: 'users_emails', text: 'select id, email from users where id = any ($1::uuid[])', values: [ids] };

@@ -18,6 +18,8 @@ import { UsageMeters } from '../platform/usage/usage-meters';
 import { webhookMeters } from './webhook-meters';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
+import { TenantContents } from '../platform/hooks/tenant-contents';
+import { countEndpoints } from './endpoints/endpoints.queries';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { CreateEndpointPipe, EndpointRules, UpdateEndpointPipe } from './endpoints/endpoint.pipe';
@@ -32,6 +34,7 @@ import { EndpointStats } from './deliveries/endpoint-stats';
 import { EndpointsController } from './endpoints/endpoints.controller';
 import { EndpointsService } from './endpoints/endpoints.service';
 import { WEBHOOK_EVENT_TYPES } from './endpoints/endpoint-event-types';
+import { EventAccess } from './event-types/event-access';
 import { EventTypesController } from './event-types/event-types.controller';
 import { EventTypesService } from './event-types/event-types.service';
 import { EventsController } from './events/events.controller';
@@ -68,6 +71,7 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
     EndpointSecrets,
     EndpointStats,
     EndpointsService,
+    EventAccess,
     EventTypesService,
     CheckBudget,
     EventsService,
@@ -80,8 +84,9 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventCatalogue, meters: UsageMeters, database: TenantDatabase) {
+  constructor(types: EventCatalogue, contents: TenantContents, meters: UsageMeters, database: TenantDatabase) {
     types.add(...WEBHOOK_EVENT_TYPES);
+    contents.register('endpoints', countEndpoints);
     meters.register(...webhookMeters(database));
   }
 }

@@ -1,5 +1,6 @@
 import { ErasureJob } from '../../src/users/erasure';
 import { ApiClient, type Answer, type SignedIn } from '../harness/client';
+import { createEndpoint } from '../harness/endpoints';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
@@ -156,6 +157,7 @@ describe('a forgotten password', () => {
     await forgot();
     const token = await tokenTo(service, email, 'reset_password');
     const squatter = session;
+    await createEndpoint(client, 'https://example.com/hook');
     expect((await service.client.post('/auth/password/reset', { token, password: OTHER })).status).toBe(204);
     await deadWithin2s(squatter);
     expectProblem(await login(), 'unauthorized');
@@ -171,7 +173,7 @@ describe('a forgotten password', () => {
       {
         name: 'Acme',
         status: 'unconfirmed',
-        contents: { other_members: 0, tenant_keys: 0, endpoints: 0, pending_invitations: 0 },
+        contents: { other_members: 0, tenant_keys: 0, endpoints: 1, pending_invitations: 0 },
       },
     ]);
     expectProblem(await own.post('/auth/switch-tenant', { tenant_id: data[0].id }), 'not_found');

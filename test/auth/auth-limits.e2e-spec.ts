@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { emailKey } from '../../src/users/email-key';
+import { emailKey } from '../../src/platform/net/email-key';
 import { type ApiClient, type Answer } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';

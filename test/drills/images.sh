@@ -6,10 +6,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=${STAND_IN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stand-in-images}
 mkdir -p "$DIR"
-image_of() { grep -oE "$1:[^' ]+" "$2" | head -1; }
-NODE=$(image_of node "$root/Dockerfile")
-POSTGRES=$(image_of postgres "$root/docker-compose.yml")
-REDIS=$(image_of redis "$root/docker-compose.yml")
+NODE=$(sed -n 's/^FROM \(node:[^ ]*\).*/\1/p' "$root/Dockerfile" | head -1)
+image_of() { sed -n "s/^ *image: \($1:[^ ]*\)$/\1/p" "$root/docker-compose.yml"; }
+POSTGRES=$(image_of postgres)
+REDIS=$(image_of redis)
 
 if ! command -v dockerd >/dev/null || ! command -v debootstrap >/dev/null; then
   apt-get update -q >/dev/null

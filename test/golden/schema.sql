@@ -545,6 +545,19 @@ grant insert on outbox to app_audit;
 grant delete, insert, select, update on outbox to app_service;
 grant select (tenant_id, position, event_id) on outbox to app_relay;
 
+create table recovery_codes (
+  user_id uuid not null,
+  "position" smallint not null,
+  hash text not null,
+  created_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint recovery_codes_pkey PRIMARY KEY (user_id, "position")
+);
+alter table recovery_codes enable row level security;
+alter table recovery_codes force row level security;
+create policy recovery_codes_of_the_person on recovery_codes as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, insert, select, update on recovery_codes to app_sign_in;
+
 create table refresh_tokens (
   tenant_id uuid not null,
   token_hash bytea not null,
@@ -566,6 +579,7 @@ grant delete, insert, select, update on refresh_tokens to app_service;
 create table roles (
   tenant_id uuid not null,
   name text not null,
+  id uuid not null,
   description text,
   permissions text[] not null,
   version integer not null,
@@ -573,12 +587,32 @@ create table roles (
   updated_at timestamp with time zone not null,
   constraint roles_name_check CHECK (((name ~ '^[a-z][a-z0-9_-]{0,49}$'::text) AND (name <> ALL (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))),
   constraint roles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
-  constraint roles_pkey PRIMARY KEY (tenant_id, name)
+  constraint roles_pkey PRIMARY KEY (tenant_id, name),
+  constraint roles_id_key UNIQUE (tenant_id, id)
 );
 alter table roles enable row level security;
 alter table roles force row level security;
 create policy roles_of_the_tenant on roles as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select, update on roles to app_service;
+
+create table second_factor_challenges (
+  user_id uuid not null,
+  token_hash bytea not null,
+  proof json not null,
+  wanted_tenant uuid,
+  tries integer not null,
+  expires_at timestamp with time zone not null,
+  spent_at timestamp with time zone,
+  constraint second_factor_challenges_token_hash_check CHECK ((octet_length(token_hash) = 32)),
+  constraint second_factor_challenges_pkey PRIMARY KEY (user_id, token_hash)
+);
+alter table second_factor_challenges enable row level security;
+alter table second_factor_challenges force row level security;
+CREATE INDEX second_factor_challenges_expires_at_idx ON second_factor_challenges USING btree (expires_at);
+create policy second_factor_challenges_expired on second_factor_challenges as permissive for all to app_janitor using ((expires_at < now()));
+create policy second_factor_challenges_of_the_person on second_factor_challenges as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on second_factor_challenges to app_janitor;
+grant delete, insert, select, update on second_factor_challenges to app_sign_in;
 
 create table sessions (
   tenant_id uuid not null,
@@ -673,6 +707,19 @@ grant insert, select on tenants to app_sign_in;
 grant update (suspended_at) on tenants to app_operator;
 grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
 
+create table totp_factors (
+  user_id uuid not null,
+  secret text not null,
+  created_at timestamp with time zone not null,
+  confirmed_at timestamp with time zone,
+  last_step bigint not null,
+  constraint totp_factors_pkey PRIMARY KEY (user_id)
+);
+alter table totp_factors enable row level security;
+alter table totp_factors force row level security;
+create policy totp_factors_of_the_person on totp_factors as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, insert, select, update on totp_factors to app_sign_in;
+
 create table users (
   id uuid not null,
   email text not null,
@@ -693,7 +740,7 @@ CREATE UNIQUE INDEX users_email_key_unique ON users USING btree (email_key);
 create policy users_at_sign_in on users as permissive for all to app_sign_in using (true) with check (true);
 create policy users_for_members on users as permissive for select to app_members using (true);
 grant delete, insert, select, update on users to app_sign_in;
-grant select (id, email, name) on users to app_members;
+grant select (id, email, name, email_key) on users to app_members;
 
 create table webhook_endpoints (
   tenant_id uuid not null,

@@ -1,11 +1,13 @@
+import { tmpdir } from 'node:os';
 import { MAIL_PAGES, PAGE_FILES } from '../../src/auth/pages/mail-pages';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { FastifyInstance } from 'fastify';
 import type { ApiClient } from '../harness/client';
 import { expectGolden } from '../harness/golden';
 import { type DocumentedOperation, operationsOf, type OpenApiDocument } from '../harness/openapi';
+import { makeKey } from '../harness/members';
 import { expectProblem } from '../harness/problems';
-import { startService, type TestService } from '../harness/service';
+import { newEmail, startService, type TestService } from '../harness/service';
 import { makeEndpoint, seedDeliveries } from '../harness/webhooks';
 
 const ABSENT_ID = '0198c0de-7a11-7000-8000-0000000000ff';
@@ -27,7 +29,7 @@ describe('every operation of the OpenAPI document', () => {
       });
     };
     subscribe('fastify.initialization', watch);
-    service = await startService();
+    service = await startService({ env: { MAIL_DIRECTORY: tmpdir() } });
     unsubscribe('fastify.initialization', watch);
     operations = operationsOf((await service.client.get('/openapi.json')).body as OpenApiDocument);
     [owner, stranger, viewer] = await Promise.all([service.tenant(), service.tenant(), service.tenant()]);
@@ -42,6 +44,9 @@ describe('every operation of the OpenAPI document', () => {
       '/api/v1/webhooks/endpoints/{id}': endpoint.id,
       '/api/v1/webhooks/deliveries/{id}': delivery as string,
       '/api/v1/webhooks/events/{id}': event.body.id as string,
+      '/api/v1/invitations/{id}': (await owner.post('/invitations', { email: newEmail(), role: 'member' })).body
+        .id as string,
+      '/api/v1/api-keys/{id}': (await makeKey(owner)).key.id as string,
     };
   });
   afterAll(() => service.stop());

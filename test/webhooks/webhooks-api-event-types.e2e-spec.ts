@@ -174,6 +174,7 @@ describe('event types', () => {
 
     it('stops at 500 types of a tenant, also where several come at once, and at 1 MiB of schemas', async () => {
       const crowded = await service.tenant();
+      const ours = (await crowded.get('/webhooks/event-types')).body.data.length as number;
       const fill = (types: number, schema: string) =>
         service.database.sql(
           `insert into webhook_event_types
@@ -186,7 +187,7 @@ describe('event types', () => {
       const refused = answers.find((answer) => answer.status === 422) as Answer;
       expect(expectProblem(refused, 'business_rule_violation').detail).toBe('A tenant has at most 500 event types of its own.');
       expect((await put('filler.n1', { schema: { title: 'changed' } }, {}, crowded)).status).toBe(200);
-      expect((await crowded.get('/webhooks/event-types')).body.data).toHaveLength(509);
+      expect((await crowded.get('/webhooks/event-types')).body.data).toHaveLength(500 + ours);
 
       await service.database.sql('delete from webhook_event_types where tenant_id = $1', [crowded.tenantId]);
       await fill(64, JSON.stringify({ title: 'a'.repeat(16 * 1024 - 12) }));
@@ -200,13 +201,14 @@ describe('event types', () => {
   describe('the catalogue', () => {
     it('lists ours, then the tenant’s own by name, as each is shown alone', async () => {
       const own = await service.tenant();
+      const ours = (await own.get('/webhooks/event-types')).body.data.length as number;
       await put('b.second', { schema: SCHEMA, description: 'B' }, {}, own);
       await put('a.first', { schema: {}, example: { a: 1 } }, {}, own);
       const list = await own.get('/webhooks/event-types');
       expect(list.body).toMatchObject({ next_cursor: null, has_more: false });
       const names = list.body.data.map((type: { name: string }) => type.name);
       expect(names.slice(0, 2)).toEqual(['order.created', 'order.updated']);
-      expect(names.slice(9)).toEqual(['a.first', 'b.second']);
+      expect(names.slice(ours)).toEqual(['a.first', 'b.second']);
       for (const type of list.body.data) {
         const alone = await own.get(`/webhooks/event-types/${type.name}`);
         expect([alone.status, alone.body]).toEqual([200, type]);

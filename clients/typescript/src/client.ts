@@ -33,10 +33,11 @@ export type PathWith<M extends Method> = {
   [P in keyof paths]: paths[P] extends Record<M, object> ? P : never;
 }[keyof paths];
 /** What a call takes: `params`, `body`, `headers`, `signal`, as the API's document says. */
-export type CallOptions<P extends keyof paths, M extends Method> = Pick<
-  FetchOptions<paths[P][M]>,
-  Extract<keyof FetchOptions<paths[P][M]>, 'params' | 'body' | 'headers' | 'signal'>
->;
+export type CallOptions<P extends keyof paths, M extends Method> = Taken<FetchOptions<paths[P][M]>>;
+/** Not `Pick`: its constraint makes the compiler work out the options of every operation at once. */
+type Taken<Options> = {
+  [Name in keyof Options as Name extends 'params' | 'body' | 'headers' | 'signal' ? Name : never]: Options[Name];
+};
 type Arguments<P extends keyof paths, M extends Method> =
   object extends CallOptions<P, M> ? [options?: CallOptions<P, M>] : [options: CallOptions<P, M>];
 /** The body of a successful answer; undefined where it has none. */

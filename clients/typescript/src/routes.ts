@@ -2,6 +2,10 @@
 
 /** Paths whose POST takes an `Idempotency-Key`. */
 export const KEYED_POSTS: ReadonlySet<string> = new Set([
+  '/api/v1/invitations',
+  '/api/v1/roles',
+  '/api/v1/api-keys',
+  '/api/v1/api-keys/{id}/rotate',
   '/api/v1/orders',
   '/api/v1/orders/batch',
   '/api/v1/webhooks/endpoints',
@@ -16,6 +20,8 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/health',
   '/health/live',
   '/health/ready',
+  '/api/v1/auth/invitations/preview',
+  '/api/v1/auth/invitations/accept',
   '/api/v1/auth/login',
   '/api/v1/auth/refresh',
   '/api/v1/auth/logout',
@@ -26,6 +32,7 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/api/v1/auth/password/reset',
   '/api/v1/auth/email/confirm',
   '/api/v1/auth/email/undo',
+  '/api/v1/auth/second-factor',
   '/.well-known/audit-keys.json',
   '/openapi.json',
   '/openapi.yaml',

@@ -6,7 +6,7 @@ import { TokenInvalid } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Person } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
-import { emailKey } from '../../users/email-key';
+import { emailKey } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';

@@ -4,7 +4,7 @@ import { type Config, required } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
 import type { Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
-import { emailKey } from '../../users/email-key';
+import { emailKey } from '../../platform/net/email-key';
 
 const HOUR_MS = 60 * 60_000;
 const LIMITS = [

@@ -8,7 +8,7 @@ import { AppError, TokenInvalid, ValidationFailed } from '../../platform/errors'
 import type { Person } from '../../platform/http/requests/caller';
 import { lengthOf } from '../../platform/http/requests/fields';
 import { Mailer } from '../../platform/mail/mailer';
-import { emailKey } from '../../users/email-key';
+import { emailKey } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { MailAllowance } from '../mailbox/mail-allowance';

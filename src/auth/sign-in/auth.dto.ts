@@ -1,5 +1,6 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
 import { EmailField, NameField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
+import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
 import { PERMISSIONS } from '../../platform/permissions/permissions';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -165,10 +166,25 @@ export class CurrentSessionView {
   auth_time: string;
 }
 
+@ApiSchema({ description: 'The API key that calls.' })
+export class CallingKeyView {
+  @ApiProperty({ format: 'uuid', description: "The key's id.", example: '0198c0de-7a11-7000-8000-000000000041' })
+  id: string;
+
+  @ApiProperty({ maxLength: 100, description: 'The name of the key.', example: 'Warehouse' })
+  name: string;
+
+  @ApiProperty({ enum: ['tenant', 'personal'], description: 'Whether it outlives people.', example: 'tenant' })
+  kind: string;
+}
+
 @ApiSchema({ description: 'The holder of the credential.' })
 export class MeView {
-  @ApiProperty({ type: UserView })
-  user: UserView;
+  @ApiProperty({ type: UserView, required: false, description: 'The person; absent for an API key.' })
+  user?: UserView;
+
+  @ApiProperty({ type: CallingKeyView, required: false, description: 'The API key, where one calls.' })
+  api_key?: CallingKeyView;
 
   @ApiProperty(TENANT_OR_NONE)
   tenant: TenantView | null;
@@ -186,21 +202,20 @@ export class MeView {
     type: 'string',
     format: 'date-time',
     nullable: true,
+    required: false,
     description: 'When the person proved the mailbox; null until then.',
     example: TIME,
   })
-  email_verified_at: string | null;
+  email_verified_at?: string | null;
 
-  @ApiProperty({ type: SecondFactorView })
-  second_factor: SecondFactorView;
+  @ApiProperty({ type: SecondFactorView, required: false })
+  second_factor?: SecondFactorView;
 
-  @ApiProperty({ type: CurrentSessionView })
-  session: CurrentSessionView;
+  @ApiProperty({ type: CurrentSessionView, required: false })
+  session?: CurrentSessionView;
 
   @ApiProperty({
-    enum: PERMISSIONS.names,
-    isArray: true,
-    uniqueItems: true,
+    ...PERMISSION_LIST_DOC,
     description: 'What follows from the role: what the credential may do.',
     example: PERMISSIONS.names,
   })

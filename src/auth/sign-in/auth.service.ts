@@ -82,7 +82,7 @@ export class AuthService {
   /** The holder of the credential: a person, in a tenant or without one. */
   async me(principal: Principal): Promise<MeView> {
     const person = personOf(principal);
-    if (!person) throw new Unauthorized();
+    if (!person) return this.keyView(principal);
     const [user, tenant, methods] = await Promise.all([
       this.users.get(person.userId),
       person.tenantId === null ? null : this.signIn.tenant(person.tenantId),
@@ -103,6 +103,20 @@ export class AuthService {
         acr: session.acr,
         auth_time: session.authTime.toISOString(),
       },
+    };
+  }
+
+  /** What an API key learns of itself. */
+  private async keyView(principal: Principal): Promise<MeView> {
+    const caller = principal.kind === 'tenant' ? principal.caller : undefined;
+    if (!caller?.apiKey) throw new Unauthorized();
+    const { id, name, kind } = caller.apiKey;
+    const tenant = await this.signIn.tenant(caller.tenantId);
+    return {
+      api_key: { id, name, kind },
+      tenant: tenant && tenantView(tenant),
+      role: caller.role || null,
+      permissions: [...caller.permissions],
     };
   }
 }

@@ -6,7 +6,7 @@ import type { Transaction } from '../../platform/database/transaction';
 import { ValidationFailed } from '../../platform/errors';
 import { Membership, newMembership } from '../../tenants/membership.entity';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
-import { emailKey, isPlainAddress } from '../../users/email-key';
+import { emailKey, isPlainAddress } from '../../platform/net/email-key';
 import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { PasswordPolicy } from './password-policy';

@@ -6,7 +6,7 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { RateLimited } from '../../platform/errors';
-import { emailKey } from '../../users/email-key';
+import { emailKey } from '../../platform/net/email-key';
 import { KeyedMutex } from './keyed-mutex';
 
 const MINUTE_MS = 60_000;

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { auditText, changeText } from './audit-entry';
-import { decodeCanonical, encodeCanonical } from './canonical';
+import { commitment, decodeCanonical, encodeCanonical } from './canonical';
+import { leafHash } from './merkle';
 
 describe('the text of an audit entry', () => {
   it('has no control character, no change of direction and no lone surrogate', () => {
@@ -49,5 +52,17 @@ describe('canonical bytes', () => {
     for (let length = 1; length < bytes.length; length++) {
       expect(() => decodeCanonical(bytes.subarray(0, length))).toThrow(RangeError);
     }
+  });
+
+  it('of the test vector are those that docs/audit-log.md tells', () => {
+    const network = commitment(Buffer.alloc(32, 7), '203.0.113.9');
+    const bytes = encodeCanonical([
+      ['version', 'audit-entry/1'],
+      ['action', 'order.status_changed'],
+      ['changes.status', '["pending","confirmed"]'],
+      ['network#', network],
+    ]);
+    const told = readFileSync(join(__dirname, '../../../docs/audit-log.md'), 'utf8');
+    for (const value of [network, bytes, leafHash(bytes)]) expect(told).toContain(`\`${value.toString('base64')}\``);
   });
 });

@@ -19,6 +19,21 @@ export class Hook<Tx extends Transaction, Event> {
   }
 }
 
+/** A question that one feature answers for the others. */
+export class Question<Asked, Answered> {
+  private answer?: (asked: Asked) => Promise<Answered>;
+
+  answerWith(answer: (asked: Asked) => Promise<Answered>): void {
+    this.answer = answer;
+  }
+
+  /** @throws where no feature that is loaded answers it */
+  ask(asked: Asked): Promise<Answered> {
+    if (!this.answer) throw new Error('no feature answers this question');
+    return this.answer(asked);
+  }
+}
+
 /** A member whose place in the transaction's tenant ended or was suspended. */
 export interface MembershipEnded {
   userId: string;
@@ -51,4 +66,6 @@ export class Hooks {
   readonly userLeft = new Hook<Transaction, PersonEvent>();
   /** A person is erased for good: what features keep of them goes. */
   readonly userErased = new Hook<Transaction, PersonEvent>();
+  /** Which of these persons have a second factor. */
+  readonly personsWithSecondFactor = new Question<readonly string[], ReadonlySet<string>>();
 }

@@ -20,7 +20,17 @@ export const PLATFORM_PLACEMENTS: Placements = {
   migrations: 'local',
 };
 
-/** Stored responses expire. */
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** Stored responses, suppressed addresses and entries of the audit log expire. */
 export const PLATFORM_RETENTION: readonly RetentionRule[] = [
   { table: 'idempotency_keys', key: 'tenant_id, caller, key', column: 'expires_at' },
+  { table: 'mail_suppressions', key: 'address_hash', column: 'expires_at' },
+  {
+    table: 'audit_log',
+    key: 'tenant_id, id',
+    column: 'occurred_at',
+    period: (config) => config.AUDIT_RETENTION_DAYS * DAY_MS,
+    dependents: [{ table: 'audit_personal', key: 'entry_id, user_id', id: 'entry_id' }],
+  },
 ];

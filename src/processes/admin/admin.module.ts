@@ -6,7 +6,7 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { SuppressionsModule } from '../../mail/suppressions.module';
 import { AuditModule } from '../../audit/audit.module';
@@ -55,6 +55,7 @@ export class AdminModule {
         DatabaseModule.forRoot(),
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
         RetentionModule.forRoot(RETENTION),

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import '../../api-keys/api-keys.permissions';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
@@ -54,6 +54,7 @@ export class ApiModule {
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        ApiKeysModule,
         OrdersModule,
         WebhooksModule,
         AuditModule,

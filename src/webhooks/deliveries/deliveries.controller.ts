@@ -7,6 +7,7 @@ import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { DeliveryDetailView, DeliveryPage, DeliveryView, ListDeliveriesDto } from './deliveries.dto';
+import { EndpointsService } from '../endpoints/endpoints.service';
 import { DeliveriesService } from './deliveries.service';
 
 const DeliveryId = () => Param('id', new ResourceId('Delivery'));
@@ -17,7 +18,10 @@ const DeliveryId = () => Param('id', new ResourceId('Delivery'));
 )
 @Controller('webhooks/deliveries')
 export class DeliveriesController {
-  constructor(private readonly deliveries: DeliveriesService) {}
+  constructor(
+    private readonly deliveries: DeliveriesService,
+    private readonly endpoints: EndpointsService,
+  ) {}
 
   @Get()
   @Requires('webhooks:read')
@@ -70,6 +74,8 @@ export class DeliveriesController {
     @NoBody() _none: undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
+    const { endpoint_id } = JSON.parse((await this.deliveries.find(caller, id)).json) as { endpoint_id: string };
+    await this.endpoints.assertMayUse(caller, endpoint_id, 'or-gone');
     sendJson(reply, await this.deliveries.retry(caller, id), 202);
   }
 }

@@ -13,7 +13,7 @@ export const DELIVERY_JSON = `json_build_object(${FIELDS})`;
 const ATTEMPTS_JSON = `(select coalesce(json_agg(json_build_object(
       'number', a.number, 'started_at', ${jsonTime('a.started_at')}, 'duration_ms', a.duration_ms,
       'response_status', a.response_status, 'response_body', a.response_body, 'error', a.error) order by a.number), '[]')
-    from (select * from delivery_attempts where tenant_id = d.tenant_id and delivery_id = d.id
+    from (select * from delivery_attempts where tenant_id = $1 and delivery_id = d.id
            order by number desc limit ${SHOWN_ATTEMPTS}) a)`;
 
 /** Filters of the list. */
@@ -28,6 +28,7 @@ export interface DeliveryFilter {
 export function listDeliveriesJson(
   tenantId: string,
   filter: DeliveryFilter,
+  hidden: readonly string[],
   afterId: string | undefined,
   limit: number,
 ): Statement {
@@ -45,12 +46,21 @@ export function listDeliveriesJson(
   where('type', 'd.event_type =', filter.eventType);
   where('status', 'd.status =', filter.status);
   where('after', 'd.id <', afterId);
+  if (hidden.length > 0) {
+    names.push('open');
+    conditions.push(notHidden('d.event_type', values.push(hidden)));
+  }
   return {
     name: `deliveries_list_${names.join('_')}`,
     text: `select d.id, ${DELIVERY_JSON}::text as json from deliveries d
             where ${conditions.join(' and ')} order by d.id desc limit $2`,
     values,
   };
+}
+
+/** The condition that a type begins like none of those in the parameter of this number. */
+export function notHidden(column: string, parameter: number): string {
+  return `not exists (select from unnest($${parameter}::text[]) as hidden where starts_with(${column}, hidden))`;
 }
 
 /** One delivery with its attempts. */
@@ -80,7 +90,7 @@ export function holdEndpointOf(tenantId: string, deliveryId: string): Statement 
 }
 
 /** Condition: the event still exists; without it, there is nothing to send. */
-const HAS_EVENT = 'exists (select from events e where e.tenant_id = d.tenant_id and e.id = d.event_id)';
+const HAS_EVENT = 'exists (select from events e where e.tenant_id = $1 and e.id = d.event_id)';
 
 export function lockDelivery(tenantId: string, id: string): Statement {
   return {

@@ -7,6 +7,7 @@ import { type JsonPage, type JsonRow, type Representation, toPage } from '../../
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { ListDeliveriesDto } from './deliveries.dto';
 import * as queries from './deliveries.queries';
+import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** More endpoints than a tenant may have. */
@@ -19,6 +20,7 @@ export class DeliveriesService {
     private readonly database: TenantDatabase,
     private readonly cursors: Cursors,
     private readonly signal: DispatchRequests,
+    private readonly access: EventAccess,
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
@@ -35,7 +37,7 @@ export class DeliveriesService {
     // Not on the shared connections: a search by several filters in a long log takes a while.
     const rows = await this.database.queryLong<JsonRow>(
       caller,
-      queries.listDeliveriesJson(caller.tenantId, filter, afterId, limit + 1),
+      queries.listDeliveriesJson(caller.tenantId, filter, this.access.hiddenFrom(caller), afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
@@ -43,7 +45,9 @@ export class DeliveriesService {
   /** A delivery with its attempts. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
     const [row] = await this.database.query<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
-    if (!row) throw new NotFound('Delivery', id);
+    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { event_type: string }).event_type)) {
+      throw new NotFound('Delivery', id);
+    }
     return { json: row.json, etag: etagOfContent(row.json) };
   }
 

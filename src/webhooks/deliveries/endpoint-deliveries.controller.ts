@@ -6,6 +6,7 @@ import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { DeliveryView } from './deliveries.dto';
+import { EndpointsService } from '../endpoints/endpoints.service';
 import { EndpointStats } from './endpoint-stats';
 import { EndpointId, ENDPOINTS_SECTION } from '../endpoints/endpoints.controller';
 import { Recovery } from './recovery';
@@ -20,6 +21,7 @@ export class EndpointDeliveriesController {
     private readonly tests: TestDeliveries,
     private readonly recovery: Recovery,
     private readonly stats: EndpointStats,
+    private readonly endpoints: EndpointsService,
   ) {}
 
   @Post('test')
@@ -57,6 +59,7 @@ export class EndpointDeliveriesController {
     @EndpointId() id: string,
     @Body() body: RecoverDto,
   ): Promise<RecoveredView> {
+    await this.endpoints.assertMayUse(caller, id);
     return { count: await this.recovery.recover(caller, id, body) };
   }
 

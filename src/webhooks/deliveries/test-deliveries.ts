@@ -8,6 +8,7 @@ import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
 import { findEndpointJson } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
+import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** Sends a test message to an endpoint, whatever it subscribes to, enabled or not. */
@@ -17,6 +18,7 @@ export class TestDeliveries {
     private readonly idempotency: Idempotency,
     private readonly outbox: Outbox,
     private readonly signal: DispatchRequests,
+    private readonly access: EventAccess,
   ) {}
 
   /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
@@ -25,6 +27,7 @@ export class TestDeliveries {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [endpoint] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
+      this.access.assertMayTake(caller, (JSON.parse(endpoint.json) as { event_types: string[] }).event_types);
       const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, endpointId }]);
       if (!event) throw new Error('one event was published');
       const id = deliveryId(event.id, endpointId);

@@ -13,11 +13,11 @@ import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
-import { assertMayRead } from '../event-types/event-permissions';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
 import * as queries from './endpoints.queries';
+import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
 
@@ -39,6 +39,7 @@ export class EndpointsService {
     private readonly consent: EndpointConsent,
     private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
+    private readonly access: EventAccess,
   ) {}
 
   /**
@@ -46,7 +47,7 @@ export class EndpointsService {
    */
   create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
     const { tenantId } = caller;
-    assertMayRead(caller, input.event_types);
+    this.access.assertMayTake(caller, input.event_types);
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [, [counted]] = await Promise.all([
         tx.query(queries.lockEndpointCount(tenantId)),
@@ -110,6 +111,13 @@ export class EndpointsService {
     );
   }
 
+  /** @throws NotFound; Forbidden where the endpoint takes events that the caller may not read */
+  async assertMayUse(caller: Caller, id: string, presence: 'there' | 'or-gone' = 'there'): Promise<void> {
+    const [row] = await this.database.query<{ json: string }>(caller, queries.findEndpointJson(caller.tenantId, id));
+    if (row) this.access.assertMayTake(caller, (JSON.parse(row.json) as { event_types: string[] }).event_types);
+    else if (presence === 'there') throw new NotFound('Endpoint', id);
+  }
+
   /**
    * Changes an endpoint; without a difference the version stays. Waiting deliveries of a disabled endpoint become
    * `disabled`, up to a bounded number in the same transaction.
@@ -119,8 +127,8 @@ export class EndpointsService {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMayRead(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);
       assertMatch(ifMatch, etagOf(endpoint.version));
+      this.access.assertMayTake(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);
       const now = new Date();
       const stored = this.parts.decrypt(endpoint);
       const parts = changedParts(stored, input);

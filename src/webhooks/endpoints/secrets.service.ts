@@ -5,9 +5,9 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { EventAccess } from '../event-types/event-access';
 import { endpointTarget } from './endpoint-audit';
 import { type EndpointParts, EndpointPartsCipher, haveSecrets } from './endpoint-parts';
-import { assertMayRead } from '../event-types/event-permissions';
 import { EndpointSecrets } from './endpoint-secrets';
 import { lockEndpoint } from './endpoints.service';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
@@ -21,6 +21,7 @@ export class SecretsService {
     private readonly secrets: EndpointSecrets,
     private readonly parts: EndpointPartsCipher,
     private readonly audit: AuditLog,
+    private readonly access: EventAccess,
   ) {}
 
   /** The receiver's verification key, and the unmasked parts, if any. @throws NotFound */
@@ -29,7 +30,7 @@ export class SecretsService {
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await tx.repository(WebhookEndpoint).findOneBy({ tenantId, id });
       if (!endpoint) throw new NotFound('Endpoint', id);
-      assertMayRead(caller, endpoint.eventTypes);
+      this.access.assertMayTake(caller, endpoint.eventTypes);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.secret_read', target: endpointTarget(id) });
       const secret = this.secrets.show(endpoint);
       const parts = this.parts.decrypt(endpoint);
@@ -42,7 +43,7 @@ export class SecretsService {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMayRead(caller, endpoint.eventTypes);
+      this.access.assertMayTake(caller, endpoint.eventTypes);
       const next = this.secrets.create(endpoint, endpoint.signature);
       const overlapEnds = overlapSeconds > 0 ? new Date(new Date().getTime() + overlapSeconds * 1000) : null;
       await tx.repository(WebhookEndpoint).update({ tenantId, id }, this.secrets.rotated(endpoint, next, overlapEnds));

@@ -2,7 +2,7 @@
 import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
 import { PAGE_BYTES } from '../../platform/http/responses/json-response';
-import { DELIVERY_JSON } from '../deliveries/deliveries.queries';
+import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
 import { SHOWN_DELIVERIES } from './events.dto';
 
 /** Events `e` with the first of their deliveries, those that were not sent last. */
@@ -45,15 +45,17 @@ export function findEventByOwnId(tenantId: string, eventId: string): Statement {
 export function listEventsJson(
   tenantId: string,
   type: string | undefined,
+  hidden: readonly string[],
   afterId: string | undefined,
   limit: number,
 ): Statement {
   const values: SqlValue[] = [tenantId, limit];
   const conditions = ['tenant_id = $1'];
   if (type !== undefined) conditions.push(`type = $${values.push(type)}`);
+  if (hidden.length > 0) conditions.push(notHidden('type', values.push(hidden)));
   if (afterId !== undefined) conditions.push(`id < $${values.push(afterId)}`);
   return {
-    name: `events_list${type === undefined ? '' : '_type'}${afterId === undefined ? '' : '_after'}`,
+    name: `events_list${type === undefined ? '' : '_type'}${hidden.length === 0 ? '' : '_open'}${afterId === undefined ? '' : '_after'}`,
     text: `select e.id, ${EVENT_JSON} as json
              from (select *, sum(octet_length(data::text)) over (order by id desc) - octet_length(data::text) as bytes_before
                      from (select * from events where ${conditions.join(' and ')} order by id desc limit $2) page) e

@@ -10,6 +10,7 @@ import { type JsonPage, type JsonRow, type Representation, toPage } from '../../
 import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
+import { EventAccess } from '../event-types/event-access';
 import { CheckBudget } from './check-budget';
 import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
 import * as queries from './events.queries';
@@ -30,6 +31,7 @@ export class EventsService {
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly schemas: SchemaCache,
+    private readonly access: EventAccess,
     private readonly limits: RequestLimits,
     private readonly budget: CheckBudget,
   ) {}
@@ -123,7 +125,7 @@ export class EventsService {
     // Not on the shared connections: data may be large, and so may the deliveries of each event be.
     const rows = await this.database.queryLong<JsonRow>(
       caller,
-      queries.listEventsJson(caller.tenantId, type, afterId, limit + 1),
+      queries.listEventsJson(caller.tenantId, type, this.access.hiddenFrom(caller), afterId, limit + 1),
     );
     return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
@@ -131,7 +133,8 @@ export class EventsService {
   /** An event with its deliveries. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
     const [row] = await this.database.query<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
-    if (!row) throw new NotFound('Event', id);
+    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { type: string }).type))
+      throw new NotFound('Event', id);
     return { json: row.json, etag: etagOfContent(row.json) };
   }
 }

@@ -23,6 +23,8 @@ FIELD_RULES = {
     "reserved_event_type",  # names of the service's own events
     "text",
     "name",
+    "invalid_url",  # names of hosts
+    "refused_keyword",  # a tenant's own schema has no regular expression
     "time",  # days of a month
     "url",
 }
@@ -38,5 +40,10 @@ def valid_requests_are_refused_by_rules_only(ctx, response, case):
     problem = response.json()
     if problem["type"] in STATES:
         return
-    codes = {fault["code"] for fault in problem.get("errors", [])}
-    assert codes and codes <= FIELD_RULES, f"{problem['type']}: {problem['detail']} {problem.get('errors')}"
+    # Schemathesis fills conditions with values that are no entity tags, although their pattern asks for these.
+    if problem["type"] == "malformed_request" and problem["detail"].startswith(("The If-Match", "The If-None-Match")):
+        return
+    faults = problem.get("errors", [])
+    # A tenant's own schema is JSON Schema, whose grammar this document does not repeat.
+    codes = {fault["code"] for fault in faults if fault["field"].split(".")[0] != "schema"}
+    assert faults and codes <= FIELD_RULES, f"{problem['type']}: {problem['detail']} {problem.get('errors')}"

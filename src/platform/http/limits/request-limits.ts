@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
 import { RateLimited, Unavailable } from '../../errors';
+import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
@@ -73,7 +74,7 @@ export class RequestLimits {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
-    const taken = this.takeTenant(id, reply, routeOptions.config.tokens);
+    const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
     return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
   }
 
@@ -107,6 +108,27 @@ export class RequestLimits {
       return taken.then((verdict) => enforce(this.tenantLimit, this.tenantPolicy, verdict, reply));
     }
     enforce(this.tenantLimit, this.tenantPolicy, taken, reply);
+  }
+
+  private takeTenantAndKey(
+    id: string,
+    principal: Principal,
+    reply: FastifyReply,
+    tokens?: number,
+  ): void | Promise<void> {
+    const taken = this.takeTenant(id, reply, tokens);
+    const key = principal.kind === 'tenant' ? principal.caller.apiKey : undefined;
+    if (!key || key.rateLimit === null) return taken;
+    return taken ? taken.then(() => this.takeKey(key, reply)) : this.takeKey(key, reply);
+  }
+
+  /** Counts a request of an API key that has a limit of its own, within that of its tenant. @throws RateLimited */
+  private takeKey({ id, rateLimit }: CallingKey, reply: FastifyReply): void | Promise<void> {
+    if (!this.config.RATE_LIMIT_ENABLED || rateLimit === null) return;
+    const limit = { name: 'key', burst: rateLimit, perSecond: rateLimit };
+    const taken = this.limiter.take(limit, id);
+    if (taken instanceof Promise) return taken.then((verdict) => enforce(limit, policyHeader(limit), verdict, reply));
+    enforce(limit, policyHeader(limit), taken, reply);
   }
 
   /** Counts a request without a credential that counts. @throws RateLimited */

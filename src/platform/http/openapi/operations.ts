@@ -151,7 +151,8 @@ function headersOf(
   const names: HeaderName[] = ['X-Request-Id', ...(underApi ? ['Cache-Control' as const] : []), ...limitHeaders(route)];
   if (status.startsWith('2')) {
     if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
-    if (status === '201' && fields.includes('id')) names.push('Location');
+    if (status === '201' && (fields.includes('id') || (route.idempotent && fields.includes('version'))))
+      names.push('Location');
     if (fields.includes('next_cursor')) names.push('Link');
     if (route.idempotent) names.push('Idempotency-Replayed');
     if (route.produces?.length) names.push('Content-Disposition');

@@ -37,8 +37,19 @@ export interface Caller extends TenantScope {
   readonly permissions: ReadonlySet<Permission>;
   /** Absent for an API key. */
   readonly session?: Session;
+  /** The key that calls, where the actor is one. */
+  readonly apiKey?: CallingKey;
   /** Where the request came from, as the audit log keeps it. */
   readonly origin?: RequestOrigin;
+}
+
+/** An API key, as far as a request needs it. */
+export interface CallingKey {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'tenant' | 'personal';
+  /** Requests a second, within the limit of the tenant. */
+  readonly rateLimit: number | null;
 }
 
 /** A person by a session of any kind; asked for by a handler that needs no tenant. */

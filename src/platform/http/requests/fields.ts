@@ -223,7 +223,7 @@ export function CursorField(): PropertyDecorator {
 export function QueryIntegerField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) =>
-      typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value === undefined ? undefined : NaN,
+      typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value === undefined ? undefined : NaN,
     ),
     IntegerField(options),
   );

@@ -67,12 +67,12 @@ describe('lists of a tenant with a long log', () => {
   };
 
   it.each([
-    ['deliveries of a type', listDeliveriesJson(tenantId, { eventType: 'none.none' }, undefined, 21)],
-    ['deliveries of a rare type', listDeliveriesJson(tenantId, { eventType: 'rare.one' }, undefined, 21)],
-    ['deliveries of a status', listDeliveriesJson(tenantId, { status: 'failed' }, undefined, 21)],
-    ['deliveries of an endpoint', listDeliveriesJson(tenantId, { endpointId: randomUUID() }, undefined, 21)],
-    ['events of a type', listEventsJson(tenantId, 'none.none', undefined, 21)],
-    ['events of a rare type', listEventsJson(tenantId, 'rare.one', undefined, 21)],
+    ['deliveries of a type', listDeliveriesJson(tenantId, { eventType: 'none.none' }, [], undefined, 21)],
+    ['deliveries of a rare type', listDeliveriesJson(tenantId, { eventType: 'rare.one' }, [], undefined, 21)],
+    ['deliveries of a status', listDeliveriesJson(tenantId, { status: 'failed' }, [], undefined, 21)],
+    ['deliveries of an endpoint', listDeliveriesJson(tenantId, { endpointId: randomUUID() }, [], undefined, 21)],
+    ['events of a type', listEventsJson(tenantId, 'none.none', [], undefined, 21)],
+    ['events of a rare type', listEventsJson(tenantId, 'rare.one', [], undefined, 21)],
   ])('of %s read what they show', async (_, statement) => {
     expect(await seen(statement)).toBeLessThanOrEqual(500);
   });

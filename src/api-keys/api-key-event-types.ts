@@ -1,0 +1,13 @@
+import type { EventType } from '../platform/outbox/event-catalogue';
+import { ApiKeyView } from './api-keys.dto';
+
+/** What keys emit. */
+export const API_KEY_EVENT_TYPES: readonly EventType[] = [
+  { name: 'api_key.created', description: 'An API key was made.', data: ApiKeyView, permission: 'api_keys:manage' },
+  {
+    name: 'api_key.revoked',
+    description: 'An API key was revoked, by a person or with the membership of its person.',
+    data: ApiKeyView,
+    permission: 'api_keys:manage',
+  },
+];

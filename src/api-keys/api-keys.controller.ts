@@ -1,0 +1,170 @@
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Header,
+  Headers,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
+import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../platform/http/requests/caller';
+import { PageDto } from '../platform/http/requests/page.dto';
+import { ResourceId } from '../platform/http/requests/resource-id.pipe';
+import { OptionalBody } from '../platform/http/requests/validation.pipe';
+import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
+import { sendPage, sendResource } from '../platform/http/responses/json-response';
+import {
+  ApiKeyCreatedView,
+  ApiKeyPage,
+  ApiKeyView,
+  CreateApiKeyDto,
+  RotateApiKeyDto,
+  UpdateApiKeyDto,
+} from './api-keys.dto';
+import { ApiKeysService } from './api-keys.service';
+import { KEY_PATTERN } from './key-format';
+
+const KeyId = () => Param('id', new ResourceId('Key'));
+
+/** When the request came in; later than its first byte by the time of reading its head. */
+const arrivalOf = (reply: FastifyReply): Date => new Date(new Date().getTime() - reply.elapsedTime);
+
+@ApiSection(
+  'API keys',
+  'Credentials of programs: Bearer tokens like access tokens, on every route that their scopes allow, but never on ' +
+    `/auth/* (other than GET /auth/me), /members, /invitations, /roles, /api-keys and /sso/*. Scanners find them by \`${KEY_PATTERN}\`.`,
+)
+@Controller('api-keys')
+@NoApiKeys()
+export class ApiKeysController {
+  constructor(private readonly keys: ApiKeysService) {}
+
+  @Post()
+  @Requires('signed-in')
+  @StepUp()
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'createApiKey',
+    summary: 'Create an API key',
+    description:
+      'The key is shown here only; its hash is all that is stored. Asks for the permission `api_keys:manage` for a key of ' +
+      'the tenant, and for every scope.',
+  })
+  @ApiCreatedResponse({ type: ApiKeyCreatedView, description: 'The key, with its text.' })
+  @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
+  @ApiProblem('business_rule_violation', 'A tenant has at most 1000 API keys.')
+  async create(
+    @CurrentCaller() caller: Caller,
+    @Body() body: CreateApiKeyDto,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResponse(reply, await this.keys.create(caller, body, request));
+  }
+
+  @Get()
+  @Requires('signed-in')
+  @ApiOperation({
+    operationId: 'listApiKeys',
+    summary: 'List API keys',
+    description: "Newest first: one's own, and with `api_keys:manage` all.",
+  })
+  @ApiOkResponse({ type: ApiKeyPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: PageDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.keys.list(caller, query));
+  }
+
+  @Get(':id')
+  @Requires('signed-in')
+  @ApiOperation({ operationId: 'getApiKey', summary: 'Get an API key', description: 'Without its text.' })
+  @ApiOkResponse({ type: ApiKeyView, description: 'The key.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @KeyId() id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.keys.find(caller, id), ifNoneMatch);
+  }
+
+  @Patch(':id')
+  @Requires('signed-in')
+  @StepUp()
+  @ApiOperation({
+    operationId: 'updateApiKey',
+    summary: 'Change an API key',
+    description:
+      'Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the ' +
+      'permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.',
+  })
+  @ApiOkResponse({ type: ApiKeyView, description: 'The key as it is now.' })
+  @ApiProblem('forbidden', 'A personal key is changed by its person alone.')
+  async update(
+    @CurrentCaller() caller: Caller,
+    @KeyId() id: string,
+    @Body() body: UpdateApiKeyDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.keys.update(caller, id, body, ifMatch));
+  }
+
+  @Delete(':id')
+  @Requires('signed-in')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'revokeApiKey',
+    summary: 'Revoke an API key',
+    description:
+      'It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key ' +
+      'of the caller.',
+  })
+  @ApiNoContentResponse({ description: 'The key is gone.' })
+  remove(
+    @CurrentCaller() caller: Caller,
+    @KeyId() id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    return this.keys.remove(caller, id, ifMatch);
+  }
+
+  @Post(':id/rotate')
+  @Requires('signed-in')
+  @StepUp()
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'rotateApiKey',
+    summary: 'Give an API key a new text',
+    description:
+      'Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the ' +
+      'permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.',
+  })
+  @ApiBody({ type: RotateApiKeyDto, required: false })
+  @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })
+  @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
+  @ApiProblem('conflict', 'The key was changed at the same time; look at it before you rotate it again.')
+  async rotate(
+    @CurrentCaller() caller: Caller,
+    @KeyId() id: string,
+    @Body(new OptionalBody(RotateApiKeyDto)) body: object,
+    @Idempotent() request: IdempotentRequest | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResponse(reply, await this.keys.rotate(caller, id, body as RotateApiKeyDto, arrivalOf(reply), request));
+  }
+}

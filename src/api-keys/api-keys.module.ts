@@ -1,0 +1,37 @@
+/**
+ * Credentials of programs. Nouns: a *key* has *scopes*, permissions that its maker held; a key of the *tenant* outlives
+ * people, a *personal* one may at most what the role of its person allows now and ends with the membership; the *text* of a
+ * key is shown once and can be *rotated*, with an overlap in which the old text still counts.
+ *
+ * The flow: create → the text; a request → the credential: checksum, hash, state (kept as long as its epochs have not
+ * moved), networks, limit → a caller whose actor is the key.
+ *
+ * What must always hold: only SHA-256 of a text is stored; a key never does more than its scopes; a revocation reaches
+ * every process within two seconds; a warm check costs no query.
+ */
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module';
+import { DatabaseModule } from '../platform/database/database.module';
+import { HttpPlatformModule } from '../platform/http/http.module';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
+import { ApiKey } from './api-key.entity';
+import { API_KEY_EVENT_TYPES } from './api-key-event-types';
+import { ApiKeyCredential } from './api-key.credential';
+import { ApiKeysController } from './api-keys.controller';
+import './api-keys.permissions';
+import { ApiKeysService } from './api-keys.service';
+import { KeyUsage } from './key-usage';
+import { PersonalKeys } from './personal-keys';
+
+@Module({
+  imports: [AuthModule, DatabaseModule.forFeature([ApiKey]), HttpPlatformModule, OutboxModule],
+  controllers: [ApiKeysController],
+  providers: [ApiKeyCredential, ApiKeysService, KeyUsage, PersonalKeys],
+})
+export class ApiKeysModule {
+  constructor(types: EventCatalogue) {
+    types.add(...API_KEY_EVENT_TYPES);
+    types.reserve('api_key.', 'api_keys:manage');
+  }
+}

@@ -1,0 +1,193 @@
+import type { Row, Statement } from '../platform/database/sql/statement';
+import { WHOLE_TENANT } from '../platform/revocation/epochs.queries';
+import type { KeyKind } from './api-key.entity';
+
+/** A key as the API shows it. */
+export interface KeyRow extends Row {
+  id: string;
+  kind: KeyKind;
+  user_id: string | null;
+  name: string;
+  scopes: string[];
+  hint: string;
+  created_by: string;
+  allowed_cidrs: string[];
+  rate_limit: number | null;
+  version: number;
+  created_at: Date;
+  updated_at: Date;
+  expires_at: Date | null;
+  last_used_at: Date | null;
+}
+
+/** Everything that decides over a request with a key, with the counters under which it was read. */
+export interface KeyStateRow extends Row {
+  id: string;
+  kind: KeyKind;
+  user_id: string | null;
+  name: string;
+  scopes: string[];
+  allowed_cidrs: string[];
+  rate_limit: number | null;
+  expires_at: Date | null;
+  secret_expires_at: Date | null;
+  suspended_at: Date | null;
+  closed_at: Date | null;
+  tenant_cidrs: string[];
+  second_factor: string;
+  second_factor_grace_days: number;
+  second_factor_since: Date | null;
+  role: string | null;
+  status: string | null;
+  joined_at: Date | null;
+  role_permissions: string[] | null;
+  tenant_epoch: number;
+  key_epoch: number;
+  person_epoch: number;
+}
+
+const COLUMNS = `id, kind, user_id, name, scopes, hint, created_by, allowed_cidrs, rate_limit, version, created_at,
+                 updated_at, expires_at, last_used_at`;
+
+export function findKey(tenantId: string, id: string): Statement {
+  return {
+    name: 'api_key_find',
+    text: `select ${COLUMNS} from api_keys where tenant_id = $1 and id = $2`,
+    values: [tenantId, id],
+  };
+}
+
+/** A page of keys, newest first; of one person's own, or of all. */
+export function listKeys(
+  tenantId: string,
+  ofUser: string | null,
+  afterId: string | undefined,
+  limit: number,
+): Statement {
+  return {
+    name: 'api_keys_list',
+    text: `select ${COLUMNS} from api_keys
+            where tenant_id = $1 and ($2::uuid is null or user_id = $2) and ($3::uuid is null or id < $3)
+            order by id desc limit $4`,
+    values: [tenantId, ofUser, afterId ?? null, limit],
+  };
+}
+
+/** How many keys the tenant has. */
+export function countKeys(tenantId: string): Statement {
+  return {
+    name: 'api_keys_count',
+    text: 'select count(*)::int as count from api_keys where tenant_id = $1',
+    values: [tenantId],
+  };
+}
+
+/** The longest life of a new key that the tenant allows, days. */
+export function findKeyPolicy(tenantId: string): Statement {
+  return {
+    name: 'api_key_policy_find',
+    text: 'select api_key_max_days from tenants where id = $1 for key share',
+    values: [tenantId],
+  };
+}
+
+export function insertSecret(tenantId: string, keyId: string, hash: Buffer, now: Date): Statement {
+  return {
+    name: 'api_key_secret_insert',
+    text: 'insert into api_key_secrets (tenant_id, key_hash, key_id, created_at) values ($1, $2, $3, $4)',
+    values: [tenantId, hash, keyId, now],
+  };
+}
+
+/** Ends every text of a key at a time, those that end before excepted. */
+export function endSecrets(tenantId: string, keyId: string, at: Date): Statement {
+  return {
+    name: 'api_key_secrets_end',
+    text: `update api_key_secrets set expires_at = $3
+            where tenant_id = $1 and key_id = $2 and (expires_at is null or expires_at > $3)`,
+    values: [tenantId, keyId, at],
+  };
+}
+
+/** How many texts of a key count, and when the newest was made. */
+export function countLiveSecrets(tenantId: string, keyId: string, now: Date): Statement {
+  return {
+    name: 'api_key_secrets_count',
+    text: `select count(*)::int as count, max(created_at) as newest_at from api_key_secrets
+            where tenant_id = $1 and key_id = $2 and (expires_at is null or expires_at > $3)`,
+    values: [tenantId, keyId, now],
+  };
+}
+
+/** The state of the key with this hash, in one snapshot with its counters. */
+export function findKeyState(tenantId: string, hash: Buffer): Statement {
+  return {
+    name: 'api_key_state',
+    text: `select k.id, k.kind, k.user_id, k.name, k.scopes, k.allowed_cidrs, k.rate_limit, k.expires_at,
+                  s.expires_at as secret_expires_at, t.suspended_at, t.closed_at, t.allowed_cidrs as tenant_cidrs,
+                  t.second_factor, t.second_factor_grace_days, t.second_factor_since,
+                  m.role, m.status, m.created_at as joined_at, r.permissions as role_permissions,
+                  coalesce(w.epoch, 0) as tenant_epoch, coalesce(o.epoch, 0) as key_epoch,
+                  coalesce(p.epoch, 0) as person_epoch
+             from api_key_secrets s
+             join api_keys k on k.tenant_id = s.tenant_id and k.id = s.key_id
+             join tenants t on t.id = s.tenant_id
+             left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+             left join roles r on r.tenant_id = m.tenant_id and r.name = m.role
+             left join tenant_auth_state w on w.tenant_id = s.tenant_id and w.user_id = '${WHOLE_TENANT}'
+             left join tenant_auth_state o on o.tenant_id = s.tenant_id and o.user_id = k.id
+             left join tenant_auth_state p on p.tenant_id = s.tenant_id and p.user_id = k.user_id
+            where s.tenant_id = $1 and s.key_hash = $2`,
+    values: [tenantId, hash],
+  };
+}
+
+/** The counter of a key that is gone: the tenant's was raised in its place. */
+export function deleteKeyEpoch(tenantId: string, keyId: string): Statement {
+  return {
+    name: 'api_key_epoch_delete',
+    text: 'delete from tenant_auth_state where tenant_id = $1 and user_id = $2',
+    values: [tenantId, keyId],
+  };
+}
+
+/** The personal keys of a member, locked. */
+export function lockPersonalKeys(tenantId: string, userId: string): Statement {
+  return {
+    name: 'api_keys_personal_lock',
+    text: `select ${COLUMNS} from api_keys where tenant_id = $1 and user_id = $2 order by id for update`,
+    values: [tenantId, userId],
+  };
+}
+
+export function deletePersonalKeys(tenantId: string, userId: string): Statement {
+  return {
+    name: 'api_keys_personal_delete',
+    text: 'delete from api_keys where tenant_id = $1 and user_id = $2',
+    values: [tenantId, userId],
+  };
+}
+
+/** A person's own keys in every tenant, for the sign-in role bound to that person. */
+export function deleteKeysOfPerson(userId: string): Statement {
+  return { name: 'api_keys_person_delete', text: 'delete from api_keys where user_id = $1', values: [userId] };
+}
+
+/** Those of them that were made from a time on. */
+export function deleteKeysOfPersonSince(userId: string, since: Date): Statement {
+  return {
+    name: 'api_keys_person_delete_since',
+    text: 'delete from api_keys where user_id = $1 and created_at >= $2',
+    values: [userId, since],
+  };
+}
+
+/** Notes when keys were last used; of two processes the later time counts. */
+export function noteUses(tenantId: string, uses: readonly { keyId: string; at: Date }[]): Statement {
+  return {
+    name: 'api_keys_note_uses',
+    text: `update api_keys k set last_used_at = greatest(k.last_used_at, u.at)
+             from unnest($2::uuid[], $3::timestamptz[]) as u (id, at) where k.tenant_id = $1 and k.id = u.id`,
+    values: [tenantId, uses.map(({ keyId }) => keyId), uses.map(({ at }) => at.toISOString())],
+  };
+}

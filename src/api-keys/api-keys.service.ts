@@ -1,0 +1,339 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AuditLog } from '../platform/audit/audit-log';
+import { SECRET_CHANGE } from '../platform/audit/audit-entry';
+import type { Config } from '../platform/config/config';
+import { CONFIG } from '../platform/config/config.module';
+import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
+import { AppError, Conflict, type FieldFault, Forbidden, NotFound, ValidationFailed } from '../platform/errors';
+import type { Caller } from '../platform/http/requests/caller';
+import { assertMayGrant } from '../platform/http/requests/grants';
+import type { PageDto } from '../platform/http/requests/page.dto';
+import { assertMatch, etagOf } from '../platform/http/responses/etag';
+import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import { type JsonPage, type Representation, toPage } from '../platform/http/responses/json-response';
+import { Cursors } from '../platform/http/responses/pagination';
+import { API_PREFIX } from '../platform/http/api-prefix';
+import { newTimedId } from '../platform/ids/ids';
+import { Outbox } from '../platform/outbox/outbox';
+import type { Permission } from '../platform/permissions/permissions';
+import { Epochs } from '../platform/revocation/epochs';
+import { ApiKey } from './api-key.entity';
+import { viewOf } from './api-key-view';
+import {
+  type CreateApiKeyDto,
+  DEFAULT_OVERLAP_SECONDS,
+  type RotateApiKeyDto,
+  type UpdateApiKeyDto,
+} from './api-keys.dto';
+import * as queries from './api-keys.queries';
+import { newKey } from './key-format';
+
+const MAX_KEYS = 1_000;
+/** Texts of one key that count at once. */
+const MAX_LIVE_SECRETS = 10;
+/** A rotation with an overlap waits this long after the last one. */
+const ROTATION_PAUSE_MS = 10_000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The rules of API keys. */
+@Injectable()
+export class ApiKeysService {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: TenantDatabase,
+    private readonly idempotency: Idempotency,
+    private readonly cursors: Cursors,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
+    private readonly epochs: Epochs,
+  ) {}
+
+  /**
+   * Makes a key; its text is in the response, this once.
+   * @throws Forbidden for a scope that the caller lacks, or a tenant's key without `api_keys:manage`; ValidationFailed;
+   * AppError `business_rule_violation` for one too many
+   */
+  create(caller: Caller, input: CreateApiKeyDto, request?: IdempotentRequest): Promise<StoredResponse> {
+    if (input.kind === 'tenant') assertManager(caller);
+    assertMayGrant(caller, input.scopes);
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const [[policy], [counted]] = await Promise.all([
+        tx.query<{ api_key_max_days: number | null }>(queries.findKeyPolicy(tx.tenantId)),
+        tx.query<{ count: number }>(queries.countKeys(tx.tenantId)),
+      ]);
+      if ((counted?.count ?? 0) >= MAX_KEYS) {
+        throw new AppError('business_rule_violation', `A tenant has at most ${MAX_KEYS} API keys.`);
+      }
+      const { id, at } = newTimedId();
+      this.assertValid(input, policy?.api_key_max_days ?? null, at);
+      const { text, hash, hint } = newKey(tx.tenantId);
+      const row: queries.KeyRow = {
+        id,
+        kind: input.kind,
+        user_id: input.kind === 'personal' ? caller.actor.id : null,
+        name: input.name,
+        scopes: input.scopes,
+        hint,
+        created_by: caller.actor.id,
+        allowed_cidrs: input.allowed_cidrs ?? [],
+        rate_limit: input.rate_limit ?? null,
+        version: 1,
+        created_at: at,
+        updated_at: at,
+        expires_at: input.expires_at ?? null,
+        last_used_at: null,
+      };
+      await tx.repository(ApiKey).insert(entityOf(tx.tenantId, row));
+      tx.defer(queries.insertSecret(tx.tenantId, id, hash, at));
+      const { name, kind, scopes } = row;
+      this.record(tx, caller, 'api_key.created', id, {
+        name: [null, name],
+        kind: [null, kind],
+        scopes: [null, scopes],
+        expires_at: [null, row.expires_at],
+      });
+      this.publish(tx, 'api_key.created', row);
+      return withText(201, row, text, { location: `${API_PREFIX}/api-keys/${id}` });
+    });
+  }
+
+  /** A page of keys: to managers all, to others their own. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+    const scope = { tenant: caller, list: `api-keys/${caller.actor.id}`, filters: {} };
+    const afterId = this.cursors.decode(scope, cursor);
+    const ofUser = isManager(caller) ? null : caller.actor.id;
+    const statement = queries.listKeys(caller.tenantId, ofUser, afterId, limit + 1);
+    const rows = await this.database.query<queries.KeyRow>(caller, statement);
+    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
+    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** @throws NotFound, also for another person's key unless the caller manages keys */
+  async find(caller: Caller, id: string): Promise<Representation> {
+    const [row] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
+    return representationOf(assertVisible(caller, id, row));
+  }
+
+  /**
+   * Changes a key; where nothing changes, the version stays. Reaches every process within two seconds.
+   * @throws NotFound; VersionConflict; Forbidden for another person's key or a scope that the caller lacks; ValidationFailed
+   */
+  update(caller: Caller, id: string, input: UpdateApiKeyDto, ifMatch?: string): Promise<Representation> {
+    return this.database.transaction(caller, async (tx) => {
+      const [policy] = await tx.query<{ api_key_max_days: number | null }>(queries.findKeyPolicy(tx.tenantId));
+      const before = await lockToChange(tx, caller, id, ifMatch);
+      assertMayGrant(caller, input.scopes ?? []);
+      const now = new Date();
+      const changesEnd = input.expires_at !== undefined;
+      this.assertValid(input, changesEnd ? (policy?.api_key_max_days ?? null) : null, now);
+      const after: queries.KeyRow = {
+        ...before,
+        name: input.name ?? before.name,
+        scopes: input.scopes ?? before.scopes,
+        expires_at: changesEnd ? (input.expires_at ?? null) : before.expires_at,
+        allowed_cidrs: input.allowed_cidrs ?? before.allowed_cidrs,
+        rate_limit: input.rate_limit === undefined ? before.rate_limit : input.rate_limit,
+      };
+      const changes = changesBetween(before, after);
+      if (Object.keys(changes).length === 0) return representationOf(before);
+      after.version++;
+      await tx.repository(ApiKey).update(
+        { tenantId: tx.tenantId, id },
+        {
+          name: after.name,
+          scopes: after.scopes,
+          expiresAt: after.expires_at,
+          allowedCidrs: after.allowed_cidrs,
+          rateLimit: after.rate_limit,
+          version: after.version,
+          updatedAt: now,
+        },
+      );
+      this.epochs.raiseMember(tx, id);
+      this.record(tx, caller, 'api_key.changed', id, changes);
+      return representationOf(after);
+    });
+  }
+
+  /** Ends a key for good. @throws NotFound; VersionConflict; Forbidden */
+  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+    await this.database.transaction(caller, async (tx) => {
+      const row = assertVisible(caller, id, await lockKey(tx, id));
+      assertMatch(ifMatch, etagOf(row.version));
+      await tx.repository(ApiKey).delete({ tenantId: tx.tenantId, id });
+      tx.defer(queries.deleteKeyEpoch(tx.tenantId, id));
+      this.epochs.raiseTenant(tx);
+      this.record(tx, caller, 'api_key.revoked', id, { name: [row.name, null], scopes: [row.scopes, null] });
+      this.publish(tx, 'api_key.revoked', row);
+    });
+  }
+
+  /**
+   * Gives a key a new text; the ones from before count for the overlap. Of several rotations at once one wins: a rotation
+   * that came before the last change of the key was done is refused.
+   * @param arrivedAt when the request came in
+   * @throws NotFound; Conflict for the others; Forbidden; AppError `business_rule_violation` for too many texts at once
+   */
+  async rotate(
+    caller: Caller,
+    id: string,
+    input: RotateApiKeyDto,
+    arrivedAt: Date,
+    request?: IdempotentRequest,
+  ): Promise<StoredResponse> {
+    const [seen] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
+    return this.idempotency.transaction(caller, request, async (tx) => {
+      const before = await lockToChange(tx, caller, id);
+      if (before.version !== seen?.version) throw rotatedMeanwhile();
+      const now = new Date();
+      const overlap = (input.overlap_seconds ?? DEFAULT_OVERLAP_SECONDS) * 1000;
+      await assertRotatable(tx, before, overlap, arrivedAt, now);
+      const { text, hash, hint } = newKey(tx.tenantId);
+      const after = { ...before, hint, version: before.version + 1 };
+      await tx
+        .repository(ApiKey)
+        .update({ tenantId: tx.tenantId, id }, { hint, version: after.version, updatedAt: now });
+      await tx.query(queries.endSecrets(tx.tenantId, id, new Date(now.getTime() + overlap)));
+      tx.defer(queries.insertSecret(tx.tenantId, id, hash, now));
+      this.epochs.raiseMember(tx, id);
+      this.record(tx, caller, 'api_key.rotated', id, { key: SECRET_CHANGE });
+      return withText(200, after, text);
+    });
+  }
+
+  private assertValid(input: CreateApiKeyDto | UpdateApiKeyDto, maxDays: number | null, now: Date): void {
+    const faults: FieldFault[] = [];
+    const end = input.expires_at ?? null;
+    if (end && end <= now) faults.push({ field: 'expires_at', message: 'must be in the future', code: 'future' });
+    if (maxDays !== null && (!end || end.getTime() > now.getTime() + maxDays * DAY_MS)) {
+      const message = `must be within ${maxDays} days: the tenant demands it`;
+      faults.push({ field: 'expires_at', message, code: 'max_days' });
+    }
+    if (input.allowed_cidrs && input.allowed_cidrs.length > 0 && this.config.TRUST_PROXY === 'true') {
+      const message = 'needs a TRUST_PROXY that names the proxies: callers may write their address';
+      faults.push({ field: 'allowed_cidrs', message, code: 'trust_proxy' });
+    }
+    if (faults.length > 0) throw new ValidationFailed(faults);
+  }
+
+  private record(
+    tx: TenantTransaction,
+    caller: Caller,
+    action: string,
+    id: string,
+    changes: Record<string, readonly [unknown, unknown]>,
+  ): void {
+    this.audit.record(tx, caller, { action, target: { type: 'api_key', id }, changes });
+  }
+
+  private publish(tx: TenantTransaction, type: string, row: queries.KeyRow): void {
+    this.outbox.publish(tx, [{ type, data: JSON.stringify(viewOf(row)), aggregateId: row.id }]);
+  }
+}
+
+function isManager(caller: Caller): boolean {
+  return caller.permissions.has('api_keys:manage');
+}
+
+function assertManager(caller: Caller): void {
+  if (!isManager(caller)) throw new Forbidden(`The role ${caller.role} may not do this: it lacks api_keys:manage.`);
+}
+
+/** @throws NotFound unless the key is there for this caller: its own, or any for a manager */
+function assertVisible(caller: Caller, id: string, row: queries.KeyRow | undefined): queries.KeyRow {
+  if (!row || (row.user_id !== caller.actor.id && !isManager(caller))) throw new NotFound('Key', id);
+  return row;
+}
+
+async function lockKey(tx: TenantTransaction, id: string): Promise<queries.KeyRow | undefined> {
+  const { name, text, values } = queries.findKey(tx.tenantId, id);
+  const [row] = await tx.query<queries.KeyRow>({ name: `${name}_lock`, text: `${text} for update`, values });
+  return row;
+}
+
+/** The key, locked, where the caller may change or rotate it. */
+async function lockToChange(
+  tx: TenantTransaction,
+  caller: Caller,
+  id: string,
+  ifMatch?: string,
+): Promise<queries.KeyRow> {
+  const row = assertVisible(caller, id, await lockKey(tx, id));
+  assertMatch(ifMatch, etagOf(row.version));
+  if (row.kind === 'tenant') assertManager(caller);
+  else if (row.user_id !== caller.actor.id) throw new Forbidden('A personal key is changed by its person alone.');
+  assertMayGrant(caller, row.scopes as Permission[]);
+  return row;
+}
+
+/**
+ * Lets one of several rotations win: one that came before the newest text was made is refused, and one with an overlap for
+ * some seconds after it. A rotation of a key that leaked, without an overlap, does not have to wait.
+ */
+async function assertRotatable(
+  tx: TenantTransaction,
+  key: queries.KeyRow,
+  overlap: number,
+  arrivedAt: Date,
+  now: Date,
+): Promise<void> {
+  const [live] = await tx.query<{ count: number; newest_at: Date | null }>(
+    queries.countLiveSecrets(tx.tenantId, key.id, now),
+  );
+  const rotatedAt = live?.newest_at && live.newest_at > key.created_at ? live.newest_at.getTime() : -Infinity;
+  if (rotatedAt >= arrivedAt.getTime()) throw rotatedMeanwhile();
+  if (overlap > 0 && now.getTime() - rotatedAt < ROTATION_PAUSE_MS) throw rotatedMeanwhile();
+  if (overlap > 0 && (live?.count ?? 0) >= MAX_LIVE_SECRETS) {
+    throw new AppError(
+      'business_rule_violation',
+      `A key has at most ${MAX_LIVE_SECRETS} texts that count at once: rotate without an overlap, or wait.`,
+    );
+  }
+}
+
+function rotatedMeanwhile(): Conflict {
+  return new Conflict('The key was changed at the same time; look at it before you rotate it again.');
+}
+
+function changesBetween(before: queries.KeyRow, after: queries.KeyRow): Record<string, readonly [unknown, unknown]> {
+  const names = ['name', 'scopes', 'expires_at', 'allowed_cidrs', 'rate_limit'] as const;
+  return Object.fromEntries(
+    names
+      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+      .map((name) => [name, [before[name], after[name]] as const]),
+  );
+}
+
+function withText(
+  status: number,
+  row: queries.KeyRow,
+  text: string,
+  headers: Record<string, string> = {},
+): StoredResponse {
+  const body = JSON.stringify({ ...viewOf(row), key: text });
+  return { status, headers: { ...headers, etag: etagOf(row.version) }, body, secret: true };
+}
+
+function representationOf(row: queries.KeyRow): Representation {
+  return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+}
+
+function entityOf(tenantId: string, row: queries.KeyRow): ApiKey {
+  return {
+    tenantId,
+    id: row.id,
+    kind: row.kind,
+    userId: row.user_id,
+    name: row.name,
+    scopes: row.scopes,
+    hint: row.hint,
+    createdBy: row.created_by,
+    allowedCidrs: row.allowed_cidrs,
+    rateLimit: row.rate_limit,
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    expiresAt: row.expires_at,
+    lastUsedAt: row.last_used_at,
+  };
+}

@@ -1,0 +1,45 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { AuditLog } from '../platform/audit/audit-log';
+import type { TenantTransaction } from '../platform/database/tenant-database';
+import { Hooks } from '../platform/hooks/hooks';
+import { Outbox } from '../platform/outbox/outbox';
+import { Epochs } from '../platform/revocation/epochs';
+import { viewOf } from './api-key-view';
+import * as queries from './api-keys.queries';
+
+/** Personal keys end with what their person loses: a membership, a claimed or an erased account. */
+@Injectable()
+export class PersonalKeys implements OnModuleInit {
+  constructor(
+    private readonly hooks: Hooks,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
+    private readonly epochs: Epochs,
+  ) {}
+
+  onModuleInit(): void {
+    this.hooks.membershipEnded.on((tx, { userId }) => this.endInTenant(tx, userId));
+    this.hooks.userClaimed.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
+    this.hooks.userReverted.on(
+      (tx, { userId, since }) => void tx.defer(queries.deleteKeysOfPersonSince(userId, since)),
+    );
+    this.hooks.userLeft.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
+  }
+
+  /** The epoch of the member, which the same transaction raises, tells every process. */
+  private async endInTenant(tx: TenantTransaction, userId: string): Promise<void> {
+    const rows = await tx.query<queries.KeyRow>(queries.lockPersonalKeys(tx.tenantId, userId));
+    if (rows.length === 0) return;
+    await tx.query(queries.deletePersonalKeys(tx.tenantId, userId));
+    this.epochs.raiseMember(tx, userId);
+    for (const row of rows) {
+      tx.defer(queries.deleteKeyEpoch(tx.tenantId, row.id));
+      this.audit.record(
+        tx,
+        { tenantId: tx.tenantId, actor: { type: 'system', id: null } },
+        { action: 'api_key.revoked', target: { type: 'api_key', id: row.id }, changes: { name: [row.name, null] } },
+      );
+      this.outbox.publish(tx, [{ type: 'api_key.revoked', data: JSON.stringify(viewOf(row)), aggregateId: row.id }]);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Hooks } from '../../platform/hooks/hooks';
+import { SecondFactors } from '../second-factor/second-factors';
+
+/** What other features ask of sign-in. */
+@Injectable()
+export class AuthHooks implements OnModuleInit {
+  constructor(
+    private readonly hooks: Hooks,
+    private readonly factors: SecondFactors,
+  ) {}
+
+  onModuleInit(): void {
+    this.hooks.personsWithSecondFactor.answerWith((userIds) => this.withSecondFactor(userIds));
+  }
+
+  private async withSecondFactor(userIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const methods = await Promise.all(userIds.map((userId) => this.factors.methodsOf(userId)));
+    return new Set(userIds.filter((_, at) => (methods[at] ?? []).length > 0));
+  }
+}

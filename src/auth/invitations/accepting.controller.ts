@@ -1,0 +1,58 @@
+import { Body, Controller, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { Public } from '../../platform/http/requests/caller';
+import { OptionalPerson } from '../access/optional-person';
+import type { Client } from '../proofs/proof';
+import { CurrentClient } from '../sessions/client';
+import { SignedInView } from '../sign-in/auth.dto';
+import { AcceptingService } from './accepting.service';
+import { AcceptInvitationDto, InvitationPreviewView, PreviewInvitationDto } from './invitations.dto';
+
+@ApiSection('Account', "One's own account: password, address, sessions, tenants.")
+@Controller('auth/invitations')
+export class AcceptingController {
+  constructor(
+    private readonly accepting: AcceptingService,
+    private readonly persons: OptionalPerson,
+  ) {}
+
+  @Post('preview')
+  @Public()
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'previewInvitation',
+    summary: 'Look at an invitation',
+    description: 'What it offers, and to which address. Spends nothing.',
+  })
+  @ApiOkResponse({ type: InvitationPreviewView, description: 'The offer.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  preview(@Body() body: PreviewInvitationDto): Promise<InvitationPreviewView> {
+    return this.accepting.preview(body.token);
+  }
+
+  @Post('accept')
+  @Public()
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'acceptInvitation',
+    summary: 'Accept an invitation',
+    description:
+      'A person without an account sends a new password; one with an account a session of the invited address, or the ' +
+      'password of the account. On an account whose address was never verified another password takes the account over.',
+  })
+  @ApiOkResponse({ type: SignedInView, description: 'Joined and signed in.' })
+  @ApiProblem('token_invalid', 'The token is not valid (any more).')
+  @ApiProblem('unauthorized', 'Sign in, or send the password of the account.')
+  @ApiProblem('forbidden', 'You are signed in as another person than the invited one.')
+  @ApiProblem('conflict', 'You are a member of this tenant already.')
+  async accept(
+    @Body() body: AcceptInvitationDto,
+    @CurrentClient() client: Client,
+    @Req() request: FastifyRequest,
+  ): Promise<SignedInView> {
+    return this.accepting.accept(body, await this.persons.of(request), client);
+  }
+}

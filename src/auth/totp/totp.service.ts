@@ -1,0 +1,189 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { renderSVG } from 'uqr';
+import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
+import { TenantDatabase } from '../../platform/database/tenant-database';
+import type { Transaction } from '../../platform/database/transaction';
+import { AppError, Conflict, NotFound, ValidationFailed } from '../../platform/errors';
+import { Hooks } from '../../platform/hooks/hooks';
+import { type Person, type Principal, personOf } from '../../platform/http/requests/caller';
+import { Mailer } from '../../platform/mail/mailer';
+import { Epochs } from '../../platform/revocation/epochs';
+import { Users } from '../../users/users';
+import { AccountAudit } from '../account/account-audit';
+import { SignIn } from '../sign-in/sign-in';
+import { RecoveryCodes } from './recovery-codes';
+import { type FirstFactor, SecondFactors } from '../second-factor/second-factors';
+import * as queries from './second-factor.queries';
+import { matchingStep, newSecret, base32, otpauthUri, TOTP_CODE } from './totp-code';
+
+const ISSUER = 'Orders';
+/** Before every factor. */
+const ALWAYS = new Date(0);
+
+/** Adds, checks and removes the authenticator app of a person. */
+@Injectable()
+export class TotpService {
+  constructor(
+    @Inject(SECRET_BOX) private readonly box: SecretBox,
+    private readonly database: SignInDatabase,
+    private readonly tenants: TenantDatabase,
+    private readonly users: Users,
+    private readonly factors: SecondFactors,
+    private readonly codes: RecoveryCodes,
+    private readonly signIn: SignIn,
+    private readonly epochs: Epochs,
+    private readonly audit: AccountAudit,
+    private readonly mailer: Mailer,
+    hooks: Hooks,
+  ) {
+    factors.register(async (userId) => ((await this.find(userId))?.confirmed_at ? ['totp'] : []));
+    factors.registerVerifier('code', async (userId, code) =>
+      (await this.verify(userId, String(code))) ? ['otp', 'mfa'] : undefined,
+    );
+    const forget = (tx: Transaction, userId: string, since = ALWAYS): void => {
+      tx.defer(queries.removeTotp(userId, since));
+      tx.defer(queries.removeCodes(userId));
+    };
+    hooks.userClaimed.on((tx, { userId }) => forget(tx, userId));
+    hooks.userErased.on((tx, { userId }) => forget(tx, userId));
+    hooks.userReverted.on(async (tx, { userId, since }) => {
+      const removed = await tx.query(queries.removeTotp(userId, since));
+      if (removed.length > 0) tx.defer(queries.removeCodes(userId));
+    });
+  }
+
+  /** Offers a secret, which counts once a code of it has confirmed it. @throws Conflict where there is one that counts */
+  async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
+    const secret = newSecret();
+    const user = await this.users.get(userId);
+    const sealed = this.box.encrypt(secret, contextOf(userId));
+    const offered = await this.database.transaction({ userId }, (tx) =>
+      tx.query(queries.offerTotp(userId, sealed, new Date())),
+    );
+    if (offered.length === 0) throw new Conflict('There is an authenticator app already: remove it first.');
+    const uri = otpauthUri(secret, ISSUER, user.email);
+    return { secret: base32(secret), otpauth_uri: uri, qr_svg: renderSVG(uri) };
+  }
+
+  /**
+   * Confirms the secret. The first factor comes with recovery codes; a session that may only enrol becomes a full one.
+   * @throws ValidationFailed for a wrong code; NotFound where nothing was offered
+   */
+  async confirm(
+    principal: Principal,
+    code: string,
+    client: FirstFactor['client'],
+  ): Promise<{ recovery_codes?: string[] }> {
+    const { userId, tenantId, session } = personOf(principal) as Person;
+    const now = new Date();
+    const row = await this.find(userId);
+    if (!row || row.confirmed_at) throw new NotFound('Authenticator app', userId);
+    const step = matchingStep(this.box.openBytes(row.secret, contextOf(userId)), code, now);
+    if (step === undefined) throw wrongCode();
+    const isFirst = (await this.factors.methodsOf(userId)).length === 0;
+    const made = isFirst ? await this.codes.make() : undefined;
+    const user = await this.users.get(userId);
+    await this.database.transaction({ userId }, async (tx) => {
+      const confirmed = await tx.query(queries.confirmTotp(userId, row.secret, step, now));
+      if (confirmed.length === 0) throw wrongCode();
+      if (made) this.codes.store(tx, userId, made.hashes, now);
+      await this.audit.record(tx, userId, 'totp.enabled', undefined, session.id);
+      const data = {
+        at: now.toISOString(),
+        network: client.network,
+        userAgent: client.userAgent,
+        factor: 'totp' as const,
+      };
+      this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'factor_added', data });
+    });
+    const home = tenantId ?? userId;
+    await this.tenants.transaction({ tenantId: home }, (tx) => {
+      if (principal.kind === 'enrol') tx.defer(queries.raiseSession(home, session.id, 'otp'));
+      this.epochs.raiseMember(tx, userId);
+      return Promise.resolve();
+    });
+    return made ? { recovery_codes: made.codes } : {};
+  }
+
+  /** @throws AppError `business_rule_violation` where it is the last factor and a tenant demands one; NotFound */
+  async remove({ userId, session }: Person, client: FirstFactor['client']): Promise<void> {
+    const isLast = (await this.factors.methodsOf(userId)).length === 1;
+    if (isLast && (await this.isDemanded(userId))) {
+      throw new AppError('business_rule_violation', 'A tenant of yours demands a second factor; this is the last one.');
+    }
+    const user = await this.users.get(userId);
+    await this.database.transaction({ userId }, async (tx) => {
+      const removed = await tx.query(queries.removeTotp(userId, ALWAYS));
+      if (removed.length === 0) throw new NotFound('Authenticator app', userId);
+      if (isLast) tx.defer(queries.removeCodes(userId));
+      await this.audit.record(tx, userId, 'totp.disabled', undefined, session.id);
+      const data = {
+        at: new Date().toISOString(),
+        network: client.network,
+        userAgent: client.userAgent,
+        factor: 'totp' as const,
+      };
+      this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'factor_removed', data });
+    });
+  }
+
+  /** Ten new recovery codes; the old ones are dead. @throws AppError `business_rule_violation` without a factor */
+  async renewCodes({ userId, session }: Person, client: FirstFactor['client']): Promise<string[]> {
+    if ((await this.factors.methodsOf(userId)).length === 0) {
+      throw new AppError('business_rule_violation', 'Recovery codes come with a second factor: add one first.');
+    }
+    const { codes, hashes } = await this.codes.make();
+    const user = await this.users.get(userId);
+    await this.database.transaction({ userId }, async (tx) => {
+      const now = new Date();
+      this.codes.store(tx, userId, hashes, now);
+      await this.audit.record(tx, userId, 'recovery_codes.renewed', undefined, session.id);
+      const data = { at: now.toISOString(), network: client.network, userAgent: client.userAgent };
+      this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'recovery_codes_renewed', data });
+    });
+    return codes;
+  }
+
+  /** Whether the code is right, near enough in time, and was not used: it is used then. @throws ValidationFailed for no code */
+  private async verify(userId: string, code: string): Promise<boolean> {
+    if (!TOTP_CODE.test(code)) throw wrongCode('must be six digits');
+    const row = await this.find(userId);
+    if (!row?.confirmed_at) return false;
+    const step = matchingStep(this.box.openBytes(row.secret, contextOf(userId)), code, new Date());
+    if (step === undefined) return false;
+    const used = await this.database.transaction({ userId }, (tx) => tx.query(queries.useStep(userId, step)));
+    return used.length > 0;
+  }
+
+  private async find(userId: string): Promise<queries.TotpRow | undefined> {
+    const [row] = await this.database.transaction({ userId }, (tx) =>
+      tx.query<queries.TotpRow>(queries.findTotp(userId)),
+    );
+    return row;
+  }
+
+  private async isDemanded(userId: string): Promise<boolean> {
+    for (const { tenantId, status } of await this.signIn.placesOf(userId)) {
+      if (status === 'unconfirmed') continue;
+      const [row] = await this.tenants.query<{ second_factor: string }>(
+        { tenantId },
+        {
+          name: 'tenant_second_factor',
+          text: 'select second_factor from tenants where id = $1',
+          values: [tenantId],
+        },
+      );
+      if (row?.second_factor === 'required') return true;
+    }
+    return false;
+  }
+}
+
+function contextOf(userId: string): string {
+  return `totp/${userId}`;
+}
+
+function wrongCode(message = 'is not the code of this moment'): ValidationFailed {
+  return new ValidationFailed([{ field: 'code', message, code: 'code' }]);
+}

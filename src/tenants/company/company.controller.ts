@@ -1,0 +1,94 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import {
+  type Caller,
+  CurrentCaller,
+  CurrentPrincipal,
+  ForPersons,
+  personOf,
+  type Principal,
+  Requires,
+  StepUp,
+} from '../../platform/http/requests/caller';
+import { sendResource } from '../../platform/http/responses/json-response';
+import { callerAddress } from '../../platform/net/client-network';
+import { OwnTenantView, UpdateTenantDto } from './company.dto';
+import { CompanyService } from './company.service';
+
+@ApiSection('Tenant', 'The company of the caller: its name, its policies, its end.')
+@Controller('tenant')
+export class CompanyController {
+  constructor(private readonly company: CompanyService) {}
+
+  @Get()
+  @Requires('signed-in')
+  @ApiOperation({
+    operationId: 'getTenant',
+    summary: 'Get the tenant',
+    description: 'For every member; `policies` are shown to callers with `tenant:manage`.',
+  })
+  @ApiOkResponse({ type: OwnTenantView, description: 'The tenant.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.company.find(caller), ifNoneMatch);
+  }
+
+  @Patch()
+  @Requires('tenant:manage')
+  @StepUp()
+  @ApiOperation({
+    operationId: 'updateTenant',
+    summary: 'Change name and policies',
+    description:
+      'Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on ' +
+      'their person. A change that would shut its own maker out is refused.',
+  })
+  @ApiOkResponse({ type: OwnTenantView, description: 'The tenant as it is now.' })
+  async update(
+    @CurrentCaller() caller: Caller,
+    @Body() body: UpdateTenantDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.company.update(caller, body, callerAddress(request), ifMatch));
+  }
+
+  @Delete()
+  @Requires('tenant:manage')
+  @StepUp()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'closeTenant',
+    summary: 'Close the tenant',
+    description:
+      'For owners. No credential counts from then on, but for signing in to `POST /tenant/restore`; everything is ' +
+      'erased after 30 days.',
+  })
+  @ApiAcceptedResponse({ description: 'The tenant is closed.' })
+  close(@CurrentCaller() caller: Caller): Promise<void> {
+    return this.company.close(caller);
+  }
+
+  @Post('restore')
+  @ForPersons({ only: ['closed'] })
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'restoreTenant',
+    summary: 'Open a closed tenant again',
+    description: 'For owners, by a session on the closed tenant, until it is erased.',
+  })
+  @ApiNoContentResponse({ description: 'The tenant is open.' })
+  @ApiProblem('conflict', 'The tenant is not closed.')
+  @ApiProblem('forbidden', 'Restoring the tenant is for owners.')
+  restore(@CurrentPrincipal() principal: Principal): Promise<void> {
+    const person = personOf(principal);
+    if (!person) throw new Error('the route is for persons');
+    return this.company.restore(person, principal.kind === 'tenant' ? principal.caller.role : principal.role);
+  }
+}

@@ -1,0 +1,210 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
+import type { Config } from '../../platform/config/config';
+import { CONFIG } from '../../platform/config/config.module';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { Conflict, type FieldFault, Forbidden, ValidationFailed } from '../../platform/errors';
+import type { Caller, Person } from '../../platform/http/requests/caller';
+import { assertMatch, etagOf } from '../../platform/http/responses/etag';
+import type { Representation } from '../../platform/http/responses/json-response';
+import { AllowedAddresses } from '../../platform/net/allowed-addresses';
+import { Outbox } from '../../platform/outbox/outbox';
+import { Epochs } from '../../platform/revocation/epochs';
+import { Tenant } from '../tenant.entity';
+import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
+import type { Policies } from './policies';
+
+/** The rules of a tenant's own record: its name, its policies, its end. */
+@Injectable()
+export class CompanyService {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly database: TenantDatabase,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
+    private readonly epochs: Epochs,
+  ) {}
+
+  /** The caller's tenant; its policies are shown to callers with `tenant:manage`. */
+  async find(caller: Caller): Promise<Representation> {
+    const tenant = await this.database.transaction(caller, (tx) =>
+      tx.repository(Tenant).findOneByOrFail({ id: tx.tenantId }),
+    );
+    return representationOf(tenant, caller.permissions.has('tenant:manage'));
+  }
+
+  /**
+   * Changes name and policies; where nothing changes, the version stays. Policies act on live sessions within two seconds.
+   * @param address the address of the caller, which a change of the networks may not shut out
+   * @throws VersionConflict; Forbidden for policies from anyone but an owner; ValidationFailed
+   */
+  async update(caller: Caller, input: UpdateTenantDto, address: string, ifMatch?: string): Promise<Representation> {
+    if (input.policies !== undefined) assertOwner(caller, 'Policies are for owners to change.');
+    const tenant = await this.database.transaction(caller, async (tx) => {
+      const before = await lockTenant(tx);
+      assertMatch(ifMatch, etagOf(before.version));
+      const { policies = {} } = input;
+      const faults = this.faultsOf(caller, before, policies, address);
+      if (faults.length > 0) throw new ValidationFailed(faults);
+      const change = changeOf(before, input);
+      if (Object.keys(change).length === 0) return before;
+      const now = new Date();
+      if (change.secondFactor === 'required') change.secondFactorSince = now;
+      const after = { ...before, ...change, version: before.version + 1 };
+      await tx.repository(Tenant).update({ id: tx.tenantId }, { ...change, version: after.version });
+      if (input.policies !== undefined) this.epochs.raiseTenant(tx);
+      this.audit.record(tx, caller, {
+        action: 'tenant.changed',
+        target: { type: 'tenant', id: tx.tenantId },
+        changes: auditedChanges(before, after),
+      });
+      this.publish(tx, after);
+      return after;
+    });
+    return representationOf(tenant, true);
+  }
+
+  /** Closes the tenant at once; it is erased 30 days later. @throws Forbidden to anyone but an owner */
+  async close(caller: Caller): Promise<void> {
+    assertOwner(caller, 'Closing the tenant is for owners.');
+    await this.database.transaction(caller, async (tx) => {
+      const before = await lockTenant(tx);
+      if (before.closedAt) return;
+      await this.mark(tx, caller, before, new Date());
+    });
+  }
+
+  /** Opens a closed tenant again. @throws Forbidden to anyone but an owner; Conflict where it is not closed */
+  async restore(person: Person, role: string | undefined): Promise<void> {
+    const { tenantId, userId, session } = person;
+    if (tenantId === null || role !== 'owner') throw new Forbidden('Restoring the tenant is for owners.');
+    await this.database.transaction({ tenantId }, async (tx) => {
+      const before = await lockTenant(tx);
+      if (!before.closedAt) throw new Conflict('The tenant is not closed.');
+      await this.mark(tx, { tenantId, actor: { type: 'user', id: userId }, session }, before, null);
+    });
+  }
+
+  private async mark(
+    tx: TenantTransaction,
+    caller: Pick<Caller, 'tenantId' | 'actor' | 'session'>,
+    before: Tenant,
+    closedAt: Date | null,
+  ): Promise<void> {
+    const after = { ...before, closedAt, version: before.version + 1 };
+    await tx.repository(Tenant).update({ id: tx.tenantId }, { closedAt, version: after.version });
+    this.epochs.raiseTenant(tx);
+    this.audit.record(tx, caller, {
+      action: closedAt ? 'tenant.closed' : 'tenant.restored',
+      target: { type: 'tenant', id: tx.tenantId },
+      changes: { status: [statusOf(before), statusOf(after)] },
+    });
+    this.publish(tx, after);
+  }
+
+  /** What a change of policies would break: above all, the way in of its own maker. */
+  private faultsOf(caller: Caller, before: Tenant, change: Partial<Policies>, address: string): FieldFault[] {
+    const faults: FieldFault[] = [];
+    const fault = (name: keyof Policies, message: string, code: string) =>
+      faults.push({ field: `policies.${name}`, message, code });
+    const cidrs = change.allowed_cidrs;
+    if (cidrs && cidrs.length > 0 && this.config.TRUST_PROXY === 'true') {
+      fault(
+        'allowed_cidrs',
+        'needs a TRUST_PROXY that names the proxies: callers may write their address',
+        'trust_proxy',
+      );
+    } else if (cidrs && !new AllowedAddresses(cidrs).has(address)) {
+      fault('allowed_cidrs', 'would shut out your own address', 'shuts_out');
+    }
+    const { session } = caller;
+    const demands = (change.second_factor ?? before.secondFactor) === 'required';
+    const graceDays = change.second_factor_grace_days ?? before.secondFactorGraceDays;
+    const changesDemand = change.second_factor !== undefined || change.second_factor_grace_days !== undefined;
+    if (demands && changesDemand && graceDays === 0 && session?.acr !== 'aal2' && !session?.connectionId) {
+      fault('second_factor', 'would shut you out: add a second factor and sign in with it first', 'shuts_out');
+    }
+    const maxDays = change.session_max_days;
+    if (maxDays && session && new Date().getTime() - session.signedInAt.getTime() > maxDays * 24 * 60 * 60 * 1000) {
+      fault('session_max_days', 'would end your own session: sign in again first', 'shuts_out');
+    }
+    return faults;
+  }
+
+  private publish(tx: TenantTransaction, tenant: Tenant): void {
+    const data = JSON.stringify(viewOf(tenant, true));
+    this.outbox.publish(tx, [{ type: 'tenant.changed', data, aggregateId: tenant.id, sequence: tenant.version }]);
+  }
+}
+
+async function lockTenant(tx: TenantTransaction): Promise<Tenant> {
+  return tx.repository(Tenant).findOneOrFail({ where: { id: tx.tenantId }, lock: { mode: 'for_no_key_update' } });
+}
+
+function assertOwner(caller: Caller, message: string): void {
+  if (caller.role !== 'owner' || caller.actor.type !== 'user') throw new Forbidden(message);
+}
+
+/** The columns that the input makes different. */
+function changeOf(before: Tenant, input: UpdateTenantDto): Partial<Tenant> {
+  const { policies = {} } = input;
+  const wanted: Partial<Tenant> = {
+    name: input.name,
+    secondFactor: policies.second_factor,
+    secondFactorGraceDays: policies.second_factor_grace_days,
+    sessionIdleMinutes: policies.session_idle_minutes,
+    sessionMaxDays: policies.session_max_days,
+    allowedCidrs: policies.allowed_cidrs,
+    apiKeyMaxDays: policies.api_key_max_days,
+  };
+  return Object.fromEntries(
+    Object.entries(wanted).filter(
+      ([name, value]) => value !== undefined && JSON.stringify(value) !== JSON.stringify(before[name as keyof Tenant]),
+    ),
+  );
+}
+
+function auditedChanges(before: Tenant, after: Tenant): Record<string, [unknown, unknown]> {
+  const [from, to] = [flat(before), flat(after)];
+  return Object.fromEntries(
+    Object.keys(to)
+      .filter((name) => JSON.stringify(from[name]) !== JSON.stringify(to[name]))
+      .map((name) => [name, [from[name], to[name]]]),
+  );
+}
+
+function flat(tenant: Tenant): Record<string, unknown> {
+  return { name: tenant.name, ...policiesOf(tenant) };
+}
+
+function policiesOf(tenant: Tenant): Policies {
+  return {
+    second_factor: tenant.secondFactor,
+    second_factor_grace_days: tenant.secondFactorGraceDays,
+    session_idle_minutes: tenant.sessionIdleMinutes,
+    session_max_days: tenant.sessionMaxDays,
+    allowed_cidrs: tenant.allowedCidrs,
+    api_key_max_days: tenant.apiKeyMaxDays,
+  };
+}
+
+function statusOf(tenant: Tenant): TenantStatus {
+  if (tenant.suspendedAt) return 'suspended';
+  return tenant.closedAt ? 'closed' : 'active';
+}
+
+function representationOf(tenant: Tenant, withPolicies: boolean): Representation {
+  return { json: JSON.stringify(viewOf(tenant, withPolicies)), etag: etagOf(tenant.version) };
+}
+
+/** The tenant as the API shows it to its members. */
+export function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
+  return {
+    id: tenant.id,
+    name: tenant.name,
+    status: statusOf(tenant),
+    ...(withPolicies ? { policies: policiesOf(tenant) } : {}),
+    created_at: tenant.createdAt.toISOString(),
+    version: tenant.version,
+  };
+}

@@ -1,0 +1,107 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { AppError } from '../../platform/errors';
+import { lacking } from '../../platform/permissions/permissions';
+import { Outbox } from '../../platform/outbox/outbox';
+import { viewOf } from '../members/members.service';
+import { Membership, newMembership } from '../membership.entity';
+import { findRole, permissionsOf } from '../roles/role-catalogue';
+import { lockMembers } from '../tenant-lock';
+import { readInvitationToken } from './invitation-token';
+import { findByToken, type OpenedInvitationRow, spendInvitation } from './invitations.queries';
+
+/** An invitation that a token opens. */
+export interface OpenInvitation {
+  tenantId: string;
+  tenantName: string;
+  id: string;
+  email: string;
+  emailKey: string;
+  role: string;
+  expiresAt: Date;
+  hash: Buffer;
+}
+
+/** The person who joins. */
+export interface Joining {
+  id: string;
+  email: string;
+  name: string | null;
+}
+
+/** The other end of an invitation: looking at one by its token, and joining by it. */
+@Injectable()
+export class JoiningService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** Looks at an invitation and spends nothing. @throws AppError `token_invalid`, whatever the reason */
+  async open(token: string): Promise<OpenInvitation> {
+    const read = readInvitationToken(token);
+    if (!read) throw tokenInvalid();
+    return this.database.transaction(read, (tx) => openIn(tx, read.hash));
+  }
+
+  /**
+   * Makes the person a member and spends the token, in one transaction: of several at once one wins.
+   * @throws AppError `token_invalid` where it was spent meanwhile, or is void
+   */
+  async join(invitation: OpenInvitation, person: Joining): Promise<string> {
+    const { tenantId, hash } = invitation;
+    return this.database.transaction({ tenantId }, async (tx) => {
+      await lockMembers(tx);
+      const { id, role } = await openIn(tx, hash);
+      const [spent] = await tx.query(spendInvitation(tenantId, id, hash));
+      if (!spent) throw tokenInvalid();
+      const there = await tx.repository(Membership).findOneBy({ tenantId, userId: person.id });
+      if (there) throw new AppError('conflict', 'You are a member of this tenant already.');
+      const member = newMembership(tenantId, person.id, role, new Date());
+      await tx.repository(Membership).insert(member);
+      this.audit.record(
+        tx,
+        { tenantId, actor: { type: 'user', id: person.id } },
+        { action: 'member.joined', target: { type: 'user', id: person.id }, changes: { role: [null, role] } },
+      );
+      const row = {
+        user_id: person.id,
+        email: person.email,
+        name: person.name,
+        role,
+        status: member.status,
+        managed_by: member.managedBy,
+        version: 1,
+        created_at: member.createdAt,
+        last_used_at: member.lastUsedAt,
+      };
+      this.outbox.publish(tx, [{ type: 'member.joined', data: JSON.stringify(viewOf(row)), aggregateId: person.id }]);
+      return role;
+    });
+  }
+}
+
+/** What the token opens, where its tenant is open and its inviter may still give what it offers. */
+async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitation> {
+  const [row] = await tx.query<OpenedInvitationRow>(findByToken(tx.tenantId, hash, new Date()));
+  if (!row || row.suspended_at || row.closed_at || row.inviter_status !== 'active') throw tokenInvalid();
+  const role = await findRole(tx, row.role);
+  const held = await permissionsOf(tx, row.inviter_role ?? '');
+  if (!role || lacking(held, role.permissions).length > 0) throw tokenInvalid();
+  return {
+    tenantId: tx.tenantId,
+    tenantName: row.tenant_name,
+    id: row.id,
+    email: row.email,
+    emailKey: row.email_key,
+    role: row.role,
+    expiresAt: row.expires_at,
+    hash,
+  };
+}
+
+function tokenInvalid(): AppError {
+  return new AppError('token_invalid', 'The token is not valid (any more).');
+}

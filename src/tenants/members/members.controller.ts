@@ -1,0 +1,116 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
+import { NoBody } from '../../platform/http/requests/validation.pipe';
+import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
+import { sendPage, sendResource } from '../../platform/http/responses/json-response';
+import { ListMembersDto, MemberPage, MemberView, UpdateMemberDto } from './members.dto';
+import { MembersService } from './members.service';
+
+const MemberId = () => Param('user_id', new ResourceId('Member'));
+
+@ApiSection('Members', 'The people of the tenant: their roles, their status, the end of their places. API keys: 403.')
+@Controller('members')
+@NoApiKeys()
+export class MembersController {
+  constructor(private readonly members: MembersService) {}
+
+  @Get()
+  @Requires('members:read')
+  @ApiOperation({ operationId: 'listMembers', summary: 'List members', description: 'The newest accounts first.' })
+  @ApiOkResponse({ type: MemberPage, description: 'A page.' })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() query: ListMembersDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendPage(request, reply, await this.members.list(caller, query));
+  }
+
+  @Get(':user_id')
+  @Requires('members:manage')
+  @ApiOperation({ operationId: 'getMember', summary: 'Get a member', description: 'By the id of the person.' })
+  @ApiOkResponse({ type: MemberView, description: 'The member.' })
+  async find(
+    @CurrentCaller() caller: Caller,
+    @MemberId() id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.members.find(caller, id), ifNoneMatch);
+  }
+
+  @Patch(':user_id')
+  @Requires('members:manage')
+  @StepUp()
+  @ApiOperation({
+    operationId: 'updateMember',
+    summary: "Change a member's role or status",
+    description:
+      'Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live ' +
+      'credential of the member within 2 seconds; a suspension ends the sessions and personal keys here for good.',
+  })
+  @ApiOkResponse({ type: MemberView, description: 'The member as it is now.' })
+  @ApiProblem('conflict', 'A directory manages this member: change it there.')
+  @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
+  async update(
+    @CurrentCaller() caller: Caller,
+    @MemberId() id: string,
+    @Body() body: UpdateMemberDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    sendResource(reply, await this.members.update(caller, id, body, ifMatch));
+  }
+
+  @Delete(':user_id')
+  @Requires('signed-in')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'removeMember',
+    summary: 'Remove a member, or leave',
+    description:
+      'Asks for the permission `members:manage`, but for oneself. The sessions and personal keys of the person in ' +
+      'this tenant end within 2 seconds.',
+  })
+  @ApiNoContentResponse({ description: 'The person is no member any more.' })
+  @ApiProblem('forbidden', 'The role member may not do this: it lacks members:manage.')
+  @ApiProblem('conflict', 'A directory manages this member: change it there.')
+  @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
+  remove(
+    @CurrentCaller() caller: Caller,
+    @MemberId() id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    return this.members.remove(caller, id, ifMatch);
+  }
+
+  @Post(':user_id/password-reset')
+  @Requires('members:manage')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'resetMemberPassword',
+    summary: 'Send a member a reset of the password',
+    description: "To the member's own address; the link is in the mail alone.",
+  })
+  @ApiAcceptedResponse({ description: 'The mail is on its way.' })
+  resetPassword(@CurrentCaller() caller: Caller, @MemberId() id: string, @NoBody() _none: undefined): Promise<void> {
+    return this.members.sendReset(caller, id);
+  }
+
+  @Delete(':user_id/sessions')
+  @Requires('members:manage')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'endMemberSessions',
+    summary: "End a member's sessions",
+    description: 'Those of this tenant alone; they stop working within 2 seconds.',
+  })
+  @ApiNoContentResponse({ description: 'The sessions have ended.' })
+  endSessions(@CurrentCaller() caller: Caller, @MemberId() id: string): Promise<void> {
+    return this.members.endSessions(caller, id);
+  }
+}

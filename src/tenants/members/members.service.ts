@@ -1,0 +1,208 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
+import { MembersDatabase } from '../../platform/database/roles/members-database';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/errors';
+import { Hooks } from '../../platform/hooks/hooks';
+import type { Caller } from '../../platform/http/requests/caller';
+import { assertMatch, etagOf } from '../../platform/http/responses/etag';
+import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Cursors } from '../../platform/http/responses/pagination';
+import type { Permission } from '../../platform/permissions/permissions';
+import { Outbox } from '../../platform/outbox/outbox';
+import { Epochs } from '../../platform/revocation/epochs';
+import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
+import { Membership } from '../membership.entity';
+import { findRole, permissionsOf } from '../roles/role-catalogue';
+import { assertOwnerRemains, lockMembers } from '../tenant-lock';
+import type { ListMembersDto, MemberView, UpdateMemberDto } from './members.dto';
+import { findMember, listMemberPage, type MemberRow } from './members.queries';
+
+/** The rules of members. A change of a member is one transaction under the lock of the tenant. */
+@Injectable()
+export class MembersService {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly people: MembersDatabase,
+    private readonly cursors: Cursors,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditLog,
+    private readonly epochs: Epochs,
+    private readonly hooks: Hooks,
+  ) {}
+
+  /** A page of members. @throws AppError `invalid_cursor` */
+  async list(caller: Caller, input: ListMembersDto): Promise<JsonPage> {
+    const { limit, cursor, ...filters } = input;
+    const scope = { tenant: caller, list: 'members', filters };
+    const afterId = this.cursors.decode(scope, cursor);
+    const rows = await this.people.query<MemberRow>(
+      caller,
+      listMemberPage(caller.tenantId, filters, afterId, limit + 1),
+    );
+    const factors = await this.secondFactors(caller, rows.slice(0, limit));
+    const shown = rows.map((row) => ({
+      id: row.user_id,
+      json: JSON.stringify(viewOf(row, factors?.has(row.user_id))),
+    }));
+    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+  }
+
+  /** @throws NotFound */
+  async find(caller: Caller, userId: string): Promise<Representation> {
+    return this.represent(caller, await this.read(caller, userId));
+  }
+
+  /**
+   * Changes a member's role or status; where nothing changes, the version stays.
+   * @throws NotFound; VersionConflict; Forbidden above the caller's own permissions; Conflict where a directory or the
+   * person alone may change it; AppError `business_rule_violation` for the last active owner
+   */
+  async update(caller: Caller, userId: string, input: UpdateMemberDto, ifMatch?: string): Promise<Representation> {
+    const before = await this.read(caller, userId);
+    const after = await this.database.transaction(caller, async (tx) => {
+      await lockMembers(tx);
+      const member = await lockMember(tx, userId);
+      assertMatch(ifMatch, etagOf(member.version));
+      assertNotAbove(caller, await permissionsOf(tx, member.role));
+      const role = input.role ?? member.role;
+      const status = input.status ?? member.status;
+      if (role === member.role && status === member.status) return member;
+      assertOpenToOthers(member);
+      if (role !== member.role) assertMayGrant(caller, await this.permissionsToGrant(tx, role));
+      const ownsNow = member.role === 'owner' && member.status === 'active';
+      if (ownsNow && (role !== 'owner' || status !== 'active')) await assertOwnerRemains(tx, userId);
+      const version = member.version + 1;
+      await tx.repository(Membership).update({ tenantId: tx.tenantId, userId }, { role, status, version });
+      if (status === 'suspended') await this.hooks.membershipEnded.run(tx, { userId });
+      this.epochs.raiseMember(tx, userId);
+      this.audit.record(tx, caller, {
+        action: 'member.changed',
+        target: { type: 'user', id: userId },
+        changes: {
+          ...(role === member.role ? {} : { role: [member.role, role] }),
+          ...(status === member.status ? {} : { status: [member.status, status] }),
+        },
+      });
+      const changed = { ...before, role, status, version };
+      this.publish(tx, 'member.changed', changed);
+      return changed;
+    });
+    return this.represent(caller, { ...before, role: after.role, status: after.status, version: after.version });
+  }
+
+  /**
+   * Ends a membership; one's own without a permission.
+   * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError `business_rule_violation`
+   */
+  async remove(caller: Caller, userId: string, ifMatch?: string): Promise<void> {
+    const isOwn = caller.actor.type === 'user' && caller.actor.id === userId;
+    if (!isOwn && !caller.permissions.has('members:manage')) {
+      throw new Forbidden(`The role ${caller.role} may not do this: it lacks members:manage.`);
+    }
+    const row = await this.read(caller, userId);
+    await this.database.transaction(caller, async (tx) => {
+      await lockMembers(tx);
+      const member = await lockMember(tx, userId);
+      assertMatch(ifMatch, etagOf(member.version));
+      if (!isOwn) assertNotAbove(caller, await permissionsOf(tx, member.role));
+      assertNotOfDirectory(member);
+      await this.end(tx, member);
+      const changes = { role: [member.role, null] as const, status: [member.status, null] as const };
+      this.audit.record(tx, caller, { action: 'member.removed', target: { type: 'user', id: userId }, changes });
+      this.publish(tx, 'member.removed', row);
+    });
+  }
+
+  /** Ends the sessions of a member in this tenant. @throws NotFound; Forbidden */
+  async endSessions(caller: Caller, userId: string): Promise<void> {
+    await this.database.transaction(caller, async (tx) => {
+      const member = await lockMember(tx, userId);
+      assertNotAbove(caller, await permissionsOf(tx, member.role));
+      await this.hooks.sessionsEnded.run(tx, { userId });
+      this.epochs.raiseMember(tx, userId);
+      this.audit.record(tx, caller, { action: 'member.sessions_ended', target: { type: 'user', id: userId } });
+    });
+  }
+
+  /** Sends a member a reset of the password. @throws NotFound; Forbidden for a member with more than the caller has */
+  async sendReset(caller: Caller, userId: string): Promise<void> {
+    await this.database.transaction(caller, async (tx) => {
+      const member = await lockMember(tx, userId);
+      assertNotAbove(caller, await permissionsOf(tx, member.role));
+      await this.hooks.resetRequested.run(tx, { userId });
+      this.audit.record(tx, caller, { action: 'member.reset_sent', target: { type: 'user', id: userId } });
+    });
+  }
+
+  /**
+   * Deletes a membership under the tenant's lock, with what hangs on it.
+   * @throws AppError `business_rule_violation` for the last active owner
+   */
+  private async end(tx: TenantTransaction, member: Membership): Promise<void> {
+    const { userId, role, status } = member;
+    if (role === 'owner' && status === 'active') await assertOwnerRemains(tx, userId);
+    await this.hooks.membershipEnded.run(tx, { userId });
+    await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
+    this.epochs.raiseMember(tx, userId);
+  }
+
+  private async permissionsToGrant(tx: TenantTransaction, name: string): Promise<ReadonlySet<Permission>> {
+    const role = await findRole(tx, name);
+    if (!role) throw new ValidationFailed([{ field: 'role', message: 'is no role of this tenant', code: 'role' }]);
+    return role.permissions;
+  }
+
+  private async read(caller: Caller, userId: string): Promise<MemberRow> {
+    const [row] = await this.people.query<MemberRow>(caller, findMember(caller.tenantId, userId));
+    if (!row) throw new NotFound('Member', userId);
+    return row;
+  }
+
+  private async represent(caller: Caller, row: MemberRow): Promise<Representation> {
+    const factors = await this.secondFactors(caller, [row]);
+    return { json: JSON.stringify(viewOf(row, factors?.has(row.user_id))), etag: etagOf(row.version) };
+  }
+
+  /** Which of the members have a second factor; undefined for a caller who does not manage members. */
+  private async secondFactors(caller: Caller, rows: readonly MemberRow[]): Promise<ReadonlySet<string> | undefined> {
+    if (!caller.permissions.has('members:manage')) return undefined;
+    return this.hooks.personsWithSecondFactor.ask(rows.map((row) => row.user_id));
+  }
+
+  private publish(tx: TenantTransaction, type: string, row: MemberRow): void {
+    const data = JSON.stringify(viewOf(row));
+    this.outbox.publish(tx, [{ type, data, aggregateId: row.user_id }]);
+  }
+}
+
+async function lockMember(tx: TenantTransaction, userId: string): Promise<Membership> {
+  const member = await tx
+    .repository(Membership)
+    .findOne({ where: { tenantId: tx.tenantId, userId }, lock: { mode: 'pessimistic_write' } });
+  if (!member) throw new NotFound('Member', userId);
+  return member;
+}
+
+function assertOpenToOthers(member: Membership): void {
+  assertNotOfDirectory(member);
+  if (member.status === 'unconfirmed') throw new Conflict('The person has to confirm this membership first.');
+}
+
+function assertNotOfDirectory(member: Membership): void {
+  if (member.managedBy === 'directory') throw new Conflict('A directory manages this member: change it there.');
+}
+
+/** The member as the API shows it; without the second factor in events, and to callers who do not manage members. */
+export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
+  return {
+    user: { id: row.user_id, email: row.email, name: row.name },
+    role: row.role,
+    status: row.status,
+    managed_by: row.managed_by,
+    ...(secondFactor === undefined ? {} : { second_factor: secondFactor }),
+    joined_at: row.created_at.toISOString(),
+    last_seen_at: row.last_used_at.toISOString(),
+    version: row.version,
+  };
+}

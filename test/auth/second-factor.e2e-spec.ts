@@ -1,0 +1,170 @@
+import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
+import type { ApiClient } from '../harness/client';
+import { startService, type TestService } from '../harness/service';
+import { keepSecret } from '../harness/suite-log';
+
+const PASSWORD = 'a password for tests';
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function fromBase32(text: string): Buffer {
+  const bits = Array.from(text, (letter) => ALPHABET.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  return Buffer.from((bits.match(/.{8}/g) as string[]).map((byte) => parseInt(byte, 2)));
+}
+
+describe('the second factor', () => {
+  let service: TestService;
+  let person: ApiClient;
+  let secret: Buffer;
+  let codes: string[];
+
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  /** The code of this moment, or so many steps from it. */
+  const code = (drift = 0): string => codeOf(secret, stepAt(new Date()) + drift);
+  const email = (): string => person.session?.user.email as string;
+  const login = () => service.client.post('/auth/login', { email: email(), password: PASSWORD });
+  const challenge = async (): Promise<string> => {
+    const refused = await login();
+    expect(refused.status).toBe(401);
+    keepSecret(refused.body.challenge);
+    return refused.body.challenge as string;
+  };
+  const answer = (given: object) => service.client.post('/auth/second-factor', given);
+  /** Makes all steps so far count as unused, as time does. */
+  const forgetSteps = () =>
+    service.database.sql('update totp_factors set last_step = 0 where user_id = $1', [person.session?.user.id]);
+
+  beforeEach(async () => {
+    person = await service.tenant();
+    const offer = await person.post('/auth/totp');
+    expect(offer.status).toBe(201);
+    expect(offer.body).toEqual({
+      secret: expect.stringMatching(/^[A-Z2-7]{32}$/),
+      otpauth_uri: expect.stringContaining('otpauth://totp/'),
+      qr_svg: expect.stringContaining('<svg'),
+    });
+    secret = fromBase32(offer.body.secret);
+    keepSecret(offer.body.secret);
+    expect((await login()).status).toBe(200);
+    const wrong = await person.post('/auth/totp/confirm', { code: '１２３４５６' });
+    expect([wrong.status, wrong.body.errors?.[0]?.field]).toEqual([422, 'code']);
+    const confirmed = await person.post('/auth/totp/confirm', { code: code() });
+    expect(confirmed.status).toBe(200);
+    codes = confirmed.body.recovery_codes as string[];
+    expect(codes).toHaveLength(10);
+    codes.forEach(keepSecret);
+  });
+
+  it('is asked for after the password, and makes the session one of two factors', async () => {
+    const refused = await login();
+    expect(refused.status).toBe(401);
+    expect(refused.body).toMatchObject({ type: 'second_factor_required', methods: ['totp'], expires_in: 300 });
+    keepSecret(refused.body.challenge);
+    expect(refused.body).not.toHaveProperty('access_token');
+    const signedIn = await answer({ challenge: refused.body.challenge, code: code(1) });
+    expect(signedIn.status).toBe(200);
+    const me = await service.client.withToken(signedIn.body.access_token).get('/auth/me');
+    expect(me.body).toMatchObject({ second_factor: { enabled: true, methods: ['totp'] }, session: { acr: 'aal2' } });
+    expect(me.body.session.amr).toEqual(expect.arrayContaining(['pwd', 'otp']));
+  });
+
+  it('takes no challenge as a credential, nor twice', async () => {
+    const token = await challenge();
+    expect((await service.client.withToken(token).get('/auth/me')).status).toBe(401);
+    expect((await answer({ challenge: token, code: code(1) })).status).toBe(200);
+    await forgetSteps();
+    expect((await answer({ challenge: token, code: code() })).status).toBe(401);
+    expect((await answer({ challenge: `${token.slice(0, -1)}x`, code: code() })).status).toBe(401);
+  });
+
+  it('takes no code twice: not that of the enrolment, nor one of twenty at once', async () => {
+    expect((await answer({ challenge: await challenge(), code: code() })).status).toBe(401);
+    const challenges: string[] = [];
+    for (let at = 0; at < 20; at++) challenges.push(await challenge());
+    const next = code(1);
+    const answers = await Promise.all(challenges.map((token) => answer({ challenge: token, code: next })));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(answers.every(({ status }) => [200, 401, 429].includes(status))).toBe(true);
+  });
+
+  it('takes one challenge of twenty answers at once', async () => {
+    const token = await challenge();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => answer({ challenge: token, code: code(1) })));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
+  it('takes each recovery code once, of twenty at once too', async () => {
+    const challenges: string[] = [];
+    for (let at = 0; at < 20; at++) challenges.push(await challenge());
+    const spelled = codes[3]?.toLowerCase().replaceAll('-', ' ');
+    const answers = await Promise.all(challenges.map((token) => answer({ challenge: token, recovery_code: spelled })));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const [row] = await service.database.sql<{ used: number }>(
+      'select count(*) filter (where used_at is not null)::int as used from recovery_codes where user_id = $1',
+      [person.session?.user.id],
+    );
+    expect(row).toEqual({ used: 1 });
+  });
+
+  it('is paused after wrong codes over many challenges', async () => {
+    const statuses: number[] = [];
+    for (let at = 0; at < 10; at++) {
+      const refused = await login();
+      if (refused.status === 429) {
+        statuses.push(429);
+        break;
+      }
+      keepSecret(refused.body.challenge);
+      statuses.push((await answer({ challenge: refused.body.challenge, code: '000000' })).status);
+    }
+    expect(statuses.at(-1)).toBe(429);
+    expect(statuses.length).toBeLessThanOrEqual(8);
+  });
+
+  it('renews the recovery codes after a step-up, and the old ones are dead', async () => {
+    expect((await person.post('/auth/recovery-codes')).status).toBe(401);
+    const stepped = await person.post('/auth/step-up', { code: code(1) });
+    expect(stepped.status).toBe(200);
+    const fresh = person.withToken(stepped.body.access_token as string);
+    const renewed = await fresh.post('/auth/recovery-codes');
+    expect(renewed.status).toBe(201);
+    (renewed.body.recovery_codes as string[]).forEach(keepSecret);
+    expect((await answer({ challenge: await challenge(), recovery_code: codes[0] })).status).toBe(401);
+    expect((await answer({ challenge: await challenge(), recovery_code: renewed.body.recovery_codes[0] })).status).toBe(
+      200,
+    );
+  });
+
+  it('goes with its recovery codes, and is not asked for any more', async () => {
+    const stepped = await person.post('/auth/step-up', { code: code(1) });
+    const fresh = person.withToken(stepped.body.access_token as string);
+    const waiting = await challenge();
+    expect((await fresh.post('/auth/totp')).status).toBe(409);
+    expect((await fresh.delete('/auth/totp')).status).toBe(204);
+    expect((await answer({ challenge: waiting, recovery_code: codes[0] })).status).toBe(401);
+    expect((await login()).status).toBe(200);
+    const log = await fresh.get('/audit-log?target_type=user');
+    expect(log.body.data.map((entry: { action: string }) => entry.action)).toEqual(
+      expect.arrayContaining(['totp.enabled', 'totp.disabled']),
+    );
+  });
+
+  it('keeps neither secret nor code in clear', async () => {
+    const kept = JSON.stringify([
+      await service.database.sql('select * from totp_factors'),
+      await service.database.sql('select * from recovery_codes'),
+      await service.database.sql('select * from second_factor_challenges'),
+      await service.database.sql('select * from audit_log'),
+    ]);
+    for (const clear of [
+      secret.toString('base64'),
+      ...codes,
+      ...codes.map((one) => one.slice(2).replaceAll('-', '')),
+    ]) {
+      expect(kept).not.toContain(clear);
+    }
+  });
+});
