@@ -65,7 +65,7 @@ export class AuditLog1765080000000 implements MigrationInterface {
         salts json not null,
         constraint audit_personal_pkey primary key (tenant_id, entry_id, user_id)
       );
-      create index audit_personal_user_idx on audit_personal (tenant_id, user_id);
+      create index audit_personal_user_idx on audit_personal (user_id, tenant_id);
       alter table audit_personal enable row level security;
       alter table audit_personal force row level security;
       grant select, insert on audit_personal to app_service;
@@ -75,8 +75,7 @@ export class AuditLog1765080000000 implements MigrationInterface {
       create policy audit_personal_of_the_tenant on audit_personal to app_service
         using (tenant_id = current_setting('app.tenant_id')::uuid)
         with check (tenant_id = current_setting('app.tenant_id')::uuid);
-      create policy audit_personal_to_erase on audit_personal to app_audit
-        using (tenant_id = current_setting('app.tenant_id')::uuid)
+      create policy audit_personal_to_erase on audit_personal to app_audit using (true)
         with check (tenant_id = current_setting('app.tenant_id')::uuid);
       create policy audit_personal_at_sign_in on audit_personal for insert to app_sign_in with check (true);
       create policy audit_personal_expired on audit_personal to app_janitor using (true);

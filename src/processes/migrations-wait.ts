@@ -43,10 +43,10 @@ export async function waitForMigrations(config: Config, logger: Logger, metrics:
   if (!lack) return { stopped: false, close: () => Promise.resolve() };
   let report = reportOf(lack);
   const server = createHealthServer({ report: () => Promise.resolve(report) }, refuse);
-  await open(server, config, logger);
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   for (const signal of SIGNALS) process.once(signal, onSignal);
+  await open(server, config, logger);
   const remind = reminder(logger);
   try {
     while (lack && !stop.signal.aborted) {

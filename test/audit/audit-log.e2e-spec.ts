@@ -10,7 +10,7 @@ import { Erasures } from '../../src/audit/folding/erasures';
 import { RefusalWriter } from '../../src/audit/folding/refusal-writer';
 import { AuditVerificationError, verifyAuditProof } from '../../clients/typescript/src/audit';
 import { admin } from '../harness/admin';
-import type { ApiClient } from '../harness/client';
+import type { ApiClient, SignedIn } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { type Receiver, startReceiver } from '../harness/receiver';
 import { startService, type TestService } from '../harness/service';
@@ -375,6 +375,38 @@ describe('the audit log', () => {
     const [rest] = await entries('?action=refusals.other');
     expect(failed).toBe(100);
     expect(rest).toMatchObject({ count: 50, outcome: 'denied' });
+  });
+
+  it('counts what a role is refused, and failed sign-ins, in the log of the tenant aimed at', async () => {
+    const { email, id } = (tenant.session as SignedIn).user;
+    for (let at = 0; at < 3; at++) {
+      expect((await service.client.post('/auth/login', { email, password: 'not the password' })).status).toBe(401);
+    }
+    await sql(`update memberships set role = 'viewer' where tenant_id = $1`, [tenant.tenantId]);
+    await sql('update tenant_auth_state set epoch = epoch + 1 where tenant_id = $1', [tenant.tenantId]);
+    const refused = async (): Promise<number> => (await tenant.post('/orders', ORDER)).status;
+    for (const deadline = Date.now() + 10_000; (await refused()) !== 403 && Date.now() < deadline;);
+    await service.app.get(Refusals).flush();
+    const kept = await sql('select entry, count from audit_refusals where tenant_id = $1', [tenant.tenantId]);
+    expect(kept).toEqual(
+      expect.arrayContaining([
+        {
+          entry: expect.objectContaining({
+            actor: { type: 'anonymous', id: null },
+            entry: { action: 'sign_in.failed', target: { type: 'user', id }, outcome: 'failure' },
+          }),
+          count: 3,
+        },
+        {
+          entry: expect.objectContaining({
+            actor: { type: 'user', id },
+            entry: expect.objectContaining({ target: { type: 'route', id: 'POST /api/v1/orders' } }),
+          }),
+          count: 1,
+        },
+      ]),
+    );
+    expect(JSON.stringify(kept)).not.toContain('not the password');
   });
 
   it('goes out as events where an endpoint asks for them, and not under *', async () => {

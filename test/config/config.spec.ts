@@ -254,7 +254,8 @@ describe('the configuration as an operator may see it', () => {
       variables.map(([name, { secret }]) => [name, secret ? '***' : 'pa55']),
     );
     for (const [name, { secret }] of variables) {
-      if (/PASSWORD|SECRET|KEYS?$|(?<!^APP)_URL$|HEADERS$/.test(name)) expect([name, secret]).toEqual([name, true]);
+      if (/PASSWORD|SECRET|KEYS?$|(?<!^APP|^PUBLIC)_URL$|HEADERS$/.test(name))
+        expect([name, secret]).toEqual([name, true]);
     }
   });
 });

@@ -177,11 +177,11 @@ create table audit_personal (
 );
 alter table audit_personal enable row level security;
 alter table audit_personal force row level security;
-CREATE INDEX audit_personal_user_idx ON audit_personal USING btree (tenant_id, user_id);
+CREATE INDEX audit_personal_user_idx ON audit_personal USING btree (user_id, tenant_id);
 create policy audit_personal_at_sign_in on audit_personal as permissive for insert to app_sign_in with check (true);
 create policy audit_personal_expired on audit_personal as permissive for all to app_janitor using (true);
 create policy audit_personal_of_the_tenant on audit_personal as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
-create policy audit_personal_to_erase on audit_personal as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_personal_to_erase on audit_personal as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select on audit_personal to app_audit;
 grant delete on audit_personal to app_janitor;
 grant insert, select on audit_personal to app_service;

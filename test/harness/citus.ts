@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { migrate } from '../../src/platform/database/migrate/migrations';
+import { PLACEMENTS } from '../../src/processes/tables';
 import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
 
@@ -64,7 +65,8 @@ export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
 
 async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<SpreadDatabase> {
   const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
-  const runMigrate = (): Promise<string[]> => migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000 });
+  const runMigrate = (): Promise<string[]> =>
+    migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000, placements: PLACEMENTS });
   await runMigrate();
   const owner = new Client({ connectionString: ownerUrl });
   owner.on('error', () => undefined);

@@ -76,7 +76,12 @@ describe('mail', () => {
 
   beforeAll(async () => {
     smtpUrl = await server.start();
-    const env = { SMTP_URL: smtpUrl, MAIL_FROM: 'Orders <orders@example.com>', APP_URL: 'https://app.example.com/' };
+    const env = {
+      REGISTRATION: 'open',
+      SMTP_URL: smtpUrl,
+      MAIL_FROM: 'Orders <orders@example.com>',
+      APP_URL: 'https://app.example.com/',
+    };
     service = await startService({ env });
     worker = await startWorker(service.database, env);
   });
@@ -121,6 +126,9 @@ describe('mail', () => {
 
   it('is not sent where the transaction is rolled back', async () => {
     const { tenantId } = await service.tenant();
+    // The registration's own.
+    await server.waitFor(1);
+    server.received.length = 0;
     const failing = service.app.get(TenantDatabase).transaction({ tenantId }, (tx) => {
       service.app
         .get(Mailer)

@@ -32,12 +32,12 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
     url = `http://127.0.0.1:${port}`;
     metrics = `http://127.0.0.1:${metricsPort}/metrics`;
     child = startProcess(role, { serviceUrl }, { PORT: String(port), METRICS_PORT: String(metricsPort) });
-    await until('health is answered', () =>
+    const isLive = (): Promise<boolean> =>
       fetch(`${url}/health/live`).then(
         ({ status }) => status === 200,
         () => false,
-      ),
-    );
+      );
+    await until('health is answered', isLive, 60_000);
   }
   const ready = async (query = ''): Promise<{ status: number; body: unknown; after: string | null }> => {
     const answer = await fetch(`${url}/health/ready${query}`);

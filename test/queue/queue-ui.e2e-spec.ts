@@ -92,7 +92,7 @@ describe('the queue UI without a queue to look at', () => {
     const silent = await startWorker(service.database);
     expect(silent.logLines.join('')).not.toContain('queue UI');
     await silent.stop();
-    const program = `require('./dist/src/worker.module.js');
+    const program = `require('./dist/src/processes/worker/worker.module.js');
       console.log(Object.keys(require.cache).filter((file) => /bull-board|node_modules.fastify.fastify/.test(file)).length)`;
     const options = { cwd: join(__dirname, '..', '..'), encoding: 'utf8' as const };
     expect(execFileSync(process.execPath, ['-e', program], options)).toBe('0\n');

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditDatabase } from '../../platform/database/roles/audit-database';
+import { NO_TENANT } from '../../platform/database/tenant-database';
 import type { Row } from '../../platform/database/sql/statement';
 
 const ERASURES_AT_ONCE = 1_000;
@@ -26,17 +27,24 @@ export class Erasures {
       }),
     );
     for (const { tenant_id: tenantId, user_id: userId } of rows) {
-      await this.database.transaction({ tenantId }, (tx) => {
-        const values = [tenantId, userId];
-        tx.defer({
-          name: 'audit_personal_erase',
-          text: 'delete from audit_personal where tenant_id = $1 and user_id = $2',
-          values,
-        });
+      await this.database.acrossTenants((tx) => {
+        tx.defer(
+          tenantId === NO_TENANT
+            ? {
+                name: 'audit_personal_erase_everywhere',
+                text: 'delete from audit_personal where user_id = $1',
+                values: [userId],
+              }
+            : {
+                name: 'audit_personal_erase',
+                text: 'delete from audit_personal where tenant_id = $1 and user_id = $2',
+                values: [tenantId, userId],
+              },
+        );
         tx.defer({
           name: 'audit_erasure_done',
           text: 'delete from audit_erasures where tenant_id = $1 and user_id = $2',
-          values,
+          values: [tenantId, userId],
         });
         return Promise.resolve();
       });

@@ -1,5 +1,6 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
+import { Refusals } from '../../platform/audit/refusals';
 import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, Unauthorized } from '../../platform/errors';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
@@ -27,6 +28,7 @@ export class AuthService {
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
+    private readonly refusals: Refusals,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
@@ -61,11 +63,26 @@ export class AuthService {
       const matches = await verifyPassword(found?.passwordHash, input.password);
       return matches && found ? found : undefined;
     });
-    if (!user) throw new Unauthorized('The e-mail address or the password is wrong.');
+    if (!user) {
+      // Not waited for: the time must not tell whether there is an account.
+      if (found) void this.noteFailure(found.id, input.tenant_id, client);
+      throw new Unauthorized('The e-mail address or the password is wrong.');
+    }
     const proved = { user, proof: byPassword(new Date()), client };
     const methods = await this.factors.methodsOf(user.id);
     if (methods.length > 0) throw await this.factors.challenge(proved, methods, input.tenant_id);
     return this.signIn.complete(proved, input.tenant_id);
+  }
+
+  /** Counts a failed sign-in in the audit log of the tenant that it was aimed at. Never throws. */
+  private async noteFailure(userId: string, tenantId: string | undefined, { network }: Client): Promise<void> {
+    const places = await this.signIn.placesOf(userId, tenantId).catch(() => []);
+    const place = places.find(({ status }) => status !== 'unconfirmed');
+    if (!place) return;
+    this.refusals.count({
+      caller: { tenantId: place.tenantId, actor: { type: 'anonymous', id: null }, network },
+      entry: { action: 'sign_in.failed', target: { type: 'user', id: userId }, outcome: 'failure' },
+    });
   }
 
   /** Exchanges a refresh token for a new pair. @throws Unauthorized */

@@ -1,5 +1,6 @@
 import { schema } from './schema';
 import { fileVariable, readSecretFile } from './secret-file';
+import { misspeltVariables } from './unknown-variables';
 import { placePasswords } from './url-password';
 import type { Variable } from './variables';
 
@@ -38,7 +39,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       faults.push(`${name} ${(error as Error).message}`);
     }
   }
-  faults.push(...placePasswords(values as Record<string, string>));
+  faults.push(...misspeltVariables(env), ...placePasswords(values as Record<string, string>));
   const config = values as Config;
   if (faults.length === 0) faults.push(...crossCheck(config));
   if (faults.length > 0) throw new ConfigError(faults);

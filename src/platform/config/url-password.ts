@@ -24,13 +24,3 @@ export function placePasswords(values: Partial<Record<(typeof PASSWORDS)[number]
     return [];
   });
 }
-
-/**
- * Why a URL cannot be what its writer meant, or undefined: a password with `@`, `/`, `#` or `?` ends the host early.
- */
-export function unencodedFault(text: string): string | undefined {
-  const afterHost = text.replace(/^[a-z+]+:\/\/[^/?#]*/, '');
-  const hosts = text.slice(0, text.length - afterHost.length).split('@').length - 1;
-  if (hosts <= 1 && !text.includes('#') && !afterHost.includes('@')) return undefined;
-  return 'has characters that end its host too early: those of a password must be percent-encoded, such as %40 for @';
-}

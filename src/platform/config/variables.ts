@@ -3,8 +3,6 @@
  * how to read a text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
  */
 
-import { unencodedFault } from './url-password';
-
 /** How one environment variable is read and documented. */
 export interface Variable<T> {
   /** The text of the configuration table. */
@@ -174,8 +172,13 @@ export function url(options: { schemes: string[]; doc: string; secret?: boolean 
     check(value) {
       const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : '';
       if (!options.schemes.includes(scheme)) throw new Error(`must be a URL that starts with ${options.schemes[0]}://`);
-      const fault = options.secret ? unencodedFault(value) : undefined;
-      if (fault) throw new Error(fault);
+      if (value !== value.trim()) throw new Error('must not begin or end with a blank');
+      const afterScheme = value.slice(value.indexOf('://') + 3);
+      const authority = afterScheme.slice(0, afterScheme.lastIndexOf('@') + 1);
+      if (options.secret && (value.includes('#') || /[@/?].*@/.test(authority))) {
+        throw new Error('must have @ # / and ? of its user and password percent-encoded (%40 %23 %2F %3F)');
+      }
+      if (new URL(value).host.includes(',')) throw new Error('must name one host');
     },
   });
 }

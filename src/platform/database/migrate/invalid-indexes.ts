@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { Unavailable } from '../../errors';
+import { Conflict } from '../../errors';
 
 /** An index that PostgreSQL does not use, since its `create index concurrently` was interrupted. */
 export interface InvalidIndex {
@@ -34,10 +34,10 @@ export async function dropHalfMade(client: Client, statements: readonly string[]
   }
 }
 
-/** @throws Unavailable naming each invalid index and the statement that repairs it */
+/** @throws Conflict naming each invalid index and the statement that repairs it */
 export async function assertIndexesValid(client: Client): Promise<void> {
   const invalid = await invalidIndexes(client);
-  if (invalid.length > 0) throw new Unavailable(invalid.map(describeInvalid).join('\n'));
+  if (invalid.length > 0) throw new Conflict(invalid.map(describeInvalid).join('\n'));
 }
 
 /** An invalid index and the statement that repairs it, for the operator. */

@@ -48,7 +48,7 @@ export const DOCUMENT_SECTION: Section = {
   description: 'This description, for programs and for people. Not there where `DOCS_ENABLED` is `false`.',
 };
 
-export const DOCUMENT_ROUTE: Route = {
+const DOCUMENT_ROUTE: Route = {
   section: DOCUMENT_SECTION,
   public: 'limited',
   person: false,
@@ -60,14 +60,23 @@ export const DOCUMENT_ROUTE: Route = {
   problems: [],
 };
 
+/** The route of the document as JSON or YAML, which has an entity tag. */
+const OPENAPI_ROUTE: Route = { ...DOCUMENT_ROUTE, ifNoneMatch: true };
+
 /** The route of a file, which may be asked for in parts and on conditions. */
-export const FILE_ROUTE: Route = {
+const FILE_ROUTE: Route = {
   ...DOCUMENT_ROUTE,
   problems: (['version_conflict', 'range_not_satisfiable'] as const).map((code) => ({
     code,
     detail: PROBLEMS[code].detail,
   })),
 };
+
+/** How the route of one of the documents' paths is described. */
+export function documentRoute(path: string): Route {
+  if (path.includes('{')) return FILE_ROUTE;
+  return path === JSON_PATH || path === YAML_PATH ? OPENAPI_ROUTE : DOCUMENT_ROUTE;
+}
 
 const get = (
   operationId: string,

@@ -26,7 +26,7 @@ import { routesOf } from './routes';
 import type { Config } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
 import { publicUrl } from '../public-url';
-import { DOCUMENT_PATHS, DOCUMENT_ROUTE, DOCUMENT_SECTION, FILE_ROUTE, serveDocuments } from './documents';
+import { DOCUMENT_PATHS, DOCUMENT_SECTION, documentRoute, serveDocuments } from './documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
@@ -55,13 +55,7 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
   const documents = structuredClone(DOCUMENT_PATHS);
   for (const [path, item] of Object.entries(documents)) {
     for (const [method, operation] of operationsOf(item)) {
-      item[method] = describe(
-        operation,
-        path.includes('{') ? FILE_ROUTE : DOCUMENT_ROUTE,
-        path,
-        methodsOf(item),
-        components,
-      );
+      item[method] = describe(operation, documentRoute(path), path, methodsOf(item), components);
     }
   }
   const { '/': root, ...others } = documents;

@@ -15,7 +15,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   malformed_request: {
     meaning: 'The request could not be read: its JSON, its address or its headers are broken, or the body is missing.',
     detail: 'The body is not valid JSON.',
-    headers: [],
+    headers: LIMITED,
   },
   invalid_cursor: {
     meaning: 'The cursor is not one that this list gave out to this tenant for these filters: start again without it.',
@@ -65,17 +65,17 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   method_not_allowed: {
     meaning: 'The path is right, but not with this method; `Allow` has those that are possible.',
     detail: 'PUT is not possible here.',
-    headers: ['Allow'],
+    headers: ['Allow', ...LIMITED],
   },
   not_acceptable: {
     meaning: 'The `Accept` header takes nothing that this route answers with.',
     detail: 'This route answers with JSON; see Accept.',
-    headers: [],
+    headers: LIMITED,
   },
   request_timeout: {
     meaning: 'The request took too long to arrive: send it again.',
     detail: 'The request took too long to arrive.',
-    headers: [],
+    headers: LIMITED,
   },
   conflict: {
     meaning: 'The request contradicts what is there.',
@@ -95,12 +95,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   payload_too_large: {
     meaning: 'The request body is larger than this route takes.',
     detail: 'The request body is larger than this route takes.',
-    headers: [],
+    headers: LIMITED,
   },
   unsupported_media_type: {
     meaning: 'The request body is not `application/json`, or is compressed.',
     detail: 'The request body must be application/json.',
-    headers: ['Accept', 'Accept-Patch'],
+    headers: ['Accept', 'Accept-Patch', ...LIMITED],
   },
   range_not_satisfiable: {
     meaning: 'The `Range` header names nothing of the file.',

@@ -1,5 +1,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Refusals } from '../../audit/refusals';
+import { AppError } from '../../errors';
+import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
@@ -14,9 +17,22 @@ const outages = new OutageLog();
 /** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly refusals: Refusals) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    sendProblem(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+    const request = http.getRequest<FastifyRequest>();
+    if (error instanceof AppError && error.code === 'forbidden' && request.caller) this.count(request, request.caller);
+    sendProblem(error, request, http.getResponse<FastifyReply>());
+  }
+
+  /** What a caller is refused is in the audit log of the caller's tenant, by the route's template. */
+  private count({ method, routeOptions }: FastifyRequest, { tenantId, actor, session, origin }: Caller): void {
+    const target = { type: 'route', id: `${method} ${routeOptions.url ?? ''}` };
+    this.refusals.count({
+      caller: { tenantId, actor, session, network: origin?.network },
+      entry: { action: 'request.denied', target, outcome: 'denied' },
+    });
   }
 }
 
