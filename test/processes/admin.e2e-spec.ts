@@ -26,7 +26,9 @@ describe('the role admin', () => {
     database = await createTestDatabase();
     service = await startService({ database });
     acme = await service.tenant('Acme');
-    bolt = await service.tenant('Bolt \u202ered');
+    bolt = await service.tenant('Bolt red');
+    // A name from before the rule that refuses such marks.
+    await database.sql('update tenants set name = $2 where id = $1', [bolt.tenantId, 'Bolt \u202ered']);
   });
   afterAll(async () => {
     await service?.stop();

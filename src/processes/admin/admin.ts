@@ -133,7 +133,7 @@ function helpOf(name: string, command: Command): string {
 function overview(group: string): string {
   const lines = Object.entries(COMMANDS)
     .filter(([name]) => group === '' || name.startsWith(`${group} `))
-    .map(([name, { help }]) => `  ${name.padEnd(16)} ${help.split(/(?<=[.:])\s/, 1)[0]}`.replace(/[.:]$/, ''));
+    .map(([name, { help }]) => `  ${name.padEnd(18)} ${help.split(/(?<=[.:])\s/, 1)[0]}`.replace(/[.:]$/, ''));
   return [
     'usage: admin COMMAND … [--dry-run] [--json] [--help]',
     '',
