@@ -27,7 +27,7 @@ export const HEADERS = {
     description:
       "The resource's version as a strong entity tag: for `If-None-Match` when reading again, `If-Match` when changing.",
     required: true,
-    schema: { type: 'string', pattern: '^"\\d+"$', maxLength: 24 },
+    schema: { type: 'string', pattern: '^"[\\w-]+"$', maxLength: 40 },
     example: '"1"',
   },
   Location: {

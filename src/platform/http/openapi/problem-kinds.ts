@@ -105,7 +105,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   range_not_satisfiable: {
     meaning: 'The `Range` header names nothing of the file.',
     detail: 'The range begins behind the end of the file.',
-    headers: ['Content-Range'],
+    headers: ['Content-Range', ...LIMITED],
   },
   validation_error: {
     meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',
