@@ -25,6 +25,7 @@ import { InvitationsController } from './invitations/invitations.controller';
 import { InvitationsService } from './invitations/invitations.service';
 import { JoiningService } from './invitations/joining.service';
 import { Membership } from './membership.entity';
+import { OperatorInvitations } from './invitations/operator-invitations.service';
 import { MEMBER_EVENT_TYPES } from './members/member-event-types';
 import { MembersController } from './members/members.controller';
 import { MembersService } from './members/members.service';
@@ -38,8 +39,16 @@ import { UsageController } from './usage/usage.controller';
 @Module({
   imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
   controllers: [CompanyController, InvitationsController, MembersController, RolesController, UsageController],
-  providers: [CompanyService, InvitationsService, JoiningService, MembersDatabase, MembersService, RolesService],
-  exports: [JoiningService, MembersService],
+  providers: [
+    CompanyService,
+    InvitationsService,
+    JoiningService,
+    MembersDatabase,
+    MembersService,
+    OperatorInvitations,
+    RolesService,
+  ],
+  exports: [CompanyService, JoiningService, MembersService, OperatorInvitations],
 })
 export class TenantsModule {
   constructor(types: EventCatalogue) {

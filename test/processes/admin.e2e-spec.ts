@@ -26,7 +26,9 @@ describe('the role admin', () => {
     database = await createTestDatabase();
     service = await startService({ database });
     acme = await service.tenant('Acme');
-    bolt = await service.tenant('Bolt \u202ered');
+    bolt = await service.tenant('Bolt red');
+    // A name from before the rule that refuses such marks.
+    await database.sql('update tenants set name = $2 where id = $1', [bolt.tenantId, 'Bolt \u202ered']);
   });
   afterAll(async () => {
     await service?.stop();
@@ -41,16 +43,21 @@ describe('the role admin', () => {
       const overview = await runRole(['admin', '--help']);
       expect(overview).toMatchObject({ code: 0, stderr: '' });
       const commands = [...overview.stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}\S/gm)].map(([, name = '']) => name);
-      expect(commands).toEqual(
-        ['config', 'tenants list', 'tenants show', 'tenants suspend', 'tenants resume'].concat([
-          'keys list',
-          'keys new',
-          'keys reseal',
-          'retry',
-          'replay',
-          'prune',
-          'seed',
-        ]),
+      expect(commands.sort()).toEqual(
+        [
+          ...[
+            'audit verify',
+            'config',
+            'invitations link',
+            'keys list',
+            'keys new',
+            'keys reseal',
+            'mail allow',
+            'mail test',
+          ],
+          ...['prune', 'replay', 'retry', 'seed', 'tenants create', 'tenants delete', 'tenants list', 'tenants relax'],
+          ...['tenants resume', 'tenants show', 'tenants suspend'],
+        ].sort(),
       );
       for (const name of commands) {
         const { lines, failed } = await admin(database, [...name.split(' '), '--help']);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { Command, Report } from './command';
+import * as company from './company.command';
 import { configCommand } from './config.command';
 import { replayCommand, retryCommand } from './deliveries.command';
 import * as audit from './audit.command';
@@ -22,6 +23,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'tenants show': tenants.showCommand,
   'tenants suspend': tenants.suspendCommand,
   'tenants resume': tenants.resumeCommand,
+  'tenants create': company.createCommand,
+  'tenants relax': company.relaxCommand,
+  'tenants delete': company.deleteCommand,
+  'invitations link': company.linkCommand,
   'keys list': keys.listCommand,
   'keys new': keys.newCommand,
   'keys reseal': keys.resealCommand,
@@ -128,7 +133,7 @@ function helpOf(name: string, command: Command): string {
 function overview(group: string): string {
   const lines = Object.entries(COMMANDS)
     .filter(([name]) => group === '' || name.startsWith(`${group} `))
-    .map(([name, { help }]) => `  ${name.padEnd(16)} ${help.split(/(?<=[.:])\s/, 1)[0]}`.replace(/[.:]$/, ''));
+    .map(([name, { help }]) => `  ${name.padEnd(18)} ${help.split(/(?<=[.:])\s/, 1)[0]}`.replace(/[.:]$/, ''));
   return [
     'usage: admin COMMAND … [--dry-run] [--json] [--help]',
     '',

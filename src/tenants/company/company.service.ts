@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
 import type { Config } from '../../platform/config/config';
 import { CONFIG } from '../../platform/config/config.module';
@@ -85,9 +86,42 @@ export class CompanyService {
     });
   }
 
+  /** The operator opens a tenant whose rules shut everybody out. @returns the names of the policies that were taken back */
+  relax(tenantId: string, rules: { cidrs: boolean; secondFactor: boolean }): Promise<string[]> {
+    return this.database.transaction({ tenantId }, async (tx) => {
+      const before = await lockTenant(tx);
+      const change: Partial<Tenant> = {
+        ...(rules.cidrs && before.allowedCidrs.length > 0 ? { allowedCidrs: [] } : {}),
+        ...(rules.secondFactor && before.secondFactor === 'required' ? { secondFactor: 'optional' as const } : {}),
+      };
+      if (Object.keys(change).length === 0) return [];
+      const after = { ...before, ...change, version: before.version + 1 };
+      await tx.repository(Tenant).update({ id: tenantId }, { ...change, version: after.version });
+      this.epochs.raiseTenant(tx);
+      const changes = auditedChanges(before, after);
+      this.audit.record(
+        tx,
+        { tenantId, actor: { type: 'operator', id: null } },
+        { action: 'tenant.changed', target: { type: 'tenant', id: tenantId }, changes },
+      );
+      this.publish(tx, after);
+      return Object.keys(changes);
+    });
+  }
+
+  /** The operator closes a tenant; an owner may restore it for 30 days. @returns whether it was open */
+  closeByOperator(tenantId: string): Promise<boolean> {
+    return this.database.transaction({ tenantId }, async (tx) => {
+      const before = await lockTenant(tx);
+      if (before.closedAt) return false;
+      await this.mark(tx, { tenantId, actor: { type: 'operator', id: null } }, before, new Date());
+      return true;
+    });
+  }
+
   private async mark(
     tx: TenantTransaction,
-    caller: Pick<Caller, 'tenantId' | 'actor' | 'session'>,
+    caller: AuditedCaller,
     before: Tenant,
     closedAt: Date | null,
   ): Promise<void> {

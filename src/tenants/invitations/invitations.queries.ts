@@ -86,6 +86,15 @@ export function renewInvitation(tenantId: string, row: InvitationRow, tokenHash:
   };
 }
 
+/** Withdraws whatever invitation an address has. */
+export function deleteInvitationOf(tenantId: string, emailKey: string): Statement {
+  return {
+    name: 'invitation_delete_of',
+    text: 'delete from invitations where tenant_id = $1 and email_key = $2',
+    values: [tenantId, emailKey],
+  };
+}
+
 export function deleteInvitation(tenantId: string, id: string): Statement {
   return {
     name: 'invitation_delete',

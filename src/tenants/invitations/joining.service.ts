@@ -8,7 +8,7 @@ import { viewOf } from '../members/members.service';
 import { Membership, newMembership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
-import { readInvitationToken } from './invitation-token';
+import { BY_OPERATOR, readInvitationToken } from './invitation-token';
 import { findByToken, type OpenedInvitationRow, spendInvitation } from './invitations.queries';
 
 /** An invitation that a token opens. */
@@ -86,10 +86,13 @@ export class JoiningService {
 /** What the token opens, where its tenant is open and its inviter may still give what it offers. */
 async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitation> {
   const [row] = await tx.query<OpenedInvitationRow>(findByToken(tx.tenantId, hash, new Date()));
-  if (!row || row.suspended_at || row.closed_at || row.inviter_status !== 'active') throw tokenInvalid();
+  if (!row || row.suspended_at || row.closed_at) throw tokenInvalid();
   const role = await findRole(tx, row.role);
-  const held = await permissionsOf(tx, row.inviter_role ?? '');
-  if (!role || lacking(held, role.permissions).length > 0) throw tokenInvalid();
+  if (!role) throw tokenInvalid();
+  if (row.invited_by !== BY_OPERATOR) {
+    const held = await permissionsOf(tx, row.inviter_role ?? '');
+    if (row.inviter_status !== 'active' || lacking(held, role.permissions).length > 0) throw tokenInvalid();
+  }
   return {
     tenantId: tx.tenantId,
     tenantName: row.tenant_name,

@@ -1,0 +1,109 @@
+/** Commands that make, open and close companies, and let people in where no mail goes. */
+import { uuidv7 } from 'uuidv7';
+import { linkTo } from '../../mail/sending/mail-sender';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
+import { UsageError } from '../lifecycle';
+import { CompanyService } from '../../tenants/company/company.service';
+import { type OperatorInvitation, OperatorInvitations } from '../../tenants/invitations/operator-invitations.service';
+import { newTenant, Tenant } from '../../tenants/tenant.entity';
+import { type Command, type Invocation, printable, readId, type Report } from './command';
+
+export const createCommand: Command = {
+  usage: '--owner EMAIL [--name NAME]',
+  help: `Creates a tenant and invites its owner: the first company where registration is closed. Where mail is not configured,
+the link of the invitation is printed, once.
+
+  --owner EMAIL    the address that is invited as owner
+  --name NAME      of the tenant (New tenant)`,
+  options: { owner: { type: 'string' }, name: { type: 'string' } },
+  async run(invocation) {
+    const { values, dryRun, open } = invocation;
+    const email = textOf('--owner', values.owner);
+    const name = values.name === undefined ? 'New tenant' : textOf('--name', values.name);
+    if (dryRun)
+      return { lines: [`would create ${printable(name)}, owned by ${printable(email)}`], data: { email, name } };
+    const app = await open();
+    const tenant = newTenant(uuidv7(), name, new Date());
+    await app
+      .get(SignInDatabase, { strict: false })
+      .transaction({ tenantId: tenant.id }, (tx) => tx.repository(Tenant).insert(tenant));
+    const invited = await app.get(OperatorInvitations, { strict: false }).invite(tenant.id, email, 'owner');
+    return invitedReport(invocation, tenant.id, email, 'owner', invited);
+  },
+};
+
+export const linkCommand: Command = {
+  usage: 'TENANT EMAIL ROLE',
+  help: `Invites an address to a tenant, in place of any invitation that it has. Where mail is not configured, the link is
+printed, once.`,
+  positionals: 3,
+  async run(invocation) {
+    const [id, email = '', role = ''] = invocation.positionals;
+    const tenantId = readId('the tenant', id);
+    if (invocation.dryRun) {
+      return {
+        lines: [`would invite ${printable(email)} as ${printable(role)}`],
+        data: { tenant_id: tenantId, email, role },
+      };
+    }
+    const invitations = (await invocation.open()).get(OperatorInvitations, { strict: false });
+    return invitedReport(invocation, tenantId, email, role, await invitations.invite(tenantId, email, role));
+  },
+};
+
+export const relaxCommand: Command = {
+  usage: 'ID [--cidrs] [--second-factor]',
+  help: `Takes policies of a tenant back that shut its own people out; every credential follows within 2 seconds.
+
+  --cidrs            no network is asked for any more
+  --second-factor    no second factor is demanded any more`,
+  options: { cidrs: { type: 'boolean' }, 'second-factor': { type: 'boolean' } },
+  positionals: 1,
+  async run({ values, positionals, dryRun, open }) {
+    const tenantId = readId('the tenant', positionals[0]);
+    const rules = { cidrs: values.cidrs === true, secondFactor: values['second-factor'] === true };
+    if (!rules.cidrs && !rules.secondFactor) throw new UsageError('say --cidrs or --second-factor, or both');
+    if (dryRun) return { lines: [`would relax ${tenantId}`], data: { id: tenantId, relaxed: [] } };
+    const relaxed = await (await open()).get(CompanyService, { strict: false }).relax(tenantId, rules);
+    const line = relaxed.length > 0 ? `relaxed ${tenantId}: ${relaxed.join(', ')}` : `${tenantId} had nothing to relax`;
+    return { lines: [line], data: { id: tenantId, relaxed } };
+  },
+};
+
+export const deleteCommand: Command = {
+  usage: 'ID',
+  help: 'Closes a tenant at once. An owner may restore it for 30 days; then it is erased.',
+  positionals: 1,
+  async run({ positionals, dryRun, open }) {
+    const tenantId = readId('the tenant', positionals[0]);
+    if (dryRun) return { lines: [`would close ${tenantId}`], data: { id: tenantId, changed: false } };
+    const changed = await (await open()).get(CompanyService, { strict: false }).closeByOperator(tenantId);
+    return {
+      lines: [changed ? `closed ${tenantId}` : `${tenantId} is closed already`],
+      data: { id: tenantId, changed },
+    };
+  },
+};
+
+function invitedReport(
+  { config }: Invocation,
+  tenantId: string,
+  email: string,
+  role: string,
+  { tenantName, expiresAt, token }: OperatorInvitation,
+): Report {
+  const link = token === null ? null : linkTo(config)('/accept-invitation', token);
+  return {
+    lines: [
+      `invited ${printable(email)} as ${role} to ${tenantId} (${printable(tenantName)}), until ${expiresAt.toISOString()}`,
+      ...(link === null ? [] : [link]),
+    ],
+    data: { tenant_id: tenantId, email, role, expires_at: expiresAt.toISOString(), ...(link === null ? {} : { link }) },
+  };
+}
+
+function textOf(option: string, value: string | boolean | undefined): string {
+  const text = typeof value === 'string' ? value.trim() : '';
+  if (text === '' || text.length > 200) throw new UsageError(`${option} needs a text of at most 200 characters`);
+  return text;
+}
