@@ -16,7 +16,7 @@ describe('a wrong setting ends the process with one line that names the variable
   let folder: string;
 
   beforeAll(async () => {
-    await buildOnce();
+    buildOnce();
     folder = mkdtempSync(join(tmpdir(), 'wrong-settings-'));
     silent = createServer((socket) => socket.on('error', () => undefined).resume());
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
