@@ -3,7 +3,8 @@ import { arrivalOf, AdmissionQueue } from './admission-queue';
 
 describe('the waiting room', () => {
   const response = {} as ServerResponse;
-  const request = (url: string, left = false) => ({ url, socket: { destroyed: left } }) as IncomingMessage;
+  const request = (url: string, left = false) =>
+    ({ url, socket: { destroyed: left, destroy: () => undefined } }) as unknown as IncomingMessage;
   const urls = (room: AdmissionQueue, before?: number): (string | undefined)[] => {
     const all = [];
     for (let held = room.leave(before); held; held = room.leave(before)) all.push(held.request.url);
