@@ -118,6 +118,28 @@ describe('the janitor', () => {
     ]);
   });
 
+  it('deletes texts of rotated API keys, and invitations a month after their end', async () => {
+    const kept = async (table: string, tenantId: string) =>
+      (await database.sql(`select 1 from ${table} where tenant_id = $1`, [tenantId])).length;
+    for (const [days, left] of [
+      [29, [1, 0]],
+      [31, [0, 0]],
+      [-1, [1, 1]],
+    ] as const) {
+      const { tenantId } = await fillTenant(database);
+      for (const table of ['invitations', 'api_key_secrets']) {
+        const end = new Date(Date.now() - days * DAY_MS);
+        await database.sql(`update ${table} set expires_at = $2 where tenant_id = $1`, [tenantId, end]);
+      }
+      expect(await clean()).toEqual([]);
+      expect([days, await kept('invitations', tenantId), await kept('api_key_secrets', tenantId)]).toEqual([
+        days,
+        ...left,
+      ]);
+      expect(await kept('api_keys', tenantId)).toBe(1);
+    }
+  });
+
   it('deletes more than a batch of what an event became, and what was left by one who was cut off', async () => {
     const { tenantId } = await fillTenant(database);
     const old = await makeOld(tenantId, 31);
