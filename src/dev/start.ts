@@ -43,8 +43,8 @@ async function main(): Promise<void> {
   try {
     const env = { ...process.env };
     const given = loadConfig(env);
-    if (!given.DATABASE_URL) assertUsable(given.DATA_DIR);
     await assertAddressFree(given);
+    if (!given.DATABASE_URL) assertUsable(given.DATA_DIR);
     const [embedded, { createApi, createWorker, seedDemo }] = await Promise.all([
       given.DATABASE_URL ? undefined : startDatabase(env, given.DATA_DIR, stops),
       loadService(),

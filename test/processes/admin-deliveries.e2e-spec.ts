@@ -153,16 +153,14 @@ describe('prune', () => {
     await database.sql(`update idempotency_keys set expires_at = now() - interval '1 second'`);
     const before = await contentsOf(database);
     const expected = { sessions: 0, sign_in_failures: 0, idempotency_keys: 1, events: 2500 };
-    expect(await adminJson(database, ['prune', '--dry-run'])).toEqual(expected);
+    expect(await adminJson(database, ['prune', '--dry-run'])).toMatchObject(expected);
     expect(await contentsOf(database)).toEqual(before);
 
-    expect((await admin(database, ['prune'])).lines).toEqual([
-      'deleted 0 sessions',
-      'deleted 0 sign_in_failures',
-      'deleted 1 idempotency_keys',
-      'deleted 2500 events',
-    ]);
-    expect(await adminJson(database, ['prune'])).toEqual({ ...expected, idempotency_keys: 0, events: 0 });
+    const { lines } = await admin(database, ['prune']);
+    expect(lines).toEqual(expect.arrayContaining(['deleted 1 idempotency_keys', 'deleted 2500 events']));
+    // No other table had an expired row.
+    expect(lines.filter((line) => !/^deleted 0 [a-z_]+$/.test(line))).toHaveLength(2);
+    expect(await adminJson(database, ['prune'])).toMatchObject({ ...expected, idempotency_keys: 0, events: 0 });
     expect(await database.sql('select count(*)::int as count from events')).toEqual([{ count: 1 }]);
     await database.drop();
   });

@@ -27,7 +27,10 @@ describe('the role migrate', () => {
     const before = await describeSchema(database);
     const { code, stdout, stderr } = await runRole(['migrate', 'plan'], env);
     expect([code, stderr]).toEqual([0, '']);
-    for (const name of migrationNames()) expect(stdout).toContain(`-- ${name} (in one transaction)\n`);
+    for (const name of migrationNames()) {
+      const index = name.startsWith('ListIndexes');
+      expect(stdout).toContain(`-- ${name} (in ${index ? 'no' : 'one'} transaction)\n`);
+    }
     expect(stdout).toMatch(/^create table orders \(\n {2}tenant_id uuid not null,$/m);
     expect(await describeSchema(database)).toBe(before);
     expect(await database.sql(`select to_regclass('migrations') as made`)).toEqual([{ made: null }]);
