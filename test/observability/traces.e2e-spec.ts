@@ -272,7 +272,7 @@ describe('traces', () => {
       process.execPath,
       [
         '-e',
-        `for (const file of ['main', 'api.module', 'worker.module']) if (file !== 'main') require('./dist/src/' + file + '.js');
+        `for (const role of ['api', 'worker']) require('./dist/src/processes/' + role + '/' + role + '.module.js');
          require('./dist/src/platform/observability/create-tracing.js');
          process.stdout.write(JSON.stringify(Object.keys(require.cache).filter((file) => /@opentelemetry.(?!api.)/.test(file))));`,
       ],
