@@ -26,7 +26,7 @@ describe('the role admin', () => {
     database = await createTestDatabase();
     service = await startService({ database });
     acme = await service.tenant('Acme');
-    bolt = await service.tenant('Bolt \u202ered');
+    bolt = await service.tenant('Bolt \u2028red');
   });
   afterAll(async () => {
     await service?.stop();
@@ -42,7 +42,11 @@ describe('the role admin', () => {
       expect(overview).toMatchObject({ code: 0, stderr: '' });
       const commands = [...overview.stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}\S/gm)].map(([, name = '']) => name);
       expect(commands).toEqual(
-        ['config', 'tenants list', 'tenants show', 'tenants suspend', 'tenants resume'].concat([
+        ['config', 'mail test', 'mail allow', 'audit verify'].concat([
+          'tenants list',
+          'tenants show',
+          'tenants suspend',
+          'tenants resume',
           'keys list',
           'keys new',
           'keys reseal',
