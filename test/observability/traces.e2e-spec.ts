@@ -252,7 +252,11 @@ describe('traces', () => {
 
   it('keep the share that is asked for, of those that the service begins', async () => {
     const collector = await startCollector();
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: '0' };
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_TRACES_SAMPLER_ARG: '0',
+      TRUST_TRACE_CONTEXT: 'true',
+    };
     const service = await startService({ env });
     const tenant = await service.tenant();
     const { trace, caller } = newTrace();
@@ -272,7 +276,7 @@ describe('traces', () => {
       process.execPath,
       [
         '-e',
-        `for (const file of ['main', 'api.module', 'worker.module']) if (file !== 'main') require('./dist/src/' + file + '.js');
+        `for (const role of ['api', 'worker']) require('./dist/src/processes/' + role + '/' + role + '.module.js');
          require('./dist/src/platform/observability/create-tracing.js');
          process.stdout.write(JSON.stringify(Object.keys(require.cache).filter((file) => /@opentelemetry.(?!api.)/.test(file))));`,
       ],

@@ -6,8 +6,11 @@ import { startService, type TestService } from '../harness/service';
 import { endpointInput, makeEndpoint, seedDeliveries } from '../harness/webhooks';
 
 const OUR_TYPES = [
+  'tenant.changed', 'member.invited', 'member.joined', 'member.changed', 'member.removed',
+  'api_key.created', 'api_key.revoked',
   'order.created', 'order.updated', 'order.confirmed', 'order.processing', 'order.completed', 'order.cancelled',
-  'webhook.test', 'webhook.endpoint.disabled',
+  'audit.authentication', 'audit.group', 'audit.access', 'audit.account', 'audit.activity', 'audit.checkpoint',
+  'webhook.test', 'webhook.challenge', 'webhook.endpoint.disabled',
 ]; // prettier-ignore
 
 describe('webhook events', () => {

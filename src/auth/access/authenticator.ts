@@ -24,7 +24,12 @@ export class Authenticator {
   authenticate(request: FastifyRequest): Principal | Promise<Principal> {
     const token = bearerToken(request);
     const kind = this.kinds.find((candidate) => candidate.matches(token));
-    if (!kind) throw new Unauthorized('The access token is not valid.', { invalidToken: true });
+    if (!kind) {
+      throw new Unauthorized('The access token is not valid.', {
+        invalidToken: true,
+        internal: 'the token has the form of no credential',
+      });
+    }
     return kind.authenticate(token, request);
   }
 }
@@ -43,6 +48,7 @@ function bearerToken(request: FastifyRequest): string {
   if (count !== 1 || !match) {
     throw new Unauthorized('Send one Authorization header: Bearer and an access token or an API key.', {
       invalidToken: true,
+      internal: count === 1 ? 'the Authorization header holds no bearer token' : `${count} Authorization headers`,
     });
   }
   return match[1] as string;
