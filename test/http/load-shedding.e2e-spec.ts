@@ -3,7 +3,6 @@ import { Client } from 'pg';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { type Answer, type ApiClient, orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
-import { parseMetrics } from '../harness/prometheus';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { TcpProxy } from '../harness/tcp-proxy';
@@ -14,13 +13,11 @@ const ROOM_FOR_READS = 256;
 /** So many that each of three pauses is asked of one at least: all but three times in ten million. */
 const MANY = 40;
 
+/** Reads this metric alone: a scrape of all waits for dependencies, longer than a request is held. */
 async function metric(service: TestService, name: string, labels: Record<string, string> = {}): Promise<number> {
-  // This metric alone: a look at the dependencies, which hang here, takes longer than a request is held.
-  const samples = parseMetrics(await service.metrics.registry.getSingleMetricAsString(name));
+  const values = (await service.metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
   const wanted = Object.entries(labels);
-  const found = samples.find(
-    (one) => one.name === name && wanted.every(([label, value]) => one.labels[label] === value),
-  );
+  const found = values.find((one) => wanted.every(([label, value]) => one.labels[label] === value));
   return found?.value ?? NaN;
 }
 
@@ -35,15 +32,23 @@ function occupy(milliseconds: number): () => void {
   return () => clearInterval(timer);
 }
 
+/** Not counted at first: the service gets used to a load. */
+const WARM_UP_MS = 1_000;
+
 /** So many callers, each of whom asks again when answered; gives how many were served a second. */
 async function servedByClosedLoop(tenant: ApiClient, callers: number, milliseconds: number): Promise<number> {
-  const end = performance.now() + milliseconds;
+  const began = performance.now();
   let served = 0;
   const caller = async (): Promise<void> => {
-    while (performance.now() < end) if ((await tenant.post('/orders', orderInput())).status === 201) served++;
+    for (let elapsed = 0; elapsed < milliseconds;) {
+      const { status } = await tenant.post('/orders', orderInput());
+      elapsed = performance.now() - began;
+      // What is answered after the end would make the peak higher than it is.
+      if (status === 201 && elapsed > WARM_UP_MS && elapsed <= milliseconds) served++;
+    }
   };
   await Promise.all(Array.from({ length: callers }, caller));
-  return (served * 1_000) / milliseconds;
+  return (served * 1_000) / (milliseconds - WARM_UP_MS);
 }
 
 /** Callers who know nothing of each other, so many a second; counted once the service is used to them. */
@@ -57,13 +62,19 @@ async function servedByOpenLoop(tenant: ApiClient, rate: number, milliseconds: n
     const { status } = await tenant.post('/orders', orderInput());
     const now = performance.now();
     if (status === 503) refused++;
-    else if (now - began > 1_000 && now - began <= milliseconds) latencies.push(now - sentAt);
+    else if (status === 201 && now - began > WARM_UP_MS && now - began <= milliseconds) latencies.push(now - sentAt);
   };
   for (let sent = 0; performance.now() - began < milliseconds; await delay(5)) {
     for (const due = ((performance.now() - began) * rate) / 1_000; sent < due; sent++) calls.push(call());
   }
   await Promise.all(calls);
-  return { perSecond: latencies.length / (milliseconds / 1_000 - 1), latencies, refused };
+  latencies.sort((a, b) => a - b);
+  return {
+    perSecond: (latencies.length * 1_000) / (milliseconds - WARM_UP_MS),
+    /** The ninth decile of the latencies, milliseconds. */
+    slowest: latencies[Math.floor(latencies.length * 0.9)] ?? Infinity,
+    refused,
+  };
 }
 
 describe('load shedding', () => {
@@ -147,7 +158,7 @@ describe('load shedding', () => {
     let owner: Client;
 
     beforeAll(async () => {
-      service = await startService({ env: { SHED_POOL_WAIT: '100ms' } });
+      service = await startService({ env: { SHED_POOL_WAIT: '250ms' } });
       tenant = await service.tenant();
       order = await tenant.createOrder();
       owner = new Client({ connectionString: service.database.ownerUrl });
@@ -194,17 +205,18 @@ describe('load shedding', () => {
     });
 
     it('serves at twice what the database can do as much as at its peak, and soon', async () => {
-      // What limits is time that PostgreSQL spends asleep: how busy this machine is changes little of it.
+      // What limits is time that PostgreSQL spends asleep, and for so long that the few requests cost little: how busy
+      // this machine is changes little of it.
       await owner.query(`
-        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.06); return new; end';
+        create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return new; end';
         create trigger slowly before insert on orders for each row execute function slowly()`);
       try {
-        const peak = await servedByClosedLoop(tenant, 24, 3_000);
-        const { perSecond, latencies, refused } = await servedByOpenLoop(tenant, 2 * peak, 5_000);
+        const peak = await servedByClosedLoop(tenant, 24, 4_000);
+        const { perSecond, slowest, refused } = await servedByOpenLoop(tenant, 2 * peak, 5_000);
         expect(refused).toBeGreaterThan(0);
         expect(perSecond / peak).toBeGreaterThan(0.8);
         // A backlog of five seconds at twice the load would keep the last of them waiting for as long.
-        expect(latencies.sort((a, b) => a - b)[Math.floor(latencies.length * 0.9)]).toBeLessThan(2_000);
+        expect(slowest).toBeLessThan(2_000);
       } finally {
         await owner.query('drop trigger slowly on orders; drop function slowly');
       }
@@ -241,6 +253,7 @@ describe('load shedding', () => {
     let database: TestDatabase;
     let proxy: TcpProxy;
     let service: TestService;
+    let stopped: Promise<void> | undefined;
 
     beforeAll(async () => {
       database = await createTestDatabase();
@@ -250,6 +263,7 @@ describe('load shedding', () => {
       service = await startService({ env, database: { ...database, serviceUrl: proxy.through(database.serviceUrl) } });
     });
     afterAll(async () => {
+      await (stopped ?? service.stop());
       await proxy.refuse();
       await database.drop();
     });
@@ -266,6 +280,7 @@ describe('load shedding', () => {
         await work();
       } finally {
         await proxy.pass();
+        await Promise.allSettled(reads);
       }
       expect(new Set((await Promise.all(reads)).map(([row]) => row?.one))).toEqual(new Set([1]));
     }
@@ -333,7 +348,6 @@ describe('load shedding', () => {
     it('answers what is held when it stops', async () => {
       const tenant = await service.tenant();
       const held: Promise<Answer>[] = [];
-      let stopped: Promise<void> | undefined;
       await whileFull(tenant, async () => {
         held.push(tenant.get('/orders'));
         await until('it is held', async () => (await heldBy(service)) === 1);
