@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
 import { newKey, createSecretBox } from '../../src/platform/crypto/secret-box';
+import { NO_TENANT } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
+import { mailContext } from '../../src/platform/mail/mailer';
 import { secretContext } from '../../src/webhooks/endpoints/endpoint-secrets';
 import { admin, adminJson } from '../harness/admin';
 import { ApiClient } from '../harness/client';
@@ -163,6 +165,24 @@ describe('rotating the encryption key', () => {
     await after.stop();
   });
 
+  it('counts mails that wait, and leaves them to be sent', async () => {
+    const service = await startService({ database, env: { ENCRYPTION_KEYS: K1 } });
+    const { tenantId } = await service.tenant();
+    await service.stop();
+    for (const tenant of [tenantId, NO_TENANT]) {
+      const id = newTimedId().id;
+      await database.sql(
+        `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
+         values ($1, $2, 'test', $3, now(), now())`,
+        [tenant, id, createSecretBox(K1).encrypt('{}', mailContext(tenant, id))],
+      );
+    }
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
+    const resealed = await admin(database, ['keys', 'reseal'], ROTATING);
+    expect(resealed).toEqual({ lines: ['sealed 0 rows anew with k2'], failed: false });
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
+  });
+
   it('knows of everything that is sealed: what is new in this list needs a line in src/processes/admin/keys.command.ts', () => {
     const src = join(__dirname, '..', '..', 'src');
     const sealing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
@@ -175,7 +195,7 @@ describe('rotating the encryption key', () => {
       join('auth', 'totp', 'totp.service.ts'),
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
-      // Needs none: a mail is sent or given up within half a day.
+      // Is counted only: a mail is sent or given up within half a day.
       join('platform', 'mail', 'mailer.ts'),
       join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
