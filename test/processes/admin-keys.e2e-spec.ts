@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
 import { newKey, createSecretBox } from '../../src/platform/crypto/secret-box';
+import { NO_TENANT } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
+import { mailContext } from '../../src/platform/mail/mailer';
 import { secretContext } from '../../src/webhooks/endpoints/endpoint-secrets';
 import { admin, adminJson } from '../harness/admin';
 import { ApiClient } from '../harness/client';
@@ -12,6 +15,12 @@ import { endpointInput, makeEndpoint } from '../harness/webhooks';
 
 const [K1, K2, LOST] = [newKey('k1'), newKey('k2'), newKey('lost')];
 const ROTATING = { ENCRYPTION_KEYS: `${K2},${K1}` };
+
+function fromBase32(text: string): Buffer {
+  const digits = Array.from(text, (letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter));
+  const bits = digits.map((digit) => digit.toString(2).padStart(5, '0')).join('');
+  return Buffer.from((bits.match(/.{8}/g) as string[]).map((byte) => parseInt(byte, 2)));
+}
 
 describe('rotating the encryption key', () => {
   let database: TestDatabase;
@@ -118,14 +127,76 @@ describe('rotating the encryption key', () => {
     expect(listed.failed).toBe(true);
   });
 
+  it('seals the secrets of authenticator apps anew, which belong to people, with a tenant or without', async () => {
+    const before = await startService({ database, env: { ENCRYPTION_KEYS: K1 } });
+    const [member, loner] = [await before.tenant(), await before.tenant()];
+    const offers = [await member.post('/auth/totp'), await loner.post('/auth/totp')];
+    const secret = fromBase32(offers[0]?.body.secret as string);
+    await database.sql('delete from memberships where user_id = $1', [loner.session?.user.id]);
+    await before.stop();
+    const lost = createSecretBox(LOST).encrypt('lost', 'totp/lost');
+    const unopened = newTimedId().id;
+    await database.sql(
+      `insert into users (id, email, email_key, password_hash, created_at) values ($1, $2, $2, 'none', now())`,
+      [unopened, 'lost@example.com'],
+    );
+    await database.sql('insert into totp_factors values ($1, $2, now(), null, 0)', [unopened, lost]);
+
+    expect(await keys()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ kid: 'k1', sealed: 2 }),
+        { kid: 'lost', seals: false, configured: false, sealed: 1 },
+      ]),
+    );
+    expect(await admin(database, ['keys', 'reseal'], ROTATING)).toEqual({
+      lines: [
+        'sealed 2 rows anew with k2',
+        '1 could not be opened:',
+        `authenticator apps: user ${unopened}: sealed with a key 'lost' that is not configured`,
+      ],
+      failed: true,
+    });
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 0 }));
+
+    const after = await startService({ database, env: { ENCRYPTION_KEYS: K2 } });
+    const code = codeOf(secret, stepAt(new Date()));
+    const confirmed = await new ApiClient(after.url, member.session).post('/auth/totp/confirm', { code });
+    expect(confirmed.status).toBe(200);
+    await after.stop();
+  });
+
+  it('counts mails that wait, and leaves them to be sent', async () => {
+    const service = await startService({ database, env: { ENCRYPTION_KEYS: K1 } });
+    const { tenantId } = await service.tenant();
+    await service.stop();
+    for (const tenant of [tenantId, NO_TENANT]) {
+      const id = newTimedId().id;
+      await database.sql(
+        `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
+         values ($1, $2, 'test', $3, now(), now())`,
+        [tenant, id, createSecretBox(K1).encrypt('{}', mailContext(tenant, id))],
+      );
+    }
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
+    const resealed = await admin(database, ['keys', 'reseal'], ROTATING);
+    expect(resealed).toEqual({ lines: ['sealed 0 rows anew with k2'], failed: false });
+    expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
+  });
+
   it('knows of everything that is sealed: what is new in this list needs a line in src/processes/admin/keys.command.ts', () => {
     const src = join(__dirname, '..', '..', 'src');
     const sealing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
       (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.encrypt\(/.test(readFileSync(join(src, file), 'utf8')),
     );
     expect(sealing.sort()).toEqual([
+      // Needs none: where the newest signing key cannot be opened, a new one is made, and what it signed stays valid.
+      join('audit', 'folding', 'signing-key.ts'),
+      join('auth', 'totp', 'totp-reencryption.ts'),
+      join('auth', 'totp', 'totp.service.ts'),
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
+      // Is counted only: a mail is sent or given up within half a day.
+      join('platform', 'mail', 'mailer.ts'),
       join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);

@@ -15,6 +15,33 @@ export function findTotp(userId: string): Statement {
   };
 }
 
+/** The same, locked until the transaction ends. */
+export function lockTotp(userId: string): Statement {
+  return {
+    name: 'totp_lock',
+    text: 'select secret, created_at, confirmed_at from totp_factors where user_id = $1 for update',
+    values: [userId],
+  };
+}
+
+/** Puts the same secret in its place, encrypted with another key. */
+export function replaceTotpSecret(userId: string, secret: string): Statement {
+  return {
+    name: 'totp_replace_secret',
+    text: 'update totp_factors set secret = $2 where user_id = $1',
+    values: [userId, secret],
+  };
+}
+
+/** A page of all people's ids. */
+export function listPeople(after: string, limit: number): Statement {
+  return {
+    name: 'totp_list_people',
+    text: 'select id from users where id > $1 order by id limit $2',
+    values: [after, limit],
+  };
+}
+
 /** Keeps a secret that waits for its confirmation; gives no row where one is confirmed already. */
 export function offerTotp(userId: string, secret: string, now: Date): Statement {
   return {

@@ -15,6 +15,7 @@ import { SignIn } from '../sign-in/sign-in';
 import { RecoveryCodes } from './recovery-codes';
 import { type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 import * as queries from './second-factor.queries';
+import { totpContext } from './totp-reencryption';
 import { matchingStep, newSecret, base32, otpauthUri, TOTP_CODE } from './totp-code';
 
 const ISSUER = 'Orders';
@@ -57,7 +58,7 @@ export class TotpService {
   async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
     const secret = newSecret();
     const user = await this.users.get(userId);
-    const sealed = this.box.encrypt(secret, contextOf(userId));
+    const sealed = this.box.encrypt(secret, totpContext(userId));
     const offered = await this.database.transaction({ userId }, (tx) =>
       tx.query(queries.offerTotp(userId, sealed, new Date())),
     );
@@ -79,7 +80,7 @@ export class TotpService {
     const now = new Date();
     const row = await this.find(userId);
     if (!row || row.confirmed_at) throw new NotFound('Authenticator app', userId);
-    const step = matchingStep(this.box.openBytes(row.secret, contextOf(userId)), code, now);
+    const step = matchingStep(this.box.openBytes(row.secret, totpContext(userId)), code, now);
     if (step === undefined) throw wrongCode();
     const isFirst = (await this.factors.methodsOf(userId)).length === 0;
     const made = isFirst ? await this.codes.make() : undefined;
@@ -150,7 +151,7 @@ export class TotpService {
     if (!TOTP_CODE.test(code)) throw wrongCode('must be six digits');
     const row = await this.find(userId);
     if (!row?.confirmed_at) return false;
-    const step = matchingStep(this.box.openBytes(row.secret, contextOf(userId)), code, new Date());
+    const step = matchingStep(this.box.openBytes(row.secret, totpContext(userId)), code, new Date());
     if (step === undefined) return false;
     const used = await this.database.transaction({ userId }, (tx) => tx.query(queries.useStep(userId, step)));
     return used.length > 0;
@@ -178,10 +179,6 @@ export class TotpService {
     }
     return false;
   }
-}
-
-function contextOf(userId: string): string {
-  return `totp/${userId}`;
 }
 
 function wrongCode(message = 'is not the code of this moment'): ValidationFailed {

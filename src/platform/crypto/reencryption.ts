@@ -46,7 +46,7 @@ export class Reencryption {
   ) {}
 
   /** Counts a tenant's texts by the key that encrypted them. */
-  async count(scope: TenantScope, texts: EncryptedColumn): Promise<Map<string, number>> {
+  async count(scope: TenantScope, texts: Pick<EncryptedColumn, 'countByKey'>): Promise<Map<string, number>> {
     const rows = await this.database.query<{ kid: string; count: number }>(scope, texts.countByKey(scope.tenantId));
     return new Map(rows.map(({ kid, count }) => [kid, count]));
   }

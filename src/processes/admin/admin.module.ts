@@ -11,12 +11,14 @@ import '../../audit/audit.permissions';
 import { SuppressionsModule } from '../../mail/suppressions.module';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
+import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { OrdersModule } from '../../orders/orders.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
@@ -62,7 +64,7 @@ export class AdminModule {
         SuppressionsModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, Reencryption],
+      providers: [OperatorDatabase, SignInDatabase, Reencryption, TotpReencryption],
     };
   }
 }

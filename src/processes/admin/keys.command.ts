@@ -1,14 +1,21 @@
 import type { INestApplicationContext } from '@nestjs/common';
+import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { STORED_RESPONSES } from '../../platform/http/responses/stored-response-encryption';
-import { Reencryption } from '../../platform/crypto/reencryption';
+import { type EncryptedColumn, type Reencrypted, Reencryption } from '../../platform/crypto/reencryption';
 import { newKey } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { NO_TENANT } from '../../platform/database/tenant-database';
+import { WAITING_MAILS } from '../../platform/mail/waiting-mails';
 import { UsageError } from '../lifecycle';
 import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/encrypted-secrets';
 import type { Command, Report } from './command';
 import { forEveryTenant } from './every-tenant';
 
-/** All that is sealed in the database. */
+/**
+ * What is sealed in tenants' rows and is sealed anew; the secrets of authenticator apps are people's
+ * ({@link TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing keys
+ * are not: where one cannot be opened, a new one is made.
+ */
 const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
 
@@ -20,7 +27,9 @@ process seals with, can be dropped. Ends with 1 where something is sealed with a
   async run({ open }) {
     const app = await open();
     const { kids, currentKid } = app.get<SecretBox>(SECRET_BOX);
-    const counts = await countByKey(app);
+    const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
+    // Mails that are of no tenant, such as those for a forgotten password.
+    addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
     const keys = [...new Set([...kids, ...counts.keys()])].map((kid) => ({
       kid,
       seals: kid === currentKid,
@@ -58,26 +67,29 @@ that none meets what it cannot open. Then run keys reseal, and drop the old one 
 export const resealCommand: Command = {
   usage: '',
   help: `Seals every secret in the database anew with the first key of ENCRYPTION_KEYS: the secrets of webhook endpoints and
-stored answers that hold one. In small transactions, beside running processes; it can be stopped and run again. Ends
+of authenticator apps, and stored answers that hold one. In small transactions, beside running processes; it can be stopped and run again. Ends
 with 1 where something cannot be opened, and says where that is and which key it misses.`,
   async run({ dryRun, open }): Promise<Report> {
     const app = await open();
     const { currentKid } = app.get<SecretBox>(SECRET_BOX);
     if (dryRun) {
-      const counts = await countByKey(app);
+      const counts = await countByKey(app, SEALED);
       const outdated = [...counts].reduce((sum, [kid, count]) => (kid === currentKid ? sum : sum + count), 0);
       return { lines: [`would seal ${outdated} texts anew with ${currentKid}`], data: { kid: currentKid, outdated } };
     }
     const resealing = app.get(Reencryption);
-    const total = { resealed: 0, failed: 0, faults: [] as string[] };
+    const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
+    const add = ({ resealed, failed, faults }: Reencrypted): void => {
+      total.resealed += resealed;
+      total.failed += failed;
+      total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
+    };
     await forEveryTenant(app, async (scope) => {
       for (const texts of SEALED) {
-        const { resealed, failed, faults } = await resealing.reencrypt(scope, texts);
-        total.resealed += resealed;
-        total.failed += failed;
-        total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
+        add(await resealing.reencrypt(scope, texts));
       }
     });
+    add(await app.get(TotpReencryption).reencrypt());
     const summary = `sealed ${total.resealed} rows anew with ${currentKid}`;
     return {
       lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be opened:`, ...total.faults],
@@ -87,13 +99,18 @@ with 1 where something cannot be opened, and says where that is and which key it
   },
 };
 
-async function countByKey(app: INestApplicationContext): Promise<Map<string, number>> {
+async function countByKey(
+  app: INestApplicationContext,
+  columns: readonly Pick<EncryptedColumn, 'countByKey'>[],
+): Promise<Map<string, number>> {
   const resealing = app.get(Reencryption);
-  const counts = new Map<string, number>();
+  const counts = await app.get(TotpReencryption).count();
   await forEveryTenant(app, async (scope) => {
-    for (const texts of SEALED) {
-      for (const [kid, count] of await resealing.count(scope, texts)) counts.set(kid, (counts.get(kid) ?? 0) + count);
-    }
+    for (const texts of columns) addCounts(counts, await resealing.count(scope, texts));
   });
   return counts;
+}
+
+function addCounts(counts: Map<string, number>, more: ReadonlyMap<string, number>): void {
+  for (const [kid, count] of more) counts.set(kid, (counts.get(kid) ?? 0) + count);
 }
