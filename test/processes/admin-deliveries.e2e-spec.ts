@@ -158,8 +158,9 @@ describe('prune', () => {
 
     const { lines } = await admin(database, ['prune']);
     expect(lines).toEqual(expect.arrayContaining(['deleted 1 idempotency_keys', 'deleted 2500 events']));
-    // No other table had an expired row.
-    expect(lines.filter((line) => !/^deleted 0 [a-z_]+$/.test(line))).toHaveLength(2);
+    // The seeded key has a text that was rotated away; no other table has an expired row.
+    const others = lines.filter((line) => !/ (idempotency_keys|events|api_key_secrets)$/.test(line));
+    for (const line of others) expect(line).toMatch(/^deleted 0 /);
     expect(await adminJson(database, ['prune'])).toMatchObject({ ...expected, idempotency_keys: 0, events: 0 });
     expect(await database.sql('select count(*)::int as count from events')).toEqual([{ count: 1 }]);
     await database.drop();

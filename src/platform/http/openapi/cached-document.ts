@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isNotModified } from '../responses/etag';
 
 const compress = promisify(gzip);
 const CACHE_CONTROL = 'public, max-age=300';
@@ -26,7 +27,7 @@ export class CachedDocument {
     // Each form is a representation of its own (RFC 9110, 8.8.3).
     const etag = `"${this.etag}${isGzip ? '-gzip' : ''}"`;
     void reply.headers({ etag, 'cache-control': CACHE_CONTROL, vary: 'Accept-Encoding' });
-    if (request.headers['if-none-match']?.includes(etag)) return void reply.status(304).send();
+    if (isNotModified(request.headers['if-none-match'], etag)) return void reply.status(304).send();
     void reply.type(`${this.mediaType}; charset=utf-8`);
     if (isGzip) void reply.header('content-encoding', 'gzip').send(await this.compressed);
     else void reply.send(this.text);
