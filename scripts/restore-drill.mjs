@@ -152,7 +152,7 @@ async function openSecrets(url, env) {
       );
       for (const row of rows) {
         for (const sealed of [row.secret, row.previous_secret]) {
-          if (sealed !== null) box.open(sealed, secretContext(row.tenant_id, row.id));
+          if (sealed !== null) box.decrypt(sealed, secretContext(row.tenant_id, row.id));
         }
       }
       opened += rows.length;
