@@ -4,6 +4,7 @@ import { type Answer, type ApiClient, orderInput } from '../harness/client';
 import { TestCluster } from '../harness/cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withLogin } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
+import { until } from '../harness/until';
 import { startService, type TestService } from '../harness/service';
 import { Client } from 'pg';
 
@@ -28,13 +29,16 @@ describe.each([
     const serviceUrl = login === 'owner' ? ownerUrl : withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);
     await migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: STATEMENT_TIMEOUT_MS });
     const database = { name: 'orders', serviceUrl, ownerUrl } as TestDatabase;
-    service = await startService({ database, env: { LOG_LEVEL: 'debug', DB_STATEMENT_TIMEOUT: `${STATEMENT_TIMEOUT_MS}ms` } });
+    service = await startService({ database, env: { DB_STATEMENT_TIMEOUT: `${STATEMENT_TIMEOUT_MS}ms` } });
     tenant = await service.tenant();
     owner = new Client({ connectionString: ownerUrl });
     await owner.connect();
   }, 60_000);
 
   afterAll(async () => {
+    // The log of the process names each cause once until its outage is over.
+    const isOver = (): boolean => service.logLines.some((line) => line.includes('requests are served again'));
+    await until('the outage is over', isOver, 15_000);
     await owner.end();
     await service.stop();
     await cluster.remove();
