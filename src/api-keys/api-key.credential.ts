@@ -72,7 +72,10 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { kind: 'tenant', caller: { ...caller, origin: originOf(request) } };
   }
 
-  /** @throws Unauthorized for a key that does not count: such a one is not kept, or made-up keys would crowd out real ones */
+  /**
+   * @throws Unauthorized for a key that does not count: such a one is not kept, or made-up keys would crowd out real
+   * ones
+   */
   private async read(token: string, hash: Buffer): Promise<ReadState<KeyState>> {
     const tenantId = tenantOfKey(token);
     if (tenantId === undefined) throw invalidKey('malformed');

@@ -1,7 +1,7 @@
 /**
  * Credentials of programs. Nouns: a *key* has *scopes*, permissions that its maker held; a key of the *tenant* outlives
- * people, a *personal* one may at most what the role of its person allows now and ends with the membership; the *text* of a
- * key is shown once and can be *rotated*, with an overlap in which the old text still counts.
+ * people, a *personal* one may at most what the role of its person allows now and ends with the membership; the *text*
+ * of a key is shown once and can be *rotated*, with an overlap in which the old text still counts.
  *
  * The flow: create → the text; a request → the credential: checksum, hash, state (kept as long as its epochs have not
  * moved), networks, limit → a caller whose actor is the key.

@@ -116,7 +116,8 @@ export class ApiKeysService {
 
   /**
    * Changes a key; where nothing changes, the version stays. Reaches every process within two seconds.
-   * @throws NotFound; VersionConflict; Forbidden for another person's key or a scope that the caller lacks; ValidationFailed
+   * @throws NotFound; VersionConflict; Forbidden for another person's key or a scope that the caller lacks;
+   * ValidationFailed
    */
   update(caller: Caller, id: string, input: UpdateApiKeyDto, ifMatch?: string): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
@@ -169,8 +170,8 @@ export class ApiKeysService {
   }
 
   /**
-   * Gives a key a new text; the ones from before count for the overlap. Of several rotations at once one wins: a rotation
-   * that came before the last change of the key was done is refused.
+   * Gives a key a new text; the ones from before count for the overlap. Of several rotations at once one wins: a
+   * rotation that came before the last change of the key was done is refused.
    * @param arrivedAt when the request came in
    * @throws NotFound; Conflict for the others; Forbidden; AppError `business_rule_violation` for too many texts at once
    */
@@ -267,8 +268,8 @@ async function lockToChange(
 }
 
 /**
- * Lets one of several rotations win: one that came before the newest text was made is refused, and one with an overlap for
- * some seconds after it. A rotation of a key that leaked, without an overlap, does not have to wait.
+ * Lets one of several rotations win: one that came before the newest text was made is refused, and one with an overlap
+ * for some seconds after it. A rotation of a key that leaked, without an overlap, does not have to wait.
  */
 async function assertRotatable(
   tx: TenantTransaction,

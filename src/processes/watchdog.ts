@@ -4,7 +4,10 @@ const LOOK_MS = 1_000;
 /** So many looks in a row without a turn of the event loop end the process. */
 const MISSED_LOOKS = 30;
 
-/** Runs in a thread of its own. It counts its own looks and not the time: where the whole process was stopped, neither went on. */
+/**
+ * Runs in a thread of its own. It counts its own looks and not the time: where the whole process was stopped, neither
+ * went on.
+ */
 const WATCH = `
   const { workerData } = require('node:worker_threads');
   const turns = new Int32Array(workerData.shared);
@@ -22,8 +25,8 @@ const WATCH = `
 `;
 
 /**
- * Ends this process where its event loop stands still for about half a minute: it answers no probe then, and nothing in it can
- * mend that. An orchestrator starts it again. The watch ends with the process.
+ * Ends this process where its event loop stands still for about half a minute: it answers no probe then, and nothing in
+ * it can mend that. An orchestrator starts it again. The watch ends with the process.
  */
 export function watchEventLoop(interval = LOOK_MS, most = MISSED_LOOKS): void {
   const shared = new SharedArrayBuffer(4);

@@ -115,8 +115,8 @@ export class RetentionJob {
   }
 
   /**
-   * Deletes, of the tenants whose rows expire next, first the old rows of the dependent tables and then those rows. They
-   * show which tenants have rows to delete, and so go last: after an interrupted run the next one goes on.
+   * Deletes, of the tenants whose rows expire next, first the old rows of the dependent tables and then those rows.
+   * They show which tenants have rows to delete, and so go last: after an interrupted run the next one goes on.
    */
   private async clearWithDependents(
     expiring: Expiring,

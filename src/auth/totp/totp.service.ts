@@ -54,7 +54,9 @@ export class TotpService {
     });
   }
 
-  /** Offers a secret, which counts once a code of it has confirmed it. @throws Conflict where there is one that counts */
+  /**
+   * Offers a secret, which counts once a code of it has confirmed it. @throws Conflict where there is one that counts
+   */
   async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
     const secret = newSecret();
     const user = await this.users.get(userId);
@@ -146,7 +148,10 @@ export class TotpService {
     return codes;
   }
 
-  /** Whether the code is right, near enough in time, and was not used: it is used then. @throws ValidationFailed for no code */
+  /**
+   * Whether the code is right, near enough in time, and was not used: it is used then. @throws ValidationFailed for no
+   * code
+   */
   private async verify(userId: string, code: string): Promise<boolean> {
     if (!TOTP_CODE.test(code)) throw wrongCode('must be six digits');
     const row = await this.find(userId);

@@ -6,7 +6,10 @@ const HEADERS_TIMEOUT_MS = 10_000;
 
 /** Connections of one server; more are closed at once, before they cost anything. */
 const MAX_CONNECTIONS = 10_000;
-/** A connection on which nothing moves for so long is closed: a response that its client does not read must not stay in memory. */
+/**
+ * A connection on which nothing moves for so long is closed: a response that its client does not read must not stay in
+ * memory.
+ */
 const SILENCE_MS = 60_000;
 
 /** For the creation of a server: how late a timeout may be noticed. Node looks every 30 seconds by default. */

@@ -12,8 +12,8 @@ export interface EventType {
   /** The example of such an event, where it differs from the examples of its class. */
   example?: Record<string, unknown>;
   /**
-   * What reads it: asked of every caller that has such events sent or shows them. Left out, the permission that reads all
-   * others; a type that names one is no part of `*`.
+   * What reads it: asked of every caller that has such events sent or shows them. Left out, the permission that reads
+   * all others; a type that names one is no part of `*`.
    */
   permission?: Permission;
 }
@@ -61,7 +61,9 @@ export class EventCatalogue {
     return this.types.get(name)?.permission ?? this.reserved.get(name.slice(0, name.indexOf('.') + 1));
   }
 
-  /** The permissions, beside the general one, of all types that a pattern covers; `*` covers none that needs another. */
+  /**
+   * The permissions, beside the general one, of all types that a pattern covers; `*` covers none that needs another.
+   */
   permissionsOf(pattern: string): Set<Permission> {
     if (pattern === '*') return new Set();
     if (!pattern.endsWith('.*')) return new Set([this.permissionOf(pattern)].filter((one) => one !== undefined));

@@ -5,9 +5,9 @@
  *
  * A feature adds a consumer in the worker: `consumers.add(consumer)` with {@link OutboxConsumers} in the constructor of
  * its module. `open(tx)` reads what the consumer needs, in the round trip that reads the next events of one tenant;
- * `take(events)` defers its writes, in the order of the outbox; `committed()` follows the commit. After an error the batch
- * stays in the outbox for all consumers and is tried again, so each event has its effect once: a consumer throws for a
- * failure that passes, never for the content of an event.
+ * `take(events)` defers its writes, in the order of the outbox; `committed()` follows the commit. After an error the
+ * batch stays in the outbox for all consumers and is tried again, so each event has its effect once: a consumer throws
+ * for a failure that passes, never for the content of an event.
  *
  * What must always hold: no event without its change, no change without its event, and an event leaves the outbox only
  * together with the effects of all its consumers.

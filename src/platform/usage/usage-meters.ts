@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../database/tenant-database';
 
-/** Something that is counted of a tenant. A count has its limit at every moment, a daily amount begins anew at midnight UTC. */
+/**
+ * Something that is counted of a tenant. A count has its limit at every moment, a daily amount begins anew at midnight
+ * UTC.
+ */
 export interface UsageMeter {
   name: string;
   limit: number | null;

@@ -12,9 +12,9 @@ import type { Command, Report } from './command';
 import { forEveryTenant } from './every-tenant';
 
 /**
- * What is sealed in tenants' rows and is sealed anew; the secrets of authenticator apps are people's
- * ({@link TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing keys
- * are not: where one cannot be opened, a new one is made.
+ * What is sealed in tenants' rows and is sealed anew; the secrets of authenticator apps are people's ({@link
+ * TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing keys are
+ * not: where one cannot be opened, a new one is made.
  */
 const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;

@@ -35,7 +35,8 @@ export class CompanyService {
   }
 
   /**
-   * Changes name and policies; where nothing changes, the version stays. Policies act on live sessions within two seconds.
+   * Changes name and policies; where nothing changes, the version stays. Policies act on live sessions within two
+   * seconds.
    * @param address the address of the caller, which a change of the networks may not shut out
    * @throws VersionConflict; Forbidden for policies from anyone but an owner; ValidationFailed
    */
@@ -86,7 +87,9 @@ export class CompanyService {
     });
   }
 
-  /** The operator opens a tenant whose rules shut everybody out. @returns the names of the policies that were taken back */
+  /**
+   * The operator opens a tenant whose rules shut everybody out. @returns the names of the policies that were taken back
+   */
   relax(tenantId: string, rules: { cidrs: boolean; secondFactor: boolean }): Promise<string[]> {
     return this.database.transaction({ tenantId }, async (tx) => {
       const before = await lockTenant(tx);

@@ -41,8 +41,8 @@ export class InvitationsService {
 
   /**
    * Invites an address; the token goes into the mail alone.
-   * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or a
-   * member of the address; AppError `business_rule_violation` without mail, or for one too many
+   * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or
+   * a member of the address; AppError `business_rule_violation` without mail, or for one too many
    */
   async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<StoredResponse> {
     this.assertMail();

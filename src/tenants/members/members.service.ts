@@ -93,7 +93,8 @@ export class MembersService {
 
   /**
    * Ends a membership; one's own without a permission.
-   * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError `business_rule_violation`
+   * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError
+   * `business_rule_violation`
    */
   async remove(caller: Caller, userId: string, ifMatch?: string): Promise<void> {
     const isOwn = caller.actor.type === 'user' && caller.actor.id === userId;

@@ -89,7 +89,8 @@ export class RolesService {
   }
 
   /**
-   * Changes a custom role; where nothing changes, the version stays. Its members' credentials follow within two seconds.
+   * Changes a custom role; where nothing changes, the version stays. Its members' credentials follow within two
+   * seconds.
    * @throws NotFound; VersionConflict; Forbidden; AppError `business_rule_violation` for a built-in role
    */
   async update(caller: Caller, name: string, input: UpdateRoleDto, ifMatch?: string): Promise<Representation> {
@@ -120,7 +121,10 @@ export class RolesService {
     return representationOf(role, await this.counts(caller));
   }
 
-  /** Deletes a custom role that has neither members nor invitations. @throws NotFound; VersionConflict; Forbidden; Conflict */
+  /**
+   * Deletes a custom role that has neither members nor invitations. @throws NotFound; VersionConflict; Forbidden;
+   * Conflict
+   */
   async remove(caller: Caller, name: string, ifMatch?: string): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const role = await lockCustomRole(tx, caller, name, ifMatch);

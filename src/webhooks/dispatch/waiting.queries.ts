@@ -48,7 +48,9 @@ export interface DueRow extends Row {
   since: Date | null;
 }
 
-/** Counts the due deliveries up to a limit. Citus allows no recursion over several servers: each server scans its own. */
+/**
+ * Counts the due deliveries up to a limit. Citus allows no recursion over several servers: each server scans its own.
+ */
 export function countDue(now: Date, limit: number, isDistributed: boolean): Statement {
   return isDistributed
     ? {

@@ -9,8 +9,9 @@ interface Holder {
 }
 
 /**
- * Which events a caller may have sent, and see. Types of people, keys and the tenant have permissions of their own beside
- * `webhooks:read`: else a role that may write webhooks would read by an endpoint what it may not read by the API.
+ * Which events a caller may have sent, and see. Types of people, keys and the tenant have permissions of their own
+ * beside `webhooks:read`: else a role that may write webhooks would read by an endpoint what it may not read by the
+ * API.
  */
 @Injectable()
 export class EventAccess {

@@ -4,7 +4,9 @@ import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 import { BACKLOG_TIMEOUT } from '../sql/timeouts';
 
-/** For dispatchers: their role sees of every tenant only what the policies name, such as the due times of waiting rows. */
+/**
+ * For dispatchers: their role sees of every tenant only what the policies name, such as the due times of waiting rows.
+ */
 @Injectable()
 export class DispatcherDatabase {
   constructor(private readonly connections: ConnectionManager) {}

@@ -1,6 +1,6 @@
 /**
- * The platform's knowledge of tables, which their owners declare in a file `*.tables.ts`: the placement of each table on
- * several servers, and the retention of rows that expire. `processes/tables.ts` collects the declarations.
+ * The platform's knowledge of tables, which their owners declare in a file `*.tables.ts`: the placement of each table
+ * on several servers, and the retention of rows that expire. `processes/tables.ts` collects the declarations.
  */
 import type { Config } from '../../config/config';
 

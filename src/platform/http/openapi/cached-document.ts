@@ -7,7 +7,9 @@ import { isNotModified } from '../responses/etag';
 const compress = promisify(gzip);
 const CACHE_CONTROL = 'public, max-age=300';
 
-/** A document that is the same for everybody: made once, compressed once, and sent only where the client has another. */
+/**
+ * A document that is the same for everybody: made once, compressed once, and sent only where the client has another.
+ */
 export class CachedDocument {
   private readonly etag: string;
   private readonly compressed: Promise<Buffer>;

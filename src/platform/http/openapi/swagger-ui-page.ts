@@ -1,8 +1,9 @@
 /** The script and the style of the Swagger UI page, which its policy has in files of their own. */
 
 /**
- * Three changes to Swagger UI: a refusal is one line until it is opened, since a dozen of them with examples and headers
- * make an operation ten screens high; a token is kept as long as the tab and not in local storage; the filter is on.
+ * Three changes to Swagger UI: a refusal is one line until it is opened, since a dozen of them with examples and
+ * headers make an operation ten screens high; a token is kept as long as the tab and not in local storage; the filter
+ * is on.
  */
 export const START = `'use strict';
 const KEPT = 'authorization of this tab';

@@ -1,4 +1,6 @@
-/** The ceiling of every grant: a caller gives away, and rules over, no more than the permissions that it holds itself. */
+/**
+ * The ceiling of every grant: a caller gives away, and rules over, no more than the permissions that it holds itself.
+ */
 import { Forbidden } from '../../errors';
 import type { Caller } from './caller';
 import { lacking, type Permission } from '../../permissions/permissions';

@@ -8,8 +8,8 @@ const LOOK_MS = 1_000;
 const MOST_CAUSES = 10;
 
 /**
- * The log of requests that were refused because something is away: one line for each cause when it begins, and one with the count
- * when it is over. A line for each request says nothing new, thousands of times.
+ * The log of requests that were refused because something is away: one line for each cause when it begins, and one with
+ * the count when it is over. A line for each request says nothing new, thousands of times.
  */
 export class OutageLog {
   private readonly causes = new Set<string>();
