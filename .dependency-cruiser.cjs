@@ -25,6 +25,7 @@ const ROLE_DATABASES = {
   'mail-database': ['mail'],
   'audit-database': ['audit'],
   'epoch-database': ['platform/revocation'],
+  'keys-database': ['platform/crypto', 'processes/admin'],
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],
   'dispatcher-database': ['webhooks'],
