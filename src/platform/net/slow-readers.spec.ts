@@ -30,7 +30,7 @@ describe('a client that does not take its response', () => {
   const open = (): Promise<number> =>
     new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
   const closedAfter = async (milliseconds: number): Promise<boolean> => {
-    for (const end = performance.now() + milliseconds; performance.now() < end; ) {
+    for (const end = performance.now() + milliseconds; performance.now() < end;) {
       if ((await open()) === 0) return true;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
