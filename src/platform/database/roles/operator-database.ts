@@ -1,3 +1,4 @@
+import { SERVICE_NAME } from '../../config/service-name';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { type Config, required } from '../../config/config';
 import { CONFIG } from '../../config/config.module';
@@ -46,7 +47,7 @@ export class OperatorDatabase implements OnApplicationShutdown {
     const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
     const client = new ServiceClient({
       connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
-      application_name: 'orders-saas-api admin',
+      application_name: `${SERVICE_NAME} admin`,
       connectionTimeoutMillis: 5_000,
       query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
     });
