@@ -51,7 +51,8 @@ describe('the platform', () => {
 
   it('names no table, permission or event type that a feature declares', () => {
     const texts = {
-      'sql.ts': "const text = `delete from invoice_lines where id = $1`;\nconst other = 'select 1 from\\n  invoices';\n",
+      'sql.ts':
+        "const text = `delete from invoice_lines where id = $1`;\nconst other = 'select 1 from\\n  invoices';\n",
       'names.ts': "const asked = 'invoices:read';\n/** Such as `invoice.paid`. */\nconst type = 1;\n",
     };
     expect(faultsOf(texts)).toEqual([

@@ -24,8 +24,7 @@ import { describe } from './operations';
 import { ProblemResponses } from './problem-responses';
 import type { Product } from './product';
 import { routesOf } from './routes';
-import type { Config } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Config } from '../../config/config';
 import { publicUrl } from '../public-url';
 import { DOCUMENT_SECTION, documentPaths, documentRoute, serveDocuments } from './documents';
 
@@ -38,7 +37,7 @@ export function buildDocument(
   parts: readonly DocumentPart[] = [],
 ): OpenAPIObject {
   const added = parts.map((part) => part());
-  const scanned = SwaggerModule.createDocument(app, settings(product, app.get<Config>(CONFIG, { strict: false })), {
+  const scanned = SwaggerModule.createDocument(app, settings(product, app.get(Config, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),
   });
   const components: Components = {
@@ -79,12 +78,8 @@ export function buildDocument(
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
 export function serveDocs(app: INestApplication, product: Product, parts: readonly DocumentPart[] = []): void {
-  serveDocuments(
-    app,
-    product.title,
-    () => buildDocument(app, product, parts),
-    publicUrl(app.get<Config>(CONFIG, { strict: false })),
-  );
+  const build = (): OpenAPIObject => buildDocument(app, product, parts);
+  serveDocuments(app, product.title, build, publicUrl(app.get(Config, { strict: false })));
 }
 
 function settings(product: Product, config: Config): Omit<OpenAPIObject, 'paths'> {
