@@ -12,6 +12,7 @@ import { type StoredResponse, Idempotency, type IdempotentRequest } from '../pla
 import { type JsonPage, type Representation, toPage } from '../platform/http/responses/json-response';
 import { Cursors } from '../platform/http/responses/pagination';
 import { API_PREFIX } from '../platform/http/api-prefix';
+import { Mailer } from '../platform/mail/mailer';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
 import type { Permission } from '../platform/permissions/permissions';
@@ -45,6 +46,7 @@ export class ApiKeysService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
+    private readonly mailer: Mailer,
   ) {}
 
   /**
@@ -92,6 +94,17 @@ export class ApiKeysService {
         expires_at: [null, row.expires_at],
       });
       this.publish(tx, 'api_key.created', row);
+      this.mailer.notify(tx, {
+        audience: row.user_id === null ? { permission: 'api_keys:manage' } : { userId: row.user_id },
+        template: 'api_key_created',
+        data: {
+          keyName: name,
+          kind,
+          at: at.toISOString(),
+          network: caller.origin?.network,
+          userAgent: caller.origin?.userAgent,
+        },
+      });
       return withText(201, row, text, { location: `${API_PREFIX}/api-keys/${id}` });
     });
   }
@@ -149,6 +162,8 @@ export class ApiKeysService {
           updatedAt: now,
         },
       );
+      // Another end is told of anew.
+      if (changesEnd) tx.defer(queries.clearNotified(tx.tenantId, id));
       this.epochs.raiseMember(tx, id);
       this.record(tx, caller, 'api_key.changed', id, changes);
       return representationOf(after);
