@@ -1,8 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { SECRET_CHANGE } from '../platform/audit/audit-entry';
-import type { Config } from '../platform/config/config';
-import { CONFIG } from '../platform/config/config.module';
+import { Config } from '../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, Conflict, type FieldFault, Forbidden, NotFound, ValidationFailed } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
@@ -13,6 +12,7 @@ import { type StoredResponse, Idempotency, type IdempotentRequest } from '../pla
 import { type JsonPage, type Representation, toPage } from '../platform/http/responses/json-response';
 import { Cursors } from '../platform/http/responses/pagination';
 import { API_PREFIX } from '../platform/http/api-prefix';
+import { Mailer } from '../platform/mail/mailer';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
 import type { Permission } from '../platform/permissions/permissions';
@@ -39,13 +39,14 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 @Injectable()
 export class ApiKeysService {
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
+    private readonly mailer: Mailer,
   ) {}
 
   /**
@@ -93,6 +94,17 @@ export class ApiKeysService {
         expires_at: [null, row.expires_at],
       });
       this.publish(tx, 'api_key.created', row);
+      this.mailer.notify(tx, {
+        audience: row.user_id === null ? { permission: 'api_keys:manage' } : { userId: row.user_id },
+        template: 'api_key_created',
+        data: {
+          keyName: name,
+          kind,
+          at: at.toISOString(),
+          network: caller.origin?.network,
+          userAgent: caller.origin?.userAgent,
+        },
+      });
       return withText(201, row, text, { location: `${API_PREFIX}/api-keys/${id}` });
     });
   }
@@ -150,6 +162,8 @@ export class ApiKeysService {
           updatedAt: now,
         },
       );
+      // Another end is told of anew.
+      if (changesEnd) tx.defer(queries.clearNotified(tx.tenantId, id));
       this.epochs.raiseMember(tx, id);
       this.record(tx, caller, 'api_key.changed', id, changes);
       return representationOf(after);

@@ -1,6 +1,6 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { type Config, required } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Config, required } from '../../config/config';
+import { SERVICE_NAME } from '../../config/service-name';
 import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
@@ -16,7 +16,7 @@ import { type Row, type Statement, toQuery } from '../sql/statement';
 export class OperatorDatabase implements OnApplicationShutdown {
   private connection?: Promise<ServiceClient>;
 
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
+  constructor(private readonly config: Config) {}
 
   /** Runs a statement as the operator's role. @throws Unavailable when the database cannot be reached */
   async query<R extends Row>(statement: Statement): Promise<R[]> {
@@ -46,7 +46,7 @@ export class OperatorDatabase implements OnApplicationShutdown {
     const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
     const client = new ServiceClient({
       connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
-      application_name: 'orders-saas-api admin',
+      application_name: `${SERVICE_NAME} admin`,
       connectionTimeoutMillis: 5_000,
       query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
     });

@@ -5,8 +5,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * that a changed key ends it, and does not leave secrets that nothing can decrypt. The role reads webhook secrets and
  * the secrets of authenticator apps as well: an older release has encrypted without recording its key.
  */
-export class EncryptionKeys1765300020000 implements MigrationInterface {
-  name = 'EncryptionKeys1765300020000';
+export class EncryptionKeys1765096020000 implements MigrationInterface {
+  name = 'EncryptionKeys1765096020000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
