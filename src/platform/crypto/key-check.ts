@@ -7,13 +7,13 @@
  * older release leaves it, is tried on secrets of the features.
  */
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { ConfigError } from '../config/config';
 import { KeysDatabase } from '../database/roles/keys-database';
 import type { Row } from '../database/sql/statement';
 import * as queries from './key-check.queries';
 import { SAMPLED_COLUMNS, type SampledColumn } from './sampled-column';
 import { SecretBoxError } from './secret-box';
 import { DERIVED_KEY, SECRET_BOX, type SecretBox } from './secret-box.module';
+import { WrongKeys } from './wrong-keys';
 
 interface Sample extends Row {
   key: string[];
@@ -30,7 +30,7 @@ export class EncryptionKeyCheck implements OnModuleInit {
 
   /**
    * Compares the keys, and records the one that encrypts.
-   * @throws ConfigError naming the variable and the key to restore
+   * @throws WrongKeys naming the variable and the key to restore
    */
   async onModuleInit(): Promise<void> {
     const recorded = await this.recorded();
@@ -46,7 +46,7 @@ export class EncryptionKeyCheck implements OnModuleInit {
     if (faults.length === 0) return;
     // The process ends without a shutdown.
     await this.database.close();
-    throw new ConfigError(faults);
+    throw new WrongKeys(faults);
   }
 
   private async recorded(): Promise<Map<string, string>> {
