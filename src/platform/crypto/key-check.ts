@@ -1,7 +1,7 @@
 /**
- * Compares the configured encryption keys with the database when a process starts. A key that was changed or misread
- * (another `JWT_SECRET`, a dropped entry of `ENCRYPTION_KEYS`) would otherwise be noticed by tenants first: their
- * webhooks could not be signed.
+ * Compares the configured encryption keys with the database when a process starts. Otherwise the first sign of a key
+ * that was changed or misread (another `JWT_SECRET`, a dropped entry of `ENCRYPTION_KEYS`) would be a secret that
+ * cannot be decrypted, in the middle of a tenant's work.
  *
  * The first process that encrypts with a key records a value that it has encrypted. A key without such a record, as an
  * older release leaves it, is tried on secrets of the features.
