@@ -67,7 +67,7 @@ export async function runMigrate(config: Config, args: string[]): Promise<void> 
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command || others.length > 0) throw new UsageError(`migrate ${positionals.join(' ')}: see migrate --help`);
   const work = (): Promise<string> => command(config);
-  process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work));
+  process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work, 'owner'));
 }
 
 function parseMigrateArgs(args: string[]) {
