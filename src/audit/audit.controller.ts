@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
-import { sendPage } from '../platform/http/responses/json-response';
+import type { JsonPage } from '../platform/http/responses/results';
 import { AuditExport } from './audit-export';
 import * as dto from './audit.dto';
 import { AuditService } from './audit.service';
@@ -43,13 +43,8 @@ export class AuditController {
     description: 'Newest first. Each was written in the transaction of the change that it tells of.',
   })
   @ApiOkResponse({ type: dto.AuditPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ListAuditDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.audit.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: dto.ListAuditDto): Promise<JsonPage> {
+    return this.audit.list(caller, query);
   }
 
   @Get('export')
