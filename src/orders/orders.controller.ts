@@ -1,12 +1,10 @@
-import { Readable } from 'node:stream';
-import { Body, Controller, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Param, Patch, Post, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
 import { Conditional, IfMatch, type Precondition } from '../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../platform/http/responses/idempotency';
-import type { JsonPage, Representation, WriteResult } from '../platform/http/responses/results';
+import { Download, type JsonPage, type Representation, type WriteResult } from '../platform/http/responses/results';
 import { PageDto } from '../platform/http/requests/page.dto';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
@@ -22,13 +20,11 @@ import {
   OrderView,
   UpdateOrderDto,
 } from './orders.dto';
-import { exportFormat } from './export-format';
+import { exportFormat, MEDIA_TYPES } from './export-format';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 
 const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
-/** A reader that takes nothing of an export for this long is disconnected. */
-const STALLED_EXPORT_MS = 120_000;
 const CSV_EXAMPLE =
   'id,customer_id,status,total_amount,currency,notes,metadata,items,version,created_at,updated_at\r\n' +
   '0198c0de-7a11-7000-8000-000000000001,3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c,pending,59.98,USD,,{},' +
@@ -125,17 +121,9 @@ export class OrdersController {
     @CurrentCaller() caller: Caller,
     @Query() query: ExportOrdersDto,
     @Headers('accept') accept: string | undefined,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): void {
+  ): Download {
     const format = exportFormat(query.format, accept);
-    const csv = format === 'csv';
-    reply.raw.setTimeout(STALLED_EXPORT_MS);
-    void reply
-      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
-      .header('content-disposition', `attachment; filename="orders.${format}"`)
-      // Fastify would read the whole stream to answer a HEAD.
-      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query, format));
+    return new Download(`orders.${format}`, MEDIA_TYPES[format], () => this.exports.stream(caller, query, format));
   }
 
   @Get(':id')

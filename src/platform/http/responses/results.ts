@@ -2,6 +2,7 @@
  * What controllers and services return beside plain objects. A result says what a request came to; `send-result.ts`
  * gives it status and headers, so that neither a service nor a controller knows any.
  */
+import type { Readable } from 'node:stream';
 import type { Row } from '../../database/sql/statement';
 
 /** A value that the server sends in a form of its own; anything else is sent as JSON. */
@@ -78,6 +79,20 @@ export class WithStatus extends Result {
     readonly status: number,
     readonly value: unknown,
     readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super();
+  }
+}
+
+/** A file that is sent as a stream while it is made. */
+export class Download extends Result {
+  /**
+   * @param open makes the stream, and is not called for HEAD; an error that it throws is an ordinary refusal
+   */
+  constructor(
+    readonly name: string,
+    readonly type: string,
+    readonly open: () => Readable,
   ) {
     super();
   }

@@ -1,9 +1,11 @@
 /** Sends what controllers return: the only place where a success gets its `ETag`, `Link`, `Location` and 304. */
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { pathOf } from '../requests/request-target';
 import { etagOf, etagOfContent, isNotModified } from './etag';
 import { nextLink } from './pagination';
 import {
+  Download,
   Json,
   JsonPage,
   Outcome,
@@ -14,6 +16,8 @@ import {
   WithStatus,
 } from './results';
 
+/** A reader that takes nothing of a download for this long is disconnected. */
+const STALLED_DOWNLOAD_MS = 120_000;
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** Sends a result with the status that the route has set. @throws MalformedRequest for a bad `If-None-Match` */
@@ -23,6 +27,7 @@ export function sendResult(reply: FastifyReply, result: Result): FastifyReply {
   if (result instanceof Outcome) return sendOutcome(reply, result);
   if (result instanceof Replay) return sendReplay(reply, result);
   if (result instanceof WithStatus) return sendWithStatus(reply, result);
+  if (result instanceof Download) return sendDownload(reply, result);
   if (result instanceof Json) return sendJson(reply, result.json);
   throw new Error(`there is no way to send a ${result.constructor.name}`);
 }
@@ -68,6 +73,17 @@ function sendWithStatus(reply: FastifyReply, { status, headers, value }: WithSta
   void reply.status(status).headers(headers);
   if (value instanceof Representation) return sendRepresentation(reply, value);
   return sendJson(reply, JSON.stringify(value));
+}
+
+function sendDownload(reply: FastifyReply, { name, type, open }: Download): FastifyReply {
+  reply.raw.setTimeout(STALLED_DOWNLOAD_MS);
+  return (
+    reply
+      .header('content-type', type)
+      .header('content-disposition', `attachment; filename="${name}"`)
+      // Fastify would read the whole stream to answer a HEAD.
+      .send(reply.request.method === 'HEAD' ? Readable.from([]) : open())
+  );
 }
 
 function sendJson(reply: FastifyReply, json: string): FastifyReply {
