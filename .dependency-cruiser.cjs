@@ -23,6 +23,7 @@ const ROLE_DATABASES = {
   'sign-in-database': ['auth', 'users', 'processes/admin'],
   'members-database': ['tenants'],
   'mail-database': ['mail'],
+  'key-expiry-database': ['api-keys'],
   'audit-database': ['audit'],
   'epoch-database': ['platform/revocation'],
   'retention-database': ['retention'],

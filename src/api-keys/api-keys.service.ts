@@ -18,6 +18,7 @@ import {
   type WriteResult,
 } from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
+import { Mailer } from '../platform/mail/mailer';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
 import type { Permission } from '../platform/permissions/permissions';
@@ -51,6 +52,7 @@ export class ApiKeysService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
+    private readonly mailer: Mailer,
   ) {}
 
   /**
@@ -98,6 +100,17 @@ export class ApiKeysService {
         expires_at: [null, row.expires_at],
       });
       this.publish(tx, 'api_key.created', row);
+      this.mailer.notify(tx, {
+        audience: row.user_id === null ? { permission: 'api_keys:manage' } : { userId: row.user_id },
+        template: 'api_key_created',
+        data: {
+          keyName: name,
+          kind,
+          at: at.toISOString(),
+          network: caller.origin?.network,
+          userAgent: caller.origin?.userAgent,
+        },
+      });
       return withText(row, text, { id });
     });
   }
@@ -155,6 +168,8 @@ export class ApiKeysService {
           updatedAt: now,
         },
       );
+      // Another end is told of anew.
+      if (changesEnd) tx.defer(queries.clearNotified(tx.tenantId, id));
       this.epochs.raiseMember(tx, id);
       this.record(tx, caller, 'api_key.changed', id, changes);
       return representationOf(after);

@@ -52,12 +52,15 @@ create table api_keys (
 );
 alter table api_keys enable row level security;
 alter table api_keys force row level security;
+CREATE INDEX api_keys_expiry_idx ON api_keys USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (notified_at IS NULL));
 CREATE INDEX api_keys_person_idx ON api_keys USING btree (user_id) WHERE (user_id IS NOT NULL);
 CREATE INDEX api_keys_user_idx ON api_keys USING btree (tenant_id, user_id) WHERE (user_id IS NOT NULL);
 create policy api_keys_of_the_person on api_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy api_keys_of_the_tenant on api_keys as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy api_keys_that_expire on api_keys as permissive for select to app_key_expiry using (((expires_at IS NOT NULL) AND (notified_at IS NULL)));
 grant delete, insert, select, update on api_keys to app_service;
 grant delete on api_keys to app_sign_in;
+grant select (tenant_id, id, created_at, expires_at, notified_at) on api_keys to app_key_expiry;
 grant select (tenant_id, id, user_id, name, created_at) on api_keys to app_sign_in;
 
 create table audit_erasures (
@@ -386,7 +389,7 @@ CREATE INDEX mail_outbox_next_attempt_at_idx ON mail_outbox USING btree (next_at
 create policy mail_outbox_at_sign_in on mail_outbox as permissive for insert to app_sign_in with check (true);
 create policy mail_outbox_of_the_tenant on mail_outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy mail_outbox_to_send on mail_outbox as permissive for all to app_mail using (true) with check (true);
-grant delete, select on mail_outbox to app_mail;
+grant delete, insert, select on mail_outbox to app_mail;
 grant insert, select on mail_outbox to app_service;
 grant insert on mail_outbox to app_sign_in;
 grant update (next_attempt_at, attempts) on mail_outbox to app_mail;
@@ -805,6 +808,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
+-- usage of schema public: app_key_expiry usage
 -- usage of schema public: app_mail usage
 -- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage

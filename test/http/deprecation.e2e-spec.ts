@@ -9,6 +9,7 @@ import { Public, Requires } from '../../src/platform/http/requests/caller';
 import { Deprecated } from '../../src/platform/http/responses/deprecation';
 import { JsonPage } from '../../src/platform/http/responses/results';
 import { serveDocs } from '../../src/platform/http/openapi/openapi';
+import { PRODUCT } from '../../src/processes/api/product';
 import { ApiSection } from '../../src/platform/http/openapi/declarations';
 import { RequestLog } from '../../src/platform/http/server/request-log';
 import { API_PREFIX } from '../../src/platform/http/api-prefix';
@@ -88,7 +89,7 @@ describe('a deprecated route', () => {
     });
     app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
     await prepareServer(app, config, records);
-    serveDocs(app, []);
+    serveDocs(app, PRODUCT, []);
     await app.init();
     client = new ApiClient(await listen(app, config));
   });

@@ -37,7 +37,7 @@ class ReadinessAnswer {
 class ReadinessQuery {
   @ChoiceField({
     description:
-      'Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to.',
+      'Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to.',
     values: EXCLUSIONS,
     optional: true,
     example: 'queue',

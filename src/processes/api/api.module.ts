@@ -33,6 +33,7 @@ import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
+import { PRODUCT } from './product';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
@@ -88,9 +89,9 @@ export async function createApi(
     exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
   });
   await prepareServer(app, config, records);
-  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
+  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
-  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
+  if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;
 }

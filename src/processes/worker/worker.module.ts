@@ -1,12 +1,14 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { ApiKeysWorkerModule } from '../../api-keys/api-keys-worker.module';
 import { AuditWorkerModule } from '../../audit/audit-worker.module';
 import { MailWorkerModule } from '../../mail/mail-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
@@ -21,6 +23,7 @@ import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
 import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
+import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
 import { RETENTION } from '../tables';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 
@@ -41,10 +44,13 @@ export class WorkerModule {
         SecretBoxModule,
         AuditPlatformModule,
         MailPlatformModule,
+        HooksModule,
         DatabaseModule.forRoot(),
         LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
+        ApiKeysWorkerModule,
+        TenantsWorkerModule,
         MailWorkerModule,
         WebhooksWorkerModule.forRoot(config),
       ],

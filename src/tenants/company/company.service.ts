@@ -8,11 +8,15 @@ import type { Caller, Person } from '../../platform/http/requests/caller';
 import type { Precondition } from '../../platform/http/responses/conditional-requests';
 import { Representation } from '../../platform/http/responses/results';
 import { AllowedAddresses } from '../../platform/net/allowed-addresses';
+import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Tenant } from '../tenant.entity';
 import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
 import type { Policies } from './policies';
+
+/** A tenant that is closed is erased after this. */
+const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 
 /** The rules of a tenant's own record: its name, its policies, its end. */
 @Injectable()
@@ -23,6 +27,7 @@ export class CompanyService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
+    private readonly mailer: Mailer,
   ) {}
 
   /** The caller's tenant; its policies are shown to callers with `tenant:manage`. */
@@ -78,6 +83,12 @@ export class CompanyService {
       if (before.closedAt) return;
       await this.mark(tx, caller, before, new Date());
     });
+  }
+
+  /** Closes the tenant in the transaction of a change that leaves it without an owner. */
+  async closeIn(tx: TenantTransaction, caller: AuditedCaller): Promise<void> {
+    const before = await lockTenant(tx);
+    if (!before.closedAt) await this.mark(tx, caller, before, new Date());
   }
 
   /** Opens a closed tenant again. @throws Forbidden to anyone but an owner; Conflict where it is not closed */
@@ -141,6 +152,14 @@ export class CompanyService {
       changes: { status: [statusOf(before), statusOf(after)] },
     });
     this.publish(tx, after);
+    if (closedAt) {
+      const erasedAt = new Date(closedAt.getTime() + ERASED_AFTER_MS).toISOString();
+      this.mailer.notify(tx, {
+        audience: { permission: 'tenant:manage' },
+        template: 'tenant_closed',
+        data: { erasedAt },
+      });
+    }
   }
 
   /** What a change of policies would break: above all, the way in of its own maker. */

@@ -29,7 +29,7 @@ export class TestDeliveries {
       const [endpoint] = await tx.query<ShownEndpoint>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
       this.access.assertMayTake(caller, endpoint.event_types);
-      const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, endpointId }]);
+      const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, recipientId: endpointId }]);
       if (!event) throw new Error('one event was published');
       const id = deliveryId(event.id, endpointId);
       const row = { id, endpointId, eventId: event.id, eventType: TEST_EVENT, createdAt: event.createdAt };

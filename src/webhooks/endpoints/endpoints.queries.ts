@@ -117,7 +117,7 @@ export function disableEndpoint(
               and ($5::timestamptz is null or not exists (
                 select 1 from delivery_attempts a
                  where a.tenant_id = $1 and a.endpoint_id = $2 and a.started_at >= $5 and a.succeeded))
-           returning id`,
+           returning url`,
     values: [tenantId, id, reason, now, failingSince],
   };
 }

@@ -12,7 +12,7 @@ export const DB_ROLES = {
   janitor: 'app_janitor',
   /** Finds the tenants with events in the outbox, and sees nothing of the events. */
   relay: 'app_relay',
-  /** Finds the endpoints with waiting deliveries, and when they are due. */
+  /** Finds what waits to be sent, of every tenant, and when it is due. */
   dispatcher: 'app_dispatcher',
   /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
   epochs: 'app_epochs',
@@ -22,6 +22,8 @@ export const DB_ROLES = {
   audit: 'app_audit',
   /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
   mail: 'app_mail',
+  /** Finds the API keys that expire soon, of every tenant, and sees their ids and times alone. */
+  keyExpiry: 'app_key_expiry',
 } as const;
 
 /**

@@ -34,7 +34,7 @@ export interface Route {
   reads: boolean;
   /** A PATCH, whose body may say that it is merged. */
   patches?: boolean;
-  /** The resource that the id in the path names, such as `Order`. */
+  /** The resource that the id in the path names, such as `Report`. */
   resource?: string;
   problems: DeclaredProblem[];
 }

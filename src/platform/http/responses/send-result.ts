@@ -16,8 +16,6 @@ import {
   WithStatus,
 } from './results';
 
-/** A reader that takes nothing of a download for this long is disconnected. */
-const STALLED_DOWNLOAD_MS = 120_000;
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** Sends a result with the status that the route has set. @throws MalformedRequest for a bad `If-None-Match` */
@@ -76,7 +74,6 @@ function sendWithStatus(reply: FastifyReply, { status, headers, value }: WithSta
 }
 
 function sendDownload(reply: FastifyReply, { name, type, open }: Download): FastifyReply {
-  reply.raw.setTimeout(STALLED_DOWNLOAD_MS);
   return (
     reply
       .header('content-type', type)
