@@ -103,11 +103,10 @@ names its place and the missing key.`,
 };
 
 export const forgetCommand: Command = {
-  usage: 'ID',
-  help: `Gives up what a key has encrypted, so that processes start without it, or with another key of its id. For a key that
-is lost: what it has encrypted stays in the database, and cannot be decrypted. Tenants have to rotate their webhook
-secrets, and people to set up their authenticator apps again.`,
-  positionals: 1,
+  summary: 'Gives up the texts of a lost key, so that processes start without it',
+  description: `They also start with another key of its id. The texts stay in the database, and cannot be decrypted. Tenants have to rotate
+their webhook secrets, and people to set up their authenticator apps again.`,
+  arguments: '<id>',
   async run({ positionals: [kid = ''], dryRun, open }): Promise<Report> {
     const app = await open();
     const box = app.get<SecretBox>(SECRET_BOX);
