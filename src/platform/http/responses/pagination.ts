@@ -2,6 +2,7 @@ import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config, required } from '../../config/config';
 import { AppError } from '../../errors';
+import { type JsonPage, type JsonRow, toPage } from './results';
 import type { TenantScope } from '../../database/tenant-database';
 
 /** One page of a list, as the contract has it. `T` is whatever the rows are. */
@@ -20,6 +21,12 @@ export interface CursorScope {
   filters: Readonly<Record<string, unknown>>;
 }
 
+/** The part of a list that a request asks for. */
+export interface PageRequest {
+  limit: number;
+  cursor?: string;
+}
+
 const ID_BYTES = 16;
 const MAC_BYTES = 16;
 const CURSOR = /^[A-Za-z0-9_-]{43}$/;
@@ -34,6 +41,20 @@ export class Cursors {
 
   constructor(config: Config) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'cursor', 32));
+  }
+
+  /**
+   * The page after the cursor of a request. @param read gets at most this many rows behind an id: one more than the
+   * page holds, to see whether there is a next
+   * @throws AppError `invalid_cursor`
+   */
+  async page(
+    scope: CursorScope,
+    { limit, cursor }: PageRequest,
+    read: (afterId: string | undefined, count: number) => Promise<readonly JsonRow[]>,
+  ): Promise<JsonPage> {
+    const rows = await read(this.decode(scope, cursor), limit + 1);
+    return toPage(rows, limit, (lastId) => this.encode(scope, lastId));
   }
 
   /** The cursor that continues after the row with this id. */

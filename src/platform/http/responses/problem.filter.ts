@@ -6,13 +6,18 @@ import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
-import { OutageLog } from './outage-log';
+import type { OutageLog } from './outage-log';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
 /** Headers that describe the response that a problem takes the place of. */
 const OF_A_SUCCESS = ['etag', 'link', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
 
-const outages = new OutageLog();
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The outages of this server; see {@link sendProblem}. */
+    outages: OutageLog;
+  }
+}
 
 /** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
@@ -42,7 +47,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const status = error.status;
   const { log } = request;
   const ids = logIds(request);
-  if (status === 503) outages.note(log, ids, error);
+  if (status === 503) request.server.outages.note(log, ids, error);
   else if (status >= 500) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {

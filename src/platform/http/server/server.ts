@@ -15,6 +15,7 @@ import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
 import { ResponseRoom } from '../limits/response-room';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
+import { OutageLog } from '../responses/outage-log';
 import { sendProblem } from '../responses/problem.filter';
 import { ApiAdapter } from './api-adapter';
 import { leavesUnread } from './discard-body';
@@ -79,6 +80,7 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
   const patterns = new RoutePatterns();
   noteEmptyResponses(app);
   server.decorate('publicPath', publicPath(config));
+  server.decorate('outages', app.get<OutageLog>(OutageLog, { strict: false }));
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
