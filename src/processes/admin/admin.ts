@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'keys list': keys.listCommand,
   'keys new': keys.newCommand,
   'keys reseal': keys.resealCommand,
+  'keys forget': keys.forgetCommand,
   retry: retryCommand,
   replay: replayCommand,
   prune: pruneCommand,

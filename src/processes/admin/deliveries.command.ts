@@ -23,8 +23,8 @@ export const retryCommand: Command = {
         data: { id, status, endpoint_id },
       };
     }
-    const delivery = JSON.parse(await deliveries.retry(scope, id)) as { endpoint_id: string };
-    return { lines: [`${id} is due now, to endpoint ${delivery.endpoint_id}`], data: delivery };
+    const { status, endpoint_id } = await deliveries.sendAgain(scope, id);
+    return { lines: [`${id} is due now, to endpoint ${endpoint_id}`], data: { id, status, endpoint_id } };
   },
 };
 
@@ -81,7 +81,7 @@ async function replayEvent({ values, dryRun, open }: Invocation, scope: TenantSc
   const deliveries = [];
   for (const { id, endpoint_id } of await service.listOfEvent(scope, event)) {
     try {
-      await (dryRun ? service.findToRetry(scope, id) : service.retry(scope, id));
+      await (dryRun ? service.findToRetry(scope, id) : service.sendAgain(scope, id));
       deliveries.push({ id, endpoint_id, sent_again: !dryRun });
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'conflict') throw error;

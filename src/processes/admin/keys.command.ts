@@ -1,9 +1,12 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { STORED_RESPONSES } from '../../platform/http/responses/stored-response-encryption';
+import { recordContext } from '../../platform/crypto/key-check';
+import { recordedKeys, removeKeys, replaceKey } from '../../platform/crypto/key-check.queries';
 import { type EncryptedColumn, type Reencrypted, Reencryption } from '../../platform/crypto/reencryption';
 import { newKey } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { KeysDatabase } from '../../platform/database/roles/keys-database';
 import { NO_TENANT } from '../../platform/database/tenant-database';
 import { WAITING_MAILS } from '../../platform/mail/waiting-mails';
 import { UsageError } from '../lifecycle';
@@ -27,9 +30,7 @@ process seals with, can be dropped. Ends with 1 where something is sealed with a
   async run({ open }) {
     const app = await open();
     const { kids, currentKid } = app.get<SecretBox>(SECRET_BOX);
-    const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
-    // Mails that are of no tenant, such as those for a forgotten password.
-    addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
+    const counts = await countAll(app);
     const keys = [...new Set([...kids, ...counts.keys()])].map((kid) => ({
       kid,
       seals: kid === currentKid,
@@ -90,6 +91,7 @@ with 1 where something cannot be opened, and says where that is and which key it
       }
     });
     add(await app.get(TotpReencryption).reencrypt());
+    await releaseUnused(app, currentKid);
     const summary = `sealed ${total.resealed} rows anew with ${currentKid}`;
     return {
       lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be opened:`, ...total.faults],
@@ -98,6 +100,49 @@ with 1 where something cannot be opened, and says where that is and which key it
     };
   },
 };
+
+export const forgetCommand: Command = {
+  usage: 'ID',
+  help: `Gives up what a key has encrypted, so that processes start without it, or with another key of its id. For a key that
+is lost: what it has encrypted stays in the database, and cannot be decrypted. Tenants have to rotate their webhook
+secrets, and people to set up their authenticator apps again.`,
+  positionals: 1,
+  async run({ positionals: [kid = ''], dryRun, open }): Promise<Report> {
+    const app = await open();
+    const box = app.get<SecretBox>(SECRET_BOX);
+    const database = app.get(KeysDatabase);
+    const recorded = await recordedKids(app);
+    if (!recorded.includes(kid) && !box.kids.includes(kid)) throw new UsageError(`no key '${kid}' is known`);
+    const lines = [`${dryRun ? 'would forget' : 'forgot'} the key ${kid}`];
+    if (dryRun) return { lines, data: { kid } };
+    // A key of this id that is configured is another one from now on.
+    const isConfigured = box.kids.includes(kid);
+    await database.write(
+      isConfigured ? replaceKey(kid, box.encrypt(kid, recordContext(kid), kid), new Date()) : removeKeys([kid]),
+    );
+    return { lines, data: { kid } };
+  },
+};
+
+async function recordedKids(app: INestApplicationContext): Promise<string[]> {
+  const rows = await app.get(KeysDatabase).query<{ kid: string }>(recordedKeys());
+  return rows.map(({ kid }) => kid);
+}
+
+/** Lets go of the keys that have encrypted nothing that is left: processes start without them. */
+async function releaseUnused(app: INestApplicationContext, currentKid: string): Promise<void> {
+  const counts = await countAll(app);
+  const unused = (await recordedKids(app)).filter((kid) => kid !== currentKid && (counts.get(kid) ?? 0) === 0);
+  if (unused.length > 0) await app.get(KeysDatabase).write(removeKeys(unused));
+}
+
+/** How many texts of every kind each key has encrypted. */
+async function countAll(app: INestApplicationContext): Promise<Map<string, number>> {
+  const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
+  // Mails that are of no tenant, such as those for a forgotten password.
+  addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
+  return counts;
+}
 
 async function countByKey(
   app: INestApplicationContext,
