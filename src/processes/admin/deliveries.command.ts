@@ -6,12 +6,10 @@ import { Recovery } from '../../webhooks/deliveries/recovery';
 import { type Command, type Invocation, readId, readTime, type Report } from './command';
 
 export const retryCommand: Command = {
-  usage: 'DELIVERY --tenant ID',
-  help: `Sends a delivery again now, out of turn and with its whole schedule before it, one that has succeeded too.
-
-  --tenant ID    whose it is`,
-  options: { tenant: { type: 'string' } },
-  positionals: 1,
+  summary: 'Sends a delivery again now, also one that has succeeded',
+  description: 'It goes before others, and has its whole schedule of retries before it.',
+  arguments: '<delivery>',
+  requiredOptions: { '--tenant <id>': 'the tenant of the delivery' },
   async run({ values, positionals, dryRun, open }) {
     const scope = { tenantId: readId('--tenant', values.tenant) };
     const id = readId('the delivery', positionals[0]);
@@ -29,20 +27,14 @@ export const retryCommand: Command = {
 };
 
 export const replayCommand: Command = {
-  usage: '--tenant ID (--event ID | --endpoint ID --since TIME [--until TIME])',
-  help: `Sends again what a tenant's endpoints missed.
-
-  --tenant ID      whose they are
-  --event ID       every delivery of this event, to each endpoint that it was for, those that have succeeded too
-  --endpoint ID    every delivery to this endpoint that failed, or was not sent because it was disabled
-  --since TIME     of events from this time on (2026-01-31T12:00:00Z, or a day)
-  --until TIME     and before this one (now)`,
+  summary: "Sends again the deliveries that a tenant's endpoints missed",
+  description: 'Takes --event, or --endpoint with --since.',
+  requiredOptions: { '--tenant <id>': 'the tenant of the endpoints' },
   options: {
-    tenant: { type: 'string' },
-    event: { type: 'string' },
-    endpoint: { type: 'string' },
-    since: { type: 'string' },
-    until: { type: 'string' },
+    '--event <id>': 'every delivery of this event, to each endpoint, also those that have succeeded',
+    '--endpoint <id>': 'every delivery to this endpoint that failed, or was not sent because the endpoint was disabled',
+    '--since <time>': 'of events from this time on (2026-01-31T12:00:00Z, or a day)',
+    '--until <time>': 'and before this time (now)',
   },
   async run(invocation) {
     const { values } = invocation;
