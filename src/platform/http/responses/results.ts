@@ -59,7 +59,7 @@ export class Outcome extends Result {
 }
 
 /** A response as it was stored, sent again. */
-export class Replay extends Result {
+export class StoredResponse extends Result {
   constructor(
     readonly status: number,
     /** `location`, without the path of `PUBLIC_URL`, and `etag`. */
@@ -71,7 +71,7 @@ export class Replay extends Result {
 }
 
 /** The result of a request that may carry an `Idempotency-Key`. */
-export type WriteResult = Outcome | Replay;
+export type WriteResult = Outcome | StoredResponse;
 
 /** A value with another status than its route's own. */
 export class WithStatus extends Result {
