@@ -29,7 +29,7 @@ import {
   DEFAULT_OVERLAP_SECONDS,
   type RotateApiKeyDto,
   type UpdateApiKeyDto,
-} from './api-keys.dto';
+} from './api-keys.requests';
 import * as queries from './api-keys.queries';
 import { newKey } from './key-format';
 

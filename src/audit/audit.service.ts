@@ -5,13 +5,8 @@ import { AppError, NotFound } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
 import { type JsonPage } from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
-import type {
-  AuditFilters,
-  ListAuditDto,
-  AuditCheckpointView,
-  AuditConsistencyProofView,
-  AuditProofView,
-} from './audit.dto';
+import type { AuditFilters, ListAuditDto } from './audit.requests';
+import type { AuditCheckpointView, AuditConsistencyProofView, AuditProofView } from './audit.views';
 import * as queries from './audit.queries';
 import { checkpointView, findNodes, findTree, hashesOf, type NodeRow, type TreeRow } from './tree.queries';
 

@@ -21,7 +21,8 @@ import { formatMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
-import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, UpdateOrderDto } from './orders.dto';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
+import type { OrderView } from './orders.views';
 import * as queries from './orders.queries';
 
 /** The rules of orders. */

@@ -8,7 +8,7 @@ import { Cursors } from '../../platform/http/responses/pagination';
 import { Sessions } from '../sessions/sessions';
 import { findOwnSession, listSessions, type OwnSessionRow } from '../sessions/sessions.queries';
 import { SignIn } from '../sign-in/sign-in';
-import type { PersonSessionView } from './account.dto';
+import type { PersonSessionView } from './account.views';
 
 /** A person's sessions, over all of the person's tenants. */
 @Injectable()

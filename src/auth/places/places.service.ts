@@ -31,9 +31,9 @@ import { Registration } from '../registration/registration.service';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { isAllowed } from '../sessions/tenant-rules';
-import type { SignedInView } from '../sign-in/auth.dto';
+import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
-import type { PlaceContentsView, PlaceView } from './places.dto';
+import type { PlaceContentsView, PlaceView } from './places.views';
 import {
   confirmPlace,
   countNewTenant,

@@ -19,7 +19,8 @@ import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
 import { Tenant } from '../tenant.entity';
 import { newInvitationToken } from './invitation-token';
-import type { CreateInvitationDto, InvitationView } from './invitations.dto';
+import type { CreateInvitationDto } from './invitations.requests';
+import type { InvitationView } from './invitations.views';
 import * as queries from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;

@@ -19,7 +19,8 @@ import { Membership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
-import type { ListMembersDto, MemberView, UpdateMemberDto } from './members.dto';
+import type { ListMembersDto, UpdateMemberDto } from './members.requests';
+import type { MemberView } from './members.views';
 import { findMember, listMemberPage, type MemberRow } from './members.queries';
 
 /** The rules of members. A change of a member is one transaction under the lock of the tenant. */

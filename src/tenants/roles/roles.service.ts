@@ -14,7 +14,8 @@ import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/gra
 import { lockMembers } from '../tenant-lock';
 import { builtInRoles, customRole, findRole, type Role } from './role-catalogue';
 import { CustomRole } from './role.entity';
-import type { CreateRoleDto, RoleView, UpdateRoleDto } from './roles.dto';
+import type { CreateRoleDto, UpdateRoleDto } from './roles.requests';
+import type { RoleView } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */

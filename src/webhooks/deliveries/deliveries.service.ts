@@ -4,7 +4,7 @@ import { Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { Json, type JsonPage, type JsonRow, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
-import type { ListDeliveriesDto } from './deliveries.dto';
+import type { ListDeliveriesDto } from './deliveries.requests';
 import * as queries from './deliveries.queries';
 import { EndpointsService } from '../endpoints/endpoints.service';
 import { EventAccess } from '../event-types/event-access';

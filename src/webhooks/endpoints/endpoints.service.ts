@@ -19,7 +19,7 @@ import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import * as queries from './endpoints.queries';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';

@@ -17,7 +17,8 @@ import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
 import { EventAccess } from '../event-types/event-access';
 import { CheckBudget } from './check-budget';
-import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
+import type { EmitEventDto, ListEventsDto } from './events.requests';
+import type { EventView } from './events.views';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
