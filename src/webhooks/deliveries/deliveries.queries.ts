@@ -87,7 +87,7 @@ export interface HeldDelivery extends Row {
   endpoint_id: string;
 }
 
-/** The endpoint of a delivery, held as `holdEndpoint` does; no row where it is gone. */
+/** The endpoint of a delivery, locked as `holdEndpoint` does; no row if it was removed. */
 export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
   return {
     name: 'delivery_endpoint_hold',
@@ -109,7 +109,7 @@ export function lockDelivery(tenantId: string, id: string): Statement {
   };
 }
 
-/** A delivery that was made due. */
+/** A delivery that is due again. */
 export interface RequestedDelivery extends HeldDelivery {
   json: string;
 }
@@ -144,7 +144,7 @@ export function deliveriesOfEvent(tenantId: string, eventId: string, limit: numb
   };
 }
 
-/** Writes the delivery of a test at once; the relay finds it later. */
+/** Writes the delivery of a test immediately; the relay later finds it in place. */
 export function insertRequestedDelivery(
   tenantId: string,
   row: { id: string; endpointId: string; eventId: string; eventType: string; createdAt: Date },

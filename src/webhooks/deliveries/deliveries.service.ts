@@ -49,7 +49,7 @@ export class DeliveriesService {
   }
 
   /**
-   * {@link sendAgain} for a caller who may use the delivery's endpoint. @throws as {@link sendAgain}; Forbidden where
+   * {@link sendAgain} for a caller with access to the delivery's endpoint. @throws as {@link sendAgain}; Forbidden if
    * the endpoint takes events that the caller may not read
    */
   async retry(caller: Caller, id: string): Promise<Json> {
@@ -59,8 +59,8 @@ export class DeliveriesService {
   }
 
   /**
-   * Sends a delivery now, out of turn and with its whole schedule ahead; a successful one too.
-   * @throws NotFound; Conflict where the endpoint is gone or disabled
+   * Sends a delivery now, before others and with a new schedule; also after a success.
+   * @throws NotFound; Conflict if the endpoint is removed or disabled
    */
   async sendAgain(scope: TenantScope, id: string): Promise<queries.RequestedDelivery> {
     const { tenantId } = scope;
@@ -78,9 +78,7 @@ export class DeliveriesService {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
-  /**
-   * The deliveries of an event, without those that the endpoint did not want. @throws NotFound for an event without any
-   */
+  /** The deliveries of an event, except the filtered ones. @throws NotFound for an event without any */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
       scope,
@@ -100,7 +98,7 @@ export class DeliveriesService {
   }
 }
 
-/** The delivery, locked with its endpoint so that it can be sent again. */
+/** Locks the delivery and its endpoint before it is sent again. */
 async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
   const [[endpoint], [delivery]] = await Promise.all([
     tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),

@@ -110,7 +110,7 @@ export class EndpointsService {
     );
   }
 
-  /** @throws NotFound; Forbidden where the endpoint takes events that the caller may not read */
+  /** @throws NotFound; Forbidden if the endpoint takes events that the caller may not read */
   async assertMayUse(caller: Caller, id: string, presence: 'there' | 'or-gone' = 'there'): Promise<void> {
     const statement = queries.findEndpointJson(caller.tenantId, id);
     const [row] = await this.database.query<queries.ShownEndpoint>(caller, statement);
@@ -170,7 +170,7 @@ export class EndpointsService {
     });
   }
 
-  /** Asks a receiver that has not agreed: a new one, or one whose endpoint was disabled when it was asked. */
+  /** Requests the consent of a receiver: of a new endpoint, or of one that was disabled during its first request. */
   private askAnew(
     tx: TenantTransaction,
     endpoint: WebhookEndpoint,

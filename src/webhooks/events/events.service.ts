@@ -22,7 +22,7 @@ import type { EventView } from './events.views';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
-/** How often an event is checked again because its type was changed meanwhile. */
+/** How often an event is checked again because its type changed meanwhile. */
 const MAX_CHECKS = 5;
 
 /** Steps of a check against a schema that cost the tenant one more of its requests: about the time that one takes. */
@@ -43,11 +43,11 @@ export class EventsService {
   ) {}
 
   /**
-   * Emits a tenant's own event, whose data fits the schema of its type, if one is registered. Of two events with one
-   * `event_id` the first is emitted and is the response to both, also when they arrive at the same time.
+   * Emits a tenant's own event, whose data satisfies the schema of its type, if one is registered. Of two events with
+   * one `event_id` the first is emitted, and both requests get its response, even if they arrive at the same time.
    *
    * The cached schema may be stale. That costs no extra query: the transaction that writes the event asserts the
-   * schema's version, and a fault counts only by a schema that was just read.
+   * schema's version, and a fault counts only with a freshly read schema.
    * @throws ValidationFailed
    */
   async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<WriteResult> {
@@ -70,7 +70,7 @@ export class EventsService {
     throw new Unavailable('an event type was changed each time that an event of it was checked');
   }
 
-  /** Writes the event; returns undefined where its type was changed meanwhile. */
+  /** Writes the event; returns undefined if its type changed meanwhile. */
   private async write(
     caller: Caller,
     input: EmitEventDto,
@@ -105,7 +105,7 @@ export class EventsService {
   }
 
   /**
-   * Replays the response to the first event of this id, or key: a repetition gets the original response, also where the
+   * Replays the response to the first event of this id or key: a repetition gets the original response, even if the
    * schema has changed since.
    */
   private answerFirst(
