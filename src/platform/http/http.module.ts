@@ -10,6 +10,7 @@ import { Cursors } from './responses/pagination';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
+import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
 import { UsageMeters } from '../usage/usage-meters';
 import { RequestValidationPipe } from './requests/validation.pipe';
@@ -22,6 +23,7 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     LoadShedding,
     RateLimiter,
     RequestLimits,
+    TenantLoads,
     UsageMeters,
     QueueHealth,
     Readiness,

@@ -5,6 +5,7 @@ import { RateLimited, Unavailable } from '../../errors';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
+import { TenantLoads } from './tenant-loads';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
 /** How long a request waits for room among those of its tenant, milliseconds. */
@@ -40,6 +41,7 @@ export class RequestLimits {
   constructor(
     private readonly config: Config,
     private readonly limiter: RateLimiter,
+    private readonly loads: TenantLoads,
   ) {
     this.tenantLimit = {
       name: 'tenant',
@@ -73,6 +75,7 @@ export class RequestLimits {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
+    this.loads.begin(id, request);
     const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
     return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
   }
