@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
+import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
@@ -157,8 +158,8 @@ export class RequestLimitsGuard implements CanActivate {
     const request = http.getRequest<FastifyRequest>();
     const counted = this.limits.count(request, http.getResponse<FastifyReply>());
     if (counted) await counted;
-    // What is done from here on costs more than the refusal that nobody reads.
-    if (request.raw.socket.destroyed) throw new Unavailable('the caller has left');
+    // The work from here on costs more than a refusal.
+    assertConnected(request.raw.socket);
     return true;
   }
 }

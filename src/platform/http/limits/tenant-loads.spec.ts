@@ -10,6 +10,8 @@ describe('the loads of tenants', () => {
       loads.begin(tenantId, one);
       return one;
     });
+  afterEach(() => jest.restoreAllMocks());
+
   const end = (requests: FastifyRequest[]) => requests.forEach(({ load }) => load && load.inFlight--);
 
   it('know a tenant by every credential of it that was good', () => {
@@ -24,6 +26,7 @@ describe('the loads of tenants', () => {
 
   it('tell the tenants with most under way', () => {
     const loads = new TenantLoads();
+    jest.spyOn(performance, 'now').mockReturnValue(-60_000);
     const many = begin(loads, 'a', 40);
     begin(loads, 'b', 3);
     begin(loads, 'c', 25);
@@ -32,6 +35,20 @@ describe('the loads of tenants', () => {
     expect(loads.isHeaviest(undefined, 0)).toBe(false);
     end(many);
     expect(heaviest(100)).toEqual(['c']);
+  });
+
+  it('tell the tenants that ask most of late, also where nothing of them is under way', () => {
+    const loads = new TenantLoads();
+    jest.spyOn(performance, 'now').mockReturnValue(1_000);
+    end(begin(loads, 'a', 20));
+    end(begin(loads, 'b', 1));
+    expect(loads.isHeaviest(loads.of('Bearer b'), 1_001)).toBe(false);
+    expect(loads.isHeaviest(loads.of('Bearer a'), 1_002)).toBe(true);
+    // A request that is refused counts all the same.
+    for (let i = 0; i < 30; i++) loads.isHeaviest(loads.of('Bearer b'), 1_003);
+    expect(loads.isHeaviest(loads.of('Bearer a'), 1_100)).toBe(true);
+    expect(loads.isHeaviest(loads.of('Bearer b'), 1_101)).toBe(true);
+    expect(loads.of('Bearer a')?.recent).toBeLessThan(21);
   });
 
   it('take every request for one of the heaviest where no credential is known', () => {
