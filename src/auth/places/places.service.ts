@@ -16,7 +16,7 @@ import { Hooks } from '../../platform/hooks/hooks';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
 import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { type JsonPage, toPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Epochs } from '../../platform/revocation/epochs';
 import { CompanyService } from '../../tenants/company/company.service';

@@ -28,8 +28,10 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -52,6 +54,7 @@ export class ApiModule {
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot(),
+        EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,

@@ -4,7 +4,7 @@ import { EndpointView } from './endpoints.dto';
 import { ChallengeView } from './endpoint-consent';
 import { CHALLENGE_EVENT, TEST_EVENT } from '../event-types/event-type-names';
 
-/** What webhooks emit about themselves. In `data` an endpoint is masked as the API masks it. */
+/** The events that webhooks emit about themselves. In `data` an endpoint is masked as in the API. */
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
   {
     name: TEST_EVENT,

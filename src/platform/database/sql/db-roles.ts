@@ -22,6 +22,8 @@ export const DB_ROLES = {
   audit: 'app_audit',
   /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
   mail: 'app_mail',
+  /** Compares the encryption keys with what they have encrypted; sees encrypted values of every tenant. */
+  keys: 'app_keys',
   /** Finds the API keys that expire soon, of every tenant, and sees their ids and times alone. */
   keyExpiry: 'app_key_expiry',
 } as const;
