@@ -167,6 +167,13 @@ export class RateLimited extends AppError {
   }
 }
 
+/** The client has disconnected: no further work is done for it, and the response reaches nothing. */
+export class ClientGone extends AppError {
+  constructor() {
+    super('unavailable', 'The client has disconnected.');
+  }
+}
+
 /** A dependency is not available now; the caller may try again (503). */
 export class Unavailable extends AppError {
   constructor(internal: string, options: AppErrorOptions = {}) {

@@ -1,6 +1,7 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
+import { assertConnected, type ClientConnection } from '../net/client-connection';
 import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
@@ -34,6 +35,7 @@ export class Transaction {
     private readonly connections: ConnectionManager,
     private readonly txSettings: TransactionSettings,
     private readonly shareOf?: string,
+    private readonly connection?: ClientConnection,
   ) {}
 
   /** Runs a statement now and returns its rows. */
@@ -165,6 +167,12 @@ export class Transaction {
 
   private async begin(): Promise<PoolClient> {
     const [client, release] = await this.connections.acquire(this.shareOf);
+    try {
+      assertConnected(this.connection);
+    } catch (error) {
+      release();
+      throw error;
+    }
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with a poorer error: so this one is kept.

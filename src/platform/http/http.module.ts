@@ -11,6 +11,7 @@ import { OutageLog } from './responses/outage-log';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
+import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
 import { UsageMeters } from '../usage/usage-meters';
 import { RequestValidationPipe } from './requests/validation.pipe';
@@ -24,6 +25,7 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     OutageLog,
     RateLimiter,
     RequestLimits,
+    TenantLoads,
     UsageMeters,
     QueueHealth,
     Readiness,

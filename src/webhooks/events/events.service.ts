@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import { TenantDatabase } from '../../platform/database/tenant-database';
+import { assertConnected } from '../../platform/net/client-connection';
 import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
@@ -54,6 +55,7 @@ export class EventsService {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
+      assertConnected(caller.connection);
       this.budget.assertLeft(caller.tenantId);
       const faults = registration.faults(input.data, (steps) => {
         this.budget.spend(caller.tenantId, steps);

@@ -14,6 +14,7 @@ import { requestIdOf } from '../requests/request-id';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
 import { AdmissionQueue } from './admission-queue';
+import { TenantLoads } from './tenant-loads';
 
 type Reason = 'event_loop' | 'pool';
 
@@ -23,8 +24,8 @@ const SAMPLE_MS = 20;
  * rate limit, and bounds the cost of a client that retries at once.
  */
 const PATIENCE_MS = 1_000;
-/** For reads and for writes. */
-const MOST_HELD = 4_096;
+/** For reads and for writes; of one tenant half of them. */
+const MOST_HELD = 8_192;
 const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
 /** Upper bound of `Retry-After`, seconds; each caller gets another value, so that they do not return together. */
@@ -49,9 +50,9 @@ interface Kind {
 
 /**
  * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
- * many statements in flight as it can serve in time, requests wait here, reads and writes apart, and a request that has
- * waited too long is refused. While the event loop is late, a share of the requests is refused at once. Health routes
- * are always admitted.
+ * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant, and
+ * a request that has waited too long is refused. While the event loop is late, a share of the requests is refused at
+ * once, those of the tenants with most under way first. Health routes are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -69,6 +70,7 @@ export class LoadShedding implements OnModuleDestroy {
   constructor(
     private readonly config: Config,
     private readonly database: DatabaseLoad,
+    private readonly loads: TenantLoads,
     { registry }: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -117,10 +119,18 @@ export class LoadShedding implements OnModuleDestroy {
     if (HEALTH.test(url)) return void this.next(request, response);
     const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
     const now = performance.now();
-    if (kind.shedding.pick(this.eventLoopLag.ratio(now))) this.turnAway('event_loop', request, response);
+    if (this.isShed(kind, request, now)) this.turnAway('event_loop', request, response);
     else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
-    else if (kind.held.enter(request, response, now)) this.letting ??= this.letIn();
-    else this.turnAway('pool', request, response);
+    else if (kind.held.enter(this.loads.of(request.headers.authorization), request, response, now)) {
+      this.letting ??= this.letIn();
+    } else this.turnAway('pool', request, response);
+  }
+
+  /** Whether the request is one of the share that is refused; the tenants with most under way pay it first. */
+  private isShed({ shedding }: Kind, { headers }: IncomingMessage, now: number): boolean {
+    const ratio = this.eventLoopLag.ratio(now);
+    if (ratio === 0) return false;
+    return shedding.pick(ratio, this.loads.isHeaviest(this.loads.of(headers.authorization), now));
   }
 
   private roomFor({ reads }: Kind): number {
@@ -137,9 +147,8 @@ export class LoadShedding implements OnModuleDestroy {
           if (!entry) break;
           this.next(entry.request, entry.response);
         }
-        const late = performance.now() - PATIENCE_MS;
-        for (let entry = kind.held.leave(late); entry; entry = kind.held.leave(late)) {
-          this.turnAway('pool', entry.request, entry.response);
+        for (const { request, response } of kind.held.leaveBefore(performance.now() - PATIENCE_MS)) {
+          this.turnAway('pool', request, response);
         }
       }
       if (this.held > 0) return;

@@ -1,10 +1,12 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
+import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
+import { TenantLoads } from './tenant-loads';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
 /** How long a request waits for room among those of its tenant, milliseconds. */
@@ -40,6 +42,7 @@ export class RequestLimits {
   constructor(
     private readonly config: Config,
     private readonly limiter: RateLimiter,
+    private readonly loads: TenantLoads,
   ) {
     this.tenantLimit = {
       name: 'tenant',
@@ -73,6 +76,7 @@ export class RequestLimits {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
+    this.loads.begin(id, request);
     const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
     return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
   }
@@ -154,8 +158,8 @@ export class RequestLimitsGuard implements CanActivate {
     const request = http.getRequest<FastifyRequest>();
     const counted = this.limits.count(request, http.getResponse<FastifyReply>());
     if (counted) await counted;
-    // What is done from here on costs more than the refusal that nobody reads.
-    if (request.raw.socket.destroyed) throw new Unavailable('the caller has left');
+    // The work from here on costs more than a refusal.
+    assertConnected(request.raw.socket);
     return true;
   }
 }

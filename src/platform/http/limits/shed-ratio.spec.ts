@@ -45,6 +45,26 @@ describe('picking a share', () => {
   });
 });
 
+describe('picking a share with a preference', () => {
+  it('picks the preferred first, for the others too', () => {
+    const share = new ShedRatio();
+    const picked = { preferred: 0, others: 0 };
+    for (let i = 0; i < 1_000; i++) {
+      if (share.pick(0.5, true)) picked.preferred++;
+      if (i % 4 === 0 && share.pick(0.5, false)) picked.others++;
+    }
+    expect(picked).toEqual({ preferred: 625, others: 0 });
+  });
+
+  it('picks the others too where the preferred are too few', () => {
+    const share = new ShedRatio();
+    let picked = 0;
+    for (let i = 0; i < 1_000; i++) if (share.pick(0.5, false)) picked++;
+    expect(picked).toBeGreaterThan(470);
+    expect(picked).toBeLessThanOrEqual(500);
+  });
+});
+
 describe('a standing delay', () => {
   const standing = (samples: [at: number, delay: number][], limit = 100): number[] => {
     const delay = new SustainedDelay(limit, 1_000);

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../../audit/refusals';
-import { AppError } from '../../errors';
+import { AppError, ClientGone } from '../../errors';
 import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
@@ -47,6 +47,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const status = error.status;
   const { log } = request;
   const ids = logIds(request);
+  // The request's own line says that its client left.
+  if (error instanceof ClientGone) return void reply.raw.destroy();
   if (status === 503) request.server.outages.note(log, ids, error);
   else if (status >= 500) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');

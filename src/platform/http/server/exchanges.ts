@@ -13,6 +13,7 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
 import { requestIdOf } from '../requests/request-id';
 import { SECURITY_HEADERS } from '../responses/security-headers';
+import { noteEnd } from '../../net/client-connection';
 import { closeInStages } from './connection-end';
 
 /** The newest exchange of a connection: answers go out in order, so when its answer has ended, all have. */
@@ -45,6 +46,7 @@ export class Exchanges {
   /** Watches the connections of a server, before anything else sees a request. */
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
+      noteEnd(socket);
       const destroySoon = socket.destroySoon.bind(socket);
       socket.destroySoon = () => (this.isSending(socket) ? closeInStages(socket) : destroySoon());
     });

@@ -1,6 +1,7 @@
 /** From the bytes of a request's body to a value, or to the refusal that says why there is none. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { assertConnected } from '../../net/client-connection';
 import { AppError, MalformedRequest, ValidationFailed } from '../../errors';
 import { InvalidText, MalformedJson, parseJsonBody } from '../requests/json-body';
 import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
@@ -42,6 +43,7 @@ function refuseBytes(
 
 function readBody(request: FastifyRequest, body: Buffer): unknown {
   if (body.length === 0) return undefined;
+  assertConnected(request.raw.socket);
   const type = request.headers['content-type'] ?? '';
   if (request.method !== 'PATCH' && type.trim().toLowerCase().startsWith(MERGE_PATCH_TYPE)) throw unsupported();
   const encoding = request.headers['content-encoding'];

@@ -99,6 +99,7 @@ export class RequestLog {
 
   private end(request: FastifyRequest, reply: FastifyReply, milliseconds: number, span?: TraceSpan): void {
     this.inFlight--;
+    if (request.load) request.load.inFlight--;
     const { method, caller } = request;
     const route = routeOf(request);
     if (span) endRequestSpan(span, request, route, reply);
