@@ -23,10 +23,10 @@ const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
 
 export const listCommand: Command = {
-  usage: '',
-  help: `Lists the encryption keys: those of ENCRYPTION_KEYS, then the one that is derived from JWT_SECRET (jwt), with how many
-texts in the database each has sealed. The first seals, all open. A key of which nothing is left, and that no running
-process seals with, can be dropped. Ends with 1 where something is sealed with a key that is not configured.`,
+  summary: 'Lists the encryption keys, with the number of texts in the database that each has encrypted',
+  description: `The keys of ENCRYPTION_KEYS come first, then the one that is derived from JWT_SECRET (jwt). The first key encrypts, all of
+them decrypt. A key with no text left, which no running process encrypts with, can be dropped. Ends with 1 where a text
+needs a key that is not configured.`,
   async run({ open }) {
     const app = await open();
     const { kids, currentKid } = app.get<SecretBox>(SECRET_BOX);
@@ -49,12 +49,13 @@ process seals with, can be dropped. Ends with 1 where something is sealed with a
 };
 
 export const newCommand: Command = {
-  usage: 'ID',
-  help: `Prints a new key of this id, as ENCRYPTION_KEYS takes it. It is kept nowhere.
+  summary: 'Prints a new key of this id, as ENCRYPTION_KEYS takes it',
+  description: `The key is stored nowhere.
 
 To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
-that none meets what it cannot open. Then run keys reseal, and drop the old one once keys list shows nothing under it.`,
-  positionals: 1,
+that no process meets a text that it cannot decrypt. Then run keys reseal, and drop the old key once keys list shows no
+text under it.`,
+  arguments: '<id>',
   run({ positionals: [kid = ''] }) {
     try {
       const key = newKey(kid);
@@ -66,10 +67,10 @@ that none meets what it cannot open. Then run keys reseal, and drop the old one 
 };
 
 export const resealCommand: Command = {
-  usage: '',
-  help: `Seals every secret in the database anew with the first key of ENCRYPTION_KEYS: the secrets of webhook endpoints and
-of authenticator apps, and stored answers that hold one. In small transactions, beside running processes; it can be stopped and run again. Ends
-with 1 where something cannot be opened, and says where that is and which key it misses.`,
+  summary: 'Encrypts every secret in the database anew with the first key of ENCRYPTION_KEYS',
+  description: `Secrets are those of webhook endpoints and of authenticator apps, and stored responses that hold one. Works in small
+transactions, beside running processes; it can be stopped and run again. Ends with 1 where a text cannot be decrypted, and
+names its place and the missing key.`,
   async run({ dryRun, open }): Promise<Report> {
     const app = await open();
     const { currentKid } = app.get<SecretBox>(SECRET_BOX);
@@ -102,11 +103,10 @@ with 1 where something cannot be opened, and says where that is and which key it
 };
 
 export const forgetCommand: Command = {
-  usage: 'ID',
-  help: `Gives up what a key has encrypted, so that processes start without it, or with another key of its id. For a key that
-is lost: what it has encrypted stays in the database, and cannot be decrypted. Tenants have to rotate their webhook
-secrets, and people to set up their authenticator apps again.`,
-  positionals: 1,
+  summary: 'Gives up the texts of a lost key, so that processes start without it',
+  description: `They also start with another key of its id. The texts stay in the database, and cannot be decrypted. Tenants have to rotate
+their webhook secrets, and people to set up their authenticator apps again.`,
+  arguments: '<id>',
   async run({ positionals: [kid = ''], dryRun, open }): Promise<Report> {
     const app = await open();
     const box = app.get<SecretBox>(SECRET_BOX);
