@@ -20,7 +20,7 @@ export async function warnOfUnreachableRedis(url: string, logger: Logger): Promi
   } catch (error) {
     const reason = connectionFault(error, 'cacert');
     logger.warn(
-      `REDIS_URL: cannot reach ${servers.join(', ')} (${reason}): each process counts limits for itself, and webhooks wait`,
+      `REDIS_URL: cannot reach ${servers.join(', ')} (${reason}): each process counts limits for itself, and the queue waits`,
     );
   } finally {
     redis.on('error', () => undefined);
