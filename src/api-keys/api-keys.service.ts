@@ -1,8 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { SECRET_CHANGE } from '../platform/audit/audit-entry';
-import type { Config } from '../platform/config/config';
-import { CONFIG } from '../platform/config/config.module';
+import { Config } from '../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, Conflict, type FieldFault, Forbidden, NotFound, ValidationFailed } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
@@ -39,7 +38,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 @Injectable()
 export class ApiKeysService {
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly idempotency: Idempotency,
     private readonly cursors: Cursors,

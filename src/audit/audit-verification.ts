@@ -1,8 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { commitment, decodeCanonical } from '../platform/audit/canonical';
 import { leafHash, type NodeId } from '../platform/audit/merkle';
-import type { Config } from '../platform/config/config';
-import { CONFIG } from '../platform/config/config.module';
+import { Config } from '../platform/config/config';
 import { TenantDatabase, type TenantScope } from '../platform/database/tenant-database';
 import { firstIdAt } from '../platform/ids/ids';
 import { type EntryRow, listPublicKeys, type PublicKeyRow } from './audit.queries';
@@ -39,7 +38,7 @@ class Misfit extends Error {}
 @Injectable()
 export class AuditVerification {
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: TenantDatabase,
   ) {}
 

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import type { Config } from '../platform/config/config';
-import { CONFIG } from '../platform/config/config.module';
+import { Config } from '../platform/config/config';
 import type { RetentionDependent, RetentionRule } from '../platform/database/sql/tables';
 import { RetentionDatabase } from '../platform/database/roles/retention-database';
 import type { Row, Statement } from '../platform/database/sql/statement';
@@ -47,7 +46,7 @@ export class RetentionJob {
   private running = false;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: RetentionDatabase,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(RETENTION_RULES) private readonly rules: readonly RetentionRule[],

@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { seedDemo } from '../../src/dev/demo';
 import { startService, type TestService } from '../harness/service';
+import { startWorker, type TestWorker } from '../harness/worker';
 
-const README = join(__dirname, '..', '..', 'README.md');
+const ROOT = join(__dirname, '..', '..');
+const README = join(ROOT, 'README.md');
 const ADDRESS = 'http://127.0.0.1:3000';
+const RECEIVER_PORT = '8099';
 
 const SECTION = /^## A tour of five minutes$[^]*?^(?=## )/m;
 const BLOCK = /^```(\w+)\n([^]*?)^```$/gm;
 
-/** A block of commands and, where one follows before the next commands, the block of what they print. */
+/** A block of commands, and the block of their output where one follows. */
 interface Step {
   commands: string;
   shown?: string;
@@ -26,7 +29,7 @@ function tourOf(readme: string): Step[] {
   return steps;
 }
 
-/** The README with what was printed in place of what it shows. */
+/** The README with the new outputs in place of its own. */
 function renewed(readme: string, printed: readonly string[]): string {
   let step = -1;
   return readme.replace(SECTION, (section) =>
@@ -36,19 +39,19 @@ function renewed(readme: string, printed: readonly string[]): string {
   );
 }
 
-/** What differs from one run to the next. */
+/** Replaces the values that differ from one run to the next. */
 function normalized(text: string): string {
   return text
     .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<id>')
     .replace(/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z/g, '<time>');
 }
 
-/** Runs all steps in one shell, as a person would in one terminal; gives what each has printed. */
+/** Runs all steps in one shell, as in one terminal. @returns the output of each step */
 function inOneShell(steps: Step[], cwd: string, env: NodeJS.ProcessEnv): Promise<string[]> {
-  const mark = '<<<the end of a step>>>';
+  const mark = '<<<end of a step>>>';
   const script = steps.map((step) => `${step.commands}\necho '${mark}'\n`).join('');
   return new Promise((resolve, reject) => {
-    const shell = execFile('bash', [], { cwd, env, timeout: 60_000 }, (error, stdout, stderr) => {
+    const shell = execFile('bash', [], { cwd, env, timeout: 90_000 }, (error, stdout, stderr) => {
       const printed = stdout.split(`${mark}\n`);
       if (printed.pop() === '' && printed.length === steps.length) resolve(printed);
       else reject(new Error(`the shell stopped before the end: ${error?.message ?? ''}\n${stdout}\n${stderr}`));
@@ -57,33 +60,51 @@ function inOneShell(steps: Step[], cwd: string, env: NodeJS.ProcessEnv): Promise
   });
 }
 
+/** A TCP port that is free now. */
+function freePort(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(String(port)));
+    });
+  });
+}
+
 /**
- * The README's tour against a real service, so that it cannot rot: the commands as they stand there, and what they print
- * compared with what it shows. `RENEW_README=1 npx jest test/docs/readme-tour` writes what they print into it.
+ * Runs the tour of the README against a real service and worker, so that it cannot become wrong: the commands as they stand
+ * there, and their output compared with the output that the README shows. `RENEW_README=1 npx jest test/docs/readme-tour` writes the
+ * output into the README.
  */
 describe('the tour of the README', () => {
   let service: TestService;
+  let worker: TestWorker;
   let home: string;
 
   beforeAll(async () => {
-    service = await startService();
     home = mkdtempSync(join(tmpdir(), 'readme-tour-'));
-    await seedDemo(service.app, join(home, '.data'), () => undefined);
+    symlinkSync(join(ROOT, 'docs'), join(home, 'docs'));
+    const env = { MAIL_DIRECTORY: join(home, '.data', 'mail'), WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' };
+    service = await startService({ env });
+    worker = await startWorker(service.database, env);
   });
   afterAll(async () => {
+    await worker.stop();
     await service.stop();
     rmSync(home, { recursive: true, force: true });
   });
 
-  it('prints what it shows (RENEW_README=1 writes it anew)', async () => {
+  it('prints the output that the README shows (RENEW_README=1 renews it)', async () => {
     const readme = readFileSync(README, 'utf8');
     const steps = tourOf(readme);
-    expect(steps.length).toBeGreaterThanOrEqual(10);
+    expect(steps.length).toBeGreaterThanOrEqual(9);
+    const port = await freePort();
     const printed = await inOneShell(
       steps.map(({ commands }) => ({
         commands: commands
           .replaceAll(ADDRESS, service.url)
-          .replaceAll('npm run', `npm --prefix '${join(__dirname, '..', '..')}' run`),
+          .replaceAll(RECEIVER_PORT, port)
+          .replaceAll('npm run', `npm --prefix '${ROOT}' run`),
       })),
       home,
       { ...process.env, DATABASE_URL: service.database.serviceUrl },
@@ -93,9 +114,9 @@ describe('the tour of the README', () => {
       return;
     }
     for (const [index, step] of steps.entries()) {
-      const answer = printed[index] as string;
-      if (step.shown !== undefined) expect(normalized(answer)).toBe(normalized(step.shown));
-      else expect(answer).toBe('');
+      const output = printed[index] as string;
+      if (step.shown !== undefined) expect(normalized(output)).toBe(normalized(step.shown));
+      else expect(output).toBe('');
     }
   });
 });

@@ -1,7 +1,6 @@
 import { Queue } from 'bullmq';
 import { Webhook } from 'standardwebhooks';
-import type { Config } from '../../src/platform/config/config';
-import { CONFIG } from '../../src/platform/config/config.module';
+import { Config } from '../../src/platform/config/config';
 import { producerOptions } from '../../src/platform/queue/queue';
 import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, type DeliveryJob } from '../../src/webhooks/notifications/delivery-job';
 import type { ApiClient } from '../harness/client';
@@ -280,10 +279,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
   });
 
   it('leaves nothing of a job in the queue, whether it was done or not', async () => {
-    const queue = new Queue<DeliveryJob>(
-      DELIVERY_QUEUE,
-      producerOptions(worker.app.get<Config>(CONFIG), DELIVERY_JOB_OPTIONS),
-    );
+    const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(worker.app.get(Config), DELIVERY_JOB_OPTIONS));
     try {
       const endpoint = await createEndpoint(tenant, receiver.url);
       await tenant.createOrder();

@@ -1,7 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Injectable } from '@nestjs/common';
+import { Config, required } from '../../platform/config/config';
 import type { Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { emailKey } from '../../platform/net/email-key';
@@ -17,7 +16,7 @@ const LIMITS = [
 export class MailAllowance {
   private readonly key: Buffer;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(config: Config) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'mail-allowance', 32));
   }
 

@@ -1,7 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Injectable } from '@nestjs/common';
+import { Config, required } from '../../platform/config/config';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Transaction } from '../../platform/database/transaction';
 import { AppError, TokenInvalid, ValidationFailed } from '../../platform/errors';
@@ -34,7 +33,7 @@ export class Registration {
   private readonly key: Buffer;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly database: SignInDatabase,
     private readonly auth: AuthService,
     private readonly accounts: NewAccounts,

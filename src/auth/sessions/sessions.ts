@@ -1,8 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config, required } from '../../platform/config/config';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import type { Transaction } from '../../platform/database/transaction';
@@ -55,7 +54,7 @@ export class Sessions {
   private readonly absoluteMs: number;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly database: TenantDatabase,
     private readonly signInDatabase: SignInDatabase,
     private readonly epochs: Epochs,

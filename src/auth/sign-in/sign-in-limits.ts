@@ -1,7 +1,6 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Injectable } from '@nestjs/common';
+import { Config, required } from '../../platform/config/config';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
@@ -55,7 +54,7 @@ export class SignInLimits {
   private readonly key: Buffer;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: SignInDatabase,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'sign-in-limits', 32));

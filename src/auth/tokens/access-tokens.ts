@@ -1,8 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config, required } from '../../platform/config/config';
 
 /** The claims of an access token, as they stand in the JWT (RFC 7519). */
 export interface AccessClaims {
@@ -56,7 +55,7 @@ export class AccessTokens {
   /** Life of a token, seconds. */
   readonly lifetime: number;
 
-  constructor(@Inject(CONFIG) private readonly config: Config) {
+  constructor(private readonly config: Config) {
     const previous = config.JWT_SECRET_PREVIOUS;
     this.keys = [signingKey(required(config, 'JWT_SECRET')), ...(previous === undefined ? [] : [signingKey(previous)])];
     this.lifetime = config.ACCESS_TOKEN_EXPIRE_MINUTES * 60;

@@ -1,8 +1,7 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Counter } from 'prom-client';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { MailDatabase } from '../../platform/database/roles/mail-database';
 import { mailContext, type MailTemplates, type SealedMail } from '../../platform/mail/mailer';
@@ -37,7 +36,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
   private stopped = false;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly database: MailDatabase,

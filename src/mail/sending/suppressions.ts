@@ -1,7 +1,6 @@
 import { createHmac, hkdfSync } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Injectable } from '@nestjs/common';
+import { Config, required } from '../../platform/config/config';
 import { MailDatabase } from '../../platform/database/roles/mail-database';
 import { findSuppression, liftSuppression, suppress } from './mail.queries';
 
@@ -17,7 +16,7 @@ export class Suppressions {
   private readonly key: Buffer;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly database: MailDatabase,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'mail-suppression', 32));

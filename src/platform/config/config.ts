@@ -9,12 +9,17 @@ const DAY_MS = 86_400_000;
 type Schema = typeof schema;
 type ValueOf<V> = V extends { read(text: string): infer T } ? T : never;
 
-/** The service's configuration, parsed once at boot. Variables with a default are always set. */
-export type Config = {
+type Values = {
   readonly [K in keyof Schema]: Schema[K] extends { fallback: string }
     ? ValueOf<Schema[K]>
     : ValueOf<Schema[K]> | undefined;
 };
+
+/**
+ * The service's configuration, parsed once at boot. Variables with a default are always set. It is a class so that a
+ * constructor's parameter of this type is its own injection token; the schema alone declares its members.
+ */
+export abstract class Config extends (Object as unknown as abstract new () => Values) {}
 
 /** All faults of the environment, one line each; the process ends with them. */
 export class ConfigError extends Error {
@@ -40,7 +45,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     }
   }
   faults.push(...misspeltVariables(env), ...placePasswords(values as Record<string, string>));
-  const config = values as Config;
+  const config = Object.assign(Object.create(Config.prototype) as Config, values);
   if (faults.length === 0) faults.push(...crossCheck(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return config;

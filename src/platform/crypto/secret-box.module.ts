@@ -1,7 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import { Global, Module } from '@nestjs/common';
-import { type Config, required } from '../config/config';
-import { CONFIG } from '../config/config.module';
+import { Config, required } from '../config/config';
 import { createSecretBox, type SecretBox } from './secret-box';
 
 export type { SecretBox } from './secret-box';
@@ -27,7 +26,7 @@ export function secretBoxOf(config: Config): SecretBox {
 /** Provides the secret box to all modules. */
 @Global()
 @Module({
-  providers: [{ provide: SECRET_BOX, inject: [CONFIG], useFactory: secretBoxOf }],
+  providers: [{ provide: SECRET_BOX, inject: [Config], useFactory: secretBoxOf }],
   exports: [SECRET_BOX],
 })
 export class SecretBoxModule {}

@@ -8,8 +8,7 @@
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
-import type { Config } from '../config/config';
-import { CONFIG } from '../config/config.module';
+import { Config } from '../config/config';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
@@ -38,7 +37,7 @@ export class DatabaseModule implements OnApplicationShutdown {
       providers: [
         {
           provide: ConnectionManager,
-          inject: [CONFIG, LOGGER, Metrics, TRACING],
+          inject: [Config, LOGGER, Metrics, TRACING],
           useFactory: async (config: Config, logger: Logger, metrics: Metrics, tracing: Tracing) => {
             const connections = new ConnectionManager(config, [...featureEntities], metrics, tracing, (error) =>
               logger.warn({ reason: error.message }, 'database connection lost'),

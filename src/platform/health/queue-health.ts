@@ -1,6 +1,5 @@
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import type { Config } from '../config/config';
-import { CONFIG } from '../config/config.module';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Config } from '../config/config';
 import { DatabaseHealth } from '../database/database-health';
 import { KEY_PREFIX } from '../queue/queue';
 import { connectRedis, type RedisClient } from '../redis/redis';
@@ -15,7 +14,7 @@ export class QueueHealth implements OnModuleDestroy {
   private readonly redis?: RedisClient;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly database: DatabaseHealth,
   ) {
     if (!config.REDIS_URL) return;

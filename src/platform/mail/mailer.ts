@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Config } from '../config/config';
-import { CONFIG } from '../config/config.module';
+import { Config } from '../config/config';
 import { SECRET_BOX, type SecretBox } from '../crypto/secret-box.module';
 import type { Statement } from '../database/sql/statement';
 import { NO_TENANT } from '../database/tenant-database';
@@ -47,7 +46,7 @@ export class Mailer {
   readonly isConfigured: boolean;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     @Inject(SECRET_BOX) private readonly box: SecretBox,
   ) {
     this.isConfigured = config.SMTP_URL !== undefined || config.MAIL_DIRECTORY !== undefined;

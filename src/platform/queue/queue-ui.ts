@@ -2,8 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@ne
 import { Queue } from 'bullmq';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { type Config, ConfigError, required } from '../config/config';
-import { CONFIG } from '../config/config.module';
+import { Config, ConfigError, required } from '../config/config';
 import { LOGGER } from '../observability/logger.module';
 import { type DescribedQueue, producerOptions, withTimeout } from './queue';
 
@@ -17,7 +16,7 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
   private queues: Queue[] = [];
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(DESCRIBED_QUEUES) private readonly described: readonly DescribedQueue[],
   ) {}

@@ -1,8 +1,7 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, type FieldFault, Forbidden, ValidationFailed } from '../../platform/errors';
 import type { Caller, Person } from '../../platform/http/requests/caller';
@@ -19,7 +18,7 @@ import type { Policies } from './policies';
 @Injectable()
 export class CompanyService {
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,

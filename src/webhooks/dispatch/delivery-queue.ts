@@ -1,7 +1,6 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Queue } from 'bullmq';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { producerOptions, withTimeout } from '../../platform/queue/queue';
 import {
   DELIVERY_JOB_OPTIONS,
@@ -26,7 +25,7 @@ export class DeliveryQueue implements OnApplicationShutdown {
   private readonly bulkFrom: number;
   private readonly refillInterval: number;
 
-  constructor(@Inject(CONFIG) private readonly config: Config) {
+  constructor(private readonly config: Config) {
     this.bulkFrom = config.REDIS_URL ? 1 : BULK_FROM;
     this.refillInterval = REFILL_INTERVAL_MS[config.REDIS_URL ? 'redis' : 'postgres'];
     this.queue = this.open();

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
@@ -75,7 +74,7 @@ export class Dispatcher {
   private timers: NodeJS.Timeout[] = [];
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly discovery: DispatcherDatabase,
     database: TenantDatabase,
     private readonly queue: DeliveryQueue,

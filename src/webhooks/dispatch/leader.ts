@@ -1,7 +1,6 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { type Config, required } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config, required } from '../../platform/config/config';
 import { Leadership } from '../../platform/leader-election/leadership';
 import { LeaderTasks } from '../../platform/leader-election/leader-tasks';
 import { LOGGER } from '../../platform/observability/logger.module';
@@ -27,7 +26,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   private timer?: NodeJS.Timeout;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     @Inject(LOGGER) logger: Logger,
     private readonly relay: Relay,
     private readonly dispatcher: Dispatcher,

@@ -5,10 +5,9 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { parseCidr } from '../../platform/net/cidrs';
 import { Outbox } from '../../platform/outbox/outbox';
@@ -34,7 +33,7 @@ export class EndpointConsent {
   private readonly policy: SsrfPolicy;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly outbox: Outbox,
   ) {
     this.isOn = config.WEBHOOK_CONSENT;

@@ -2,9 +2,8 @@
  * Pipes for bodies whose rules depend on the configuration or on the catalogue of events. A pipe replaces the global
  * pipe at its parameter, so that one answer names all faults; the parameter's type is therefore imported as a type.
  */
-import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Injectable, type PipeTransform } from '@nestjs/common';
+import { Config } from '../../platform/config/config';
 import type { FieldFault } from '../../platform/errors';
 import { readDto, requireBody } from '../../platform/http/requests/validation.pipe';
 import { parseCidr } from '../../platform/net/cidrs';
@@ -19,7 +18,7 @@ export class EndpointRules {
   private readonly policy: SsrfPolicy;
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly types: EventCatalogue,
   ) {
     this.policy = {

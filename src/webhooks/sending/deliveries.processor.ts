@@ -2,8 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { withTimeout, workerOptions } from '../../platform/queue/queue';
 import { DELIVERY_QUEUE, type DeliveryJob, parseDeliveryJobId } from '../notifications/delivery-job';
@@ -21,7 +20,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   private readonly underWay = new Set<Promise<void>>();
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly deliveries: DeliverySender,
   ) {}

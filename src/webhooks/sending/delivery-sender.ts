@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { parseCidr } from '../../platform/net/cidrs';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
@@ -50,7 +49,7 @@ export class DeliverySender {
   private readonly opened = new Map<string, string>();
 
   constructor(
-    @Inject(CONFIG) config: Config,
+    config: Config,
     private readonly database: TenantDatabase,
     private readonly outcomes: Outcomes,
     private readonly consents: ConsentRecorder,

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
-import type { Config } from '../../platform/config/config';
-import { CONFIG } from '../../platform/config/config.module';
+import { Config } from '../../platform/config/config';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { Batcher } from './batcher';
@@ -35,7 +34,7 @@ export class Outcomes {
   private readonly writes: Batcher<Recorded, void>;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: TenantDatabase,
     private readonly disabling: EndpointDisabling,
     private readonly ends: AttemptEnds,

@@ -1,6 +1,5 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { type Config, required } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Config, required } from '../../config/config';
 import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
@@ -16,7 +15,7 @@ import { type Row, type Statement, toQuery } from '../sql/statement';
 export class OperatorDatabase implements OnApplicationShutdown {
   private connection?: Promise<ServiceClient>;
 
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
+  constructor(private readonly config: Config) {}
 
   /** Runs a statement as the operator's role. @throws Unavailable when the database cannot be reached */
   async query<R extends Row>(statement: Statement): Promise<R[]> {

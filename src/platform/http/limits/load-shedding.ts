@@ -2,8 +2,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Counter, Gauge } from 'prom-client';
-import type { Config } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Config } from '../../config/config';
 import { DatabaseLoad } from '../../database/load';
 import { Unavailable } from '../../errors';
 import { LOGGER } from '../../observability/logger.module';
@@ -68,7 +67,7 @@ export class LoadShedding implements OnModuleDestroy {
   private loggedAt = 0;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly database: DatabaseLoad,
     { registry }: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,

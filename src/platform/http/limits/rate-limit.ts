@@ -1,6 +1,5 @@
-import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { CONFIG } from '../../config/config.module';
-import type { Config } from '../../config/config';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Config } from '../../config/config';
 import { connectRedis, type RedisClient } from '../../redis/redis';
 
 /** A limit: a burst, refilled at a rate (a token bucket). */
@@ -60,7 +59,7 @@ export class RateLimiter implements OnModuleDestroy {
   private hand = this.fullAt.entries();
   private readonly redis?: RedisClient;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(config: Config) {
     if (!config.REDIS_URL) return;
     this.redis = connectRedis(config.REDIS_URL, {
       enableOfflineQueue: false,

@@ -1,7 +1,6 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Config } from '../../config/config';
 import { RateLimited, Unavailable } from '../../errors';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
@@ -39,7 +38,7 @@ export class RequestLimits {
   private readonly registrations?: Limit;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly config: Config,
     private readonly limiter: RateLimiter,
   ) {
     this.tenantLimit = {

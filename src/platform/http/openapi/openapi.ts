@@ -23,8 +23,7 @@ import { HEADERS, PARAMETERS } from './headers';
 import { describe } from './operations';
 import { PROBLEM_SCHEMAS } from './problem-responses';
 import { routesOf } from './routes';
-import type { Config } from '../../config/config';
-import { CONFIG } from '../../config/config.module';
+import { Config } from '../../config/config';
 import { publicUrl } from '../public-url';
 import { DOCUMENT_PATHS, DOCUMENT_SECTION, documentRoute, serveDocuments } from './documents';
 
@@ -33,7 +32,7 @@ const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 /** The document of the application, with the additions of features. */
 export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
   const added = parts.map((part) => part());
-  const scanned = SwaggerModule.createDocument(app, settings(app.get<Config>(CONFIG, { strict: false })), {
+  const scanned = SwaggerModule.createDocument(app, settings(app.get(Config, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),
   });
   const components: Components = {
@@ -73,7 +72,7 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
 export function serveDocs(app: INestApplication, parts: readonly DocumentPart[] = []): void {
-  serveDocuments(app, () => buildDocument(app, parts), publicUrl(app.get<Config>(CONFIG, { strict: false })));
+  serveDocuments(app, () => buildDocument(app, parts), publicUrl(app.get(Config, { strict: false })));
 }
 
 function settings(config: Config): Omit<OpenAPIObject, 'paths'> {

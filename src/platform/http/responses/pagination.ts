@@ -1,7 +1,6 @@
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG } from '../../config/config.module';
-import { type Config, required } from '../../config/config';
+import { Injectable } from '@nestjs/common';
+import { Config, required } from '../../config/config';
 import { AppError } from '../../errors';
 import type { TenantScope } from '../../database/tenant-database';
 
@@ -33,7 +32,7 @@ const CURSOR = /^[A-Za-z0-9_-]{43}$/;
 export class Cursors {
   private readonly key: Buffer;
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(config: Config) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'cursor', 32));
   }
 
