@@ -24,6 +24,7 @@ const ROLE_DATABASES = {
   'members-database': ['tenants'],
   'mail-database': ['mail'],
   'audit-database': ['audit'],
+  'eraser-database': ['tenants/erasure'],
   'epoch-database': ['platform/revocation'],
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],

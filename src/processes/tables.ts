@@ -4,7 +4,12 @@ import { AUTH_PERSON_TABLES, AUTH_PLACEMENTS, AUTH_RETENTION, AUTH_TENANT_TABLES
 import { ORDERS_PLACEMENTS, ORDERS_TENANT_TABLES } from '../orders/orders.tables';
 import type { PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
 import { PLATFORM_PLACEMENTS, PLATFORM_RETENTION, PLATFORM_TENANT_TABLES } from '../platform/tables/platform.tables';
-import { TENANTS_PLACEMENTS, TENANTS_RETENTION, TENANTS_TENANT_TABLES } from '../tenants/tenants.tables';
+import {
+  TENANTS_PERSON_TABLES,
+  TENANTS_PLACEMENTS,
+  TENANTS_RETENTION,
+  TENANTS_TENANT_TABLES,
+} from '../tenants/tenants.tables';
 import { USERS_PERSON_TABLES, USERS_PLACEMENTS } from '../users/users.tables';
 import { WEBHOOKS_PLACEMENTS, WEBHOOKS_RETENTION, WEBHOOKS_TENANT_TABLES } from '../webhooks/webhooks.tables';
 
@@ -39,4 +44,8 @@ export const TENANT_TABLES: readonly TenantTable[] = [
 ];
 
 /** What is kept of a person, in the order in which an erasure deletes. */
-export const PERSON_TABLES: readonly PersonTable[] = [...AUTH_PERSON_TABLES, ...USERS_PERSON_TABLES];
+export const PERSON_TABLES: readonly PersonTable[] = [
+  ...TENANTS_PERSON_TABLES,
+  ...AUTH_PERSON_TABLES,
+  ...USERS_PERSON_TABLES,
+];

@@ -1,4 +1,4 @@
-import type { Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
+import type { PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
 
 export const TENANTS_PLACEMENTS: Placements = {
   tenants: 'reference',
@@ -16,7 +16,7 @@ export const TENANTS_RETENTION: readonly RetentionRule[] = [
   { table: 'tenant_exports', key: 'tenant_id, id', column: 'expires_at' },
 ];
 
-/** Names and addresses of members are in a part of their own, see `archive/`. */
+/** Members are in a part of the archive of their own, with names and addresses: see `archive/archive-parts.ts`. */
 export const TENANTS_TENANT_TABLES: readonly TenantTable[] = [
   {
     table: 'invitations',
@@ -36,10 +36,8 @@ export const TENANTS_TENANT_TABLES: readonly TenantTable[] = [
     archived: ['name', 'description', 'permissions', 'version', 'created_at', 'updated_at'],
     omitted: ['id'],
   },
-  {
-    table: 'memberships',
-    key: { user_id: 'uuid' },
-    archived: ['user_id', 'role', 'status', 'managed_by', 'created_at', 'last_used_at', 'version'],
-    omitted: [],
-  },
+  { table: 'memberships', key: { user_id: 'uuid' }, archived: [], omitted: '*' },
 ];
+
+/** A membership that was given to a person after the account was deleted. */
+export const TENANTS_PERSON_TABLES: readonly PersonTable[] = [{ table: 'memberships', column: 'user_id' }];

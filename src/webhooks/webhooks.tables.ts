@@ -78,14 +78,7 @@ export const WEBHOOKS_TENANT_TABLES: readonly TenantTable[] = [
       'updated_at',
       'consent',
     ],
-    omitted: [
-      'headers',
-      'secret',
-      'previous_secret',
-      'previous_secret_expires_at',
-      'encrypted_parts',
-      'challenge',
-    ],
+    omitted: ['headers', 'secret', 'previous_secret', 'previous_secret_expires_at', 'encrypted_parts', 'challenge'],
   },
   {
     table: 'webhook_event_types',

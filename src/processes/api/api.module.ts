@@ -30,7 +30,9 @@ import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
 import { TenantsModule } from '../../tenants/tenants.module';
+import { TENANT_TABLES } from '../tables';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 
@@ -54,6 +56,7 @@ export class ApiModule {
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        TenantArchiveModule.forRoot(TENANT_TABLES),
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,

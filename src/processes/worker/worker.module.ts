@@ -7,6 +7,7 @@ import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
@@ -21,7 +22,9 @@ import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
 import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
-import { RETENTION } from '../tables';
+import { PERSON_TABLES, RETENTION, TENANT_TABLES } from '../tables';
+import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
+import { UsersWorkerModule } from '../../users/users-worker.module';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 
 /**
@@ -40,12 +43,15 @@ export class WorkerModule {
         TracingModule.forRoot(tracing),
         SecretBoxModule,
         AuditPlatformModule,
+        HooksModule,
         MailPlatformModule,
         DatabaseModule.forRoot(),
         LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
         MailWorkerModule,
+        TenantsWorkerModule.forRoot(TENANT_TABLES),
+        UsersWorkerModule.forRoot(PERSON_TABLES),
         WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness, { provide: DESCRIBED_QUEUES, useValue: [DESCRIBED_DELIVERY_QUEUE] }],

@@ -14,6 +14,9 @@ import { Tenant } from '../tenant.entity';
 import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
 import type { Policies } from './policies';
 
+/** The erasure begins an hour later: see the role of erasures in the migrations. */
+const RESTORABLE_MS = 30 * 24 * 60 * 60 * 1000;
+
 /** The rules of a tenant's own record: its name, its policies, its end. */
 @Injectable()
 export class CompanyService {
@@ -75,13 +78,18 @@ export class CompanyService {
     });
   }
 
-  /** Opens a closed tenant again. @throws Forbidden to anyone but an owner; Conflict where it is not closed */
+  /**
+   * Opens a closed tenant again.
+   * @throws Forbidden to anyone but an owner; Conflict where it is not closed, or its erasure has begun
+   */
   async restore(person: Person, role: string | undefined): Promise<void> {
     const { tenantId, userId, session } = person;
     if (tenantId === null || role !== 'owner') throw new Forbidden('Restoring the tenant is for owners.');
     await this.database.transaction({ tenantId }, async (tx) => {
       const before = await lockTenant(tx);
       if (!before.closedAt) throw new Conflict('The tenant is not closed.');
+      if (new Date().getTime() - before.closedAt.getTime() > RESTORABLE_MS)
+        throw new Conflict('The tenant is being erased.');
       await this.mark(tx, { tenantId, actor: { type: 'user', id: userId }, session }, before, null);
     });
   }

@@ -22,6 +22,8 @@ export const DB_ROLES = {
   audit: 'app_audit',
   /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
   mail: 'app_mail',
+  /** Erases tenants that closed 30 days ago, as far as the role of requests may not. */
+  eraser: 'app_eraser',
 } as const;
 
 /**
