@@ -5,6 +5,7 @@ import { ApiClient, type SignedIn } from '../harness/client';
 import { addMember, personOf } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
 const PASSWORD = 'a password for tests';
@@ -108,9 +109,11 @@ describe('the erasure of persons', () => {
       ]);
       expect([name, rows]).toEqual([name, []]);
     }
-    const { size } = (await owner.get('/audit-log/checkpoint')).body as { size: number };
     const [entry] = (await owner.get(`/audit-log?actor_id=${userId}&limit=1`)).body.data as { id: string }[];
-    expect((await owner.get(`/audit-log/${entry?.id}/proof?size=${size}`)).status).toBe(200);
+    await until('the entry is proved', async () => {
+      const { size } = (await owner.get('/audit-log/checkpoint')).body as { size: number };
+      return (await owner.get(`/audit-log/${entry?.id}/proof?size=${size}`)).status === 200;
+    });
   });
 
   it('goes on past an account that cannot be erased', async () => {
