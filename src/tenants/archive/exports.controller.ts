@@ -16,7 +16,7 @@ import { ExportsService } from './exports.service';
 const STALLED_ARCHIVE_MS = 120_000;
 const ExportId = () => Param('id', new ResourceId('Export'));
 
-@ApiSection('Tenant', 'The company of the caller: its name, its policies, its end.')
+@ApiSection('Tenant', 'The company: its name, its policies, what it uses.')
 @Controller('tenant/exports')
 @NoApiKeys()
 export class ExportsController {
@@ -69,7 +69,12 @@ export class ExportsController {
   })
   @ApiOkResponse({
     description: 'The archive.',
-    content: { 'application/gzip': { schema: { type: 'string', format: 'binary' } } },
+    content: {
+      'application/gzip': {
+        schema: { type: 'string', format: 'binary', maxLength: 1_000_000_000_000 },
+        example: 'the bytes of a tar.gz',
+      },
+    },
   })
   @ApiProblem('forbidden', 'Exports are for owners.')
   @ApiProblem('rate_limited', 'Too many archives are read at once; try again.')
