@@ -191,3 +191,45 @@ export function noteUses(tenantId: string, uses: readonly { keyId: string; at: D
     values: [tenantId, uses.map(({ keyId }) => keyId), uses.map(({ at }) => at.toISOString())],
   };
 }
+
+/**
+ * Keys of every tenant that expire within a week, or have half of a shorter life behind them, and of which no member was
+ * told; as the role that sees their times alone.
+ */
+export function findExpiring(now: Date, limit: number): Statement {
+  return {
+    name: 'api_keys_expiring',
+    text: `select tenant_id, id from api_keys
+            where expires_at > $1 and expires_at <= $1::timestamptz + interval '7 days' and notified_at is null
+              and expires_at - (expires_at - created_at) / 2 <= $1
+            order by expires_at limit $2`,
+    values: [now, limit],
+  };
+}
+
+/** A key of which members are told. */
+export interface NotifiedKeyRow extends Row {
+  user_id: string | null;
+  name: string;
+  expires_at: Date;
+}
+
+/** Marks a key as one of whose end members were told; no row where another worker did. */
+export function markNotified(tenantId: string, id: string, now: Date): Statement {
+  return {
+    name: 'api_key_mark_notified',
+    text: `update api_keys set notified_at = $3
+            where tenant_id = $1 and id = $2 and notified_at is null and expires_at > $3
+           returning user_id, name, expires_at`,
+    values: [tenantId, id, now],
+  };
+}
+
+/** Has members told of a key's end once more. */
+export function clearNotified(tenantId: string, id: string): Statement {
+  return {
+    name: 'api_key_clear_notified',
+    text: 'update api_keys set notified_at = null where tenant_id = $1 and id = $2',
+    values: [tenantId, id],
+  };
+}

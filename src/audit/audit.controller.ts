@@ -1,19 +1,15 @@
-import { Readable } from 'node:stream';
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
-import { sendPage } from '../platform/http/responses/json-response';
+import { Download, type JsonPage } from '../platform/http/responses/results';
 import { AuditExport } from './audit-export';
 import * as dto from './audit.dto';
 import { AuditService } from './audit.service';
 import './audit.permissions';
 
-/** A reader that takes nothing of an export for this long is disconnected. */
-const STALLED_EXPORT_MS = 120_000;
 const NDJSON_EXAMPLE =
   '{"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user",' +
   '"id":"0198c0de-7a11-7000-8000-0000000000aa"},"action":"order.status_changed","target":{"type":"order",' +
@@ -43,13 +39,8 @@ export class AuditController {
     description: 'Newest first. Each was written in the transaction of the change that it tells of.',
   })
   @ApiOkResponse({ type: dto.AuditPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ListAuditDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.audit.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: dto.ListAuditDto): Promise<JsonPage> {
+    return this.audit.list(caller, query);
   }
 
   @Get('export')
@@ -76,19 +67,10 @@ export class AuditController {
     },
   })
   @ApiProblem('rate_limited', 'Too many exports at once.')
-  export(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ExportAuditDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): void {
-    const csv = query.format === 'csv';
-    reply.raw.setTimeout(STALLED_EXPORT_MS);
-    void reply
-      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
-      .header('content-disposition', `attachment; filename="audit-log.${query.format}"`)
-      // Fastify would read the whole stream to answer a HEAD.
-      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query));
+  export(@CurrentCaller() caller: Caller, @Query() query: dto.ExportAuditDto): Download {
+    const type =
+      query.format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8';
+    return new Download(`audit-log.${query.format}`, type, () => this.exports.stream(caller, query));
   }
 
   @Get('checkpoint')

@@ -3,7 +3,7 @@ import { ProofPlan } from '../platform/audit/merkle';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
-import { type JsonPage, toPage } from '../platform/http/responses/json-response';
+import { type JsonPage, toPage } from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
 import type {
   AuditFilters,

@@ -122,8 +122,8 @@ async function fill(app: INestApplicationContext, caller: Caller, count: number)
       notes: i % 6 === 0 ? 'Leave at the door' : null,
       metadata: { channel: i % 2 === 0 ? 'web' : 'phone' },
     });
-    const answer = await orders.create(caller, order);
-    const { id } = JSON.parse(answer.body) as { id: string };
+    const { json } = await orders.create(caller, order);
+    const { id } = JSON.parse(json) as { id: string };
     await walk(orders, caller, id, i, 'pending');
   }
 }

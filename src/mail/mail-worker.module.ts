@@ -8,7 +8,8 @@
 import { Module } from '@nestjs/common';
 import { MailDatabase } from '../platform/database/roles/mail-database';
 import { MailSender } from './sending/mail-sender';
+import { Notices } from './sending/notices';
 import { Suppressions } from './sending/suppressions';
 
-@Module({ providers: [MailDatabase, MailSender, Suppressions], exports: [MailSender, Suppressions] })
+@Module({ providers: [MailDatabase, MailSender, Notices, Suppressions], exports: [MailSender, Suppressions] })
 export class MailWorkerModule {}

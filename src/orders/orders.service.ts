@@ -4,10 +4,16 @@ import { TenantDatabase, type TenantTransaction } from '../platform/database/ten
 import { AppError, NotFound } from '../platform/errors';
 import { newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { API_PREFIX } from '../platform/http/api-prefix';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import type { Precondition } from '../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  toPage,
+  type WriteResult,
+} from '../platform/http/responses/results';
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
@@ -33,18 +39,18 @@ export class OrdersService {
   /**
    * Creates an order with its items and history, and stores the response under the caller's idempotency key, if any.
    */
-  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<WriteResult> {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
       const body = JSON.stringify(viewOfNew(order));
       this.outbox.publish(tx, [createdEvent(order, body)]);
-      return { status: 201, headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) }, body };
+      return new Outcome(body, { id: order.id, version: 1 });
     });
   }
 
   /** Creates all of the orders, or none. */
-  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<StoredResponse> {
+  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<WriteResult> {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
@@ -53,7 +59,7 @@ export class OrdersService {
         tx,
         orders.map((order, index) => createdEvent(order, bodies[index] as string)),
       );
-      return { status: 201, headers: {}, body: `{"data":[${bodies.join(',')}]}` };
+      return new Outcome(`{"data":[${bodies.join(',')}]}`);
     });
   }
 
@@ -64,7 +70,7 @@ export class OrdersService {
       queries.findOrderJson(caller.tenantId, id),
     );
     if (!row) throw new NotFound('Order', id);
-    return { json: row.json, etag: etagOf(row.version) };
+    return new Representation(row.json, row.version);
   }
 
   /** A page of orders, newest first. @throws AppError `invalid_cursor` */
@@ -93,10 +99,10 @@ export class OrdersService {
   }
 
   /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */
-  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: string): Promise<Representation> {
+  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: Precondition): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const order = await lockOrder(tx, id);
-      assertMatch(ifMatch, etagOf(order.version));
+      ifMatch?.assertVersion(order.version);
       const metadata = mergeMetadata(order.metadata, input.metadata ?? {});
       const notes = input.notes === undefined ? order.notes : input.notes;
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
@@ -111,10 +117,10 @@ export class OrdersService {
    * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
-  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: string): Promise<Representation> {
+  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: Precondition): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const order = await lockOrder(tx, id);
-      assertMatch(ifMatch, etagOf(order.version));
+      ifMatch?.assertVersion(order.version);
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
       }
@@ -162,7 +168,7 @@ async function represent(tx: TenantTransaction, order: Order): Promise<Represent
   const items = await tx
     .repository(OrderItem)
     .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-  return { json: JSON.stringify(viewOf(order, items)), etag: etagOf(order.version) };
+  return new Representation(JSON.stringify(viewOf(order, items)), order.version);
 }
 
 function createdEvent(order: queries.NewOrder, data: string): NewEvent {

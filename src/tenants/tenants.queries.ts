@@ -24,6 +24,11 @@ export function findTenant(id: string): Statement {
   return { name: 'tenant_find', text: `select ${COLUMNS} from tenants where id = $1`, values: [id] };
 }
 
+/** A tenant's name; within the tenant. */
+export function findTenantName(id: string): Statement {
+  return { name: 'tenant_find_name', text: 'select name from tenants where id = $1', values: [id] };
+}
+
 /** Suspends or resumes; no row where it was so before. */
 export function markSuspended(id: string, at: Date | null): Statement {
   return {

@@ -35,6 +35,7 @@ import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
 import { DispatchRequests } from './notifications/dispatch-request';
+import './webhooks.permissions';
 
 @Module({})
 export class WebhooksWorkerModule {

@@ -324,7 +324,7 @@ describe('behind the application', () => {
   });
 
   describe('the narrow roles', () => {
-    it.each(['app_sign_in', 'app_janitor', 'app_relay', 'app_dispatcher', 'app_members'])(
+    it.each(['app_sign_in', 'app_janitor', 'app_relay', 'app_dispatcher', 'app_members', 'app_key_expiry'])(
       '%s gets at no table but those granted to it',
       async (role) => {
         const others = (await tablesOf(database, 'all')).filter((table) => table !== 'migrations');

@@ -17,7 +17,9 @@ export async function mailsTo(service: TestService, address: string): Promise<Wa
   );
   return rows.flatMap((row) => {
     const mail = JSON.parse(box.decrypt(row.sealed, mailContext(row.tenant_id, row.id))) as SealedMail;
-    return mail.to.address === address ? [{ template: row.template, data: mail.data as Record<string, string> }] : [];
+    return 'to' in mail && mail.to.address === address
+      ? [{ template: row.template, data: mail.data as Record<string, string> }]
+      : [];
   });
 }
 

@@ -1,72 +1,18 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ParsedMail, simpleParser } from 'mailparser';
-import { SMTPServer } from 'smtp-server';
+import { simpleParser } from 'mailparser';
 import { MailSender } from '../../src/mail/sending/mail-sender';
 import { SignInDatabase } from '../../src/platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { Mailer, type MailTemplates } from '../../src/platform/mail/mailer';
 import { admin } from '../harness/admin';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
+import { type Envelope, MailServer } from '../harness/mail-server';
 import { startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 import { keepSecret } from '../harness/suite-log';
-
-interface Envelope {
-  from: string;
-  to: string[];
-  mail: ParsedMail;
-}
-
-/** A real mail server in this process. */
-class MailServer {
-  readonly received: Envelope[] = [];
-  /** What the server says to a recipient; undefined takes it. */
-  refusal?: { code: number; text: string };
-  private readonly server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS'],
-    logger: false,
-    onRcptTo: (_address, _session, callback) => {
-      if (!this.refusal) return callback();
-      callback(Object.assign(new Error(this.refusal.text), { responseCode: this.refusal.code }));
-    },
-    onData: (stream, session, callback) => {
-      const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-      stream.on('end', () => {
-        void simpleParser(Buffer.concat(chunks)).then((mail) => {
-          const { mailFrom, rcptTo } = session.envelope;
-          this.received.push({
-            from: mailFrom ? mailFrom.address : '',
-            to: rcptTo.map(({ address }) => address),
-            mail,
-          });
-          callback();
-        });
-      });
-    },
-  });
-
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', () => resolve()));
-    return `smtp://127.0.0.1:${(this.server.server.address() as AddressInfo).port}`;
-  }
-
-  stop(): Promise<void> {
-    return new Promise((resolve) => this.server.close(() => resolve()));
-  }
-
-  async waitFor(count: number): Promise<Envelope[]> {
-    for (const deadline = Date.now() + 15_000; this.received.length < count;) {
-      if (Date.now() > deadline) throw new Error(`${this.received.length} of ${count} mails arrived`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    return this.received;
-  }
-}
 
 describe('mail', () => {
   const server = new MailServer();
@@ -122,6 +68,21 @@ describe('mail', () => {
     expect(mail.html).toContain(`href="${link}"`);
     expect(mail.messageId).toMatch(/^<[0-9a-f-]{36}@example\.com>$/);
     expect(await waiting()).toEqual([]);
+  });
+
+  it('is tried again and does not stop others where its key is missing', async () => {
+    await service.database.sql(
+      `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
+       values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'test', 'v1.gone.x.y', now(), now())`,
+    );
+    await send('test', { at: 'now' });
+    await server.waitFor(1);
+    await until('the mail to be postponed', async () => {
+      const [mail] = await waiting();
+      // A claim would keep it for two minutes.
+      return mail?.attempts === 1 && mail.next_attempt_at.getTime() - Date.now() < 30_000;
+    });
+    expect(worker.logLines.join('')).toMatch(/"reason":"[^"]*key 'gone' that is not configured"/);
   });
 
   it('is not sent where the transaction is rolled back', async () => {

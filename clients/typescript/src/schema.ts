@@ -8703,7 +8703,7 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description Checks that are left out. Without the queue requests are served, and webhooks are sent later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
                 exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;

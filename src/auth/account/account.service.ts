@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { Unauthorized } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Person, Principal } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
+import { MembersService } from '../../tenants/members/members.service';
 import { Membership } from '../../tenants/membership.entity';
 import { assertOwnerRemains, lockMembers } from '../../tenants/tenant-lock';
 import { User } from '../../users/user.entity';
@@ -39,7 +39,7 @@ export class AccountService {
     private readonly hooks: Hooks,
     private readonly mailer: Mailer,
     private readonly audit: AccountAudit,
-    private readonly log: AuditLog,
+    private readonly members: MembersService,
   ) {}
 
   /** Changes what is given; nothing to change is no change. */
@@ -78,9 +78,8 @@ export class AccountService {
         if (place.role === 'owner' && place.status === 'active' && !tenant.closedAt) {
           await assertOwnerRemains(tx, userId);
         }
-        await this.places.leave(tx, userId);
         const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-        this.log.record(tx, caller, { action: 'member.removed', target: { type: 'user', id: userId } });
+        await this.places.leave(tx, caller, await this.members.row({ tenantId }, userId));
       });
     }
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);

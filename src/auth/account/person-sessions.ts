@@ -3,7 +3,7 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { NotFound } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { type JsonPage, toPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Sessions } from '../sessions/sessions';
 import { findOwnSession, listSessions, type OwnSessionRow } from '../sessions/sessions.queries';

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
+import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
@@ -15,9 +16,12 @@ import { Hooks } from '../../platform/hooks/hooks';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
 import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { type JsonPage, toPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Epochs } from '../../platform/revocation/epochs';
+import { CompanyService } from '../../tenants/company/company.service';
+import type { MemberRow } from '../../tenants/members/members.queries';
+import { MembersService } from '../../tenants/members/members.service';
 import { Membership, newMembership } from '../../tenants/membership.entity';
 import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { lockMembers } from '../../tenants/tenant-lock';
@@ -57,6 +61,8 @@ export class PlacesService implements OnModuleInit {
     private readonly hooks: Hooks,
     private readonly epochs: Epochs,
     private readonly audit: AuditLog,
+    private readonly members: MembersService,
+    private readonly company: CompanyService,
   ) {}
 
   onModuleInit(): void {
@@ -79,7 +85,7 @@ export class PlacesService implements OnModuleInit {
   }
 
   /** Confirms a membership that a claim left open. @throws NotFound; Conflict where there is nothing to confirm */
-  async confirm({ userId }: Person, tenantId: string): Promise<void> {
+  async confirm({ userId, session }: Person, tenantId: string): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const [confirmed] = await tx.query(confirmPlace(userId, tenantId));
       if (!confirmed) {
@@ -88,6 +94,9 @@ export class PlacesService implements OnModuleInit {
         throw new Conflict('There is nothing to confirm.');
       }
       this.epochs.raisePerson(tx, userId, [tenantId]);
+      const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
+      const changes = { status: ['unconfirmed', 'active'] as const };
+      this.audit.record(tx, caller, { action: 'member.confirmed', target: { type: 'user', id: userId }, changes });
     });
   }
 
@@ -98,15 +107,10 @@ export class PlacesService implements OnModuleInit {
       const place = await tx.repository(Membership).findOneBy({ tenantId, userId });
       if (!place) throw new NotFound('Tenant', tenantId);
       if (place.status !== 'unconfirmed') throw new Conflict('There is nothing to decline.');
-      await this.leave(tx, userId);
-      const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
-      const closes = place.role === 'owner' && !owner;
-      if (closes) await this.close(tx);
       const caller = { tenantId, actor: { type: 'user', id: userId }, session: { id: session.id } };
-      this.audit.record(tx, caller, {
-        action: closes ? 'tenant.closed' : 'member.declined',
-        target: { type: closes ? 'tenant' : 'user', id: closes ? tenantId : userId },
-      });
+      await this.leave(tx, caller, await this.members.row({ tenantId }, userId), 'member.declined');
+      const [owner] = await tx.query(otherActiveOwner(tenantId, userId));
+      if (place.role === 'owner' && !owner) await this.company.closeIn(tx, caller);
     });
   }
 
@@ -146,16 +150,13 @@ export class PlacesService implements OnModuleInit {
     return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, 'owner');
   }
 
-  /** Ends a membership in a transaction of its tenant, which holds the tenant's lock. */
-  async leave(tx: TenantTransaction, userId: string): Promise<void> {
+  /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and tells of it. */
+  async leave(tx: TenantTransaction, caller: AuditedCaller, row: MemberRow, action?: string): Promise<void> {
+    const userId = row.user_id;
     await this.hooks.membershipEnded.run(tx, { userId });
     await tx.repository(Membership).delete({ tenantId: tx.tenantId, userId });
     this.epochs.raiseMember(tx, userId);
-  }
-
-  private async close(tx: TenantTransaction): Promise<void> {
-    await tx.repository(Tenant).update({ id: tx.tenantId }, { closedAt: new Date() });
-    this.epochs.raiseTenant(tx);
+    await this.members.tellOfEnd(tx, caller, row, action);
   }
 
   private async viewOf(row: PlaceRow): Promise<PlaceView> {

@@ -4,13 +4,14 @@ import { Counter } from 'prom-client';
 import { Config } from '../../platform/config/config';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { MailDatabase } from '../../platform/database/roles/mail-database';
-import { mailContext, type MailTemplates, type SealedMail } from '../../platform/mail/mailer';
+import { type AddressedMail, mailContext, type MailTemplates, type SealedMail } from '../../platform/mail/mailer';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { toHtml, toText } from '../templates/layout';
 import { type LinkTo, TEMPLATES } from '../templates/templates';
 import * as queries from './mail.queries';
 import { createMailTransport, MailRefused, type MailTransport, type RenderedMail } from './mail-transport';
+import { Notices } from './notices';
 import { Suppressions } from './suppressions';
 
 const POLL_MS = 1_000;
@@ -41,6 +42,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly database: MailDatabase,
     private readonly suppressions: Suppressions,
+    private readonly notices: Notices,
     metrics: Metrics,
   ) {
     this.transport = createMailTransport(config);
@@ -101,6 +103,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     );
     if (!mail) return;
     const outcome = await this.deliver(mail);
+    if (outcome === undefined) return;
     this.mails.inc({ outcome });
     const wait = RETRIES_MS[mail.attempts - 1];
     const statement =
@@ -110,31 +113,43 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     await this.database.transaction((tx) => tx.query(statement));
   }
 
-  private async deliver(mail: queries.WaitingMail): Promise<Outcome> {
+  /** @returns undefined for a notice, which has become the mails to its members */
+  private async deliver(mail: queries.WaitingMail): Promise<Outcome | undefined> {
     const about = { mail_id: mail.id, template: mail.template };
-    const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
-    if (await this.suppressions.isSuppressed(content.to.address)) {
-      this.logger.info(about, 'a mail was not sent: its address bounced before');
-      return 'suppressed';
-    }
+    let address: string | undefined;
     try {
+      // A mail whose key is missing is tried again, too: the key may be restored.
+      const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
+      if ('audience' in content) {
+        await this.notices.expand(mail, content.audience, content.data);
+        return undefined;
+      }
+      ({ address } = content.to);
+      if (await this.suppressions.isSuppressed(address)) {
+        this.logger.info(about, 'a mail was not sent: its address bounced before');
+        return 'suppressed';
+      }
       await this.transport?.send(render(mail, content, this.link));
       return 'sent';
     } catch (error) {
       const { message, permanent } =
         error instanceof MailRefused ? error : { message: String(error), permanent: false };
-      if (permanent) {
-        await this.suppressions.add(content.to.address, message);
+      if (permanent && address !== undefined) {
+        await this.suppressions.add(address, message);
         this.logger.warn({ ...about, reason: message }, 'a mail bounced: its address is suppressed');
         return 'failed';
       }
-      const isLast = mail.attempts > RETRIES_MS.length;
-      this.logger.warn(
-        { ...about, reason: message, attempt: mail.attempts },
-        isLast ? 'a mail was given up' : 'a mail was not sent; it is tried again',
-      );
-      return isLast ? 'failed' : 'postponed';
+      return this.tryAgain(mail, message);
     }
+  }
+
+  private tryAgain({ id, template, attempts }: queries.WaitingMail, reason: string): Outcome {
+    const isLast = attempts > RETRIES_MS.length;
+    this.logger.warn(
+      { mail_id: id, template, reason, attempt: attempts },
+      isLast ? 'a mail was given up' : 'a mail was not sent; it is tried again',
+    );
+    return isLast ? 'failed' : 'postponed';
   }
 }
 
@@ -147,7 +162,7 @@ export function linkTo(config: Pick<Config, 'APP_URL' | 'PUBLIC_URL' | 'PORT'>):
 /** The mail with its text and HTML. */
 export function render(
   mail: Pick<queries.WaitingMail, 'id' | 'template' | 'created_at'>,
-  content: SealedMail,
+  content: AddressedMail,
   link: LinkTo,
 ): RenderedMail {
   const template = TEMPLATES[mail.template as keyof MailTemplates] as

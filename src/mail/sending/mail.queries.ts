@@ -46,6 +46,15 @@ export function removeMail(tenantId: string, id: string): Statement {
   };
 }
 
+/** Removes a mail, and says whether it was there. */
+export function takeMail(tenantId: string, id: string): Statement {
+  return {
+    name: 'mail_take',
+    text: 'delete from mail_outbox where tenant_id = $1 and id = $2 returning id',
+    values: [tenantId, id],
+  };
+}
+
 export function findSuppression(addressHash: Buffer, now: Date): Statement {
   return {
     name: 'mail_suppression_find',

@@ -36,7 +36,7 @@ export interface PersonalChange {
 
 /** What is recorded. */
 export interface AuditEntry {
-  /** Dotted, such as `webhook_endpoint.created`. */
+  /** Dotted, such as `report.created`. */
   readonly action: string;
   readonly target: { readonly type: string; readonly id: string | null };
   readonly changes?: Readonly<Record<string, Change | PersonalChange>>;

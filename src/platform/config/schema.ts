@@ -4,6 +4,7 @@ import { parseRedisUrl } from '../redis/redis-url';
 import { createSecretBox } from '../crypto/secret-box';
 import { readMailbox } from './mailbox';
 import { readPairs } from './pairs';
+import { PRODUCT_NAME, SERVICE_NAME } from './service-name';
 import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
 
 function origin(value: string): void {
@@ -169,8 +170,8 @@ export const schema = {
     },
     doc: 'The `JWT_SECRET` before this one: access tokens that it signed are accepted until they expire. Remove it after `ACCESS_TOKEN_EXPIRE_MINUTES`.',
   }),
-  JWT_ISSUER: text({ fallback: 'orders-saas-api', doc: '`iss` of access tokens.' }),
-  JWT_AUDIENCE: text({ fallback: 'orders-saas-api', doc: '`aud` of access tokens.' }),
+  JWT_ISSUER: text({ fallback: SERVICE_NAME, doc: '`iss` of access tokens.' }),
+  JWT_AUDIENCE: text({ fallback: SERVICE_NAME, doc: '`aud` of access tokens.' }),
   ACCESS_TOKEN_EXPIRE_MINUTES: integer({ min: 1, max: 1440, fallback: 15, doc: 'Life of an access token.' }),
   REFRESH_TOKEN_EXPIRE_DAYS: integer({
     min: 1,
@@ -322,7 +323,7 @@ export const schema = {
     doc: 'Headers for it, such as a key: `name=value`, comma-separated, values percent-encoded.',
   }),
   OTEL_SERVICE_NAME: text({
-    doc: 'Name of the service in traces (default: `orders-saas-` and the role).',
+    doc: `Name of the service in traces (default: \`${PRODUCT_NAME}-\` and the role).`,
   }),
   TRUST_TRACE_CONTEXT: flag({
     fallback: false,

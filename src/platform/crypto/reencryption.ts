@@ -19,7 +19,7 @@ export interface EncryptedRow extends Row {
 
 /** A column of encrypted texts, as its owner registers it. */
 export interface EncryptedColumn {
-  /** The name that the operator reads, such as `webhook secrets`. */
+  /** The name that the operator reads, such as `stored responses`. */
   readonly what: string;
   /** {@link EncryptedRow}s of which some text does not begin with `current`, by key, locked. */
   lockOutdated(tenantId: string, current: string, limit: number, offset: number): Statement;

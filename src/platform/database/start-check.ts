@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { SERVICE_NAME } from '../config/service-name';
 import { NEVER_MIGRATED } from './database-health';
 import { Unavailable } from '../errors';
 import { translateDatabaseError } from './sql/errors';
@@ -24,7 +25,7 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
   const expected = migrationNames();
   const client = new Client({
     connectionString,
-    application_name: 'orders-saas-api',
+    application_name: SERVICE_NAME,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
   });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
+import type { Permission } from '../permissions/permissions';
 
 type Handler<Tx, Event> = (tx: Tx, event: Event) => void | Promise<void>;
 
@@ -46,6 +47,15 @@ export interface PersonEvent {
   tenantIds: readonly string[];
 }
 
+/** The members of a tenant that a notice is for: those whose role has the permission, or one of them. */
+export type MailAudience = { readonly permission: Permission } | { readonly userId: string };
+
+/** The addresses of an audience, with the name of the tenant that they are members of. */
+export interface MailAudienceAddresses {
+  tenantName: string;
+  addresses: { address: string; name: string | null }[];
+}
+
 /**
  * The hooks. Those of a membership run in a transaction of its tenant; those of a person in one of the sign-in role,
  * which sees that person's rows of every tenant: a feature with rows of persons gives that role a policy on them.
@@ -68,4 +78,6 @@ export class Hooks {
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
   readonly personsWithSecondFactor = new Question<readonly string[], ReadonlySet<string>>();
+  /** The addresses of some active members of a tenant. */
+  readonly mailAudience = new Question<{ tenantId: string; audience: MailAudience }, MailAudienceAddresses>();
 }

@@ -1,3 +1,4 @@
+import { SERVICE_NAME } from '../config/service-name';
 import { Unavailable } from '../errors';
 import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
@@ -77,7 +78,7 @@ export class Leadership {
   private async connect(): Promise<ServiceClient> {
     const client = new ServiceClient({
       connectionString: this.options.connectionString,
-      application_name: 'orders-saas-api leader',
+      application_name: `${SERVICE_NAME} leader`,
       connectionTimeoutMillis: 5_000,
       query_timeout: 10_000,
       keepAlive: true,

@@ -2,8 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Config } from '../config/config';
 import { SECRET_BOX, type SecretBox } from '../crypto/secret-box.module';
 import type { Statement } from '../database/sql/statement';
-import { NO_TENANT } from '../database/tenant-database';
+import { NO_TENANT, type TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
+import type { MailAudience } from '../hooks/hooks';
 import { isEmail } from '../http/requests/fields';
 import { newTimedId } from '../ids/ids';
 
@@ -30,11 +31,27 @@ export interface Mail<T extends keyof MailTemplates = keyof MailTemplates> {
   readonly tenantId?: string;
 }
 
+/** Templates that name the tenant that they are about. */
+export type NoticeTemplate = {
+  [T in keyof MailTemplates]: MailTemplates[T] extends { tenantName: string } ? T : never;
+}[keyof MailTemplates];
+
+/** A notice to members of a tenant, whose addresses the request does not know. */
+export interface Notice<T extends NoticeTemplate = NoticeTemplate> {
+  readonly audience: MailAudience;
+  readonly template: T;
+  /** The name of the tenant is added when the notice is sent. */
+  readonly data: Omit<MailTemplates[T], 'tenantName'>;
+}
+
 /** What is sealed of a mail. */
-export interface SealedMail {
+export interface AddressedMail {
   to: MailAddress;
   data: Record<string, unknown>;
 }
+
+/** What is sealed of a mail, or of a notice that has yet to become mails. */
+export type SealedMail = AddressedMail | { audience: MailAudience; data: Record<string, unknown> };
 
 /**
  * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request
@@ -56,11 +73,25 @@ export class Mailer {
   send<T extends keyof MailTemplates>(tx: Pick<Transaction, 'insert'>, mail: Mail<T>): void {
     if (!this.isConfigured) return;
     if (!isEmail(mail.to.address)) throw new Error('a mail is sent to an e-mail address');
-    const tenantId = mail.tenantId ?? NO_TENANT;
+    const { to, data } = mail;
+    this.write(tx, mail.tenantId ?? NO_TENANT, mail.template, { to, data });
+  }
+
+  /**
+   * Has a mail sent to each member of an audience when the transaction commits: one row here, whatever their number.
+   * Does nothing where mail is not configured.
+   */
+  notify<T extends NoticeTemplate>(
+    tx: Pick<TenantTransaction, 'insert' | 'tenantId'>,
+    { audience, template, data }: Notice<T>,
+  ): void {
+    if (this.isConfigured) this.write(tx, tx.tenantId, template, { audience, data });
+  }
+
+  private write(tx: Pick<Transaction, 'insert'>, tenantId: string, template: string, content: object): void {
     const { id, at } = newTimedId();
-    const content = { to: mail.to, data: mail.data } satisfies { to: MailAddress; data: unknown };
     const sealed = this.box.encrypt(JSON.stringify(content), mailContext(tenantId, id));
-    tx.insert(insertMail({ tenantId, id, template: mail.template, sealed, createdAt: at }));
+    tx.insert(insertMail({ tenantId, id, template, sealed, createdAt: at }));
   }
 }
 

@@ -1,4 +1,4 @@
-/** The endpoint for Prometheus, on a port that is never the public one. */
+/** The server for Prometheus, on a port that is never the public one. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -22,6 +22,7 @@ import { ATTR_ERROR_TYPE, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opent
 import type { Logger } from 'pino';
 import { type Config, required } from '../config/config';
 import { readPairs } from '../config/pairs';
+import { PRODUCT_NAME, SERVICE_NAME } from '../config/service-name';
 import { buildVersion } from './metrics';
 import type { TraceContext } from './trace-context';
 import type { AttributeValue, SpanKind, SpanStart, TraceSpan, Tracing } from './tracing';
@@ -55,10 +56,10 @@ export class OtlpTracing implements Tracing {
 
   constructor(config: Config, logger: Logger, role: string) {
     hearComplaints(logger);
-    const endpoint = required(config, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+    const collector = required(config, 'OTEL_EXPORTER_OTLP_ENDPOINT');
     this.provider = new BasicTracerProvider({
       resource: resourceFromAttributes({
-        [ATTR_SERVICE_NAME]: config.OTEL_SERVICE_NAME ?? `orders-saas-${role}`,
+        [ATTR_SERVICE_NAME]: config.OTEL_SERVICE_NAME ?? `${PRODUCT_NAME}-${role}`,
         [ATTR_SERVICE_VERSION]: buildVersion(),
       }),
       // A trace that somebody began is kept or not as they said; of our own, a share.
@@ -66,7 +67,7 @@ export class OtlpTracing implements Tracing {
       spanProcessors: [
         new BatchSpanProcessor(
           new OTLPTraceExporter({
-            url: `${endpoint.replace(/\/$/, '')}/v1/traces`,
+            url: `${collector.replace(/\/$/, '')}/v1/traces`,
             headers: Object.fromEntries(readPairs(config.OTEL_EXPORTER_OTLP_HEADERS ?? '')),
             timeoutMillis: EXPORT_TIMEOUT_MS,
           }),
@@ -79,7 +80,7 @@ export class OtlpTracing implements Tracing {
         ),
       ],
     });
-    this.tracer = this.provider.getTracer('orders-saas-api', buildVersion());
+    this.tracer = this.provider.getTracer(SERVICE_NAME, buildVersion());
   }
 
   start(name: string, { kind, parent, startTime, attributes }: SpanStart): TraceSpan {

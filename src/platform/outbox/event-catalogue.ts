@@ -3,7 +3,7 @@ import type { Permission } from '../permissions/permissions';
 
 /** A type of event that the service emits, as its feature describes it. */
 export interface EventType {
-  /** Dotted, such as `order.created`. */
+  /** Dotted, such as `report.created`. */
   name: string;
   /** When it is emitted. */
   description: string;

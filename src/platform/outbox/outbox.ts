@@ -11,17 +11,17 @@ export const OUTBOX_CHANNEL = 'outbox';
 
 /** A new event, as receivers will see it. */
 export interface NewEvent {
-  /** Dotted, such as `order.created`. */
+  /** Dotted, such as `report.created`. */
   type: string;
   /** JSON text of the resource as the API shows it at this moment: frozen here. */
   data: string;
-  /** The resource that changed; with `sequence`, 1 for its first event, it gives receivers an order. */
+  /** The resource that changed; with `sequence`, 1 for its first event, it lets receivers sort the events. */
   aggregateId?: string;
   sequence?: number;
   /** The caller's own id of the event, unique in the tenant. */
   eventId?: string;
-  /** Sends the event to this endpoint only, whatever it subscribes to. */
-  endpointId?: string;
+  /** Sends the event to this recipient only, whatever it subscribes to. */
+  recipientId?: string;
 }
 
 /** An event that will exist when the transaction commits. */
@@ -83,7 +83,7 @@ function insertEvents(
       name: 'outbox_insert',
       text: `insert into outbox (tenant_id, event_id, endpoint_id)
              select $1::uuid, o.event_id, o.endpoint_id from unnest($2::uuid[], $3::uuid[]) as o (event_id, endpoint_id)`,
-      values: [tenantId, ids, events.map((event) => event.endpointId ?? null)],
+      values: [tenantId, ids, events.map((event) => event.recipientId ?? null)],
     },
   ];
 }
@@ -115,7 +115,7 @@ function insertEvent(
     {
       name: 'outbox_insert_one',
       text: 'insert into outbox (tenant_id, event_id, endpoint_id) values ($1, $2, $3)',
-      values: [tenantId, id, event.endpointId ?? null],
+      values: [tenantId, id, event.recipientId ?? null],
     },
   ];
 }

@@ -21,8 +21,8 @@ export interface OutboxEvent extends Row {
   created_at: Date;
   /** The trace that it belongs to, where there is one. */
   traceparent: string | null;
-  /** The one endpoint that is told of it; null for all. */
-  endpoint_id: string | null;
+  /** The only recipient; null for all. */
+  recipient_id: string | null;
 }
 
 /** What a consumer makes of the events of one batch. */
@@ -96,7 +96,7 @@ function tryLockOutbox(tenantId: string): Statement {
 function nextEvents(tenantId: string, limit: number): Statement {
   return {
     name: 'outbox_next',
-    text: `select o.position, o.event_id, o.endpoint_id, e.type as event_type, e.aggregate_id, e.sequence, e.created_at,
+    text: `select o.position, o.event_id, o.endpoint_id as recipient_id, e.type as event_type, e.aggregate_id, e.sequence, e.created_at,
                   e.traceparent
              from outbox o left join events e on e.tenant_id = $1 and e.id = o.event_id
             where o.tenant_id = $1 order by o.position limit $2`,

@@ -7,12 +7,12 @@
 
 /**
  * The names of all permissions. Features extend it: `declare module '…/permissions' { interface PermissionNames {
- * 'orders:read': true } }`.
+ * 'reports:read': true } }`.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- extended by the features
 export interface PermissionNames {}
 
-/** What a credential may be allowed to do, such as `orders:read`. */
+/** What a credential may be allowed to do, such as `reports:read`. */
 export type Permission = keyof PermissionNames;
 
 /** The roles that every tenant has, the most powerful first. */

@@ -70,7 +70,7 @@ export async function createQueueUi(
       }
       return reply.code(refusal.status).headers(refusal.headers).send({ error: 'Unauthorized' });
     }
-    // A job that is retried or removed here would bypass the delivery's row, which is the truth.
+    // A job that is retried or removed here would bypass the row of its feature, which is the truth.
     if (!READING.includes(request.method)) {
       return reply.code(405).header('allow', READING.join(', ')).send({ error: 'The queue UI changes nothing' });
     }

@@ -28,13 +28,16 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { TENANT_TABLES } from '../tables';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
+import { PRODUCT } from './product';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
@@ -53,6 +56,7 @@ export class ApiModule {
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot(),
+        EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
@@ -91,9 +95,9 @@ export async function createApi(
     exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
   });
   await prepareServer(app, config, records);
-  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, config.DOCS_ENABLED);
+  serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
-  if (config.DOCS_ENABLED) serveDocs(app, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
+  if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
   await app.init();
   return app;
 }

@@ -1,6 +1,7 @@
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { ApiKeysWorkerModule } from '../../api-keys/api-keys-worker.module';
 import { AuditWorkerModule } from '../../audit/audit-worker.module';
 import { MailWorkerModule } from '../../mail/mail-worker.module';
 import { AuditPlatformModule } from '../../platform/audit/audit.module';
@@ -18,6 +19,7 @@ import { QueueHealth } from '../../platform/health/queue-health';
 import { DESCRIBED_QUEUES, QueueUi } from '../../platform/queue/queue-ui';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
@@ -25,6 +27,7 @@ import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-
 import { PERSON_TABLES, RETENTION, TENANT_TABLES } from '../tables';
 import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
 import { UsersWorkerModule } from '../../users/users-worker.module';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 
 /**
@@ -46,9 +49,11 @@ export class WorkerModule {
         HooksModule,
         MailPlatformModule,
         DatabaseModule.forRoot(),
+        EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
+        ApiKeysWorkerModule,
         MailWorkerModule,
         TenantsWorkerModule.forRoot(TENANT_TABLES),
         UsersWorkerModule.forRoot(PERSON_TABLES),

@@ -1,13 +1,10 @@
-import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { AppError, Forbidden, NotFound } from '../../platform/errors';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import type { Caller } from '../../platform/http/requests/caller';
-import { etagOf } from '../../platform/http/responses/etag';
-import { Idempotency, type IdempotentRequest, type StoredResponse } from '../../platform/http/responses/idempotency';
-import type { Representation } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Download, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { newTimedId } from '../../platform/ids/ids';
 import { lockMembers } from '../tenant-lock';
 import type { TenantExportView } from './exports.dto';
@@ -28,7 +25,7 @@ export class ExportsService {
   ) {}
 
   /** @throws Forbidden to anyone but an owner; AppError `business_rule_violation` for one too many */
-  create(caller: Caller, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, request?: IdempotentRequest): Promise<WriteResult> {
     assertOwner(caller);
     return this.idempotency.transaction(caller, request, async (tx) => {
       await lockMembers(tx);
@@ -41,35 +38,24 @@ export class ExportsService {
       const row = { id, created_by: caller.actor.id, created_at: at, expires_at: expiresAt, version: 1 };
       tx.defer(insertExport(tx.tenantId, row));
       this.audit.record(tx, caller, { action: 'tenant.export_requested', target: { type: 'tenant_export', id } });
-      const headers = { location: `${API_PREFIX}/tenant/exports/${id}`, etag: etagOf(row.version) };
-      return { status: 202, headers, body: JSON.stringify(viewOf(row)) };
+      return new Outcome(JSON.stringify(viewOf(row)), { id, version: row.version });
     });
   }
 
   /** @throws Forbidden; NotFound, after its end too */
   async find(caller: Caller, id: string): Promise<Representation> {
     const row = await this.get(caller, id);
-    return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+    return new Representation(JSON.stringify(viewOf(row)), row.version);
   }
 
-  /** The archive's bytes; that it was read is in the audit log. @throws Forbidden; NotFound; RateLimited */
-  async read(caller: Caller, id: string): Promise<Readable> {
+  /** The archive, which is made while it is sent. @throws Forbidden; NotFound; RateLimited */
+  async read(caller: Caller, id: string): Promise<Download> {
     const row = await this.get(caller, id);
-    const stream = this.archive.stream(caller, row);
-    try {
-      await this.database.transaction(caller, (tx) => {
-        this.audit.record(tx, caller, { action: 'tenant.exported', target: { type: 'tenant_export', id } });
-        return Promise.resolve();
-      });
-      return stream;
-    } catch (error) {
-      stream.destroy();
-      throw error;
-    }
+    const name = `tenant-${caller.tenantId}.tar.gz`;
+    return new Download(name, 'application/gzip', () => this.archive.stream(caller, row));
   }
 
-  /** Refuses as {@link read} does, and reads nothing. */
-  async get(caller: Caller, id: string): Promise<TenantExportRow> {
+  private async get(caller: Caller, id: string): Promise<TenantExportRow> {
     assertOwner(caller);
     const [row] = await this.database.query<TenantExportRow>(caller, findExport(caller.tenantId, id, new Date()));
     if (!row) throw new NotFound('Export', id);

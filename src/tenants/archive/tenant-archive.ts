@@ -1,6 +1,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { Inject, Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
 import type { TenantTable } from '../../platform/database/sql/tables';
 import { TenantDatabase } from '../../platform/database/tenant-database';
@@ -32,6 +33,7 @@ export class TenantArchive {
 
   constructor(
     private readonly database: TenantDatabase,
+    private readonly audit: AuditLog,
     members: MembersDatabase,
     @Inject(TENANT_TABLES) tables: readonly TenantTable[],
   ) {
@@ -62,9 +64,10 @@ export class TenantArchive {
 
   private async *files(caller: Caller, of: TenantExportRow): AsyncGenerator<Buffer> {
     const now = new Date();
-    const tenant = await this.database.transaction(caller, (tx) =>
-      tx.repository(Tenant).findOneByOrFail({ id: tx.tenantId }),
-    );
+    const tenant = await this.database.transaction(caller, (tx) => {
+      this.audit.record(tx, caller, { action: 'tenant.exported', target: { type: 'tenant_export', id: of.id } });
+      return tx.repository(Tenant).findOneByOrFail({ id: tx.tenantId });
+    });
     const json = (name: string, content: object) => tarEntry(name, Buffer.from(`${JSON.stringify(content)}\n`), now);
     yield json('tenant.json', { export_id: of.id, archived_at: now.toISOString(), tenant: viewOf(tenant, true) });
     const rows: Record<string, number> = {};

@@ -5,17 +5,18 @@ import { Config } from '../../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, type FieldFault, Forbidden, ValidationFailed } from '../../platform/errors';
 import type { Caller, Person } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import type { Representation } from '../../platform/http/responses/json-response';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { Representation } from '../../platform/http/responses/results';
 import { AllowedAddresses } from '../../platform/net/allowed-addresses';
+import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Tenant } from '../tenant.entity';
 import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
 import type { Policies } from './policies';
 
-/** The erasure begins an hour later: see the role of erasures in the migrations. */
-const RESTORABLE_MS = 30 * 24 * 60 * 60 * 1000;
+/** A tenant that is closed is erased after this, and an hour in which it cannot be restored: see the migrations. */
+const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 
 /** The rules of a tenant's own record: its name, its policies, its end. */
 @Injectable()
@@ -26,6 +27,7 @@ export class CompanyService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
+    private readonly mailer: Mailer,
   ) {}
 
   /** The caller's tenant; its policies are shown to callers with `tenant:manage`. */
@@ -42,11 +44,16 @@ export class CompanyService {
    * @param address the address of the caller, which a change of the networks may not shut out
    * @throws VersionConflict; Forbidden for policies from anyone but an owner; ValidationFailed
    */
-  async update(caller: Caller, input: UpdateTenantDto, address: string, ifMatch?: string): Promise<Representation> {
+  async update(
+    caller: Caller,
+    input: UpdateTenantDto,
+    address: string,
+    ifMatch?: Precondition,
+  ): Promise<Representation> {
     if (input.policies !== undefined) assertOwner(caller, 'Policies are for owners to change.');
     const tenant = await this.database.transaction(caller, async (tx) => {
       const before = await lockTenant(tx);
-      assertMatch(ifMatch, etagOf(before.version));
+      ifMatch?.assertVersion(before.version);
       const { policies = {} } = input;
       const faults = this.faultsOf(caller, before, policies, address);
       if (faults.length > 0) throw new ValidationFailed(faults);
@@ -78,6 +85,12 @@ export class CompanyService {
     });
   }
 
+  /** Closes the tenant in the transaction of a change that leaves it without an owner. */
+  async closeIn(tx: TenantTransaction, caller: AuditedCaller): Promise<void> {
+    const before = await lockTenant(tx);
+    if (!before.closedAt) await this.mark(tx, caller, before, new Date());
+  }
+
   /**
    * Opens a closed tenant again.
    * @throws Forbidden to anyone but an owner; Conflict where it is not closed, or its erasure has begun
@@ -88,7 +101,7 @@ export class CompanyService {
     await this.database.transaction({ tenantId }, async (tx) => {
       const before = await lockTenant(tx);
       if (!before.closedAt) throw new Conflict('The tenant is not closed.');
-      if (new Date().getTime() - before.closedAt.getTime() > RESTORABLE_MS)
+      if (new Date().getTime() - before.closedAt.getTime() > ERASED_AFTER_MS)
         throw new Conflict('The tenant is being erased.');
       await this.mark(tx, { tenantId, actor: { type: 'user', id: userId }, session }, before, null);
     });
@@ -144,6 +157,14 @@ export class CompanyService {
       changes: { status: [statusOf(before), statusOf(after)] },
     });
     this.publish(tx, after);
+    if (closedAt) {
+      const erasedAt = new Date(closedAt.getTime() + ERASED_AFTER_MS).toISOString();
+      this.mailer.notify(tx, {
+        audience: { permission: 'tenant:manage' },
+        template: 'tenant_closed',
+        data: { erasedAt },
+      });
+    }
   }
 
   /** What a change of policies would break: above all, the way in of its own maker. */
@@ -238,7 +259,7 @@ function statusOf(tenant: Tenant): TenantStatus {
 }
 
 function representationOf(tenant: Tenant, withPolicies: boolean): Representation {
-  return { json: JSON.stringify(viewOf(tenant, withPolicies)), etag: etagOf(tenant.version) };
+  return new Representation(JSON.stringify(viewOf(tenant, withPolicies)), tenant.version);
 }
 
 /** The tenant as the API shows it to its members. */

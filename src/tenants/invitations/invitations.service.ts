@@ -3,13 +3,18 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, Conflict, type FieldFault, NotFound, ValidationFailed } from '../../platform/errors';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { Idempotency, type IdempotentRequest, type StoredResponse } from '../../platform/http/responses/idempotency';
-import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  Outcome,
+  Representation,
+  toPage,
+  type WriteResult,
+} from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { newTimedId } from '../../platform/ids/ids';
 import { Mailer } from '../../platform/mail/mailer';
@@ -44,7 +49,7 @@ export class InvitationsService {
    * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or
    * a member of the address; AppError `business_rule_violation` without mail, or for one too many
    */
-  async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<WriteResult> {
     this.assertMail();
     const key = emailKey(input.email);
     if (!isPlainAddress(input.email))
@@ -83,7 +88,7 @@ export class InvitationsService {
       });
       const body = JSON.stringify(viewOf(row));
       this.outbox.publish(tx, [{ type: 'member.invited', data: body, aggregateId: id }]);
-      return { status: 201, headers: { location: `${API_PREFIX}/invitations/${id}`, etag: etagOf(1) }, body };
+      return new Outcome(body, { id, version: 1 });
     });
   }
 
@@ -101,11 +106,11 @@ export class InvitationsService {
   async find(caller: Caller, id: string): Promise<Representation> {
     const [row] = await this.database.query<queries.InvitationRow>(caller, queries.findInvitation(caller.tenantId, id));
     if (!row) throw new NotFound('Invitation', id);
-    return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+    return new Representation(JSON.stringify(viewOf(row)), row.version);
   }
 
   /** Withdraws an invitation. @throws NotFound; VersionConflict; Forbidden for a role with more than the caller has */
-  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const row = await lock(tx, id, ifMatch);
       assertNotAbove(caller, await permissionsOf(tx, row.role));
@@ -175,10 +180,10 @@ function findPendingOf(tenantId: string, key: string) {
   };
 }
 
-async function lock(tx: TenantTransaction, id: string, ifMatch?: string): Promise<queries.InvitationRow> {
+async function lock(tx: TenantTransaction, id: string, ifMatch?: Precondition): Promise<queries.InvitationRow> {
   const [row] = await tx.query<queries.InvitationRow>(queries.lockInvitation(tx.tenantId, id));
   if (!row) throw new NotFound('Invitation', id);
-  assertMatch(ifMatch, etagOf(row.version));
+  ifMatch?.assertVersion(row.version);
   return row;
 }
 

@@ -3,6 +3,7 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError } from '../../platform/errors';
 import { lacking } from '../../platform/permissions/permissions';
+import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { viewOf } from '../members/members.service';
 import { Membership, newMembership } from '../membership.entity';
@@ -37,6 +38,7 @@ export class JoiningService {
     private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
+    private readonly mailer: Mailer,
   ) {}
 
   /** Looks at an invitation and spends nothing. @throws AppError `token_invalid`, whatever the reason */
@@ -78,6 +80,11 @@ export class JoiningService {
         last_used_at: member.lastUsedAt,
       };
       this.outbox.publish(tx, [{ type: 'member.joined', data: JSON.stringify(viewOf(row)), aggregateId: person.id }]);
+      this.mailer.notify(tx, {
+        audience: { permission: 'members:manage' },
+        template: 'member_added',
+        data: { memberEmail: person.email, role },
+      });
       return role;
     });
   }

@@ -1,20 +1,24 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
-import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import type { Row } from '../../platform/database/sql/statement';
+import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Caller } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { type JsonPage, Representation, toPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { Permission } from '../../platform/permissions/permissions';
+import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import { Membership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
+import { findTenantName } from '../tenants.queries';
 import type { ListMembersDto, MemberView, UpdateMemberDto } from './members.dto';
 import { findMember, listMemberPage, type MemberRow } from './members.queries';
 
@@ -29,6 +33,7 @@ export class MembersService {
     private readonly audit: AuditLog,
     private readonly epochs: Epochs,
     private readonly hooks: Hooks,
+    private readonly mailer: Mailer,
   ) {}
 
   /** A page of members. @throws AppError `invalid_cursor` */
@@ -58,12 +63,17 @@ export class MembersService {
    * @throws NotFound; VersionConflict; Forbidden above the caller's own permissions; Conflict where a directory or the
    * person alone may change it; AppError `business_rule_violation` for the last active owner
    */
-  async update(caller: Caller, userId: string, input: UpdateMemberDto, ifMatch?: string): Promise<Representation> {
+  async update(
+    caller: Caller,
+    userId: string,
+    input: UpdateMemberDto,
+    ifMatch?: Precondition,
+  ): Promise<Representation> {
     const before = await this.read(caller, userId);
     const after = await this.database.transaction(caller, async (tx) => {
       await lockMembers(tx);
       const member = await lockMember(tx, userId);
-      assertMatch(ifMatch, etagOf(member.version));
+      ifMatch?.assertVersion(member.version);
       assertNotAbove(caller, await permissionsOf(tx, member.role));
       const role = input.role ?? member.role;
       const status = input.status ?? member.status;
@@ -86,6 +96,14 @@ export class MembersService {
       });
       const changed = { ...before, role, status, version };
       this.publish(tx, 'member.changed', changed);
+      if (role !== member.role) {
+        const tenantName = await tenantNameIn(tx);
+        this.mailer.send(tx, {
+          ...mailTo(before, tx),
+          template: 'role_changed',
+          data: { tenantName, from: member.role, to: role },
+        });
+      }
       return changed;
     });
     return this.represent(caller, { ...before, role: after.role, status: after.status, version: after.version });
@@ -96,7 +114,7 @@ export class MembersService {
    * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError
    * `business_rule_violation`
    */
-  async remove(caller: Caller, userId: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, userId: string, ifMatch?: Precondition): Promise<void> {
     const isOwn = caller.actor.type === 'user' && caller.actor.id === userId;
     if (!isOwn && !caller.permissions.has('members:manage')) {
       throw new Forbidden(`The role ${caller.role} may not do this: it lacks members:manage.`);
@@ -105,14 +123,35 @@ export class MembersService {
     await this.database.transaction(caller, async (tx) => {
       await lockMembers(tx);
       const member = await lockMember(tx, userId);
-      assertMatch(ifMatch, etagOf(member.version));
+      ifMatch?.assertVersion(member.version);
       if (!isOwn) assertNotAbove(caller, await permissionsOf(tx, member.role));
       assertNotOfDirectory(member);
       await this.end(tx, member);
-      const changes = { role: [member.role, null] as const, status: [member.status, null] as const };
-      this.audit.record(tx, caller, { action: 'member.removed', target: { type: 'user', id: userId }, changes });
-      this.publish(tx, 'member.removed', row);
+      await this.tellOfEnd(tx, caller, row);
     });
+  }
+
+  /** The member as events and notices show it; for a membership that other features end. @throws NotFound */
+  row(scope: TenantScope, userId: string): Promise<MemberRow> {
+    return this.read(scope, userId);
+  }
+
+  /** Writes the audit entry, the event and the notices of a membership that ends in this transaction. */
+  async tellOfEnd(
+    tx: TenantTransaction,
+    caller: AuditedCaller,
+    row: MemberRow,
+    action = 'member.removed',
+  ): Promise<void> {
+    const userId = row.user_id;
+    const changes = { role: [row.role, null] as const, status: [row.status, null] as const };
+    this.audit.record(tx, caller, { action, target: { type: 'user', id: userId }, changes });
+    this.publish(tx, 'member.removed', row);
+    const audience = { permission: 'members:manage' } as const;
+    this.mailer.notify(tx, { audience, template: 'member_removed', data: { memberEmail: row.email } });
+    if (caller.actor.type === 'user' && caller.actor.id === userId) return;
+    const tenantName = await tenantNameIn(tx);
+    this.mailer.send(tx, { ...mailTo(row, tx), template: 'removed_from_tenant', data: { tenantName } });
   }
 
   /** Ends the sessions of a member in this tenant. @throws NotFound; Forbidden */
@@ -154,7 +193,7 @@ export class MembersService {
     return role.permissions;
   }
 
-  private async read(caller: Caller, userId: string): Promise<MemberRow> {
+  private async read(caller: TenantScope, userId: string): Promise<MemberRow> {
     const [row] = await this.people.query<MemberRow>(caller, findMember(caller.tenantId, userId));
     if (!row) throw new NotFound('Member', userId);
     return row;
@@ -162,7 +201,7 @@ export class MembersService {
 
   private async represent(caller: Caller, row: MemberRow): Promise<Representation> {
     const factors = await this.secondFactors(caller, [row]);
-    return { json: JSON.stringify(viewOf(row, factors?.has(row.user_id))), etag: etagOf(row.version) };
+    return new Representation(JSON.stringify(viewOf(row, factors?.has(row.user_id))), row.version);
   }
 
   /** Which of the members have a second factor; undefined for a caller who does not manage members. */
@@ -175,6 +214,15 @@ export class MembersService {
     const data = JSON.stringify(viewOf(row));
     this.outbox.publish(tx, [{ type, data, aggregateId: row.user_id }]);
   }
+}
+
+async function tenantNameIn(tx: TenantTransaction): Promise<string> {
+  const [tenant] = await tx.query<{ name: string } & Row>(findTenantName(tx.tenantId));
+  return tenant?.name ?? '';
+}
+
+function mailTo({ email, name }: MemberRow, { tenantId }: TenantTransaction) {
+  return { to: { address: email, name }, tenantId };
 }
 
 async function lockMember(tx: TenantTransaction, userId: string): Promise<Membership> {

@@ -63,11 +63,19 @@ export function notHidden(column: string, parameter: number): string {
   return `not exists (select from unnest($${parameter}::text[]) as hidden where starts_with(${column}, hidden))`;
 }
 
+/** A delivery as the API shows it, with the columns that access to it depends on. */
+export interface ShownDelivery extends Row {
+  endpoint_id: string;
+  event_type: string;
+  json: string;
+}
+
 /** One delivery with its attempts. */
 export function findDeliveryJson(tenantId: string, id: string): Statement {
   return {
     name: 'delivery_json',
-    text: `select json_build_object(${FIELDS}, 'attempts', ${ATTEMPTS_JSON})::text as json
+    text: `select d.endpoint_id, d.event_type,
+                  json_build_object(${FIELDS}, 'attempts', ${ATTEMPTS_JSON})::text as json
              from deliveries d where d.tenant_id = $1 and d.id = $2`,
     values: [tenantId, id],
   };
@@ -101,6 +109,11 @@ export function lockDelivery(tenantId: string, id: string): Statement {
   };
 }
 
+/** A delivery that was made due. */
+export interface RequestedDelivery extends HeldDelivery {
+  json: string;
+}
+
 /** Makes a delivery due now, with its whole schedule ahead. */
 export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
   return {
@@ -109,7 +122,7 @@ export function requestDelivery(tenantId: string, id: string, now: Date): Statem
               set status = case when d.attempt_count = 0 then 'pending' else 'retrying' end,
                   tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
             where d.tenant_id = $1 and d.id = $2
-           returning ${DELIVERY_JSON}::text as json`,
+           returning d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json`,
     values: [tenantId, id, now],
   };
 }

@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { etagOfContent } from '../../platform/http/responses/etag';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Json, type JsonPage, type JsonRow, Representation, toPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { ListDeliveriesDto } from './deliveries.dto';
 import * as queries from './deliveries.queries';
+import { EndpointsService } from '../endpoints/endpoints.service';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
@@ -21,6 +21,7 @@ export class DeliveriesService {
     private readonly cursors: Cursors,
     private readonly signal: DispatchRequests,
     private readonly access: EventAccess,
+    private readonly endpoints: EndpointsService,
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
@@ -44,29 +45,35 @@ export class DeliveriesService {
 
   /** A delivery with its attempts. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.query<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
-    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { event_type: string }).event_type)) {
-      throw new NotFound('Delivery', id);
-    }
-    return { json: row.json, etag: etagOfContent(row.json) };
+    return new Representation((await this.read(caller, id)).json);
+  }
+
+  /**
+   * {@link sendAgain} for a caller who may use the delivery's endpoint. @throws as {@link sendAgain}; Forbidden where
+   * the endpoint takes events that the caller may not read
+   */
+  async retry(caller: Caller, id: string): Promise<Json> {
+    const { endpoint_id: endpointId } = await this.read(caller, id);
+    await this.endpoints.assertMayUse(caller, endpointId, 'or-gone');
+    return new Json((await this.sendAgain(caller, id)).json);
   }
 
   /**
    * Sends a delivery now, out of turn and with its whole schedule ahead; a successful one too.
-   * @returns the delivery's JSON
    * @throws NotFound; Conflict where the endpoint is gone or disabled
    */
-  async retry(scope: TenantScope, id: string): Promise<string> {
+  async sendAgain(scope: TenantScope, id: string): Promise<queries.RequestedDelivery> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
       const delivery = await holdToRetry(tx, id);
-      const [row] = await tx.query<JsonRow>(queries.requestDelivery(tenantId, id, new Date()));
+      const [row] = await tx.query<queries.RequestedDelivery>(queries.requestDelivery(tenantId, id, new Date()));
       this.signal.send(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
-      return (row as JsonRow).json;
+      if (!row) throw new Error('the delivery is locked');
+      return row;
     });
   }
 
-  /** The delivery that {@link retry} would send again, unchanged. @throws as {@link retry} */
+  /** The delivery that {@link sendAgain} would send, unchanged. @throws as {@link sendAgain} */
   async findToRetry(scope: TenantScope, id: string): Promise<queries.HeldDelivery> {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
@@ -81,6 +88,15 @@ export class DeliveriesService {
     );
     if (rows.length === 0) throw new NotFound('Delivery of event', eventId);
     return rows;
+  }
+
+  private async read(caller: Caller, id: string): Promise<queries.ShownDelivery> {
+    const [row] = await this.database.query<queries.ShownDelivery>(
+      caller,
+      queries.findDeliveryJson(caller.tenantId, id),
+    );
+    if (!row || !this.access.mayRead(caller, row.event_type)) throw new NotFound('Delivery', id);
+    return row;
   }
 }
 

@@ -1,8 +1,8 @@
-import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { WriteResult } from '../../platform/http/responses/results';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { DeliveryView } from './deliveries.dto';
@@ -26,20 +26,20 @@ export class EndpointDeliveriesController {
 
   @Post('test')
   @Requires('webhooks:write')
+  @HttpCode(202)
   @ApiOperation({
     operationId: 'testEndpoint',
     summary: 'Send a test message',
     description: 'A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.',
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; see what became of it by its id.' })
-  async test(
+  test(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
     @NoBody() _none: undefined,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.tests.send(caller, id, request));
+  ): Promise<WriteResult> {
+    return this.tests.send(caller, id, request);
   }
 
   @Post('recover')

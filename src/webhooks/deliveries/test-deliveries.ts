@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Outcome, type WriteResult } from '../../platform/http/responses/results';
 import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.dto';
 import { deliveryId } from './delivery-id';
-import { findEndpointJson } from '../endpoints/endpoints.queries';
+import { findEndpointJson, type ShownEndpoint } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
@@ -22,13 +23,13 @@ export class TestDeliveries {
   ) {}
 
   /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
-  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
+  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [endpoint] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
+      const [endpoint] = await tx.query<ShownEndpoint>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
-      this.access.assertMayTake(caller, (JSON.parse(endpoint.json) as { event_types: string[] }).event_types);
-      const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, endpointId }]);
+      this.access.assertMayTake(caller, endpoint.event_types);
+      const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, recipientId: endpointId }]);
       if (!event) throw new Error('one event was published');
       const id = deliveryId(event.id, endpointId);
       const row = { id, endpointId, eventId: event.id, eventType: TEST_EVENT, createdAt: event.createdAt };
@@ -46,7 +47,7 @@ export class TestDeliveries {
         created_at: time,
         completed_at: null,
       };
-      return { status: 202, headers: {}, body: JSON.stringify(view) };
+      return new Outcome(JSON.stringify(view));
     });
   }
 }

@@ -64,7 +64,7 @@ export class FanOut implements OutboxConsumer {
 function addDeliveries(deliveries: NewDelivery[], event: OutboxEvent, subscribers: readonly Subscriber[]): number {
   let filtered = 0;
   for (const subscriber of subscribers) {
-    if (event.endpoint_id !== null && event.endpoint_id !== subscriber.id) continue;
+    if (event.recipient_id !== null && event.recipient_id !== subscriber.id) continue;
     const status = statusFor(event, subscriber);
     if (status === 'filtered' && ++filtered > FILTERED_ROWS) continue;
     const endpointId = subscriber.id;
@@ -74,7 +74,7 @@ function addDeliveries(deliveries: NewDelivery[], event: OutboxEvent, subscriber
 }
 
 function statusFor(event: OutboxEvent, { event_types: patterns, enabled, consent }: Subscriber): NewDelivery['status'] {
-  if (event.endpoint_id !== null) return 'pending';
+  if (event.recipient_id !== null) return 'pending';
   if (!isSubscribed(patterns, event.event_type)) return 'filtered';
   return enabled && consent === 'given' ? 'pending' : 'disabled';
 }

@@ -1,4 +1,5 @@
 import type { EncryptedColumn } from '../../platform/crypto/reencryption';
+import type { SampledColumn } from '../../platform/crypto/sampled-column';
 import { secretContext } from './endpoint-secrets';
 
 /**
@@ -32,4 +33,12 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
             where tenant_id = $1 and sealed is not null group by 1`,
     values: [tenantId],
   }),
+};
+
+/** The secrets of endpoints, for trying a key on them. */
+export const SAMPLED_SECRETS: SampledColumn = {
+  table: 'webhook_endpoints',
+  key: ['tenant_id', 'id'],
+  column: 'secret',
+  contextOf: ([tenantId = '', id = '']) => secretContext(tenantId, id),
 };

@@ -51,7 +51,7 @@ export class EndpointConsent {
   /** Sends the challenge, where there is one. */
   ask(tx: TenantTransaction, endpointId: string, { challenge }: ConsentColumns): void {
     if (challenge === null) return;
-    this.outbox.publish(tx, [{ type: CHALLENGE_EVENT, data: JSON.stringify({ challenge }), endpointId }]);
+    this.outbox.publish(tx, [{ type: CHALLENGE_EVENT, data: JSON.stringify({ challenge }), recipientId: endpointId }]);
   }
 }
 

@@ -1,7 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
+import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { disableEndpoint, type Failures, findEndpointJson, findFailures } from './endpoints.queries';
+import { endpointTarget } from './endpoint-audit';
+import { maskUrl } from './endpoint-parts';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
 /** The event about an endpoint that the service has disabled. */
@@ -9,13 +13,18 @@ export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
 
 const GONE = 'The endpoint answered 410 Gone.';
 
-/** Disables endpoints that fail for good, and publishes an event about it, in one transaction. */
+/**
+ * Disables endpoints that fail for good. The event, the audit entry and the notice to those who may write webhooks are
+ * written in the same transaction.
+ */
 @Injectable()
 export class EndpointDisabling {
   constructor(
     private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly signal: DispatchRequests,
+    private readonly mailer: Mailer,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Disables an endpoint that answered 410; a disabled or removed one is left alone. */
@@ -48,10 +57,26 @@ export class EndpointDisabling {
     failingSince: Date | null,
   ): Promise<void> {
     const { tenantId } = tx;
-    const changed = await tx.query(disableEndpoint(tenantId, endpointId, reason, new Date(), failingSince));
-    if (changed.length === 0) return;
+    const [disabled] = await tx.query<{ url: string }>(
+      disableEndpoint(tenantId, endpointId, reason, new Date(), failingSince),
+    );
+    if (!disabled) return;
     const [row] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
     this.outbox.publish(tx, [{ type: ENDPOINT_DISABLED_EVENT, data: row?.json ?? '{}' }]);
     this.signal.send(tx, { tenantId, endpointId });
+    this.mailer.notify(tx, {
+      audience: { permission: 'webhooks:write' },
+      template: 'endpoint_disabled',
+      data: { url: maskUrl(disabled.url), reason },
+    });
+    this.audit.record(
+      tx,
+      { tenantId, actor: { type: 'system', id: null } },
+      {
+        action: 'webhook_endpoint.disabled',
+        target: endpointTarget(endpointId),
+        changes: { enabled: [true, false], disabled_reason: [null, reason] },
+      },
+    );
   }
 }

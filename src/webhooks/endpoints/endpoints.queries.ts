@@ -20,10 +20,18 @@ const SETTINGS_JSON = `json_build_object(
 const ENDPOINT_JSON = `case when p.consent = 'pending' then left(${SETTINGS_JSON}, -1) || ', "consent" : "pending"}'
          else ${SETTINGS_JSON} end`;
 
+/** An endpoint as the API shows it, with the columns that access to it and its version depend on. */
+export interface ShownEndpoint extends Row {
+  version: number;
+  event_types: string[];
+  json: string;
+}
+
 export function findEndpointJson(tenantId: string, id: string): Statement {
   return {
     name: 'endpoint_json',
-    text: `select p.version, ${ENDPOINT_JSON} as json from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
+    text: `select p.version, p.event_types, ${ENDPOINT_JSON} as json
+             from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
     values: [tenantId, id],
   };
 }
@@ -109,7 +117,7 @@ export function disableEndpoint(
               and ($5::timestamptz is null or not exists (
                 select 1 from delivery_attempts a
                  where a.tenant_id = $1 and a.endpoint_id = $2 and a.started_at >= $5 and a.succeeded))
-           returning id`,
+           returning url`,
     values: [tenantId, id, reason, now, failingSince],
   };
 }

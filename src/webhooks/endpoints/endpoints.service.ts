@@ -1,15 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
-import type { Row } from '../../platform/database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  toPage,
+  type WriteResult,
+} from '../../platform/http/responses/results';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
@@ -45,7 +50,7 @@ export class EndpointsService {
   /**
    * Creates an endpoint; its secret is in the response. @throws AppError `business_rule_violation` beyond the maximum
    */
-  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     this.access.assertMayTake(caller, input.event_types);
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -82,15 +87,11 @@ export class EndpointsService {
         updatedAt: at,
       });
       if (enabled) this.consent.ask(tx, id, consent);
-      const { json, etag } = await represent(tx, id);
+      const { json, version } = await represent(tx, id);
       const target = endpointTarget(id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
-      return {
-        status: 201,
-        headers: { location: `${API_PREFIX}/webhooks/endpoints/${id}`, etag },
-        body: `${json.slice(0, -1)},"secret":${JSON.stringify(secret.shown)}}`,
-        secret: true,
-      };
+      const shown = `${json.slice(0, -1)},"secret":${JSON.stringify(secret.shown)}}`;
+      return new Outcome(shown, { id, version, secret: true });
     });
   }
 
@@ -107,14 +108,15 @@ export class EndpointsService {
   async find(caller: Caller, id: string): Promise<Representation> {
     return representationOf(
       id,
-      await this.database.query<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
+      await this.database.query<queries.ShownEndpoint>(caller, queries.findEndpointJson(caller.tenantId, id)),
     );
   }
 
   /** @throws NotFound; Forbidden where the endpoint takes events that the caller may not read */
   async assertMayUse(caller: Caller, id: string, presence: 'there' | 'or-gone' = 'there'): Promise<void> {
-    const [row] = await this.database.query<{ json: string }>(caller, queries.findEndpointJson(caller.tenantId, id));
-    if (row) this.access.assertMayTake(caller, (JSON.parse(row.json) as { event_types: string[] }).event_types);
+    const statement = queries.findEndpointJson(caller.tenantId, id);
+    const [row] = await this.database.query<queries.ShownEndpoint>(caller, statement);
+    if (row) this.access.assertMayTake(caller, row.event_types);
     else if (presence === 'there') throw new NotFound('Endpoint', id);
   }
 
@@ -123,11 +125,11 @@ export class EndpointsService {
    * `disabled`, up to a bounded number in the same transaction.
    * @throws NotFound; VersionConflict
    */
-  update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
+  update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: Precondition): Promise<Representation> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMatch(ifMatch, etagOf(endpoint.version));
+      ifMatch?.assertVersion(endpoint.version);
       this.access.assertMayTake(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);
       const now = new Date();
       const stored = this.parts.decrypt(endpoint);
@@ -158,11 +160,11 @@ export class EndpointsService {
   }
 
   /** Removes an endpoint; its waiting deliveries are cancelled. @throws NotFound; VersionConflict */
-  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     const { tenantId } = caller;
     await this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMatch(ifMatch, etagOf(endpoint.version));
+      ifMatch?.assertVersion(endpoint.version);
       await tx.repository(WebhookEndpoint).delete({ tenantId, id });
       this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
       tx.defer(queries.endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
@@ -223,18 +225,13 @@ export async function lockEndpoint(tx: TenantTransaction, id: string): Promise<W
   return endpoint;
 }
 
-interface VersionedRow extends Row {
-  version: number;
-  json: string;
-}
-
 async function represent(tx: TenantTransaction, id: string): Promise<Representation> {
-  return representationOf(id, await tx.query<VersionedRow>(queries.findEndpointJson(tx.tenantId, id)));
+  return representationOf(id, await tx.query<queries.ShownEndpoint>(queries.findEndpointJson(tx.tenantId, id)));
 }
 
-function representationOf(id: string, [row]: VersionedRow[]): Representation {
+function representationOf(id: string, [row]: queries.ShownEndpoint[]): Representation {
   if (!row) throw new NotFound('Endpoint', id);
-  return { json: row.json, etag: etagOf(row.version) };
+  return new Representation(row.json, row.version);
 }
 
 function distinct(entries: readonly string[]): string[] {

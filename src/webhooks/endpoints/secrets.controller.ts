@@ -1,9 +1,8 @@
-import { Body, Controller, Get, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendJson } from '../../platform/http/responses/json-response';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Json, WriteResult } from '../../platform/http/responses/results';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { OptionalBody } from '../../platform/http/requests/validation.pipe';
 import { EndpointId, ENDPOINTS_SECTION } from './endpoints.controller';
@@ -40,14 +39,13 @@ export class SecretsController {
   })
   @ApiBody({ type: dto.RotateSecretDto, required: false })
   @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The new secret.' })
-  async rotate(
+  rotate(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
     @Body(new OptionalBody(dto.RotateSecretDto)) body: RotateSecretDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
+  ): Promise<WriteResult> {
+    return this.secrets.rotate(caller, id, body.overlap_seconds, request);
   }
 
   @Get('jwks')
@@ -58,7 +56,7 @@ export class SecretsController {
     description: 'Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.',
   })
   @ApiOkResponse({ type: dto.JwksView, description: 'The keys.' })
-  async jwks(@CurrentCaller() caller: Caller, @Res() reply: FastifyReply): Promise<void> {
-    sendJson(reply, await this.secrets.jwks(caller));
+  jwks(@CurrentCaller() caller: Caller): Promise<Json> {
+    return this.secrets.jwks(caller);
   }
 }

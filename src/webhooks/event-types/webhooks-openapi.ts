@@ -15,7 +15,7 @@ const SECTION = {
 export function webhooksDocument(types: EventCatalogue): DocumentPart {
   return () => ({
     sections: [SECTION],
-    webhooks: Object.fromEntries(types.all().map((type) => [type.name, messageItem(type)])),
+    messages: Object.fromEntries(types.all().map((type) => [type.name, messageItem(type)])),
     models: types.all().map((type) => type.data),
   });
 }

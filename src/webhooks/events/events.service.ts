@@ -3,10 +3,16 @@ import { isUniqueViolation } from '../../platform/database/sql/errors';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { etagOfContent } from '../../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  toPage,
+  type WriteResult,
+} from '../../platform/http/responses/results';
 import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
@@ -44,7 +50,7 @@ export class EventsService {
    * schema's version, and a fault counts only by a schema that was just read.
    * @throws ValidationFailed
    */
-  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<WriteResult> {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
@@ -54,8 +60,8 @@ export class EventsService {
         this.limits.charge(caller.tenantId, Math.floor(steps / STEPS_A_TOKEN));
       });
       if (faults.length === 0) {
-        const answer = await this.write(caller, input, registration, request);
-        if (answer) return answer;
+        const written = await this.write(caller, input, registration, request);
+        if (written) return written;
       } else if (!known) {
         return this.answerFirst(caller, input, request, faults);
       }
@@ -70,7 +76,7 @@ export class EventsService {
     input: EmitEventDto,
     registration: Registration,
     request?: IdempotentRequest,
-  ): Promise<StoredResponse | undefined> {
+  ): Promise<WriteResult | undefined> {
     try {
       return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
@@ -89,7 +95,7 @@ export class EventsService {
           deliveries: [],
           has_more_deliveries: false,
         };
-        return { status: 202, headers: {}, body: withJsonMember(view, 'data', input.dataText) };
+        return new Outcome(withJsonMember(view, 'data', input.dataText));
       });
     } catch (error) {
       if (isOutdated(error)) return undefined;
@@ -107,11 +113,11 @@ export class EventsService {
     { event_id: eventId }: EmitEventDto,
     request: IdempotentRequest | undefined,
     faults?: FieldFault[],
-  ): Promise<StoredResponse> {
+  ): Promise<WriteResult> {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [first] =
         eventId === undefined ? [] : await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
-      if (first) return { status: 202, headers: {}, body: first.json };
+      if (first) return new Outcome(first.json);
       if (faults) throw new ValidationFailed(faults);
       throw new Unavailable('the first event of this id expired between two transactions');
     });
@@ -132,9 +138,9 @@ export class EventsService {
 
   /** An event with its deliveries. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.query<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
-    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { type: string }).type))
-      throw new NotFound('Event', id);
-    return { json: row.json, etag: etagOfContent(row.json) };
+    const statement = queries.findEventJson(caller.tenantId, id);
+    const [row] = await this.database.query<queries.ShownEvent>(caller, statement);
+    if (!row || !this.access.mayRead(caller, row.type)) throw new NotFound('Event', id);
+    return new Representation(row.json);
   }
 }

@@ -59,6 +59,8 @@ export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocke
   };
 }
 
+const NAME_REFUSED = 'host not found or not allowed';
+
 /** One HTTP/1.1 connection with one request at a time on it. */
 export class Connection {
   readonly client: Client;
@@ -142,15 +144,17 @@ export class Connection {
     const literal = isIP(hostname) !== 0;
     const addresses = literal ? [hostname] : await this.#lookUp(hostname);
     const refused = addresses.filter((address) => !isAllowedAddress(address, this.options.policy));
+    // One phrase for a name that does not resolve and one that is not allowed: a tenant must not learn which internal
+    // names exist. A literal address tells nothing new.
+    const phrase = literal ? 'destination not allowed' : NAME_REFUSED;
     // One forbidden address refuses the whole host: mixed results are the way of DNS rebinding.
-    if (refused.length > 0) throw new SendFailure('destination not allowed', `${hostname} is ${refused.join(', ')}`);
+    if (refused.length > 0) throw new SendFailure(phrase, `${hostname} is ${refused.join(', ')}`);
     const secure = protocol === 'https:';
     const plain = secure ? [] : addresses.filter((address) => !allowsHttpTo(address, this.options.policy));
-    if (plain.length > 0)
-      throw new SendFailure('destination not allowed', `${hostname} is ${plain.join(', ')}: https only`);
+    if (plain.length > 0) throw new SendFailure(phrase, `${hostname} is ${plain.join(', ')}: https only`);
     const numericPort = Number(port) || (secure ? 443 : 80);
     const tried = addresses.slice(0, MAX_ADDRESSES);
-    let failure: unknown = new SendFailure('host not found', `${hostname} has no address`);
+    let failure: unknown = new SendFailure(NAME_REFUSED, `${hostname} has no address`);
     for (const [index, address] of tried.entries()) {
       const target = { address, port: numericPort, secure, servername: literal ? '' : hostname };
       try {
@@ -166,7 +170,7 @@ export class Connection {
     try {
       return await this.options.resolve(hostname);
     } catch (error) {
-      throw new SendFailure('host not found', toSendFailure(error, false).message, error);
+      throw new SendFailure(NAME_REFUSED, toSendFailure(error, false).message, error);
     }
   }
 

@@ -7,6 +7,7 @@ import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
 import { TRACING, type Tracing } from '../../platform/observability/tracing';
 import type { DeliveryJob } from '../notifications/delivery-job';
+import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
@@ -111,8 +112,21 @@ export class DeliverySender {
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
     const timestamp = Math.floor(new Date().getTime() / 1000);
-    const { url, headers } = this.partsOf(tenantId, row);
-    const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    const startedAt = new Date();
+    let parts: EndpointParts;
+    let signature: string;
+    try {
+      parts = this.partsOf(tenantId, row);
+      signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    } catch (error) {
+      if (!(error instanceof SecretBoxError)) throw error;
+      this.logger.error(
+        { delivery_id: row.id, endpoint_id: row.endpoint_id, reason: error.message },
+        'a delivery could not be signed',
+      );
+      return { error: 'not signed', startedAt, durationMs: 0 };
+    }
+    const { url, headers } = parts;
     const outcome = await this.sender.send({
       tenantId,
       freshness: this.freshness(job, loaded),
@@ -156,7 +170,14 @@ export class DeliverySender {
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
     const secrets = [this.open(row.secret, context)];
-    if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
+    if (row.previous_secret) {
+      try {
+        secrets.push(this.open(row.previous_secret, context));
+      } catch (error) {
+        // Its key is lost, which is why a tenant rotates: the new secret signs alone.
+        if (!(error instanceof SecretBoxError)) throw error;
+      }
+    }
     return secrets;
   }
 

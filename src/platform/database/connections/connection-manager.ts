@@ -3,6 +3,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { ClientConfig, Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { Counter } from 'prom-client';
 import { type Config, required } from '../../config/config';
+import { SERVICE_NAME } from '../../config/service-name';
 import type { Metrics, PoolState } from '../../observability/metrics';
 import type { Tracing } from '../../observability/tracing';
 import { forCitus, HAS_CITUS } from '../sql/citus';
@@ -63,7 +64,7 @@ export class ConnectionManager {
     private readonly onError: (error: Error) => void,
   ) {
     const connectionString = required(config, 'DATABASE_URL');
-    const connection: ClientConfig = { connectionString, application_name: 'orders-saas-api' };
+    const connection: ClientConfig = { connectionString, application_name: SERVICE_NAME };
     const shared = {
       connection,
       preparedStatements: config.DB_PREPARED_STATEMENTS,
@@ -118,7 +119,7 @@ export class ConnectionManager {
         connectionTimeoutMillis: 5_000,
         idleTimeoutMillis: 30_000,
         query_timeout: config.DB_STATEMENT_TIMEOUT + 5_000,
-        application_name: 'orders-saas-api',
+        application_name: SERVICE_NAME,
         Client: ServiceClient,
       },
     });

@@ -42,7 +42,7 @@ export async function distributeTables(client: Client, placements: Placements): 
   return now;
 }
 
-/** The tables in an order in which a table comes after those that its foreign keys refer to. */
+/** The tables, sorted so that a table comes after those that its foreign keys refer to. */
 async function referencedFirst(client: Client, tables: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ child: string; parent: string }>(
     `select conrelid::regclass::text as child, confrelid::regclass::text as parent

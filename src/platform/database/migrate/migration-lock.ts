@@ -1,3 +1,4 @@
+import { SERVICE_NAME } from '../../config/service-name';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Unavailable } from '../../errors';
 import { translateDatabaseError } from '../sql/errors';
@@ -33,7 +34,7 @@ export async function alone<T>(url: string, work: (client: ServiceClient) => Pro
   const client = new ServiceClient({
     ...OWNER_CONNECTION,
     connectionString: url,
-    application_name: 'orders-saas-api migrate',
+    application_name: `${SERVICE_NAME} migrate`,
   });
   await client.connect().catch((error: unknown) => {
     client.connection.stream.destroy();

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Config, required } from '../../config/config';
+import { SERVICE_NAME } from '../../config/service-name';
 import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
@@ -45,7 +46,7 @@ export class OperatorDatabase implements OnApplicationShutdown {
     const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
     const client = new ServiceClient({
       connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
-      application_name: 'orders-saas-api admin',
+      application_name: `${SERVICE_NAME} admin`,
       connectionTimeoutMillis: 5_000,
       query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
     });

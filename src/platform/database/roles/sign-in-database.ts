@@ -13,7 +13,7 @@ export interface SignInScope {
 
 /**
  * For work before a tenant is known: finding a user by e-mail address, listing the memberships of that user, creating a
- * tenant. Its role has policies of its own and cannot see an order.
+ * tenant. Its role has policies of its own and cannot see the rows of a feature.
  */
 @Injectable()
 export class SignInDatabase {

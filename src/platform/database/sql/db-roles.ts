@@ -12,7 +12,7 @@ export const DB_ROLES = {
   janitor: 'app_janitor',
   /** Finds the tenants with events in the outbox, and sees nothing of the events. */
   relay: 'app_relay',
-  /** Finds the endpoints with waiting deliveries, and when they are due. */
+  /** Finds what waits to be sent, of every tenant, and when it is due. */
   dispatcher: 'app_dispatcher',
   /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
   epochs: 'app_epochs',
@@ -24,6 +24,10 @@ export const DB_ROLES = {
   mail: 'app_mail',
   /** Erases tenants that closed 30 days ago, as far as the role of requests may not. */
   eraser: 'app_eraser',
+  /** Compares the encryption keys with what they have encrypted; sees encrypted values of every tenant. */
+  keys: 'app_keys',
+  /** Finds the API keys that expire soon, of every tenant, and sees their ids and times alone. */
+  keyExpiry: 'app_key_expiry',
 } as const;
 
 /**

@@ -85,7 +85,7 @@ function isStale({ code, message }: PostgresError): boolean {
 
 /**
  * Whether the error violates this unique constraint. Citus adds a suffix to constraints on shards
- * (`orders_pkey_102069`) and reports them in the message alone, so both places are checked.
+ * (`reports_pkey_102069`) and reports them in the message alone, so both places are checked.
  */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
   const inner = driverError(error);

@@ -29,11 +29,11 @@ export interface DeclaredProblem {
 
 /**
  * Additions of a feature to the document beside its routes; called when the document is built, at its first request.
- * `models` are DTOs that only `webhooks` refer to.
+ * `messages` are what the service sends, by name; `models` are DTOs that only messages refer to.
  */
 export type DocumentPart = () => {
   sections?: Section[];
-  webhooks?: Record<string, PathItem>;
+  messages?: Record<string, PathItem>;
   models?: Type[];
 };
 

@@ -9,6 +9,7 @@ import { CachedDocument } from './cached-document';
 import type { Parameter, PathItem, Section } from './declarations';
 import { headerReferences } from './headers';
 import { PROBLEMS } from './problem-kinds';
+import type { Product } from './product';
 import { rootPath } from './root-page';
 import type { Route } from './routes';
 import { swaggerUi, UI_FILES, UI_PATH } from './swagger-ui';
@@ -18,7 +19,12 @@ const YAML_PATH = '/openapi.yaml';
 const YAML_TYPE = 'application/yaml';
 
 /** Serves the documents of the application. `build` is called once, at the first request of one of them. */
-export function serveDocuments(app: INestApplication, build: () => OpenAPIObject, publicUrl?: string): void {
+export function serveDocuments(
+  app: INestApplication,
+  title: string,
+  build: () => OpenAPIObject,
+  publicUrl?: string,
+): void {
   const server = app.getHttpAdapter().getInstance() as FastifyInstance;
   let text: string | undefined;
   const document = (): string => (text ??= JSON.stringify(build()));
@@ -34,7 +40,7 @@ export function serveDocuments(app: INestApplication, build: () => OpenAPIObject
     await (await (yaml ??= yamlDocument())).send(request, reply);
     return reply;
   });
-  void server.register(swaggerUi, { prefix: UI_PATH, calls: publicUrl && new URL(publicUrl).origin });
+  void server.register(swaggerUi, { prefix: UI_PATH, title, calls: publicUrl && new URL(publicUrl).origin });
 }
 
 async function toYaml(json: string): Promise<string> {
@@ -103,18 +109,16 @@ const FILE: Parameter = {
   schema: { type: 'string', enum: UI_FILES },
 };
 
-const EXCERPT = { openapi: '3.1.0', info: { title: 'Orders SaaS API', version: '1.0.0' }, paths: {} };
-
 /** The documents' own paths. */
-export const DOCUMENT_PATHS: Record<string, PathItem> = {
-  ...rootPath(DOCUMENT_SECTION.name),
+export const documentPaths = ({ title }: Product): Record<string, PathItem> => ({
+  ...rootPath(DOCUMENT_SECTION.name, title),
   [JSON_PATH]: get(
     'getOpenApiJson',
     'This document as JSON',
     'OpenAPI 3.1, for generators of clients.',
     'application/json',
     { type: 'object', description: 'An OpenAPI 3.1 document.' },
-    EXCERPT,
+    { openapi: '3.1.0', info: { title, version: '1.0.0' }, paths: {} },
   ),
   [YAML_PATH]: get(
     'getOpenApiYaml',
@@ -122,7 +126,7 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
     'The same as `/openapi.json`.',
     YAML_TYPE,
     { description: 'An OpenAPI 3.1 document.' },
-    'openapi: 3.1.0\ninfo:\n  title: Orders SaaS API\n  version: 1.0.0\npaths: {}\n',
+    `openapi: 3.1.0\ninfo:\n  title: ${title}\n  version: 1.0.0\npaths: {}\n`,
   ),
   [UI_PATH]: get(
     'getDocs',
@@ -157,4 +161,4 @@ export const DOCUMENT_PATHS: Record<string, PathItem> = {
       },
     },
   },
-};
+});

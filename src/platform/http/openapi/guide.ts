@@ -1,6 +1,7 @@
 /** The introduction of the document: rules of every route. */
 import { PROBLEM_STATUS, type ProblemCode } from '../../errors';
 import { PROBLEMS } from './problem-kinds';
+import type { Product } from './product';
 
 /** The table of all problems, from the same list as the responses. */
 function problemTable(): string {
@@ -11,14 +12,14 @@ function problemTable(): string {
 }
 
 /** Markdown for `info.description`. */
-export function guide(): string {
-  return `Orders for many companies, each of which sees only its own.
+export function guide({ introduction, sample }: Product): string {
+  return `${introduction}
 
 ## Start here
 1. \`POST /api/v1/auth/register\` makes your company and signs you in.
 2. Send the \`access_token\` of the answer with every request: \`Authorization: Bearer …\`. In this page, press
    **Authorize** and paste it there.
-3. \`POST /api/v1/orders\` makes an order, \`GET /api/v1/orders\` lists them.
+3. ${sample.step}
 
 An access token lives for 15 minutes; \`POST /api/v1/auth/refresh\` exchanges the refresh token for a new pair. The
 tenant always comes from the credential, never from a path, header or body; what is another tenant's does not exist (404).

@@ -1,8 +1,10 @@
 /** Headers of requests and responses, each a component of the document. */
+import { API_PREFIX } from '../api-prefix';
 import type { Header, Parameter, Reference } from './declarations';
+import { EXAMPLE_ID, type Sample } from './product';
 
 /** Response headers. A `required` one is on every response that names it. */
-export const HEADERS = {
+const HEADERS = {
   'X-Request-Id': {
     description:
       "The request's id, for logs and support: the caller's own `X-Request-Id` where it sent a sane one (1 to 128 of " +
@@ -34,12 +36,10 @@ export const HEADERS = {
     description: 'Where the new resource is.',
     required: true,
     schema: { type: 'string', format: 'uri-reference', maxLength: 300 },
-    example: '/api/v1/orders/0198c0de-7a11-7000-8000-000000000001',
   },
   Link: {
     description: 'The next page, as `rel="next"` (RFC 8288); not on the last page.',
     schema: { type: 'string', pattern: '^<[^>]+>; rel="next"$', maxLength: 4096 },
-    example: '</api/v1/orders?limit=20&cursor=AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE>; rel="next"',
   },
   'Idempotency-Replayed': {
     description: 'Present where this is the stored answer of an earlier request with the same `Idempotency-Key`.',
@@ -88,11 +88,25 @@ export const HEADERS = {
     description: 'Says to save the answer as a file, and its name.',
     required: true,
     schema: { type: 'string', pattern: '^attachment; filename="[^"]+"$', maxLength: 200 },
-    example: 'attachment; filename="orders.ndjson"',
   },
 } as const satisfies Record<string, Header>;
 
 export type HeaderName = keyof typeof HEADERS;
+
+/** The components of response headers; those with an address or a file name show the sample resource. */
+export function headerComponents({ collection }: Sample): Record<HeaderName, Header> {
+  const path = `${API_PREFIX}/${collection}`;
+  const cursor = 'AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE';
+  return {
+    ...HEADERS,
+    Location: { ...HEADERS.Location, example: `${path}/${EXAMPLE_ID}` },
+    Link: { ...HEADERS.Link, example: `<${path}?limit=20&cursor=${cursor}>; rel="next"` },
+    'Content-Disposition': {
+      ...HEADERS['Content-Disposition'],
+      example: `attachment; filename="${collection}.ndjson"`,
+    },
+  };
+}
 
 /** A list of entity tags (RFC 9110, 8.8.3), or `*`. */
 const TAGS = '^(\\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$';

@@ -19,28 +19,34 @@ import {
 } from './declarations';
 import { resolve } from './examples';
 import { guide } from './guide';
-import { HEADERS, PARAMETERS } from './headers';
+import { headerComponents, PARAMETERS } from './headers';
 import { describe } from './operations';
-import { PROBLEM_SCHEMAS } from './problem-responses';
+import { ProblemResponses } from './problem-responses';
+import type { Product } from './product';
 import { routesOf } from './routes';
 import { Config } from '../../config/config';
 import { publicUrl } from '../public-url';
-import { DOCUMENT_PATHS, DOCUMENT_SECTION, documentRoute, serveDocuments } from './documents';
+import { DOCUMENT_SECTION, documentPaths, documentRoute, serveDocuments } from './documents';
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 /** The document of the application, with the additions of features. */
-export function buildDocument(app: INestApplication, parts: readonly DocumentPart[] = []): OpenAPIObject {
+export function buildDocument(
+  app: INestApplication,
+  product: Product,
+  parts: readonly DocumentPart[] = [],
+): OpenAPIObject {
   const added = parts.map((part) => part());
-  const scanned = SwaggerModule.createDocument(app, settings(app.get(Config, { strict: false })), {
+  const scanned = SwaggerModule.createDocument(app, settings(product, app.get(Config, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),
   });
   const components: Components = {
     ...scanned.components,
-    schemas: { ...scanned.components?.schemas, ...PROBLEM_SCHEMAS },
-    headers: HEADERS,
+    schemas: { ...scanned.components?.schemas },
+    headers: headerComponents(product.sample),
     parameters: PARAMETERS,
   };
+  const problems = new ProblemResponses(components, product.sample);
   const routes = routesOf(app);
   const sections = new Map<string, Section>();
   for (const [path, item] of Object.entries(scanned.paths)) {
@@ -48,38 +54,39 @@ export function buildDocument(app: INestApplication, parts: readonly DocumentPar
       const route = routes.get(operation.operationId as string);
       if (!route?.section) throw new Error(`${method} ${path} is in no section of the document (@ApiSection)`);
       sections.set(route.section.name, route.section);
-      item[method] = describe(operation, route, path, methodsOf(item), components);
+      item[method] = describe(operation, route, path, methodsOf(item), components, problems);
     }
   }
-  const documents = structuredClone(DOCUMENT_PATHS);
+  const documents = documentPaths(product);
   for (const [path, item] of Object.entries(documents)) {
     for (const [method, operation] of operationsOf(item)) {
-      item[method] = describe(operation, documentRoute(path), path, methodsOf(item), components);
+      item[method] = describe(operation, documentRoute(path), path, methodsOf(item), components, problems);
     }
   }
   const { '/': root, ...others } = documents;
   const paths = { ...(root && { '/': root }), ...scanned.paths, ...others };
   closeRequests(paths, components);
-  const webhooks = Object.assign({}, ...added.map((part) => part.webhooks ?? {})) as Record<string, PathItem>;
+  const messages = Object.assign({}, ...added.map((part) => part.messages ?? {})) as Record<string, PathItem>;
   return withPublicNames({
     ...scanned,
     tags: [...sections.values(), ...added.flatMap((part) => part.sections ?? []), DOCUMENT_SECTION],
     paths,
-    ...(Object.keys(webhooks).length > 0 ? { webhooks } : {}),
+    ...(Object.keys(messages).length > 0 ? { webhooks: messages } : {}),
     components: sorted(components),
   });
 }
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
-export function serveDocs(app: INestApplication, parts: readonly DocumentPart[] = []): void {
-  serveDocuments(app, () => buildDocument(app, parts), publicUrl(app.get(Config, { strict: false })));
+export function serveDocs(app: INestApplication, product: Product, parts: readonly DocumentPart[] = []): void {
+  const build = (): OpenAPIObject => buildDocument(app, product, parts);
+  serveDocuments(app, product.title, build, publicUrl(app.get(Config, { strict: false })));
 }
 
-function settings(config: Config): Omit<OpenAPIObject, 'paths'> {
+function settings(product: Product, config: Config): Omit<OpenAPIObject, 'paths'> {
   const settings = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
-    .setTitle('Orders SaaS API')
-    .setDescription(guide())
+    .setTitle(product.title)
+    .setDescription(guide(product))
     .setVersion('1.0.0')
     .addServer(publicUrl(config) ?? '/', 'The server that this document came from.')
     .addBearerAuth({
@@ -92,7 +99,7 @@ function settings(config: Config): Omit<OpenAPIObject, 'paths'> {
     .build();
   const license = { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' };
   const { contact: _none, ...info } = settings.info;
-  return { ...settings, info: { ...info, summary: 'Multi-tenant orders.', license } as OpenAPIObject['info'] };
+  return { ...settings, info: { ...info, summary: product.summary, license } as OpenAPIObject['info'] };
 }
 
 function operationsOf(item: PathItem): [(typeof METHODS)[number], Operation][] {
@@ -125,7 +132,7 @@ function closeRequests(paths: OpenAPIObject['paths'], components: Components): v
   }
 }
 
-/** The public names drop the endings: `OrderView` is `Order`, `CreateOrderDto` is `CreateOrder`. */
+/** The public names drop the endings: `ReportView` is `Report`, `CreateReportDto` is `CreateReport`. */
 function withPublicNames(document: OpenAPIObject): OpenAPIObject {
   const publicName = (name: string): string => name.replace(/(View|Dto)$/, '');
   const names = Object.keys(document.components?.schemas ?? {}).map(publicName);

@@ -4,7 +4,7 @@ import { describeDeprecation } from './deprecation';
 import type { Components, Operation, Parameter, Reference, Response, Schema } from './declarations';
 import { addExamples, resolve } from './examples';
 import { type HeaderName, headerReferences, parameterReference } from './headers';
-import { problemResponses } from './problem-responses';
+import type { ProblemResponses } from './problem-responses';
 import type { Route } from './routes';
 import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
 import { API_PREFIX } from '../api-prefix';
@@ -21,6 +21,7 @@ export function describe(
   path: string,
   methods: readonly string[],
   components: Components,
+  problemResponses: ProblemResponses,
 ): Operation {
   const underApi = path.startsWith(`${API_PREFIX}/`);
   const parameters = parametersOf(operation, route);
@@ -32,11 +33,13 @@ export function describe(
     if (route.patches && json) requestBody.content[MERGE_PATCH_TYPE] = structuredClone(json);
   }
   const success = successOf(operation, route, underApi, components);
-  const problems = problemResponses(
-    problemsOf(operation, route, underApi),
-    { path, methods, section: route.section?.name ?? '', resource: route.resource, declared: route.problems },
-    components,
-  );
+  const problems = problemResponses.of(problemsOf(operation, route, underApi), {
+    path,
+    methods,
+    section: route.section?.name ?? '',
+    resource: route.resource,
+    declared: route.problems,
+  });
   return {
     tags: operation.tags,
     summary: operation.summary,

@@ -39,7 +39,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
   },
   forbidden: {
     meaning: 'The credential is good, but may not do this.',
-    detail: 'The role viewer may not do this: it lacks orders:write.',
+    detail: 'The role viewer may not do this.',
     headers: LIMITED,
   },
   sso_link_required: {

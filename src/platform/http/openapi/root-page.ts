@@ -1,10 +1,10 @@
 /** `GET /`: what this address is, for people and programs that know nothing of it yet. */
 import type { FastifyInstance } from 'fastify';
 import type { PathItem } from './declarations';
+import type { Product } from './product';
 import { preferredType } from '../requests/accept';
 
 const TYPES = ['text/html', 'application/json'] as const;
-const TITLE = 'Orders SaaS API';
 
 interface Link {
   name: string;
@@ -18,31 +18,31 @@ const DOCUMENTS: Link[] = [
 ];
 
 /** Serves the page, or the same as JSON where `Accept` prefers that. */
-export function serveRoot(server: FastifyInstance, docsEnabled: boolean): void {
+export function serveRoot(server: FastifyInstance, product: Product, docsEnabled: boolean): void {
   const links = docsEnabled ? [...DOCUMENTS, HEALTH] : [HEALTH];
   server.get('/', (request, reply) => {
     const { publicPath } = request.server;
     void reply.header('vary', 'Accept');
     if (preferredType(request.headers.accept, TYPES) === 'application/json') {
       const urls = Object.fromEntries(links.map(({ name, path }) => [name, publicPath + path]));
-      return reply.type('application/json; charset=utf-8').send(JSON.stringify({ name: TITLE, ...urls }));
+      return reply.type('application/json; charset=utf-8').send(JSON.stringify({ name: product.title, ...urls }));
     }
-    return reply.type('text/html; charset=utf-8').send(page(links, publicPath));
+    return reply.type('text/html; charset=utf-8').send(page(product, links, publicPath));
   });
 }
 
-function page(links: readonly Link[], publicPath: string): string {
+function page({ title, tagline }: Product, links: readonly Link[], publicPath: string): string {
   const items = links.map(({ path, text }) => `      <li><a href="${publicPath}${path}">${text}</a></li>`);
   return `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${TITLE}</title>
+    <title>${title}</title>
   </head>
   <body>
-    <h1>${TITLE}</h1>
-    <p>Multi-tenant orders with signed webhooks. The API is below <code>${publicPath}/api/v1</code>.</p>
+    <h1>${title}</h1>
+    <p>${tagline} The API is below <code>${publicPath}/api/v1</code>.</p>
     <ul>
 ${items.join('\n')}
     </ul>
@@ -60,8 +60,8 @@ const link = (description: string, example: string) => ({
 });
 
 /** How the route describes itself. */
-export function rootPath(section: string): Record<string, PathItem> {
-  const example = { name: TITLE, docs: '/docs', openapi: '/openapi.json', health: '/health' };
+export function rootPath(section: string, title: string): Record<string, PathItem> {
+  const example = { name: title, docs: '/docs', openapi: '/openapi.json', health: '/health' };
   return {
     '/': {
       get: {
@@ -79,7 +79,7 @@ export function rootPath(section: string): Record<string, PathItem> {
                   type: 'object',
                   required: ['name', 'docs', 'openapi', 'health'],
                   properties: {
-                    name: { type: 'string', maxLength: 100, description: 'Name of the service.', example: TITLE },
+                    name: { type: 'string', maxLength: 100, description: 'Name of the service.', example: title },
                     docs: link('Swagger UI.', '/docs'),
                     openapi: link('This document.', '/openapi.json'),
                     health: link('Whether the service runs.', '/health'),

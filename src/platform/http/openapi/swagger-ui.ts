@@ -32,14 +32,17 @@ const OWN_FILES: Record<string, [mediaType: string, text: string]> = {
 export const UI_FILES = [...PACKAGE_FILES, ...Object.keys(OWN_FILES)];
 
 /** Serves the page and its files below {@link UI_PATH}. */
-export async function swaggerUi(scope: FastifyInstance, { calls }: { calls?: string }): Promise<void> {
+export async function swaggerUi(
+  scope: FastifyInstance,
+  { title, calls }: { title: string; calls?: string },
+): Promise<void> {
   const uiPolicy = policy(calls === undefined ? '' : ` ${calls}`);
   scope.addHook('onRequest', async (_request: FastifyRequest, reply: FastifyReply) => {
     void reply.header('content-security-policy', uiPolicy);
   });
   const config = { document: true } as const;
   scope.get('/', { config }, (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(page(pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),
+    reply.type('text/html; charset=utf-8').send(page(title, pathOf(request).endsWith('/') ? '.' : `.${UI_PATH}`)),
   );
   for (const [file, [mediaType, text]] of Object.entries(OWN_FILES)) {
     scope.get(`/${file}`, { config }, (_request, reply) => reply.type(`${mediaType}; charset=utf-8`).send(text));
@@ -67,13 +70,13 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** `base` is the path of the page's files, relative to the requested address. */
-function page(base: string): string {
+function page(title: string, base: string): string {
   return `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>Orders SaaS API</title>
+    <title>${title}</title>
     <link rel="stylesheet" href="${base}/swagger-ui.css">
     <link rel="stylesheet" href="${base}/page.css">
     <link rel="icon" type="image/png" href="${base}/favicon-32x32.png" sizes="32x32">

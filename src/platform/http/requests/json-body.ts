@@ -10,8 +10,8 @@ import { isUtf8 } from 'node:buffer';
 const MAX_DEPTH = 32;
 const MAX_TRUSTED_DIGITS = 15;
 /**
- * Bound on the cost of reading a body, in values: the largest batch of orders comes near, and more would take a quarter
- * of a second.
+ * Bound on the cost of reading a body, in values: the largest batch comes near, and more would take a quarter of a
+ * second.
  */
 const MAX_COST = 120_000;
 /** Maximum members of one object where the route sets no other: each new key is interned, and a wide object is slow. */

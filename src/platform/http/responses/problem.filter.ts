@@ -10,7 +10,7 @@ import { OutageLog } from './outage-log';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
 /** Headers that describe the response that a problem takes the place of. */
-const OF_A_SUCCESS = ['etag', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
+const OF_A_SUCCESS = ['etag', 'link', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
 
 const outages = new OutageLog();
 

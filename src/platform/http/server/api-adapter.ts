@@ -10,6 +10,8 @@ import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
 import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
 import { sendProblem } from '../responses/problem.filter';
+import { Result } from '../responses/results';
+import { sendResult } from '../responses/send-result';
 import { requestIdOf } from '../requests/request-id';
 import type { RequestLog } from './request-log';
 import { SECURITY_HEADERS } from '../responses/security-headers';
@@ -72,6 +74,13 @@ export class ApiAdapter extends FastifyAdapter {
 
   override setNotFoundHandler(): ReturnType<FastifyAdapter['setNotFoundHandler']> {
     return this.getInstance();
+  }
+
+  /**
+   * Sends what a controller's method returned: results in the form of `send-result.ts`, anything else as Nest does.
+   */
+  override reply(reply: FastifyReply, body: unknown, status?: number): FastifyReply {
+    return body instanceof Result ? sendResult(reply, body) : super.reply(reply, body, status);
   }
 
   /** Sets what stands before all that Fastify does with a connection or a request. */

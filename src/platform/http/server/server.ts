@@ -13,6 +13,7 @@ import { Readiness } from '../../health/readiness';
 import { publicPath } from '../public-url';
 import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
+import { ResponseRoom } from '../limits/response-room';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { sendProblem } from '../responses/problem.filter';
 import { ApiAdapter } from './api-adapter';
@@ -85,6 +86,7 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     patterns.add(route);
   });
   const readiness = app.get(Readiness, { strict: false });
+  const responses = new ResponseRoom();
   server.addHook('onRequest', (request, reply, done) => {
     exchanges.handled(request, reply);
     records.begin(request, reply);
@@ -99,7 +101,9 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     else if (reply.hasHeader('connection')) reply.removeHeader('connection');
     // A response without a body has no length either (RFC 9110, 8.6).
     if (reply.statusCode === 204) reply.removeHeader('content-length');
-    done(null, payload);
+    const refusal = responses.enter(request, reply, payload);
+    if (refusal) done(refusal);
+    else done(null, payload);
   });
   // What is in flight when the door is shut keeps its connection, and a kept one would hold up the end.
   server.addHook('preClose', (done) => {
