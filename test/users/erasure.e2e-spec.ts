@@ -12,7 +12,7 @@ const PASSWORD = 'a password for tests';
 const DAY_MS = 86_400_000;
 /** Columns that name a person and hold nothing else of the person: ids of authors, and counters. */
 const IDS_ONLY =
-  /^(api_keys\.(created_by|user_id)|audit_erasures\.|audit_personal\.|tenant_auth_state\.|tenant_exports\.)/;
+  /^(api_keys\.(created_by|user_id)|audit_erasures\.|audit_personal\.|events\.aggregate_id|tenant_auth_state\.|tenant_exports\.)/;
 
 describe('the erasure of persons', () => {
   let service: TestService;
