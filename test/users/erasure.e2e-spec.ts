@@ -102,7 +102,8 @@ describe('the erasure of persons', () => {
     const tables = await service.database.sql<{ name: string }>(
       `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`,
     );
-    for (const { name } of tables) {
+    // What endpoints were told of members stays as long as other events do.
+    for (const { name } of tables.filter((table) => table.name !== 'events')) {
       const rows = await service.database.sql(`select 1 from ${name} t where t::text ilike $1 or t::text ilike $2`, [
         `%${email}%`,
         '%Ada Erased%',
