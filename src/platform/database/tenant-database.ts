@@ -13,7 +13,7 @@ export interface TenantScope {
   readonly connection?: ClientConnection;
 }
 
-/** In the place of a tenant, where there is none. */
+/** The value for a transaction without a tenant. */
 export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** Runs transactions: the database, or a transaction that is already open. */
@@ -55,9 +55,7 @@ export class TenantDatabase implements TransactionRunner {
     return this.connections.query<R>(this.txSettings(scope, true), statement);
   }
 
-  /**
-   * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
-   */
+  /** One statement that reads a page of many rows, on a replica if there is one; no acknowledged write is missing. */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     assertConnected(scope.connection);
     const txSettings = this.txSettings(scope, true);
@@ -77,8 +75,8 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /**
-   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
-   * for no longer than a list may take. @throws Unavailable where it takes longer
+   * One statement that reads and may examine many rows: on a connection of the tenant's share of the pool, with the
+   * timeout of lists. @throws Unavailable if it takes longer
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;

@@ -21,19 +21,19 @@ type Reason = 'event_loop' | 'pool';
 const SAMPLE_MS = 20;
 /**
  * Maximum event-loop delay and queueing time before requests are rejected. One second absorbs a burst within a tenant's
- * rate limit, and bounds the cost of a client that retries at once.
+ * rate limit, and bounds the cost of a client that retries immediately.
  */
 const PATIENCE_MS = 1_000;
 /** For reads and for writes; of one tenant half of them. */
 const MOST_HELD = 8_192;
 const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
-/** Upper bound of `Retry-After`, seconds; each caller gets another value, so that they do not return together. */
+/** Upper bound of `Retry-After`, seconds; the values differ between callers, so that they do not return together. */
 const LONGEST_PAUSE = 3;
 /** A larger body is not read to its end to keep the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
-/** In the form that costs Node least: names and values in turn. */
+/** In the cheapest form for Node: alternating names and values. */
 const REFUSAL_HEADERS = Object.entries({
   ...SECURITY_HEADERS,
   'content-type': PROBLEM_CONTENT_TYPE,
@@ -209,7 +209,7 @@ function newKind(reads: boolean): Kind {
   return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
 }
 
-/** CORS headers let a browser's script read the refusal. */
+/** CORS headers allow a browser's script to read the refusal. */
 function corsHeaders(origin: string): string[] {
   return [
     'access-control-allow-origin', origin,

@@ -9,8 +9,8 @@ const LOOK_MS = 1_000;
 const MOST_CAUSES = 10;
 
 /**
- * The log of requests that were refused because something is away: one line for each cause when it begins, and one with
- * the count when it is over. A line for each request says nothing new, thousands of times.
+ * The log of requests that were refused because a dependency is unavailable: one line for each cause when it begins,
+ * and one with the count when it ends. A line for each request would repeat the same thousands of times.
  */
 @Injectable()
 export class OutageLog implements OnModuleDestroy {
@@ -19,7 +19,7 @@ export class OutageLog implements OnModuleDestroy {
   private lastAt = 0;
   private timer?: NodeJS.Timeout;
 
-  /** Notes a request that was answered 503. */
+  /** Records a request that got 503. */
   note(log: FastifyBaseLogger, ids: Record<string, unknown>, error: AppError): void {
     this.refused++;
     this.lastAt = performance.now();

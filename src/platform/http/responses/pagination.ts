@@ -5,7 +5,7 @@ import { AppError } from '../../errors';
 import { type JsonPage, type JsonRow, toPage } from './results';
 import type { TenantScope } from '../../database/tenant-database';
 
-/** One page of a list, as the contract has it. `T` is whatever the rows are. */
+/** One page of a list, as in the contract. `T` is the type of the rows. */
 export interface Page<T> {
   data: T[];
   next_cursor: string | null;
@@ -15,7 +15,7 @@ export interface Page<T> {
 /** The scope of a cursor: one tenant, one list, one set of filters. */
 export interface CursorScope {
   tenant: TenantScope;
-  /** The list's name, with the parent's id where it has one. */
+  /** The list's name, with the parent's id if it has one. */
   list: string;
   /** The filters of the request; `limit` is not one. */
   filters: Readonly<Record<string, unknown>>;

@@ -31,7 +31,7 @@ export class ProblemFilter implements ExceptionFilter {
     sendProblem(error, request, http.getResponse<FastifyReply>());
   }
 
-  /** What a caller is refused is in the audit log of the caller's tenant, by the route's template. */
+  /** A refusal is in the audit log of the caller's tenant, by the route's template. */
   private count({ method, routeOptions }: FastifyRequest, { tenantId, actor, session, origin }: Caller): void {
     const target = { type: 'route', id: `${method} ${routeOptions.url ?? ''}` };
     this.refusals.count({
