@@ -21,7 +21,7 @@ import {
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { minorUnits } from './currencies';
 import { EXPORT_FORMATS, type ExportFormat } from './export-format';
-import { Money, parseMoney } from './money';
+import { type Money, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 import {
   ORDER_ID,
@@ -152,7 +152,7 @@ export class CreateOrderDto implements CrossChecked {
       if (price === undefined) return [];
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
-      if (!(money instanceof Money)) return [{ field, ...money }];
+      if ('code' in money) return [{ field, ...money }];
       item.unit_price = money;
       return money.isPositive ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
