@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
-import { newTimedId } from '../platform/ids/ids';
+import { newId, newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import type { Precondition } from '../platform/http/responses/conditional-requests';
@@ -205,9 +205,9 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     version: 1,
     createdAt: at,
     updatedAt: at,
-    historyId: newTimedId().id,
+    historyId: newId(),
     items: input.items.map((item) => ({
-      id: newTimedId().id,
+      id: newId(),
       productId: item.product_id,
       productName: item.product_name,
       quantity: item.quantity,
