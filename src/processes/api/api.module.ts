@@ -4,7 +4,6 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
-import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
@@ -38,6 +37,7 @@ import { TENANT_TABLES } from '../tables';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 import { PRODUCT } from './product';
+import '../permissions';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})

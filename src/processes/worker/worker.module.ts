@@ -29,6 +29,7 @@ import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
 import { UsersWorkerModule } from '../../users/users-worker.module';
 import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
+import '../permissions';
 
 /**
  * The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the
