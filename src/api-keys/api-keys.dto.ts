@@ -11,7 +11,7 @@ const KEY_ID = '0198c0de-7a11-7000-8000-000000000041';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const TIME = '2026-01-31T12:00:00.000Z';
 const EXAMPLE_KEY = 'osa_030neMevZyg0J2Hi1BoDsw_6QQ9oBBAMmMDO7u3ateQ6UEUXNF09HN4Msd6PFwMhNS4Lmnc8';
-export const MAX_OVERLAP_SECONDS = 604_800;
+const MAX_OVERLAP_SECONDS = 604_800;
 export const DEFAULT_OVERLAP_SECONDS = 86_400;
 
 const NAME_FIELD = { description: 'For people.', max: 100, example: 'Warehouse' } as const;

@@ -40,7 +40,7 @@ import { WebhooksModule } from '../../webhooks/webhooks.module';
 const CONNECTIONS = 8;
 
 @Module({})
-export class AdminModule {
+class AdminModule {
   static forRoot(config: Config, logger: Logger): DynamicModule {
     return {
       module: AdminModule,

@@ -34,7 +34,7 @@ import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
  * queue's UI.
  */
 @Module({})
-export class WorkerModule {
+class WorkerModule {
   static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,

@@ -258,7 +258,7 @@ function representationOf(tenant: Tenant, withPolicies: boolean): Representation
 }
 
 /** The tenant as the API shows it to its members. */
-export function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
+function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
   return {
     id: tenant.id,
     name: tenant.name,

@@ -24,7 +24,7 @@ import type { CreateRoleDto, RoleView, UpdateRoleDto } from './roles.dto';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
-export const MAX_CUSTOM_ROLES = 50;
+const MAX_CUSTOM_ROLES = 50;
 
 /** The rules of roles. */
 @Injectable()

@@ -9,7 +9,7 @@ import { DeliveryView } from '../deliveries/deliveries.dto';
 import { MAX_TYPE_NAME, TYPE_NAME } from '../event-types/event-type-names';
 import { jsonFaults } from '../json-schema/json-faults';
 
-export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
+const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
 /** Maximum deliveries shown with an event. */
 export const SHOWN_DELIVERIES = 100;
 const TIME = '2026-01-31T12:00:00.000Z';

@@ -9,7 +9,7 @@ import { resolveReference, type Schema, type SchemaObject } from './validator';
 import { type Evaluation, type Kind, kindOf, RULES, type Rule } from './keywords';
 
 /** Steps that one check may take; see ADR 0032 for what the worst of them cost. */
-export const MAX_STEPS = 100_000;
+const MAX_STEPS = 100_000;
 const MAX_FAULTS = 100;
 /** Characters that are compared in the time of a step. */
 const CHARACTERS_A_STEP = 32;

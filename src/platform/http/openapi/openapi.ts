@@ -31,7 +31,7 @@ import { DOCUMENT_SECTION, documentPaths, documentRoute, serveDocuments } from '
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 /** The document of the application, with the additions of features. */
-export function buildDocument(
+function buildDocument(
   app: INestApplication,
   product: Product,
   parts: readonly DocumentPart[] = [],

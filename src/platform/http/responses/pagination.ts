@@ -4,13 +4,6 @@ import { Config, required } from '../../config/config';
 import { AppError } from '../../errors';
 import type { TenantScope } from '../../database/tenant-database';
 
-/** One page of a list, as the contract has it. `T` is whatever the rows are. */
-export interface Page<T> {
-  data: T[];
-  next_cursor: string | null;
-  has_more: boolean;
-}
-
 /** The scope of a cursor: one tenant, one list, one set of filters. */
 export interface CursorScope {
   tenant: TenantScope;
