@@ -6,8 +6,8 @@
  * them decrypt. To rotate, put a new key first, re-encrypt the texts for which `isCurrent` is false, then drop the old
  * key.
  *
- * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is good
- * for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
+ * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is
+ * good for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 

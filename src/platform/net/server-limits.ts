@@ -14,7 +14,8 @@ const SILENCE_MS = 60_000;
 export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 } as const satisfies ServerOptions;
 
 /**
- * Bounds how long a request may take to arrive, and its response to be taken. All headers within the size limit are read: Node drops those after
+ * Bounds how long a request may take to arrive, and its response to be taken. All headers within the size limit are
+ * read: Node drops those after
  * 1,000.
  */
 export function limitServer(server: Server, requestTimeoutMs: number): void {

@@ -1,6 +1,7 @@
 /**
  * The paths and methods that the server has, for the answer to a request that no route serves: 404, or 405 with `Allow`
- * where the path has other methods. The router alone cannot tell: `GET /reports/batch` would be a report called "batch".
+ * where the path has other methods. The router alone cannot tell: `GET /reports/batch` would be a report called
+ * "batch".
  */
 import type { FastifyRequest, RouteOptions } from 'fastify';
 import { AppError } from '../../errors';
