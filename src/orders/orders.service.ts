@@ -11,7 +11,6 @@ import {
   type JsonRow,
   Outcome,
   Representation,
-  toPage,
   type WriteResult,
 } from '../platform/http/responses/results';
 import type { PageDto } from '../platform/http/requests/page.dto';
@@ -22,7 +21,8 @@ import { formatMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
-import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, UpdateOrderDto } from './orders.dto';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
+import type { OrderView } from './orders.views';
 import * as queries from './orders.queries';
 
 /** The rules of orders. */
@@ -74,28 +74,24 @@ export class OrdersService {
   }
 
   /** A page of orders, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListOrdersDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListOrdersDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'orders', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = toFilter(filters);
-    const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, limit + 1);
-    const rows = await (queries.isLongRead(filter)
-      ? this.database.queryLong<JsonRow>(caller, statement)
-      : this.database.queryReplica<JsonRow>(caller, statement));
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) => {
+      const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, count);
+      return queries.isLongRead(filter)
+        ? this.database.queryLong<JsonRow>(caller, statement)
+        : this.database.queryReplica<JsonRow>(caller, statement);
+    });
   }
 
   /** A page of an order's history, newest first. @throws NotFound; AppError `invalid_cursor` */
-  async history(caller: Caller, id: string, input: PageDto): Promise<JsonPage> {
+  async history(caller: Caller, id: string, page: PageDto): Promise<JsonPage> {
     await this.find(caller, id);
     const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
-    const afterId = this.cursors.decode(scope, input.cursor);
-    const rows = await this.database.query<JsonRow>(
-      caller,
-      queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listHistoryJson(caller.tenantId, id, afterId, count)),
     );
-    return toPage(rows, input.limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */

@@ -10,8 +10,8 @@ const BRACKETED = /^\[([^\]]*)\](?::\d{1,5})?$/;
 const IPV4_WITH_PORT = /^([\d.]+):\d{1,5}$/;
 
 /**
- * What callers are counted by: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6 address has at
- * least the 2^64 of its network, and limits per address would be none.
+ * The network by which callers are counted: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6
+ * address has at least the 2^64 of its network, so that limits per address would have no effect.
  */
 export function clientNetwork(address: string): string {
   if (!address.includes(':') || !ipaddr.isValid(address)) return address;
@@ -36,7 +36,7 @@ export function callerNetwork(request: Pick<FastifyRequest, 'ip' | 'socket'>): s
   return clientNetwork(callerAddress(request));
 }
 
-/** Where a request comes from, as the audit log keeps it. */
+/** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): RequestOrigin {
   return { requestId: request.id, network: callerNetwork(request), userAgent: request.headers['user-agent'] };
 }
@@ -49,7 +49,7 @@ function withoutPort(entry: string): string {
 /** Fastify's `trustProxy` of the variable `TRUST_PROXY`: whether an address of the chain is a proxy of ours. */
 export function trustedProxies(text: string): boolean | ((address: string, hop: number) => boolean) {
   if (text === 'true' || text === 'false') return text === 'true';
-  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
+  // Fastify takes a bare number of hops as "trust no proxy": then all callers would share the address of the proxy.
   if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
   const ranges = text.split(',').map((entry) => parseCidr(toRange(entry.trim())));
   return (entry) => {

@@ -1,7 +1,7 @@
 /** Deliveries as the API shows them, and manual actions on them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
-import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.dto';
+import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.views';
 
 const FIELDS = `'id', d.id, 'endpoint_id', d.endpoint_id, 'event_id', d.event_id, 'event_type', d.event_type,
     'status', d.status, 'attempt_count', d.attempt_count, 'next_attempt_at', ${jsonTime('d.next_attempt_at')},
@@ -87,7 +87,7 @@ export interface HeldDelivery extends Row {
   endpoint_id: string;
 }
 
-/** The endpoint of a delivery, held as `holdEndpoint` does; no row where it is gone. */
+/** The endpoint of a delivery, locked as `holdEndpoint` does; no row if it was removed. */
 export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
   return {
     name: 'delivery_endpoint_hold',
@@ -109,7 +109,7 @@ export function lockDelivery(tenantId: string, id: string): Statement {
   };
 }
 
-/** A delivery that was made due. */
+/** A delivery that is due again. */
 export interface RequestedDelivery extends HeldDelivery {
   json: string;
 }
@@ -144,7 +144,7 @@ export function deliveriesOfEvent(tenantId: string, eventId: string, limit: numb
   };
 }
 
-/** Writes the delivery of a test at once; the relay finds it later. */
+/** Writes the delivery of a test immediately; the relay later finds it in place. */
 export function insertRequestedDelivery(
   tenantId: string,
   row: { id: string; endpointId: string; eventId: string; eventType: string; createdAt: Date },

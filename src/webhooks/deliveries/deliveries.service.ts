@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { Json, type JsonPage, type JsonRow, Representation, toPage } from '../../platform/http/responses/results';
+import { Json, type JsonPage, type JsonRow, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
-import type { ListDeliveriesDto } from './deliveries.dto';
+import type { ListDeliveriesDto } from './deliveries.requests';
 import * as queries from './deliveries.queries';
 import { EndpointsService } from '../endpoints/endpoints.service';
 import { EventAccess } from '../event-types/event-access';
@@ -25,22 +25,22 @@ export class DeliveriesService {
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListDeliveriesDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListDeliveriesDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/deliveries', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = {
       endpointId: filters.endpoint_id,
       eventId: filters.event_id,
       eventType: filters.event_type,
       status: filters.status,
     };
+    const hidden = this.access.hiddenFrom(caller);
     // Not on the shared connections: a search by several filters in a long log takes a while.
-    const rows = await this.database.queryLong<JsonRow>(
-      caller,
-      queries.listDeliveriesJson(caller.tenantId, filter, this.access.hiddenFrom(caller), afterId, limit + 1),
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) =>
+      this.database.queryLong<JsonRow>(
+        caller,
+        queries.listDeliveriesJson(caller.tenantId, filter, hidden, afterId, count),
+      ),
     );
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** A delivery with its attempts. @throws NotFound */
@@ -49,7 +49,7 @@ export class DeliveriesService {
   }
 
   /**
-   * {@link sendAgain} for a caller who may use the delivery's endpoint. @throws as {@link sendAgain}; Forbidden where
+   * {@link sendAgain} for a caller with access to the delivery's endpoint. @throws as {@link sendAgain}; Forbidden if
    * the endpoint takes events that the caller may not read
    */
   async retry(caller: Caller, id: string): Promise<Json> {
@@ -59,8 +59,8 @@ export class DeliveriesService {
   }
 
   /**
-   * Sends a delivery now, out of turn and with its whole schedule ahead; a successful one too.
-   * @throws NotFound; Conflict where the endpoint is gone or disabled
+   * Sends a delivery now, before others and with a new schedule; also after a success.
+   * @throws NotFound; Conflict if the endpoint is removed or disabled
    */
   async sendAgain(scope: TenantScope, id: string): Promise<queries.RequestedDelivery> {
     const { tenantId } = scope;
@@ -78,9 +78,7 @@ export class DeliveriesService {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
-  /**
-   * The deliveries of an event, without those that the endpoint did not want. @throws NotFound for an event without any
-   */
+  /** The deliveries of an event, except the filtered ones. @throws NotFound for an event without any */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
       scope,
@@ -100,7 +98,7 @@ export class DeliveriesService {
   }
 }
 
-/** The delivery, locked with its endpoint so that it can be sent again. */
+/** Locks the delivery and its endpoint before it is sent again. */
 async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
   const [[endpoint], [delivery]] = await Promise.all([
     tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),

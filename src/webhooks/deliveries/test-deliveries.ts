@@ -5,14 +5,14 @@ import { Idempotency, type IdempotentRequest } from '../../platform/http/respons
 import { Outcome, type WriteResult } from '../../platform/http/responses/results';
 import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
-import type { DeliveryView } from './deliveries.dto';
+import type { DeliveryView } from './deliveries.views';
 import { deliveryId } from './delivery-id';
 import { findEndpointJson, type ShownEndpoint } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** Sends a test message to an endpoint, whatever it subscribes to, enabled or not. */
+/** Sends a test message to an endpoint, enabled or not, whatever its subscriptions. */
 @Injectable()
 export class TestDeliveries {
   constructor(
@@ -22,7 +22,9 @@ export class TestDeliveries {
     private readonly access: EventAccess,
   ) {}
 
-  /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
+  /**
+   * Publishes the event together with its delivery, so that the delivery's id is known immediately. @throws NotFound
+   */
   send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {

@@ -2,9 +2,7 @@ import type { EncryptedColumn } from '../../platform/crypto/reencryption';
 import type { SampledColumn } from '../../platform/crypto/sampled-column';
 import { secretContext } from './endpoint-secrets';
 
-/**
- * The secrets of endpoints, their URLs and headers, for encrypting them anew. Their endpoints' version is not of them.
- */
+/** The secrets, URLs and headers of endpoints, to encrypt them again. The endpoint's version does not change. */
 export const ENDPOINT_SECRETS: EncryptedColumn = {
   what: 'webhook secrets',
 

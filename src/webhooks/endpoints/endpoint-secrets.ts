@@ -40,7 +40,7 @@ export class EndpointSecrets {
     return isPrivateKey(secret) ? publicKeyOf(secret) : secret;
   }
 
-  /** The columns after a rotation: the old secret signs beside the new one until the given time, if any. */
+  /** The columns after a rotation: the old secret also signs until the given time, if any. */
   rotated(endpoint: Secrets, next: NewEndpointSecret, overlapEnds: Date | null): Secrets {
     return {
       secret: next.sealed,
@@ -60,7 +60,7 @@ export class EndpointSecrets {
     });
   }
 
-  /** A previous secret whose key is lost signs nothing any more. */
+  /** A previous secret with a lost key no longer signs. */
   private openPrevious(owner: Owner, sealed: string): string | undefined {
     try {
       return this.open(owner, sealed);

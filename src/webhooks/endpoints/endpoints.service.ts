@@ -10,7 +10,6 @@ import {
   type JsonRow,
   Outcome,
   Representation,
-  toPage,
   type WriteResult,
 } from '../../platform/http/responses/results';
 import type { PageDto } from '../../platform/http/requests/page.dto';
@@ -20,7 +19,7 @@ import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import * as queries from './endpoints.queries';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
@@ -96,12 +95,11 @@ export class EndpointsService {
   }
 
   /** A page of endpoints, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.query<JsonRow>(caller, statement);
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listEndpointsJson(caller.tenantId, afterId, count)),
+    );
   }
 
   /** @throws NotFound */
@@ -112,7 +110,7 @@ export class EndpointsService {
     );
   }
 
-  /** @throws NotFound; Forbidden where the endpoint takes events that the caller may not read */
+  /** @throws NotFound; Forbidden if the endpoint takes events that the caller may not read */
   async assertMayUse(caller: Caller, id: string, presence: 'there' | 'or-gone' = 'there'): Promise<void> {
     const statement = queries.findEndpointJson(caller.tenantId, id);
     const [row] = await this.database.query<queries.ShownEndpoint>(caller, statement);
@@ -172,7 +170,7 @@ export class EndpointsService {
     });
   }
 
-  /** Asks a receiver that has not agreed: a new one, or one whose endpoint was disabled when it was asked. */
+  /** Requests the consent of a receiver: of a new endpoint, or of one that was disabled during its first request. */
   private askAnew(
     tx: TenantTransaction,
     endpoint: WebhookEndpoint,

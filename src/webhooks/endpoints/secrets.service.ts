@@ -39,7 +39,7 @@ export class SecretsService {
     });
   }
 
-  /** Generates a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
+  /** Generates a new secret; the old one also signs during the overlap, an older one no longer. @throws NotFound */
   rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {

@@ -9,12 +9,13 @@ import { Json, Representation } from '../../platform/http/responses/results';
 import { newTimedId } from '../../platform/ids/ids';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { exampleMessage, messageSchema } from './event-messages';
-import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
+import type { RegisterEventTypeDto } from './event-types.requests';
+import type { EventTypeView } from './event-types.views';
 import * as queries from './event-types.queries';
 import { SchemaCache } from './schema-cache';
 
 export const MAX_EVENT_TYPES = 500;
-/** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
+/** All schemas and examples of a tenant: the catalogue returns them in one response. */
 const MAX_BYTES = 1024 * 1024;
 
 /** The catalogue: the service's own event types, and the types that a tenant has registered. */
@@ -110,7 +111,7 @@ export class EventTypesService {
     name: string,
     ifMatch?: Precondition,
   ): Promise<queries.EventTypeRow | undefined> {
-    // In one round trip: the second statement's snapshot is taken once the lock is held.
+    // In one round trip: the second statement takes its snapshot after the lock.
     const [, [row]] = await Promise.all([
       tx.query(queries.lockEventTypes(tx.tenantId)),
       tx.query<queries.EventTypeRow>(queries.findEventType(tx.tenantId, name)),

@@ -3,9 +3,9 @@ import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
 import { type JsonRow, PAGE_BYTES } from '../../platform/http/responses/results';
 import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
-import { SHOWN_DELIVERIES } from './events.dto';
+import { SHOWN_DELIVERIES } from './events.views';
 
-/** Events `e` with the first of their deliveries, those that were not sent last. */
+/** Events `e` with the first of their deliveries, unsent ones last. */
 const EVENT_JSON = `json_build_object(
     'id', e.id, 'type', e.type, 'timestamp', ${jsonTime('e.created_at')}, 'data', e.data,
     'aggregate_id', e.aggregate_id, 'sequence', e.sequence, 'event_id', e.event_id,
@@ -44,10 +44,7 @@ export function findEventByOwnId(tenantId: string, eventId: string): Statement {
   };
 }
 
-/**
- * The page after `afterId`, newest first; ask for one more than the page holds. Rows that no page has room for stay
- * out.
- */
+/** The page after `afterId`, newest first; ask for one more than the page holds. Rows beyond the page stay out. */
 export function listEventsJson(
   tenantId: string,
   type: string | undefined,

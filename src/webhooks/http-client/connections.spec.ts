@@ -12,7 +12,7 @@ const loopback = { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) }
 const closed = { allowHttp: true, allowCidrs: [] };
 const body = Buffer.from('{}');
 
-/** A sender whose resolver and sockets are watched: what was looked up, and every address that was dialled. */
+/** A sender with a recording resolver and sockets: the names that it resolved, and every address that it dialled. */
 function watched(options: Partial<WebhookClientOptions> = {}) {
   const dialled: SocketTarget[] = [];
   const lookedUp: string[] = [];
@@ -28,7 +28,7 @@ function watched(options: Partial<WebhookClientOptions> = {}) {
     },
     openSocket: (target) => {
       dialled.push(target);
-      // Nothing but loopback is ever dialled from a test, whatever it is that is being tested.
+      // A test dials loopback only, whatever it tests.
       if (!target.address.startsWith('127.')) throw new Error(`a test dialled ${target.address}`);
       return open(target);
     },
@@ -67,7 +67,7 @@ describe('connections to receivers', () => {
 
   describe('to destinations that are not allowed', () => {
     const refusal = { error: 'destination not allowed' };
-    /** Says the same as of a name that does not resolve: which internal names exist is none of a tenant's business. */
+    /** The same phrase as for a name that does not resolve: a tenant must not learn which internal names exist. */
     const nameRefusal = { error: 'host not found or not allowed' };
 
     it.each([
@@ -462,7 +462,7 @@ describe('connections to receivers', () => {
   });
 
   describe('for a request that may be unwanted by now', () => {
-    /** Fresh until `stale` is set; what `confirm` answers is given. */
+    /** Fresh until `stale` is set; `confirm` sets the result of the confirmation. */
     function freshness(confirmed: boolean) {
       const state = { stale: false, asked: 0 };
       const confirm = (): Promise<boolean> => {

@@ -22,7 +22,8 @@ import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
 /**
- * A busy tenant's rows are read at this interval, milliseconds, or as soon as there are enough; an idle one's at once.
+ * The rows of a busy tenant are read at this interval, milliseconds, or as soon as there are enough; those of an idle
+ * tenant immediately.
  */
 const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
@@ -38,8 +39,8 @@ interface Loaded {
 }
 
 /**
- * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and has the outcome
- * written before the job ends. After a kill in between, the job comes back: the receiver may see the same `webhook-id`
+ * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and records the
+ * outcome before the job ends. After a kill in between, the job returns: the receiver may get the same `webhook-id`
  * twice, but never a delivery after a recorded success.
  */
 @Injectable()
@@ -87,7 +88,7 @@ export class DeliverySender {
     }
   }
 
-  /** A challenge has arrived where the receiver has answered it; then its consent is recorded first. */
+  /** A challenge succeeds when the receiver has responded to it; then its consent is recorded first. */
   private async judge({ tenantId }: DeliveryJob, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
     if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
     if (!answersChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
@@ -181,7 +182,7 @@ export class DeliverySender {
     return secrets;
   }
 
-  /** Where it goes and with which headers. */
+  /** The destination and the headers. */
   private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
     if (parts === null) return { url, headers };
     return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
@@ -208,7 +209,7 @@ export class DeliverySender {
   }
 }
 
-/** The time since something was read, by whichever clock says more: neither runs on in every pause of a machine. */
+/** The time since a read, by the clock that shows more: neither clock runs during every pause of a machine. */
 class Age {
   private readonly monotonic = performance.now();
   private readonly wall = new Date().getTime();
@@ -218,12 +219,12 @@ class Age {
   }
 }
 
-/** Whether the attempt that a job is for is still to be made. */
+/** Whether the attempt of a job is still due. */
 function isDue(row: SendingRow, job: DeliveryJob): boolean {
   return row.is_due && row.attempt_count === job.attempt - 1;
 }
 
-/** Whether a request that was made from one row would be made from the other. */
+/** Whether both rows lead to the same request. */
 function isSameMessage(a: SendingRow, b: SendingRow): boolean {
   return (
     a.url === b.url &&

@@ -16,7 +16,7 @@ import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow
 const WRITES = { limit: 100, interval: 20, enough: 32 };
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
-/** Pauses between attempts to write an outcome before the job is left to come back. */
+/** Pauses between attempts to write an outcome before the job is released. */
 const WRITE_ATTEMPTS_MS = [100, 300, 1_000, 2_000, 4_000];
 
 /** An outcome, with its effect on the endpoint's state. */

@@ -58,7 +58,9 @@ export class Pipeline {
     }
   }
 
-  /** Replaces connections made before this time (`performance.now()`). Transactions in flight are still answered. */
+  /**
+   * Replaces connections made before this time (`performance.now()`). Transactions in flight still get their results.
+   */
   renew(before: number): void {
     for (const connection of this.connections) connection.renew(before);
   }
@@ -133,7 +135,10 @@ class PipelinedConnection {
   private watchdog?: NodeJS.Timeout;
   /** Replies seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** When PostgreSQL began the current transaction: at the end of the one before, or at once on an idle connection. */
+  /**
+   * The start of the current transaction in PostgreSQL: at the end of the previous one, or immediately on an idle
+   * connection.
+   */
   private begunAt = 0;
   /** A moving average of the duration of a transaction, milliseconds. */
   private flightTime = 0;
@@ -226,7 +231,7 @@ class PipelinedConnection {
     };
     client.on('error', onLost);
     client.onDropped = onLost;
-    // Transactions in flight are still answered; the next one uses a new connection.
+    // Transactions in flight still get their results; the next one uses a new connection.
     client.onRetired = () => {
       if (this.client !== client) return;
       this.open = false;

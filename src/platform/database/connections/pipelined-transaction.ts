@@ -51,7 +51,7 @@ export class PipelinedTransaction extends PgQuery {
   private readonly made: string[] = [];
   private readonly firstOfCaller: number;
   private current = 0;
-  /** Why a row could not be read; the answer is then this error. */
+  /** The reason why a row could not be read; the result is then this error. */
   private unreadable?: Error;
 
   /**
@@ -107,7 +107,7 @@ export class PipelinedTransaction extends PgQuery {
         row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
       }
     } catch (error) {
-      // Thrown from here it would end the reading of all that follows on this connection.
+      // Thrown from here it would stop the parser of this connection.
       this.unreadable ??= error as Error;
       return;
     }

@@ -42,7 +42,7 @@ export interface CrossChecked {
 
 interface KnownField {
   nested?: { type: Constructor; max: number };
-  /** A time, in whose offset a bare `+` of a query arrives as a blank. */
+  /** A time, in whose offset a bare `+` of a query arrives as a space. */
   time?: boolean;
 }
 
@@ -134,11 +134,11 @@ function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** `CleanText` as far as a schema can say it. */
+/** `CleanText` as far as a schema can express it. */
 const LINE_PATTERN = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
 const LINES_PATTERN = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
 
-/** Text with a length in characters, without control characters. `format` and `pattern` are for the document alone. */
+/** Text with a length in characters, without control characters. `format` and `pattern` are only for the document. */
 export function TextField(
   options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string; pattern?: string },
 ): PropertyDecorator {
@@ -244,12 +244,15 @@ export function ChoiceField(options: FieldOptions & { values: readonly string[] 
   ]);
 }
 
-/** What a schema can say of such a time, beside its format: no leap second, and at most nine digits of a second. */
+/**
+ * The part of such a time that a schema can express besides its format: no leap second, and at most nine digits of a
+ * second.
+ */
 const TIME_PATTERN =
   '^\\d{4}-\\d{2}-\\d{2}[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$';
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
-/** A time of RFC 3339, with any offset; becomes a Date. What is finer than a millisecond is cut off. */
+/** A time of RFC 3339, with any offset; becomes a Date, truncated to milliseconds. */
 export function TimeField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? (parseTime(value) ?? value) : value)),

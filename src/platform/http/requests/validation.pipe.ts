@@ -36,7 +36,7 @@ export class RequestValidationPipe implements PipeTransform {
 
 const BARE_OFFSET = /^(\S+) (\d{2}:\d{2})$/;
 
-/** A query whose times have their offsets: a `+` that was not escaped is a blank by the rules of forms. */
+/** A query whose times have their offsets: an unescaped `+` is a space by the rules of forms. */
 function withOffsets(dto: Constructor, query: unknown): unknown {
   if (!isJsonObject(query)) return query;
   const read = { ...query };
@@ -81,7 +81,7 @@ export function readDto<T extends object>(dto: new () => T, value: unknown, more
 const understood = new WeakMap<object, object>();
 
 /**
- * A parsed body as its route has read it: two spellings of one request are one. The body itself where no DTO read it.
+ * A parsed body as its route has read it: two spellings of one request are equal. The body itself if no DTO read it.
  */
 export function understoodBody(body: unknown): unknown {
   return typeof body === 'object' && body !== null ? (understood.get(body) ?? body) : body;
@@ -150,7 +150,7 @@ function unique(faults: FieldFault[]): FieldFault[] {
   return faults.filter((fault) => !seen.has(fault.field) && seen.add(fault.field));
 }
 
-/** Returns the body. @throws MalformedRequest where there is none */
+/** Returns the body. @throws MalformedRequest without one */
 export function requireBody(value: unknown): unknown {
   if (value === undefined) throw new MalformedRequest('A JSON body is required.');
   return value;

@@ -10,7 +10,7 @@ import { canonicalJson } from '../requests/canonical-json';
 import { countOf } from '../requests/request-headers';
 import { understoodBody } from '../requests/validation.pipe';
 import { digest } from './pagination';
-import { type Outcome, Replay, type WriteResult } from './results';
+import { type Outcome, StoredResponse, type WriteResult } from './results';
 import { headersOf } from './send-result';
 
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -45,7 +45,7 @@ export const Idempotent = createParamDecorator(
   },
 );
 
-/** The hash is made when it is asked for: the body is read by then. */
+/** The hash is computed on demand: the body is read by then. */
 class KeyedRequest implements IdempotentRequest {
   private made?: Buffer;
 
@@ -134,10 +134,14 @@ export class Idempotency {
     return this.transaction(caller, request, async (tx) => work(tx));
   }
 
-  private async claim(tx: TenantTransaction, caller: Caller, request: IdempotentRequest): Promise<Replay | undefined> {
+  private async claim(
+    tx: TenantTransaction,
+    caller: Caller,
+    request: IdempotentRequest,
+  ): Promise<StoredResponse | undefined> {
     const who = nameOf(caller);
-    // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
-    // lock's last holder committed.
+    // Two statements in one round trip: the second one takes its snapshot after the lock, so it sees the commit of the
+    // lock's last holder.
     const [[lock], [stored]] = await Promise.all([
       tx.query<{ locked: boolean }>({
         name: 'idempotency_lock',
@@ -165,7 +169,7 @@ export class Idempotency {
     }
     // An unencrypted body is JSON, which begins with another character.
     const body = stored.body.startsWith('{') ? stored.body : this.box.decrypt(stored.body, contextOf(caller, request));
-    return new Replay(stored.status, stored.headers, body);
+    return new StoredResponse(stored.status, stored.headers, body);
   }
 
   private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, outcome: Outcome): void {

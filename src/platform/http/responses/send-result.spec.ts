@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
-import { Download, Json, JsonPage, Outcome, Replay, Representation, Result, WithStatus } from './results';
+import { Download, Json, JsonPage, Outcome, StoredResponse, Representation, Result, WithStatus } from './results';
 import { headersOf, sendResult } from './send-result';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -17,7 +17,7 @@ describe('a result that a controller returns', () => {
     '/keys': () => new Json('{"keys":[]}'),
     '/created': () => new Outcome('{"id":"7"}', { id: '7', version: 1 }),
     '/emitted': () => new Outcome('{"id":"7"}'),
-    '/replayed': () => new Replay(201, { location: '/api/v1/orders/7', etag: '"1"' }, '{"id":"7"}'),
+    '/replayed': () => new StoredResponse(201, { location: '/api/v1/orders/7', etag: '"1"' }, '{"id":"7"}'),
     '/new-type': () => new WithStatus(201, new Representation('{"name":"a"}', 2)),
     '/away': () => new WithStatus(503, { status: 'unavailable' }, { 'retry-after': '1' }),
     '/export': () => new Download('orders.csv', 'text/csv; charset=utf-8', open),

@@ -1,4 +1,4 @@
-/** Sends what controllers return: the only place where a success gets its `ETag`, `Link`, `Location` and 304. */
+/** Sends the results of controllers: the only place where a success gets its `ETag`, `Link`, `Location` and 304. */
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { pathOf } from '../requests/request-target';
@@ -10,7 +10,7 @@ import {
   JsonPage,
   Outcome,
   type OutcomeDetails,
-  Replay,
+  StoredResponse,
   Representation,
   type Result,
   WithStatus,
@@ -23,7 +23,7 @@ export function sendResult(reply: FastifyReply, result: Result): FastifyReply {
   if (result instanceof Representation) return sendRepresentation(reply, result);
   if (result instanceof JsonPage) return sendPage(reply, result);
   if (result instanceof Outcome) return sendOutcome(reply, result);
-  if (result instanceof Replay) return sendReplay(reply, result);
+  if (result instanceof StoredResponse) return sendStored(reply, result);
   if (result instanceof WithStatus) return sendWithStatus(reply, result);
   if (result instanceof Download) return sendDownload(reply, result);
   if (result instanceof Json) return sendJson(reply, result.json);
@@ -59,7 +59,7 @@ function sendOutcome(reply: FastifyReply, { json, details }: Outcome): FastifyRe
   return sendJson(reply, json);
 }
 
-function sendReplay(reply: FastifyReply, { status, headers, json }: Replay): FastifyReply {
+function sendStored(reply: FastifyReply, { status, headers, json }: StoredResponse): FastifyReply {
   for (const [name, value] of Object.entries(headers)) {
     void reply.header(name, name === 'location' ? reply.server.publicPath + value : value);
   }
@@ -78,7 +78,7 @@ function sendDownload(reply: FastifyReply, { name, type, open }: Download): Fast
     reply
       .header('content-type', type)
       .header('content-disposition', `attachment; filename="${name}"`)
-      // Fastify would read the whole stream to answer a HEAD.
+      // Fastify would read the whole stream to respond to a HEAD.
       .send(reply.request.method === 'HEAD' ? Readable.from([]) : open())
   );
 }

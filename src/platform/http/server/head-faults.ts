@@ -1,4 +1,4 @@
-/** What is wrong with the head of a request, whatever its route does. */
+/** The faults in the head of a request, independent of its route. */
 import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
 import { API_PREFIX } from '../api-prefix';
@@ -36,7 +36,7 @@ function notAcceptable({ is404, url, headers, routeOptions }: FastifyRequest): A
   if (is404 || !url.startsWith(API_PREFIX) || accept === undefined || accept === '*/*' || accept === 'application/json')
     return undefined;
   const produces = routeOptions.config?.produces ?? JSON_ONLY;
-  // A route whose success has no body has nothing to refuse.
+  // `Accept` cannot refuse a route whose success has no body.
   if (produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept)) return undefined;
   return new AppError('not_acceptable', `This route answers with ${produces.join(' or ')}; see Accept.`);
 }

@@ -9,7 +9,7 @@ import type { Config } from '../../config/config';
 import { logIds } from '../requests/request-id';
 import { beginRequestSpan, endRequestSpan } from './request-spans';
 
-/** The variables that decide which traces of callers are kept. */
+/** The variables that decide about traces of callers. */
 export type Sampling = Pick<Config, 'TRUST_TRACE_CONTEXT' | 'OTEL_TRACES_SAMPLER_ARG'>;
 
 declare module 'fastify' {
@@ -19,22 +19,22 @@ declare module 'fastify' {
   }
 }
 
-/** The route of a request that none is made for: whatever was asked, it is one. */
+/** The route of requests without a route: one name for all. */
 const UNMATCHED = 'unmatched';
-/** The status of an answer that nobody was there to hear (nginx's number for it). */
+/** The status of a response that its client did not wait for (nginx's number). */
 const CALLER_LEFT = 499;
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
- * What is kept of each request once it has ended, however it ended: a line in the log, an observation and, where
- * traces are kept, a span. They name the route by its template, so that neither holds what a caller wrote.
+ * The records of each request after its end, however it ended: a line in the log, an observation and, with tracing, a
+ * span. They name the route by its template, so that they contain no text of a client.
  */
 export class RequestLog {
   private inFlight = 0;
   private readonly logger: Logger;
   private readonly duration: Histogram<'method' | 'route' | 'status'>;
-  /** What observes, by method, route and status: as many as there are of those. */
+  /** The observers by method, route and status: a bounded number. */
   private readonly observers = new Map<string, (seconds: number) => void>();
 
   constructor(
@@ -64,7 +64,7 @@ export class RequestLog {
     });
   }
 
-  /** A request has come; its end is seen to here. */
+  /** Handles a new request and registers for its end. */
   begin(request: FastifyRequest, reply: FastifyReply): void {
     this.inFlight++;
     const began = arrivalOf(request.raw);
@@ -75,7 +75,7 @@ export class RequestLog {
       span = beginRequestSpan(this.tracing, request, request.trace);
       if (span) request.trace = span.context;
     }
-    // An answer's `close` comes last and always, also where the caller left and there is no `finish`.
+    // `close` of a response comes last and always, also if the client left and there is no `finish`.
     reply.raw.once('close', () => this.end(request, reply, performance.now() - began, span));
   }
 
@@ -86,12 +86,12 @@ export class RequestLog {
     return { ...trace, sampled: false };
   }
 
-  /** Bytes that could not be read as a request, and what was answered to them. */
+  /** Bytes that could not be parsed as a request, and the response to them. */
   malformed({ requestId, status, reason }: { requestId: string; status: number; reason: string }): void {
     this.logger.info({ request_id: requestId, route: UNMATCHED, status, reason }, 'request could not be read');
   }
 
-  /** Goes on with the request, so that what it does belongs to its trace. */
+  /** Continues with the request, so that its work belongs to its trace. */
   within(request: FastifyRequest, work: () => void): void {
     if (this.tracing.isOn) this.tracing.within(request.trace, work);
     else work();
@@ -99,6 +99,7 @@ export class RequestLog {
 
   private end(request: FastifyRequest, reply: FastifyReply, milliseconds: number, span?: TraceSpan): void {
     this.inFlight--;
+    if (request.load) request.load.inFlight--;
     const { method, caller } = request;
     const route = routeOf(request);
     if (span) endRequestSpan(span, request, route, reply);

@@ -1,4 +1,4 @@
-import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { ApiSchema } from '@nestjs/swagger';
 import { NameField, SecretField, TextField } from '../../platform/http/requests/fields';
 
 const TOKEN = 'inv_0198c0de7a1170008000000000000002_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
@@ -29,29 +29,4 @@ export class AcceptInvitationDto {
 
   @NameField({ description: "The person's name, for a new account.", max: 200, example: 'Grace', nullable: true })
   name?: string | null;
-}
-
-@ApiSchema({ description: 'The tenant that invites.' })
-export class InvitingTenantView {
-  @ApiProperty({ minLength: 1, maxLength: 200, description: 'The name.', example: 'Analytical Engines Ltd' })
-  name: string;
-}
-
-@ApiSchema({ description: 'What an invitation offers.' })
-export class InvitationPreviewView {
-  @ApiProperty({ type: InvitingTenantView })
-  tenant: InvitingTenantView;
-
-  @ApiProperty({ format: 'email', maxLength: 254, description: 'The invited address.', example: 'grace@example.com' })
-  email: string;
-
-  @ApiProperty({ maxLength: 50, description: 'The role that the person will have.', example: 'member' })
-  role: string;
-
-  @ApiProperty({
-    format: 'date-time',
-    description: 'Until when it can be accepted.',
-    example: '2026-02-07T12:00:00.000Z',
-  })
-  expires_at: string;
 }

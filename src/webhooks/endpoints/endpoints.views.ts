@@ -1,25 +1,15 @@
 import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
-import type { FieldFault } from '../../platform/errors';
-import {
-  BooleanField,
-  ChoiceField,
-  type CrossChecked,
-  IntegerField,
-  TextField,
-  ValueField,
-} from '../../platform/http/requests/fields';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
-import { validateEndpointHeaders } from '../http-client/custom-headers';
-import { eventTypesFaults, MAX_EVENT_TYPES, MAX_TYPE_NAME, PATTERN } from '../event-types/event-type-names';
+import { MAX_EVENT_TYPES, MAX_TYPE_NAME, PATTERN } from '../event-types/event-type-names';
 import { ORDERINGS, type Ordering, type Signature, SIGNATURES } from './webhook-endpoint.entity';
 
 export const ENDPOINT_ID = '0198c0de-7a11-7000-8000-000000000031';
 const TIME = '2026-01-31T12:00:00.000Z';
 const MAX_URL = 2048;
-const MAX_DESCRIPTION = 500;
-const MAX_RATE_LIMIT = 10_000;
+export const MAX_DESCRIPTION = 500;
+export const MAX_RATE_LIMIT = 10_000;
 
-const URL_FIELD = {
+export const URL_FIELD = {
   description:
     'Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without ' +
     'user info and fragment. Names are looked up and checked each time a message is sent.',
@@ -29,145 +19,32 @@ const URL_FIELD = {
   example: 'https://example.com/webhooks/orders',
 } as const;
 
-const EVENT_TYPES_API = {
+export const EVENT_TYPES_API = {
   type: 'array',
   items: { type: 'string', maxLength: MAX_TYPE_NAME, pattern: PATTERN.source },
   minItems: 1,
   maxItems: MAX_EVENT_TYPES,
 } satisfies ApiPropertyOptions;
 
-const EVENT_TYPES_FIELD = {
-  description:
-    "Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good " +
-    'as ours. Of equal entries one is kept.',
-  example: ['order.*', 'invoice.paid'],
-  api: EVENT_TYPES_API,
-} as const;
-
-const HEADERS_API = {
+export const HEADERS_API = {
   type: 'object',
   additionalProperties: { type: 'string', maxLength: 1024, pattern: '^[\\x20-\\x7e]*$' },
   maxProperties: 20,
 } satisfies ApiPropertyOptions;
 
-const HEADERS_FIELD = {
-  description:
-    'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
-    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; ' +
-    'a value that is sent back as `***` stays what it is.',
-  example: { Authorization: 'Bearer of-your-own' },
-  optional: true,
-  api: HEADERS_API,
-} as const;
+export const HEADERS_EXAMPLE = { Authorization: 'Bearer of-your-own' } as const;
 
 /** The masked form of a URL and headers. */
 export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.example } as const;
-export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_FIELD.example } } satisfies ApiPropertyOptions;
+export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_EXAMPLE } } satisfies ApiPropertyOptions;
 
-const DESCRIPTION_FIELD = {
-  description: 'For people.',
-  max: MAX_DESCRIPTION,
-  multiline: true,
-  nullable: true,
-  example: 'Warehouse',
-} as const;
-
-const RATE_LIMIT_FIELD = {
-  description: 'Messages a second at most, over all workers; null for no limit.',
-  min: 1,
-  max: MAX_RATE_LIMIT,
-  nullable: true,
-  example: 50,
-} as const;
-
-const ORDERING_DOC =
+export const ORDERING_DOC =
   '`by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; ' +
   '`none`: as fast as they can.';
 
-const SIGNATURE_DOC =
+export const SIGNATURE_DOC =
   'After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at ' +
   '`GET /webhooks/jwks`.';
-
-/** Rules over several fields. */
-function shapeFaults(input: UpdateEndpointDto): FieldFault[] {
-  return [
-    ...(input.event_types === undefined ? [] : eventTypesFaults(input.event_types)),
-    ...(input.headers === undefined ? [] : validateEndpointHeaders(input.headers)),
-  ];
-}
-
-@ApiSchema({ description: 'A new endpoint.' })
-export class CreateEndpointDto implements CrossChecked {
-  @TextField(URL_FIELD)
-  url: string;
-
-  @TextField(DESCRIPTION_FIELD)
-  description?: string | null;
-
-  @ValueField(EVENT_TYPES_FIELD)
-  event_types: string[];
-
-  @ValueField(HEADERS_FIELD)
-  headers?: Record<string, string>;
-
-  @IntegerField(RATE_LIMIT_FIELD)
-  rate_limit?: number | null;
-
-  @ChoiceField({ description: ORDERING_DOC, values: ORDERINGS, optional: true, default: 'none', example: 'none' })
-  ordering?: Ordering;
-
-  @ChoiceField({ description: SIGNATURE_DOC, values: SIGNATURES, optional: true, default: 'v1', example: 'v1' })
-  signature?: Signature;
-
-  @BooleanField({ description: '`false` makes it disabled.', optional: true, default: true, example: true })
-  enabled?: boolean;
-
-  crossCheck(): FieldFault[] {
-    return shapeFaults(this);
-  }
-}
-
-@ApiSchema({ description: 'What is left out stays as it is; `event_types` and `headers` are replaced whole.' })
-export class UpdateEndpointDto implements CrossChecked {
-  @TextField({ ...URL_FIELD, optional: true })
-  url?: string;
-
-  @TextField(DESCRIPTION_FIELD)
-  description?: string | null;
-
-  @ValueField({ ...EVENT_TYPES_FIELD, optional: true })
-  event_types?: string[];
-
-  @ValueField(HEADERS_FIELD)
-  headers?: Record<string, string>;
-
-  @IntegerField(RATE_LIMIT_FIELD)
-  rate_limit?: number | null;
-
-  @ChoiceField({ description: ORDERING_DOC, values: ORDERINGS, optional: true, example: 'by_aggregate' })
-  ordering?: Ordering;
-
-  @ChoiceField({
-    description: `${SIGNATURE_DOC} A change makes a new secret; the old one signs beside it for a day.`,
-    values: SIGNATURES,
-    optional: true,
-    example: 'v1',
-  })
-  signature?: Signature;
-
-  @BooleanField({
-    description:
-      '`false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was ' +
-      'kept is sent when it is recovered.',
-    optional: true,
-    example: true,
-  })
-  enabled?: boolean;
-
-  crossCheck(): FieldFault[] {
-    return shapeFaults(this);
-  }
-}
 
 @ApiSchema({ description: 'Where you receive events.' })
 export class EndpointView {

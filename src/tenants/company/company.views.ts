@@ -1,9 +1,7 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
-import type { FieldFault } from '../../platform/errors';
 import { MAX_CIDRS } from '../../platform/http/requests/cidr-list.field';
-import { type CrossChecked, NameField, ValueField } from '../../platform/http/requests/fields';
 import { SECOND_FACTOR_RULES } from '../tenant.entity';
-import { type Policies, POLICY_RANGES, policyFaults } from './policies';
+import { type Policies, POLICY_RANGES } from './policies';
 
 const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
@@ -24,7 +22,7 @@ const range = (name: keyof typeof POLICY_RANGES, description: string, example: n
   } as const;
 };
 
-const POLICY_SCHEMAS = {
+export const POLICY_SCHEMAS = {
   second_factor: {
     type: 'string',
     enum: [...SECOND_FACTOR_RULES],
@@ -57,24 +55,6 @@ class PoliciesView implements Policies {
   @doc('session_max_days') session_max_days: number | null;
   @doc('allowed_cidrs') allowed_cidrs: string[];
   @doc('api_key_max_days') api_key_max_days: number | null;
-}
-
-@ApiSchema({ description: 'What is left out stays as it is, in `policies` too.' })
-export class UpdateTenantDto implements CrossChecked {
-  @NameField({ description: "The company's name.", max: 200, optional: true, example: 'Analytical Engines Ltd' })
-  name?: string;
-
-  @ValueField({
-    description: 'For owners. A change that would shut its own maker out is refused.',
-    optional: true,
-    example: { second_factor: 'required', second_factor_grace_days: 14 },
-    api: { type: 'object', properties: POLICY_SCHEMAS } as ApiPropertyOptions,
-  })
-  policies?: Partial<Policies>;
-
-  crossCheck(): FieldFault[] {
-    return this.policies === undefined ? [] : policyFaults(this.policies);
-  }
 }
 
 @ApiSchema({ description: 'The company of the caller.' })

@@ -1,56 +1,13 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
-import { EmailField, NameField, SecretField, TextField, UuidField } from '../../platform/http/requests/fields';
 import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
 import { PERMISSIONS } from '../../platform/permissions/permissions';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
-const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
+export const TENANT_ID = '0198c0de-7a11-7000-8000-000000000002';
 const SESSION_ID = '0198c0de-7a11-7000-8000-0000000000cc';
 const TIME = '2026-01-31T12:00:00.000Z';
 const ACCESS_TOKEN = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl';
-const REFRESH_TOKEN = 'rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
-
-@ApiSchema({ description: 'A company and its first person.' })
-export class RegisterDto {
-  @EmailField({ description: 'Signs the person in; compared without case.', example: 'ada@example.com' })
-  email: string;
-
-  @SecretField({ description: '8 to 128 characters.', min: 8, max: 128, example: 'correct horse battery' })
-  password: string;
-
-  @NameField({ description: "The person's name.", max: 200, example: 'Ada Lovelace', nullable: true })
-  name?: string | null;
-
-  @NameField({ description: "The company's name.", max: 200, example: 'Analytical Engines Ltd' })
-  tenant_name: string;
-}
-
-@ApiSchema({ description: 'Who signs in, and to which tenant.' })
-export class LoginDto {
-  @EmailField({ description: 'As at registration; case makes no difference.', example: 'ada@example.com' })
-  email: string;
-
-  @SecretField({ description: 'The password.', min: 1, max: 128, example: 'correct horse battery' })
-  password: string;
-
-  @UuidField({
-    description: 'Which tenant to sign in to; left out, the one last used.',
-    example: TENANT_ID,
-    optional: true,
-  })
-  tenant_id?: string;
-}
-
-@ApiSchema({ description: 'A refresh token.' })
-export class RefreshDto {
-  @TextField({
-    description: 'The newest refresh token of the session.',
-    min: 1,
-    max: 2000,
-    example: REFRESH_TOKEN,
-  })
-  refresh_token: string;
-}
+export const REFRESH_TOKEN = 'rt_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
 
 @ApiSchema({ description: 'A person.' })
 export class UserView {

@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
 import { SecretField, TextField, ValueField } from '../../platform/http/requests/fields';
 
@@ -22,22 +22,4 @@ export class StepUpDto {
     if (given.length === 1) return [];
     return [{ field: 'password', message: 'send one of password, code and passkey', code: 'one_of' }];
   }
-}
-
-@ApiSchema({ description: 'What the person can step up with.' })
-export class StepUpOptionsView {
-  @ApiProperty({
-    enum: ['password', 'code', 'passkey'],
-    isArray: true,
-    description: 'The proofs that the person can give.',
-    example: ['code'],
-  })
-  methods: string[];
-
-  @ApiPropertyOptional({
-    type: 'object',
-    additionalProperties: true,
-    description: 'For `navigator.credentials.get`, where there is a passkey.',
-  })
-  passkey_options?: object;
 }

@@ -1,21 +1,8 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { NameField, UuidField } from '../../platform/http/requests/fields';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
 
-const ID = '0198c0de-7a11-7000-8000-000000000002';
+export const ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
-
-@ApiSchema({ description: 'A tenant of the person.' })
-export class SwitchTenantDto {
-  @UuidField({ description: 'The tenant to act in.', example: ID })
-  tenant_id: string;
-}
-
-@ApiSchema({ description: 'A company.' })
-export class CreateTenantDto {
-  @NameField({ description: "The company's name.", max: 200, example: 'Analytical Engines Ltd' })
-  name: string;
-}
 
 @ApiSchema({ description: 'What a tenant holds, for a person who has not confirmed the membership yet.' })
 export class PlaceContentsView {

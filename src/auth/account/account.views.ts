@@ -1,15 +1,8 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { NameField } from '../../platform/http/requests/fields';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
 
 const ID = '0198c0de-7a11-7000-8000-0000000000cc';
 const TIME = '2026-01-31T12:00:00.000Z';
-
-@ApiSchema({ description: 'A change of the own account.' })
-export class UpdateMeDto {
-  @NameField({ description: "The person's name; null for none.", max: 200, example: 'Ada Lovelace', nullable: true })
-  name?: string | null;
-}
 
 @ApiSchema({ description: 'A session of the person, in whatever tenant.' })
 export class PersonSessionView {

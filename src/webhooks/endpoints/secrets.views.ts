@@ -1,8 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IntegerField } from '../../platform/http/requests/fields';
-import { ENDPOINT_ID, EndpointView, HEADERS_DOC, URL_DOC } from './endpoints.dto';
+import { ENDPOINT_ID, EndpointView, HEADERS_DOC, URL_DOC } from './endpoints.views';
 
-const DAY = 86_400;
 const SECRET_DOC = {
   maxLength: 200,
   pattern: '^wh(sec|pk)_[A-Za-z0-9+/]+=*$',
@@ -34,21 +32,6 @@ export class EndpointSecretsView extends EndpointSecretView {
     description: 'The headers with their values, where anything is masked elsewhere.',
   })
   headers?: Record<string, string>;
-}
-
-@ApiSchema({ description: 'How a secret is rotated.' })
-export class RotateSecretDto {
-  @IntegerField({
-    description:
-      'How long messages are signed with the old secret too, seconds: 0 to 7 days. A secret that was still signing ' +
-      'from an earlier rotation ends now.',
-    min: 0,
-    max: 7 * DAY,
-    optional: true,
-    default: DAY,
-    example: DAY,
-  })
-  overlap_seconds: number = DAY;
 }
 
 @ApiSchema({ description: 'A public key (RFC 8037).' })

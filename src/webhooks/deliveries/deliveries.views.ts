@@ -1,11 +1,10 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { ChoiceField, TextField, UuidField } from '../../platform/http/requests/fields';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC, PageDto } from '../../platform/http/requests/page.dto';
-import { ENDPOINT_ID } from '../endpoints/endpoints.dto';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { ENDPOINT_ID } from '../endpoints/endpoints.views';
 import { MAX_TYPE_NAME } from '../event-types/event-type-names';
 
 const DELIVERY_ID = '0198c0de-7a11-7000-8000-000000000051';
-const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
+export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
 const TIME = '2026-01-31T12:00:00.000Z';
 /** Attempts that a delivery is shown with: more than the longest schedule has. */
 export const SHOWN_ATTEMPTS = 100;
@@ -20,31 +19,6 @@ export const DELIVERY_STATUSES = [
   'disabled',
 ] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
-
-export class ListDeliveriesDto extends PageDto {
-  @UuidField({ description: 'Only deliveries to this endpoint.', optional: true, example: ENDPOINT_ID })
-  endpoint_id?: string;
-
-  @UuidField({ description: 'Only deliveries of this event.', optional: true, example: EVENT_ID })
-  event_id?: string;
-
-  @TextField({
-    description: 'Only deliveries of events of this type.',
-    min: 1,
-    max: MAX_TYPE_NAME,
-    optional: true,
-    example: 'order.created',
-  })
-  event_type?: string;
-
-  @ChoiceField({
-    description: 'Only deliveries in this status.',
-    values: DELIVERY_STATUSES,
-    optional: true,
-    example: 'failed',
-  })
-  status?: DeliveryStatus;
-}
 
 @ApiSchema({ description: 'One event for one endpoint.' })
 export class DeliveryView {

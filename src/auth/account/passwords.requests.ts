@@ -1,6 +1,6 @@
 import { ApiSchema } from '@nestjs/swagger';
 import { SecretField } from '../../platform/http/requests/fields';
-import { TokenField } from '../registration/registration.dto';
+import { TokenField } from '../registration/registration.requests';
 
 const NEW_PASSWORD = {
   description: 'The new password, 8 to 128 characters.',

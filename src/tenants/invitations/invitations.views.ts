@@ -1,20 +1,9 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { EmailField, TextField } from '../../platform/http/requests/fields';
 import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
-import { ROLE_FIELD } from '../members/members.dto';
 
 const INVITATION_ID = '0198c0de-7a11-7000-8000-000000000051';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const TIME = '2026-01-31T12:00:00.000Z';
-
-@ApiSchema({ description: 'An offer of a place in the tenant.' })
-export class CreateInvitationDto {
-  @EmailField({ description: 'The address; the mail with the link goes there.', example: 'grace@example.com' })
-  email: string;
-
-  @TextField(ROLE_FIELD)
-  role: string;
-}
 
 @ApiSchema({ description: 'An offer of a place in the tenant, without its token.' })
 export class InvitationView {

@@ -1,54 +1,12 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import type { FieldFault } from '../../platform/errors';
-import { type CrossChecked, TimeField } from '../../platform/http/requests/fields';
 
-const TIME = '2026-01-31T12:00:00.000Z';
-const LATER = '2026-01-31T18:00:00.000Z';
-const DAY = 86_400_000;
-const MAX_DAYS = 31;
-
-@ApiSchema({ description: 'Which deliveries are sent again, by the time of their events.' })
-export class RecoverDto implements CrossChecked {
-  @TimeField({ description: 'From this time on.', example: TIME })
-  since: Date;
-
-  @TimeField({ description: 'Up to, and not including, this time; now if left out.', optional: true, example: LATER })
-  until?: Date;
-
-  crossCheck(): FieldFault[] {
-    return orderFaults(this);
-  }
-}
+export const TIME = '2026-01-31T12:00:00.000Z';
+export const MAX_DAYS = 31;
 
 @ApiSchema({ description: 'How many deliveries are sent again.' })
 export class RecoveredView {
   @ApiProperty({ type: 'integer', minimum: 0, description: 'Deliveries that are due again.', example: 42 })
   count: number;
-}
-
-export class StatsDto implements CrossChecked {
-  @TimeField({
-    description: `The first hour is the one of this time; without it, 24 hours are told of. At most ${MAX_DAYS} days.`,
-    optional: true,
-    example: TIME,
-  })
-  since?: Date;
-
-  @TimeField({ description: 'The last hour begins before this time; now if left out.', optional: true, example: LATER })
-  until?: Date;
-
-  crossCheck(): FieldFault[] {
-    const faults = orderFaults(this);
-    if (faults.length > 0 || !(this.since instanceof Date)) return faults;
-    const until = this.until instanceof Date ? this.until : new Date();
-    if (until.getTime() - this.since.getTime() <= MAX_DAYS * DAY) return [];
-    return [{ field: 'since', message: `must be at most ${MAX_DAYS} days before until`, code: 'max_range' }];
-  }
-}
-
-function orderFaults({ since, until }: { since?: Date; until?: Date }): FieldFault[] {
-  if (!(since instanceof Date) || !(until instanceof Date) || since < until) return [];
-  return [{ field: 'until', message: 'must be after since', code: 'after' }];
 }
 
 const LATENCY_DOC = { type: 'integer', nullable: true, minimum: 0 } as const;

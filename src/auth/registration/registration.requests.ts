@@ -1,6 +1,5 @@
-import { ApiProperty, ApiSchema, PartialType } from '@nestjs/swagger';
+import { ApiSchema } from '@nestjs/swagger';
 import { EmailField, NameField, SecretField, TextField } from '../../platform/http/requests/fields';
-import { SignedInView, UserView } from '../sign-in/auth.dto';
 
 const TOKEN = 'ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
 
@@ -38,23 +37,4 @@ export class VerifyEmailDto {
 export class EmailDto {
   @EmailField({ description: 'The address.', example: 'ada@example.com' })
   email: string;
-}
-
-@ApiSchema({ description: 'A registration that waits for its mailbox to be proved.' })
-export class VerificationSentView {
-  @ApiProperty({
-    enum: ['verification_sent'],
-    description: 'The same for every address.',
-    example: 'verification_sent',
-  })
-  status: 'verification_sent';
-}
-
-@ApiSchema({ description: 'A person whose mailbox is proved, and the session of an account that was made.' })
-export class VerifiedView extends PartialType(SignedInView) {}
-
-@ApiSchema({ description: 'A person whose mailbox is proved.' })
-export class ConfirmedView {
-  @ApiProperty({ type: UserView })
-  user: UserView;
 }
