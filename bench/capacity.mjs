@@ -1,7 +1,7 @@
 /**
  * What the measurements in README.md say of 1,000,000 tenants and 100,000 requests a second: the arithmetic of
- * docs/scaling.md. `node bench/capacity.mjs --write` puts it there, which whatever writes a measurement does too;
- * without it prints it, with a FILE in place of README.md.
+ * docs/scaling.md. `node bench/capacity.mjs --write` puts it there, which whatever writes a measurement does too; without it
+ * prints it, with a FILE in place of README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Before anything is measured: do the service and the floor answer the same, and write the same rows? Where they do
- * not, the comparison would be worth nothing, and the run ends.
+ * Before anything is measured: do the service and the floor answer the same, and write the same rows? Where they do not,
+ * the comparison would be worth nothing, and the run ends.
  */
 import { strict as assert } from 'node:assert';
 import { randomUUID } from 'node:crypto';

@@ -1,7 +1,6 @@
 /**
  * `npm run bench:export`: how much memory the export of a tenant of 1,000,000 orders (`--scale`) adds to the process:
- * read as fast as it comes, as CSV, by four readers at once, and by one that dawdles. It ends with an error above 64
- * MiB.
+ * read as fast as it comes, as CSV, by four readers at once, and by one that dawdles. It ends with an error above 64 MiB.
  */
 import { request } from 'node:http';
 import { parseArgs } from 'node:util';

@@ -2,8 +2,7 @@
  * The floor: how fast these requests can be answered here at all. One file, Fastify and pg by hand, every trick that is
  * known to help (named prepared statements, pipelined connections, one statement each, JSON made by PostgreSQL and sent
  * as it is), and nothing that a service owes its users: no row-level security (it connects as the tables' owner), no
- * verified tokens (a plain map), no limits, no log, no idempotency, no validation beyond what it takes to write the
- * row.
+ * verified tokens (a plain map), no limits, no log, no idempotency, no validation beyond what it takes to write the row.
  *
  * It writes the same rows and gives the same answers as the service; `check.mjs` holds the two against each other.
  *

@@ -1,8 +1,7 @@
 /**
- * The load generator of the overload bench: a process of its own. With a `rate` it is an open one: requests are sent
- * when they are due, whether those before were answered or not, as callers who know nothing of each other would.
- * Latency counts from when a request was due. Without a rate it is a closed one, whose connections ask again when they
- * were answered.
+ * The load generator of the overload bench: a process of its own. With a `rate` it is an open one: requests are sent when
+ * they are due, whether those before were answered or not, as callers who know nothing of each other would. Latency counts
+ * from when a request was due. Without a rate it is a closed one, whose connections ask again when they were answered.
  *
  * Messages in: `{ port, scenario, fixtures, connections, rate, warmup, duration }`; out: `{ result }` or `{ failure }`.
  */
@@ -67,10 +66,7 @@ class Run {
   served = [];
   refused = [];
   idle = [];
-  /**
-   * When those were due that have no connection yet, the next one at `first`: moving up 50,000 for each would be the
-   * load.
-   */
+  /** When those were due that have no connection yet, the next one at `first`: moving up 50,000 for each would be the load. */
   waiting = [];
   first = 0;
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:overload`: what is left of the peak at twice the load that the service can bear. First the peak, by as
- * many connections as bear most; then requests at twice that rate, whether they are answered or not, with load shedding
- * as it is by default and with none; meanwhile the health route is asked. See README.md.
+ * `npm run bench:overload`: what is left of the peak at twice the load that the service can bear. First the peak, by as many
+ * connections as bear most; then requests at twice that rate, whether they are answered or not, with load shedding as it
+ * is by default and with none; meanwhile the health route is asked. See README.md.
  *
  *   --quick, --only create,get, --rounds, --seconds, --factor (2), --connections (4,000), --keep DIR, --write
  */

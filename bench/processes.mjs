@@ -11,10 +11,7 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const JWT_SECRET = 'the secret of the benchmark, which guards nothing at all';
 const TICKS_PER_SECOND = 100;
 
-/**
- * A program of ours that answers HTTP. @typedef {{ pid: number, port: number, url: string, stop(): Promise<void> }}
- * Server
- */
+/** A program of ours that answers HTTP. @typedef {{ pid: number, port: number, url: string, stop(): Promise<void> }} Server */
 
 /** Seconds of CPU that a process has used, all its threads together. */
 export function cpuSeconds(pid) {
@@ -91,9 +88,7 @@ export async function startServer({ args, env, log, path, patience = 30_000 }) {
 /** Dockerfile. */
 const AS_IN_THE_IMAGE = ['--max-semi-space-size=32'];
 
-/**
- * What Node is started with; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`.
- */
+/** What Node is started with; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`. */
 export const nodeFlags = () => [...AS_IN_THE_IMAGE, ...(process.env.NODE_FLAGS ?? '').split(' ').filter(Boolean)];
 
 /** The service as it is run in production, with the limits out of reach but counted, and its log written. */

@@ -1,12 +1,11 @@
 /**
- * What is asked, as HTTP requests in text. Both servers get the same requests; only cursors differ, since each server
- * has its own kind, and the idempotency key, which only the service is sent.
+ * What is asked, as HTTP requests in text. Both servers get the same requests; only cursors differ, since each server has
+ * its own kind, and the idempotency key, which only the service is sent.
  */
 
 /**
  * @typedef {object} Fixtures
- * @property {{ token: string, orders: string[], large: boolean, cursor: { service: string, floor: string } | null }[]}
- * tenants
+ * @property {{ token: string, orders: string[], large: boolean, cursor: { service: string, floor: string } | null }[]} tenants
  */
 
 /** @type {Record<string, { title: string, short: string }>} */

@@ -2,8 +2,8 @@
  * The two floors of the webhooks bench, in a process of their own (`child_process.fork`):
  *
  * - `loop`: signs and POSTs the bodies with undici, 50 at a time. No row, no queue, nothing kept of what came of it.
- * - `bullmq`: BullMQ alone, as its documentation has it: ids are added in bulk, and a worker of concurrency 50 takes
- * them   from the queue and does the same POST.
+ * - `bullmq`: BullMQ alone, as its documentation has it: ids are added in bulk, and a worker of concurrency 50 takes them
+ *   from the queue and does the same POST.
  *
  * Both send what the service sends for the same events: the same body, headers and signature.
  *

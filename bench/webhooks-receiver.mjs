@@ -1,12 +1,11 @@
 /**
- * The receiver of webhooks: a process of its own (`child_process.fork`), plain `node:http`, that answers 204 and notes
- * when what arrived. Paths that begin with `/hang` are never answered. It listens on several loopback addresses, so
- * that endpoints have hosts of their own as they would elsewhere.
+ * The receiver of webhooks: a process of its own (`child_process.fork`), plain `node:http`, that answers 204 and notes when
+ * what arrived. Paths that begin with `/hang` are never answered. It listens on several loopback addresses, so that
+ * endpoints have hosts of their own as they would elsewhere.
  *
- * Messages in, each with an `id` that the answer repeats: `{ ask: 'listen', addresses }` → `{ port }`, `{ ask: 'reset'
- * }`,
- * `{ ask: 'summary' }`, `{ ask: 'arrivals' }`. Times are milliseconds of the machine's monotonic clock, the same in
- * every process.
+ * Messages in, each with an `id` that the answer repeats: `{ ask: 'listen', addresses }` → `{ port }`, `{ ask: 'reset' }`,
+ * `{ ask: 'summary' }`, `{ ask: 'arrivals' }`. Times are milliseconds of the machine's monotonic clock, the same in every
+ * process.
  */
 import { createServer } from 'node:http';
 

@@ -42,9 +42,9 @@ async function rate({ backend, pid, count, begin }) {
 }
 
 /**
- * The floors: the loop, and BullMQ alone; that once as what it does for as long as it is asked to, which is to add a
- * job and to do it, as ours does (and more) with each event, and once with every job added before the clock starts. As
- * many as are counted go before, so that Node has compiled what is hot.
+ * The floors: the loop, and BullMQ alone; that once as what it does for as long as it is asked to, which is to add a job and to
+ * do it, as ours does (and more) with each event, and once with every job added before the clock starts. As many as are counted
+ * go before, so that Node has compiled what is hot.
  */
 export async function floors(backend, count) {
   const { floor, receiver } = backend;
@@ -107,10 +107,7 @@ async function latencies(backend, committed) {
 
 const notifyOutbox = { name: 'wake', text: `select pg_notify('outbox', '')` };
 
-/**
- * Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its
- * key
- */
+/** Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its key */
 async function publishSlowly(client, tenantId, count, pause) {
   const committed = new Map();
   for (let i = 0; i < count; i++) {
@@ -205,8 +202,8 @@ async function publishSteadily(client, ids, perSecond, seconds) {
 }
 
 /**
- * A healthy endpoint's latency alone and beside 1,000 deliveries that wait on hanging endpoints. Also: how soon an
- * endpoint that nobody knows yet is reached while they hang.
+ * A healthy endpoint's latency alone and beside 1,000 deliveries that wait on hanging endpoints. Also: how soon an endpoint
+ * that nobody knows yet is reached while they hang.
  */
 export async function noisyNeighbour(backend, { tenants, endpoints, waiting, count, pause, rounds }) {
   return withClient(backend.ownerUrl, async (client) => {

@@ -18,8 +18,8 @@ const EVENTS = `
 /** An endpoint that was made. @typedef {{ tenantId: string, id: string }} Endpoint */
 
 /**
- * Forgets what happened: events, deliveries, endpoints, jobs of the PostgreSQL queue. In their place comes a past, so
- * that the planner knows tables as they are in use and not as they are on the first day.
+ * Forgets what happened: events, deliveries, endpoints, jobs of the PostgreSQL queue. In their place comes a past, so that
+ * the planner knows tables as they are in use and not as they are on the first day.
  */
 export async function startAnew(client, tenantIds) {
   await client.query('truncate events, outbox, deliveries, delivery_attempts, webhook_endpoints cascade');
@@ -88,10 +88,7 @@ export async function publishInBulk(client, tenantIds, count) {
   await client.query('commit');
 }
 
-/**
- * Commits one event as `Outbox.publish` does: one statement, and the wake-up behind it. @returns {Promise<string>} its
- * id
- */
+/** Commits one event as `Outbox.publish` does: one statement, and the wake-up behind it. @returns {Promise<string>} its id */
 export async function publishOne(client, tenantId) {
   const id = uuidv7();
   await client.query({

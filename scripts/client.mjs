@@ -1,6 +1,5 @@
-// Renews what of the TypeScript client is generated from the golden OpenAPI document (which
-// test/openapi/openapi.e2e-spec.ts holds to what the service serves): its types, and the routes that it treats apart.
-// `--check` compares instead.
+// Renews what of the TypeScript client is generated from the golden OpenAPI document (which test/openapi/openapi.e2e-spec.ts
+// holds to what the service serves): its types, and the routes that it treats apart. `--check` compares instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -1,6 +1,5 @@
-// What the image holds, in a folder: `node scripts/image.mjs FOLDER`. The roles in one file (dist/src/main.js), which
-// loads in half the time of two thousand; the packages that cannot be in it, without what no program reads; and V8's
-// code cache.
+// What the image holds, in a folder: `node scripts/image.mjs FOLDER`. The roles in one file (dist/src/main.js), which loads in
+// half the time of two thousand; the packages that cannot be in it, without what no program reads; and V8's code cache.
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';

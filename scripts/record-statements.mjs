@@ -1,6 +1,6 @@
-// `npm run record:statements`, at a release: runs the suites that use all of the service and writes down what it asked
-// of PostgreSQL, for test/database/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement
-// of the source was not seen.
+// `npm run record:statements`, at a release: runs the suites that use all of the service and writes down what it asked of
+// PostgreSQL, for test/database/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement of the source
+// was not seen.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,9 +36,7 @@ const NOT_RECORDED = {
   backlog_outbox_distributed: 'the same',
   backlog_deliveries_distributed: 'the same',
 };
-/**
- * A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into.
- */
+/** A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into. */
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
 
 const file = join(tmpdir(), `statements-${process.pid}.json`);

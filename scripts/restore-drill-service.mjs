@@ -46,9 +46,7 @@ async function call(url, path, { token, body } = {}) {
   return answer;
 }
 
-/**
- * Registers somebody (it writes), makes them a reader of the newest order's tenant, and reads that order as they would.
- */
+/** Registers somebody (it writes), makes them a reader of the newest order's tenant, and reads that order as they would. */
 export async function readAnOrder(base, client) {
   await call(base, '/health/ready');
   const who = { email: `restore-drill-${Date.now()}@example.com`, password: randomBytes(16).toString('hex') };

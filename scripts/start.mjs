@@ -1,5 +1,5 @@
-// `npm start`: builds changed sources, reads `.env` (variables that are set already win), then runs the whole service
-// in this process (see src/dev/start.ts).
+// `npm start`: builds changed sources, reads `.env` (variables that are set already win), then runs the whole service in this
+// process (see src/dev/start.ts).
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';

@@ -1,7 +1,6 @@
-// Drills on the real compose file and image: `node test/drills/compose.mjs [smoke | all]`. Docker and Compose must be
-// there; so must the images (test/drills/images.sh makes stand-ins where none can be pulled). Prints a line of the
-// table in docs/resilience.md for each drill, and ends with 1 where a request that may not fail did, or a delivery was
-// lost.
+// Drills on the real compose file and image: `node test/drills/compose.mjs [smoke | all]`. Docker and Compose must be there; so must
+// the images (test/drills/images.sh makes stand-ins where none can be pulled). Prints a line of the table in docs/resilience.md for
+// each drill, and ends with 1 where a request that may not fail did, or a delivery was lost.
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -284,8 +283,7 @@ try {
     EDGE_RANGE: `10.250.32.${subnet + 16}/28`,
     EDGE_PROXY_ADDRESS: `10.250.32.${subnet + 2}`,
   });
-  // prettier-ignore
-  writeFileSync(join(folder, '.env'), Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join(''));
+  writeFileSync(join(folder, '.env'), Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join('')); // prettier-ignore
   const tenant = await smoke();
   targets.push([undefined, await apiUrl()]);
   tenant.api = await balancer();

@@ -37,8 +37,8 @@ export async function createSpreadDatabase(urls: readonly string[]): Promise<Spr
 }
 
 /**
- * A migrated database on plain PostgreSQL that says it has Citus: its functions write down what they were asked. It
- * shows what the service and `migrate` do where there is Citus, not what Citus makes of it.
+ * A migrated database on plain PostgreSQL that says it has Citus: its functions write down what they were asked. It shows
+ * what the service and `migrate` do where there is Citus, not what Citus makes of it.
  */
 export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
   const cluster = await TestCluster.start();

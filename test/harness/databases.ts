@@ -4,9 +4,7 @@ import { Client } from 'pg';
 export const TEMPLATE = 'orders_test_template';
 export const SERVICE_PASSWORD = 'service-password-of-the-tests';
 
-/**
- * The service raises an epoch with every change that credentials must hear of; a test that makes one by hand as well.
- */
+/** The service raises an epoch with every change that credentials must hear of; a test that makes one by hand as well. */
 const CHANGES_ACCESS = /\b(update|delete from)\s+(memberships|sessions|tenants)\b/i;
 const RAISE_EPOCHS = `
   do $$ begin

@@ -23,8 +23,8 @@ export interface Create {
 }
 
 /**
- * A steady load of one tenant: half creates, each with an `Idempotency-Key` of its own, a quarter lists, a quarter
- * reads of what was made. It goes on at its rate whether answers come or not.
+ * A steady load of one tenant: half creates, each with an `Idempotency-Key` of its own, a quarter lists, a quarter reads
+ * of what was made. It goes on at its rate whether answers come or not.
  */
 export class Load {
   readonly outcomes: Outcome[] = [];

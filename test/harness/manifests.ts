@@ -71,8 +71,7 @@ type Partially<T> = T extends object ? { [K in keyof T]?: Partially<T[K]> } : T;
 const parsed = new Map<string, ts.SourceFile | undefined>();
 
 /**
- * What TypeScript finds wrong with manifests against `kubernetes-types`: a field that is unknown, missing or of another
- * type.
+ * What TypeScript finds wrong with manifests against `kubernetes-types`: a field that is unknown, missing or of another type.
  * @param patches whether these are patches, which may leave anything out
  */
 export function typeFaults(manifests: readonly Manifest[], patches = false): string[] {

@@ -23,8 +23,8 @@ export interface Flow {
 }
 
 /**
- * Whether the policies of one namespace let a flow through: its source may send, and its target may receive. An end
- * that no policy selects is free, as Kubernetes has it.
+ * Whether the policies of one namespace let a flow through: its source may send, and its target may receive. An end that
+ * no policy selects is free, as Kubernetes has it.
  */
 export function isAllowed(policies: readonly NetworkPolicy[], flow: Flow): boolean {
   return sends(policies, flow) && receives(policies, flow);
@@ -85,7 +85,7 @@ function isPeer({ ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer, 
 }
 
 /** A label selector, as Kubernetes reads it. */
-function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Labels): boolean {
+export function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
     matchExpressions.every(({ key, operator, values = [] }) => {

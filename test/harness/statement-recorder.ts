@@ -7,9 +7,7 @@ const SSL_REQUEST = 80_877_103;
 const SETTINGS = /^select set_config\(/i;
 const LOOKED_AT = /^\s*(select|insert|update|delete|with)\b/i;
 
-/**
- * Reads PostgreSQL's protocol on its way to a server, and keeps what the service's own connections ask, as which role.
- */
+/** Reads PostgreSQL's protocol on its way to a server, and keeps what the service's own connections ask, as which role. */
 export class StatementRecorder {
   private readonly seen = new Map<string, Omit<RecordedStatement, 'parameters' | 'results'>>();
   private readonly sockets = new Set<Socket>();

@@ -1,6 +1,6 @@
 /**
- * Receivers that misbehave on purpose, all on 127.0.0.1. `stubHttp` answers as Node's server does; `stubRaw` is given
- * the socket and writes whatever bytes it likes.
+ * Receivers that misbehave on purpose, all on 127.0.0.1. `stubHttp` answers as Node's server does; `stubRaw` is given the
+ * socket and writes whatever bytes it likes.
  */
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * What the services of a whole run have logged, and what was confided to them: kept in files by whoever starts a
- * service or asks one, and compared when the run ends (`global-teardown.ts`).
+ * What the services of a whole run have logged, and what was confided to them: kept in files by whoever starts a service
+ * or asks one, and compared when the run ends (`global-teardown.ts`).
  */
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,8 +43,8 @@ export interface SuiteLog {
 }
 
 /**
- * Searches everything that was logged for everything that was secret: for its longest run of letters and digits, which
- * is what is left of it in whatever text it stands; for one that has none of some length, for all of it.
+ * Searches everything that was logged for everything that was secret: for its longest run of letters and digits, which is
+ * what is left of it in whatever text it stands; for one that has none of some length, for all of it.
  */
 export function searchSuiteLog(dir: string): SuiteLog {
   const read = (kind: string): string =>
