@@ -1,6 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiSchema } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
 import type { FieldFault } from '../platform/errors';
 import {
   ChoiceField,
@@ -12,6 +11,7 @@ import {
   NameField,
   QueryBooleanField,
   QueryIntegerField,
+  ReadAs,
   rule,
   TextField,
   TimeField,
@@ -41,9 +41,7 @@ const ANY_MINOR_UNITS = 4;
 function CurrencyField(options: { optional?: boolean }): PropertyDecorator {
   return applyDecorators(
     // Some non-ASCII letters become ASCII in upper case (ſ, ı): they are refused.
-    Transform(({ value }: { value: unknown }) =>
-      typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value,
-    ),
+    ReadAs((value) => (typeof value === 'string' && /^[a-zA-Z]{3}$/.test(value) ? value.toUpperCase() : value)),
     TextField({
       description: 'ISO 4217 code, in either case.',
       min: 3,

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
-import { newTimedId } from '../platform/ids/ids';
+import { newId, newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import type { Precondition } from '../platform/http/responses/conditional-requests';
@@ -200,7 +200,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
   const { id, at } = newTimedId();
   return {
     id,
-    historyId: newTimedId().id,
+    historyId: newId(),
     customerId: input.customer_id,
     totalAmount: formatMoney(sumOfLines(lines), digits),
     currency: input.currency,
@@ -208,7 +208,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     metadata: JSON.stringify(input.metadata ?? {}),
     createdAt: at,
     items: lines.map(({ item, quantity, unitPrice }) => ({
-      id: newTimedId().id,
+      id: newId(),
       productId: item.product_id,
       productName: item.product_name,
       quantity,

@@ -16,6 +16,8 @@ export interface TenantScope {
 /** The value for a transaction without a tenant. */
 export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
 
+const MAX_KNOWN = 10_000;
+
 /** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
   transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T>;
@@ -47,6 +49,10 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 /** The only way from a feature to a tenant's rows. */
 @Injectable()
 export class TenantDatabase implements TransactionRunner {
+  /** By tenant: the same settings begin each of its transactions. */
+  private readonly forReading = new Map<string, TransactionSettings>();
+  private readonly forWriting = new Map<string, TransactionSettings>();
+
   constructor(private readonly connections: ConnectionManager) {}
 
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
@@ -104,12 +110,19 @@ export class TenantDatabase implements TransactionRunner {
     return runTransaction(tx, work);
   }
 
-  private txSettings(scope: TenantScope, readOnly: boolean): TransactionSettings {
-    return this.connections.transactionSettings(
-      DB_ROLES.service,
-      [idSetting('app.tenant_id', scope.tenantId)],
-      readOnly,
-    );
+  private txSettings({ tenantId }: TenantScope, readOnly: boolean): TransactionSettings {
+    const known = readOnly ? this.forReading : this.forWriting;
+    let settings = known.get(tenantId);
+    if (!settings) {
+      settings = this.connections.transactionSettings(
+        DB_ROLES.service,
+        [idSetting('app.tenant_id', tenantId)],
+        readOnly,
+      );
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(tenantId, settings);
+    }
+    return settings;
   }
 }
 

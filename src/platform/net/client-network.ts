@@ -26,9 +26,11 @@ export function clientNetwork(address: string): string {
  * The address of a request's caller. An entry of `X-Forwarded-For` may have a port, as some gateways write it; an entry
  * that is no address counts as the peer's, or each spelling would be a caller of its own.
  */
-export function callerAddress(request: Pick<FastifyRequest, 'ip' | 'socket'>): string {
-  const address = withoutPort(request.ip);
-  return isIP(address) === 0 ? (request.socket.remoteAddress ?? '') : address;
+export function callerAddress({ ip, socket }: Pick<FastifyRequest, 'ip' | 'socket'>): string {
+  const peer = socket.remoteAddress;
+  if (ip === peer) return ip;
+  const address = withoutPort(ip);
+  return isIP(address) === 0 ? (peer ?? '') : address;
 }
 
 /** The network of a request's caller, see {@link clientNetwork}. */
@@ -38,7 +40,20 @@ export function callerNetwork(request: Pick<FastifyRequest, 'ip' | 'socket'>): s
 
 /** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): RequestOrigin {
-  return { requestId: request.id, network: callerNetwork(request), userAgent: request.headers['user-agent'] };
+  return new OriginOfRequest(request.id, callerAddress(request), request.headers['user-agent']);
+}
+
+/** Few requests are audited: the network is worked out for those. The address is gone once the connection is. */
+class OriginOfRequest implements RequestOrigin {
+  constructor(
+    readonly requestId: string,
+    private readonly address: string,
+    readonly userAgent: string | undefined,
+  ) {}
+
+  get network(): string {
+    return clientNetwork(this.address);
+  }
 }
 
 /** `203.0.113.9:40001` and `[2001:db8::1]:40001` as the address alone. */

@@ -91,7 +91,7 @@ export async function createApi(
   app.setGlobalPrefix(API_PREFIX, {
     exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
   });
-  await prepareServer(app, config, records);
+  prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);

@@ -218,11 +218,13 @@ export class ConnectionManager {
   }
 
   /** One read-only statement in one round trip. */
-  async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    const [rows] = await this.spans.around([statement], () =>
-      this.flies ? this.reads.run(txSettings, [statement]) : this.stepwise(txSettings, [statement]),
-    );
-    return rows as R[];
+  query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+    const statements = [statement];
+    return this.spans
+      .around(statements, () =>
+        this.flies ? this.reads.run(txSettings, statements) : this.stepwise(txSettings, statements),
+      )
+      .then(([rows]) => rows as R[]);
   }
 
   /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */

@@ -57,7 +57,7 @@ export function joinWrites(writes: readonly Statement[]): Statement {
     statement = { name: `joined_${joined.size}`, text: joinTexts(writes), summary: key.trimEnd() };
     joined.set(key, statement);
   }
-  return { ...statement, values };
+  return { name: statement.name, text: statement.text, summary: statement.summary, values };
 }
 
 function joinTexts(writes: readonly Statement[]): string {

@@ -11,6 +11,7 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { publicPath } from '../public-url';
 import { instanceOf } from '../requests/request-target';
 import { requestIdOf } from '../requests/request-id';
+import { corsHeaders } from '../responses/cors';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
 import { AdmissionQueue } from './admission-queue';
@@ -171,7 +172,8 @@ export class LoadShedding implements OnModuleDestroy {
       'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
       'x-request-id', requestId,
     ]; // prettier-ignore
-    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin)) headers.push(...corsHeaders(origin));
+    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin))
+      headers.push(...Object.entries({ ...corsHeaders(origin), vary: 'Origin' }).flat());
     if (encoding !== undefined || Number(length) > MAX_DRAINED) headers.push('connection', 'close');
     response.writeHead(OVERLOADED.status, headers);
     response.end(body);
@@ -207,14 +209,4 @@ export class LoadShedding implements OnModuleDestroy {
 
 function newKind(reads: boolean): Kind {
   return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
-}
-
-/** CORS headers allow a browser's script to read the refusal. */
-function corsHeaders(origin: string): string[] {
-  return [
-    'access-control-allow-origin', origin,
-    'access-control-allow-credentials', 'true',
-    'access-control-expose-headers', 'Retry-After, X-Request-Id',
-    'vary', 'Origin',
-  ]; // prettier-ignore
 }

@@ -153,18 +153,21 @@ export class RequestLimits {
 export class RequestLimitsGuard implements CanActivate {
   constructor(private readonly limits: RequestLimits) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const counted = this.limits.count(request, http.getResponse<FastifyReply>());
-    if (counted) await counted;
-    // The work from here on costs more than a refusal.
-    assertConnected(request.raw.socket);
-    return true;
+    return counted ? counted.then(() => isConnected(request)) : isConnected(request);
   }
 }
 
-/** Bytes of a body that must be read: a body that is too large is refused unread. */
+/** The work from here on costs more than a refusal. @throws Unavailable where the client has left */
+function isConnected({ raw }: FastifyRequest): true {
+  assertConnected(raw.socket);
+  return true;
+}
+
+/** Bytes of a body that has to be read: what is too large is refused unread. */
 function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
   const { bodyLimit } = routeOptions;
   if (headers['transfer-encoding'] !== undefined) return bodyLimit;

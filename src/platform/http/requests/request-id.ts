@@ -14,11 +14,10 @@ export function requestIdOf({ headers }: { headers: NodeJS.Dict<string | string[
  * The ids of a request in a line of the log. If the caller chose the request's id, which other requests may also have,
  * `log_id` is one of our own: the same in all lines of one request.
  */
-export function logIds(request: FastifyRequest & { [OWN_ID]?: string }): Record<string, string> {
+export function logIds(request: FastifyRequest & { [OWN_ID]?: string }): Record<string, string | number> {
   const { id, trace, headers } = request;
-  return {
-    request_id: id,
-    ...(headers['x-request-id'] === id ? { log_id: (request[OWN_ID] ??= randomUUID()) } : {}),
-    ...(trace ? { trace_id: trace.traceId } : {}),
-  };
+  const ids: Record<string, string | number> = { request_id: id };
+  if (headers['x-request-id'] === id) ids.log_id = request[OWN_ID] ??= randomUUID();
+  if (trace) ids.trace_id = trace.traceId;
+  return ids;
 }

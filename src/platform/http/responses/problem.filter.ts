@@ -6,6 +6,7 @@ import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
+import { deprecationHeaders } from './deprecation';
 import type { OutageLog } from './outage-log';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
@@ -62,6 +63,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   }
   const problem = toProblem(error, request.server.publicPath + instanceOf(request.url), request.id);
   for (const name of OF_A_SUCCESS) reply.removeHeader(name);
+  const { deprecation } = request.routeOptions.config;
+  if (deprecation) reply.headers(deprecationHeaders(deprecation));
   if (error.code === 'unsupported_media_type') reply.headers(typesTaken(request.method));
   if (error.headers) reply.headers(error.headers);
   void reply

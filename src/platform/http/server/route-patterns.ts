@@ -80,7 +80,7 @@ function trimmed(target: string): string {
 
 function toPattern(url: string): RoutePattern {
   const escaped = url.replace(/\/$/, '').replace(/[.*+?^${}()|[\]\\]/g, (c) => (c === '*' ? '.*' : `\\${c}`));
-  // The catch-all of the CORS plugin for preflights is not a resource.
+  // The catch-all for preflights is not a resource.
   const path = url === '*' ? /(?!)/ : new RegExp(`^${escaped.replace(/:[A-Za-z_]+/g, '[^/]+') || '/'}$`);
   return { url, methods: new Set(), path, parameters: url.split(':').length - 1 };
 }

@@ -3,7 +3,6 @@
  * id, JSON, sizes, media types, CORS, security headers) and after it (the log line, problems without a route).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import cors from '@fastify/cors';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
@@ -14,6 +13,7 @@ import { publicPath } from '../public-url';
 import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
 import { ResponseRoom } from '../limits/response-room';
+import { answerCors } from '../responses/cors';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { OutageLog } from '../responses/outage-log';
 import { sendProblem } from '../responses/problem.filter';
@@ -27,34 +27,6 @@ import { RoutePatterns } from './route-patterns';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 
 const IDLE_CLOSED_EVERY_MS = 50;
-/** Response headers that a browser's script may read. */
-const EXPOSED_HEADERS = [
-  'Deprecation',
-  'ETag',
-  'Idempotency-Replayed',
-  'Link',
-  'Location',
-  'RateLimit',
-  'RateLimit-Policy',
-  'Retry-After',
-  'Sunset',
-  'WWW-Authenticate',
-  'X-Request-Id',
-  'Content-Disposition',
-];
-/** Headers that a browser's script may send, those of its tracing included. */
-const ALLOWED_HEADERS = [
-  'Authorization',
-  'Content-Type',
-  'Idempotency-Key',
-  'If-Match',
-  'If-None-Match',
-  'X-Request-Id',
-  'X-Requested-With',
-  'baggage',
-  'traceparent',
-  'tracestate',
-];
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -73,7 +45,7 @@ export function createAdapter(config: Config, logger: Logger, records: RequestLo
 }
 
 /** Everything on the server that is not a route. */
-export async function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): Promise<void> {
+export function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): void {
   const adapter = app.getHttpAdapter() as unknown as ApiAdapter;
   const server = adapter.getInstance() as unknown as FastifyInstance;
   const { exchanges } = adapter;
@@ -94,7 +66,7 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     if (request.url.startsWith(API_PREFIX)) reply.header('cache-control', 'no-store');
-    records.within(request, done);
+    if (!answerCors(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
   });
   server.addHook('onSend', (request, reply, payload, done) => {
     const isLast = leavesUnread(request) || (readiness.isStopping && exchanges.isLatest(request.raw));
@@ -115,17 +87,8 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
   });
   addBodyParsers(server);
 
-  await server.register(cors, {
-    origin: config.ALLOWED_ORIGINS,
-    credentials: true,
-    // Any OPTIONS gets the preflight's response, and not a refusal in plain text.
-    strictPreflight: false,
-    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
-    allowedHeaders: ALLOWED_HEADERS,
-    exposedHeaders: EXPOSED_HEADERS,
-    maxAge: 600,
-  });
-  // After the plugins, so that its refusals have their headers.
+  // The router serves no OPTIONS of its own; the hook above answers them.
+  server.options('*', (_request, reply) => void reply.code(204).send());
   const limits = app.get(RequestLimits, { strict: false });
   server.addHook('onRequest', (request, reply, done) => {
     forgetTypeOfNothing(request);
