@@ -264,7 +264,7 @@ function representationOf(tenant: Tenant, withPolicies: boolean): Representation
 }
 
 /** The tenant as the API shows it to its members. */
-function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
+export function viewOf(tenant: Tenant, withPolicies: boolean): OwnTenantView {
   return {
     id: tenant.id,
     name: tenant.name,
