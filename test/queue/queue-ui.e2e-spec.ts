@@ -152,7 +152,10 @@ describe('the queue UI without a queue to look at', () => {
         await page.goto(`http://operator:${encodeURIComponent(PASSWORD)}@${host}/static/favicon-32x32.png`);
         await page.goto(`http://${host}/queue/${QUEUE}`);
         await page.getByText(QUEUE).first().waitFor();
-        await page.getByText(/active/i).first().waitFor();
+        await page
+          .getByText(/active/i)
+          .first()
+          .waitFor();
         const elsewhere = requests.filter((asked) => !asked.includes(host) && !asked.startsWith('data:'));
         expect(elsewhere.filter((asked) => !asked.startsWith('https://fonts.googleapis.com/'))).toEqual([]);
         // The one fault is the link to the fonts, which the policy stops.
