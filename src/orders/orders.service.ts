@@ -19,8 +19,6 @@ import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
 import { formatMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
-import { Order } from './order.entity';
-import { OrderItem } from './order-item.entity';
 import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
 import type { OrderView } from './orders.views';
 import * as queries from './orders.queries';
@@ -104,7 +102,7 @@ export class OrdersService {
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
         return this.save(tx, caller, order, { notes, metadata }, 'order.updated');
       }
-      return represent(tx, order);
+      return represent(order);
     });
   }
 
@@ -130,19 +128,17 @@ export class OrdersService {
   }
 
   /** Writes a change with its line of history and its event, and returns the new order. */
-  private async save(
+  private save(
     tx: TenantTransaction,
     caller: Caller,
-    order: Order,
-    change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
+    order: queries.LockedOrder,
+    change: Partial<Pick<queries.LockedOrder, 'notes' | 'metadata' | 'status'>>,
     type: string,
-  ): Promise<Representation> {
+  ): Representation {
     const { id: historyId, at } = newTimedId();
     const fromStatus = order.status;
     Object.assign(order, change, { version: order.version + 1, updatedAt: at });
-    await tx
-      .repository(Order)
-      .update({ tenantId: order.tenantId, id: order.id }, { ...change, version: order.version, updatedAt: at });
+    tx.defer(queries.updateOrder(order));
     tx.insert(
       queries.insertHistory(caller.tenantId, {
         orderId: order.id,
@@ -154,17 +150,14 @@ export class OrdersService {
         createdAt: at,
       }),
     );
-    const now = await represent(tx, order);
+    const now = represent(order);
     this.outbox.publish(tx, [{ type, data: now.json, aggregateId: order.id, sequence: order.version }]);
     return now;
   }
 }
 
-async function represent(tx: TenantTransaction, order: Order): Promise<Representation> {
-  const items = await tx
-    .repository(OrderItem)
-    .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-  return new Representation(JSON.stringify(viewOf(order, items)), order.version);
+function represent(order: queries.LockedOrder): Representation {
+  return new Representation(JSON.stringify(viewOf(order)), order.version);
 }
 
 function createdEvent(order: queries.NewOrder, data: string): NewEvent {
@@ -183,10 +176,8 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
   };
 }
 
-async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
-  const order = await tx
-    .repository(Order)
-    .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
+async function lockOrder(tx: TenantTransaction, id: string): Promise<queries.LockedOrder> {
+  const [order] = await tx.query<queries.LockedOrder>(queries.lockOrder(tx.tenantId, id));
   if (!order) throw new NotFound('Order', id);
   return order;
 }
@@ -205,7 +196,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     totalAmount: formatMoney(sumOfLines(lines), digits),
     currency: input.currency,
     notes: input.notes ?? null,
-    metadata: JSON.stringify(input.metadata ?? {}),
+    metadata: input.metadata ?? {},
     createdAt: at,
     items: lines.map(({ item, quantity, unitPrice }) => ({
       id: newId(),
@@ -226,7 +217,7 @@ function viewOfNew(order: queries.NewOrder): OrderView {
     total_amount: order.totalAmount,
     currency: order.currency,
     notes: order.notes,
-    metadata: JSON.parse(order.metadata) as Record<string, string>,
+    metadata: order.metadata,
     items: order.items.map((item) => itemView(item)),
     version: 1,
     created_at: time,
@@ -234,7 +225,7 @@ function viewOfNew(order: queries.NewOrder): OrderView {
   };
 }
 
-function viewOf(order: Order, items: OrderItem[]): OrderView {
+function viewOf(order: queries.LockedOrder): OrderView {
   return {
     id: order.id,
     customer_id: order.customerId,
@@ -243,7 +234,7 @@ function viewOf(order: Order, items: OrderItem[]): OrderView {
     currency: order.currency,
     notes: order.notes,
     metadata: order.metadata,
-    items: items.map((item) => itemView(item)),
+    items: order.items.map((item) => itemView(item)),
     version: order.version,
     created_at: order.createdAt.toISOString(),
     updated_at: order.updatedAt.toISOString(),
