@@ -7,29 +7,14 @@ import { jsonBare, jsonList, jsonObject, jsonPlain, jsonText, jsonTime as time }
 import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
+import type { Order } from './order.entity';
 import type { OrderItem } from './order-item.entity';
 import type { OrderStatus } from './order-status';
-import type { Order } from './order.entity';
 
-/** An order as it is written. */
-export interface NewOrder {
-  id: string;
-  customerId: string;
-  totalAmount: string;
-  currency: string;
-  notes: string | null;
-  metadata: Record<string, string>;
-  createdAt: Date;
-  items: NewItem[];
+/** An order as it is written, with its items in their places. */
+export interface NewOrder extends Omit<Order, 'tenantId'> {
+  items: Omit<OrderItem, 'tenantId' | 'orderId' | 'position'>[];
   historyId: string;
-}
-
-export interface NewItem {
-  id: string;
-  productId: string;
-  productName: string;
-  quantity: number;
-  unitPrice: string;
 }
 
 /** Filters of lists and exports; times are bounds of ids, whose first 48 bits are the time. */
@@ -77,10 +62,8 @@ const ORDER_JSON = jsonObject({
   updated_at: jsonPlain(time('o.updated_at')),
 });
 
-/** An order as the changes of it need it: its columns, and its items in their order. */
-export interface LockedOrder extends Row, Order {
-  items: Omit<OrderItem, 'tenantId' | 'orderId' | 'position'>[];
-}
+/** An order as the changes of it need it: its columns, and its items in their places. */
+export type LockedOrder = Row & Order & Pick<NewOrder, 'items'>;
 
 /** Locks an order until the end of the transaction, so that of two changes at once one waits for the other. */
 export function lockOrder(tenantId: string, id: string): Statement {

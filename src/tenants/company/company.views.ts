@@ -1,4 +1,5 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
+import { VERSION_DOC } from '../../platform/http/responses/view-docs';
 import { MAX_CIDRS } from '../../platform/http/requests/cidr-list.field';
 import { SECOND_FACTOR_RULES } from '../tenant.entity';
 import { type Policies, POLICY_RANGES } from './policies';
@@ -48,7 +49,7 @@ export const POLICY_SCHEMAS = {
 const doc = (name: keyof Policies) => ApiProperty(POLICY_SCHEMAS[name] as ApiPropertyOptions);
 
 @ApiSchema({ description: 'The rules for the sessions and keys that reach the tenant.' })
-export class PoliciesView implements Policies {
+class PoliciesView implements Policies {
   @doc('second_factor') second_factor: Policies['second_factor'];
   @doc('second_factor_grace_days') second_factor_grace_days: number;
   @doc('session_idle_minutes') session_idle_minutes: number | null;
@@ -74,11 +75,6 @@ export class OwnTenantView {
   @ApiProperty({ format: 'date-time', description: 'When the company was registered.', example: TIME })
   created_at: string;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 }
