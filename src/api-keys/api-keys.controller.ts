@@ -9,14 +9,8 @@ import { OptionalBody } from '../platform/http/requests/validation.pipe';
 import { Conditional, IfMatch, type Precondition } from '../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import type { JsonPage, Representation, WriteResult } from '../platform/http/responses/results';
-import {
-  ApiKeyCreatedView,
-  ApiKeyPage,
-  ApiKeyView,
-  CreateApiKeyDto,
-  RotateApiKeyDto,
-  UpdateApiKeyDto,
-} from './api-keys.dto';
+import { CreateApiKeyDto, RotateApiKeyDto, UpdateApiKeyDto } from './api-keys.requests';
+import { ApiKeyCreatedView, ApiKeyPage, ApiKeyView } from './api-keys.views';
 import { ApiKeysService } from './api-keys.service';
 import { KEY_PATTERN } from './key-format';
 

@@ -14,7 +14,6 @@ import {
   Outcome,
   type OutcomeDetails,
   Representation,
-  toPage,
   type WriteResult,
 } from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
@@ -30,7 +29,7 @@ import {
   DEFAULT_OVERLAP_SECONDS,
   type RotateApiKeyDto,
   type UpdateApiKeyDto,
-} from './api-keys.dto';
+} from './api-keys.requests';
 import * as queries from './api-keys.queries';
 import { newKey } from './key-format';
 
@@ -116,14 +115,14 @@ export class ApiKeysService {
   }
 
   /** A page of keys: to managers all, to others their own. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: `api-keys/${caller.actor.id}`, filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
     const ofUser = isManager(caller) ? null : caller.actor.id;
-    const statement = queries.listKeys(caller.tenantId, ofUser, afterId, limit + 1);
-    const rows = await this.database.query<queries.KeyRow>(caller, statement);
-    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const statement = queries.listKeys(caller.tenantId, ofUser, afterId, count);
+      const rows = await this.database.query<queries.KeyRow>(caller, statement);
+      return rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
+    });
   }
 
   /** @throws NotFound, also for another person's key unless the caller manages keys */

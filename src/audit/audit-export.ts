@@ -4,8 +4,8 @@ import { TenantDatabase } from '../platform/database/tenant-database';
 import { ExportSlots } from '../platform/http/limits/export-slots';
 import type { Caller } from '../platform/http/requests/caller';
 import { csvCell } from '../platform/http/responses/csv';
-import type { AuditEntryView } from './audit-entry.dto';
-import type { ExportAuditDto } from './audit.dto';
+import type { AuditEntryView } from './audit-entry.views';
+import type { ExportAuditDto } from './audit.requests';
 import { type EntryRow, entryView, listEntries } from './audit.queries';
 import { toFilter } from './audit.service';
 

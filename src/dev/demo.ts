@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AuthService } from '../auth/sign-in/auth.service';
-import { CreateOrderDto, ListOrdersDto } from '../orders/orders.dto';
+import { CreateOrderDto, ListOrdersDto } from '../orders/orders.requests';
 import { readDto } from '../platform/http/requests/validation.pipe';
 import { OrdersService } from '../orders/orders.service';
 import type { OrderStatus } from '../orders/order-status';

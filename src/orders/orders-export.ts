@@ -6,7 +6,8 @@ import type { Caller } from '../platform/http/requests/caller';
 import { csvCell } from '../platform/http/responses/csv';
 import type { JsonRow } from '../platform/http/responses/results';
 import type { ExportFormat } from './export-format';
-import type { ExportOrdersDto, OrderView } from './orders.dto';
+import type { ExportOrdersDto } from './orders.requests';
+import type { OrderView } from './orders.views';
 import { isLongRead, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 

@@ -14,12 +14,9 @@ import {
   CreateOrdersDto,
   ExportOrdersDto,
   ListOrdersDto,
-  OrderBatchView,
-  OrderEventPage,
-  OrderPage,
-  OrderView,
   UpdateOrderDto,
-} from './orders.dto';
+} from './orders.requests';
+import { OrderBatchView, OrderEventPage, OrderPage, OrderView } from './orders.views';
 import { exportFormat, MEDIA_TYPES } from './export-format';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
-import { newTimedId } from '../platform/ids/ids';
+import { newId, newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
 import type { Precondition } from '../platform/http/responses/conditional-requests';
@@ -11,7 +11,6 @@ import {
   type JsonRow,
   Outcome,
   Representation,
-  toPage,
   type WriteResult,
 } from '../platform/http/responses/results';
 import type { PageDto } from '../platform/http/requests/page.dto';
@@ -19,11 +18,12 @@ import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { type CountedAmount, FOR_GOOD, TenantUsage } from '../platform/usage/tenant-usage';
 import { minorUnits } from './currencies';
-import { formatMoney, sumOfLines } from './money';
+import { Money } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
-import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, UpdateOrderDto } from './orders.dto';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
+import { viewOf } from './orders.views';
 import * as queries from './orders.queries';
 
 /** Rows of orders, their items and their history. */
@@ -49,7 +49,7 @@ export class OrdersService {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
       this.insert(tx, caller, [order]);
-      const body = JSON.stringify(viewOfNew(order));
+      const body = JSON.stringify(viewOf(order, order.items));
       this.outbox.publish(tx, [createdEvent(order, body)]);
       return new Outcome(body, { id: order.id, version: 1 });
     });
@@ -61,7 +61,7 @@ export class OrdersService {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
       this.insert(tx, caller, orders);
-      const bodies = orders.map((order) => JSON.stringify(viewOfNew(order)));
+      const bodies = orders.map((order) => JSON.stringify(viewOf(order, order.items)));
       this.outbox.publish(
         tx,
         orders.map((order, index) => createdEvent(order, bodies[index] as string)),
@@ -81,28 +81,24 @@ export class OrdersService {
   }
 
   /** A page of orders, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListOrdersDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListOrdersDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'orders', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = toFilter(filters);
-    const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, limit + 1);
-    const rows = await (queries.isLongRead(filter)
-      ? this.database.queryLong<JsonRow>(caller, statement)
-      : this.database.queryReplica<JsonRow>(caller, statement));
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) => {
+      const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, count);
+      return queries.isLongRead(filter)
+        ? this.database.queryLong<JsonRow>(caller, statement)
+        : this.database.queryReplica<JsonRow>(caller, statement);
+    });
   }
 
   /** A page of an order's history, newest first. @throws NotFound; AppError `invalid_cursor` */
-  async history(caller: Caller, id: string, input: PageDto): Promise<JsonPage> {
+  async history(caller: Caller, id: string, page: PageDto): Promise<JsonPage> {
     await this.find(caller, id);
     const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
-    const afterId = this.cursors.decode(scope, input.cursor);
-    const rows = await this.database.query<JsonRow>(
-      caller,
-      queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listHistoryJson(caller.tenantId, id, afterId, count)),
     );
-    return toPage(rows, input.limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */
@@ -212,71 +208,27 @@ async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
 }
 
 function newOrder(input: CreateOrderDto): queries.NewOrder {
-  const digits = minorUnits(input.currency) as number;
-  const lines = input.items.map((item) => {
-    if (typeof item.unit_price !== 'bigint') throw new Error('the price is read with the request');
-    return { item, quantity: item.quantity, unitPrice: item.unit_price };
-  });
   const { id, at } = newTimedId();
+  const lines = input.items.map((item) => ({ quantity: item.quantity, unitPrice: item.unit_price }));
   return {
     id,
-    historyId: newTimedId().id,
     customerId: input.customer_id,
-    totalAmount: formatMoney(sumOfLines(lines), digits),
+    status: 'pending',
+    totalAmount: Money.sumOf(lines, minorUnits(input.currency) as number).toString(),
     currency: input.currency,
     notes: input.notes ?? null,
-    metadata: JSON.stringify(input.metadata ?? {}),
+    metadata: input.metadata ?? {},
+    version: 1,
     createdAt: at,
-    items: lines.map(({ item, quantity, unitPrice }) => ({
-      id: newTimedId().id,
+    updatedAt: at,
+    historyId: newId(),
+    items: input.items.map((item) => ({
+      id: newId(),
       productId: item.product_id,
       productName: item.product_name,
-      quantity,
-      unitPrice: formatMoney(unitPrice, digits),
+      quantity: item.quantity,
+      unitPrice: item.unit_price.toString(),
     })),
-  };
-}
-
-function viewOfNew(order: queries.NewOrder): OrderView {
-  const time = order.createdAt.toISOString();
-  return {
-    id: order.id,
-    customer_id: order.customerId,
-    status: 'pending',
-    total_amount: order.totalAmount,
-    currency: order.currency,
-    notes: order.notes,
-    metadata: JSON.parse(order.metadata) as Record<string, string>,
-    items: order.items.map((item) => itemView(item)),
-    version: 1,
-    created_at: time,
-    updated_at: time,
-  };
-}
-
-function viewOf(order: Order, items: OrderItem[]): OrderView {
-  return {
-    id: order.id,
-    customer_id: order.customerId,
-    status: order.status,
-    total_amount: order.totalAmount,
-    currency: order.currency,
-    notes: order.notes,
-    metadata: order.metadata,
-    items: items.map((item) => itemView(item)),
-    version: order.version,
-    created_at: order.createdAt.toISOString(),
-    updated_at: order.updatedAt.toISOString(),
-  };
-}
-
-function itemView(item: queries.NewItem): OrderView['items'][number] {
-  return {
-    id: item.id,
-    product_id: item.productId,
-    product_name: item.productName,
-    quantity: item.quantity,
-    unit_price: item.unitPrice,
   };
 }
 

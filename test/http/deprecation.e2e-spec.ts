@@ -88,7 +88,7 @@ describe('a deprecated route', () => {
       bodyParser: false,
     });
     app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
-    await prepareServer(app, config, records);
+    prepareServer(app, config, records);
     serveDocs(app, PRODUCT, []);
     await app.init();
     client = new ApiClient(await listen(app, config));

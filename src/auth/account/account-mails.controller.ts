@@ -4,11 +4,12 @@ import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations
 import { CurrentPerson, ForPersons, type Person, Public, StepUp } from '../../platform/http/requests/caller';
 import { SecretField } from '../../platform/http/requests/fields';
 import { OptionalPerson } from '../access/optional-person';
-import { ConfirmedView, EmailDto, TokenField } from '../registration/registration.dto';
+import { EmailDto, TokenField } from '../registration/registration.requests';
+import { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
 import { EmailChangeService } from './email-change.service';
-import { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
+import { ChangePasswordDto, ResetPasswordDto } from './passwords.requests';
 import { PasswordsService } from './passwords.service';
 
 @ApiSchema({ description: 'The token of a mail, and the password where no session is sent.' })

@@ -15,8 +15,9 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import type { JsonPage } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { MeView, SignedInView } from '../sign-in/auth.dto';
-import { PersonSessionPage, UpdateMeDto } from './account.dto';
+import { MeView, SignedInView } from '../sign-in/auth.views';
+import { UpdateMeDto } from './account.requests';
+import { PersonSessionPage } from './account.views';
 import { AccountService } from './account.service';
 import { PersonSessions } from './person-sessions';
 

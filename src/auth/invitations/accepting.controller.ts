@@ -5,9 +5,10 @@ import { type Person, Public } from '../../platform/http/requests/caller';
 import { OptionalPerson } from '../access/optional-person';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { SignedInView } from '../sign-in/auth.dto';
+import { SignedInView } from '../sign-in/auth.views';
 import { AcceptingService } from './accepting.service';
-import { AcceptInvitationDto, InvitationPreviewView, PreviewInvitationDto } from './invitations.dto';
+import { AcceptInvitationDto, PreviewInvitationDto } from './invitations.requests';
+import { InvitationPreviewView } from './invitations.views';
 
 @ApiSection('Account', "One's own account: password, address, sessions, tenants.")
 @Controller('auth/invitations')

@@ -8,8 +8,9 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import type { JsonPage } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { SignedInView } from '../sign-in/auth.dto';
-import { CreateTenantDto, PlacePage, SwitchTenantDto } from './places.dto';
+import { SignedInView } from '../sign-in/auth.views';
+import { CreateTenantDto, SwitchTenantDto } from './places.requests';
+import { PlacePage } from './places.views';
 import { PlacesService } from './places.service';
 
 const TenantId = () => Param('id', new ResourceId('Tenant'));

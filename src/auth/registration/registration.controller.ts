@@ -7,8 +7,10 @@ import { WithStatus } from '../../platform/http/responses/results';
 import { OptionalPerson } from '../access/optional-person';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { RegisterDto, SignedInView } from '../sign-in/auth.dto';
-import { EmailDto, VerificationSentView, VerifiedView, VerifyEmailDto } from './registration.dto';
+import { RegisterDto } from '../sign-in/auth.requests';
+import { SignedInView } from '../sign-in/auth.views';
+import { EmailDto, VerifyEmailDto } from './registration.requests';
+import { VerificationSentView, VerifiedView } from './registration.views';
 import { Registration } from './registration.service';
 
 @ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')

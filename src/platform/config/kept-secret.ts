@@ -3,9 +3,9 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 
 /**
- * A secret that is generated at first use and kept in a file that only its owner can read. If two processes generate it
- * at once, both get the same one: a link appears whole or not at all.
- * @throws Error for an empty file: the secret has been lost, and another one would not decrypt what it has encrypted
+ * A secret that is generated at first use and stored in a file that only its owner can read. If two processes generate
+ * it at once, both get the same one: a link appears whole or not at all.
+ * @throws Error for an empty file: the secret is lost, and a new one could not decrypt existing data
  */
 export function keptSecret(dataDir: string, name: string): string {
   const file = join(dataDir, name);

@@ -1,8 +1,8 @@
-/** The statements that compare encryption keys with what they have encrypted. */
+/** The statements that compare encryption keys with the values that they have encrypted. */
 import type { Statement } from '../database/sql/statement';
 import type { SampledColumn } from './sampled-column';
 
-/** The rows of a table that a key is looked for in: no index finds the values of one key. */
+/** The rows of a table that are searched for a key: no index finds the values of one key. */
 const SAMPLED_ROWS = 1_000;
 
 export function recordedKeys(): Statement {
@@ -17,7 +17,7 @@ export function recordKey(kid: string, encrypted: string, at: Date): Statement {
   };
 }
 
-/** Records a key anew: what the key of this id has encrypted before does not count any more. */
+/** Records a key again: earlier values of this id no longer count. */
 export function replaceKey(kid: string, encrypted: string, at: Date): Statement {
   return {
     name: 'encryption_key_replace',
@@ -27,7 +27,7 @@ export function replaceKey(kid: string, encrypted: string, at: Date): Statement 
   };
 }
 
-/** Forgets keys. */
+/** Removes keys. */
 export function removeKeys(kids: readonly string[]): Statement {
   return {
     name: 'encryption_keys_remove',

@@ -29,8 +29,8 @@ export class EncryptionKeyCheck implements OnModuleInit {
   ) {}
 
   /**
-   * Compares the keys, and records the one that encrypts.
-   * @throws WrongKeys naming the variable and the key to restore
+   * Compares the keys, and records the encrypting one.
+   * @throws WrongKeys that names the variable and the key to restore
    */
   async onModuleInit(): Promise<void> {
     const recorded = await this.recorded();
@@ -54,7 +54,7 @@ export class EncryptionKeyCheck implements OnModuleInit {
     return new Map(rows.map(({ kid, encrypted }) => [kid, encrypted]));
   }
 
-  /** Of two processes that record a key at once one does; the other compares its key with that. */
+  /** Of two processes that record a key at once, one succeeds; the other compares its key with the recorded one. */
   private async record(kid: string): Promise<string | undefined> {
     await this.database.write(queries.recordKey(kid, this.box.encrypt(kid, recordContext(kid)), new Date()));
     const encrypted = (await this.recorded()).get(kid);

@@ -1,13 +1,13 @@
 /**
- * Encryption of values that must be stored but must not be readable in a dump: secrets, and responses that hold one.
+ * Encryption of values that must be stored but must not be readable in a dump: secrets, and responses with a secret.
  *
  * AES-256-GCM with a random 96-bit nonce. An encrypted text is `v1.<kid>.<nonce>.<ciphertext + tag>` (base64url), so
  * that the text alone names its key. Keys are `kid:base64(32 bytes)`, comma-separated: the first key encrypts, all of
  * them decrypt. To rotate, put a new key first, re-encrypt the texts for which `isCurrent` is false, then drop the old
  * key.
  *
- * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is good
- * for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
+ * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is
+ * good for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
@@ -39,7 +39,7 @@ export interface SecretBox {
   readonly kids: readonly string[];
   /** The prefix of every text that the current key has encrypted. */
   readonly currentPrefix: string;
-  /** Encrypts with the current key, or with another one that is configured. */
+  /** Encrypts with the current key, or with another configured one. */
   encrypt(plain: string | Buffer, context: string, kid?: string): string;
   /** Decrypts to text. @throws SecretBoxError */
   decrypt(sealed: string, context: string): string;

@@ -13,8 +13,10 @@ export interface TenantScope {
   readonly connection?: ClientConnection;
 }
 
-/** In the place of a tenant, where there is none. */
+/** The value for a transaction without a tenant. */
 export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
+const MAX_KNOWN = 10_000;
 
 /** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
@@ -47,6 +49,10 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 /** The only way from a feature to a tenant's rows. */
 @Injectable()
 export class TenantDatabase implements TransactionRunner {
+  /** By tenant: the same settings begin each of its transactions. */
+  private readonly forReading = new Map<string, TransactionSettings>();
+  private readonly forWriting = new Map<string, TransactionSettings>();
+
   constructor(private readonly connections: ConnectionManager) {}
 
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
@@ -55,9 +61,7 @@ export class TenantDatabase implements TransactionRunner {
     return this.connections.query<R>(this.txSettings(scope, true), statement);
   }
 
-  /**
-   * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
-   */
+  /** One statement that reads a page of many rows, on a replica if there is one; no acknowledged write is missing. */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     assertConnected(scope.connection);
     const txSettings = this.txSettings(scope, true);
@@ -77,8 +81,8 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /**
-   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
-   * for no longer than a list may take. @throws Unavailable where it takes longer
+   * One statement that reads and may examine many rows: on a connection of the tenant's share of the pool, with the
+   * timeout of lists. @throws Unavailable if it takes longer
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;
@@ -106,12 +110,19 @@ export class TenantDatabase implements TransactionRunner {
     return runTransaction(tx, work);
   }
 
-  private txSettings(scope: TenantScope, readOnly: boolean): TransactionSettings {
-    return this.connections.transactionSettings(
-      DB_ROLES.service,
-      [idSetting('app.tenant_id', scope.tenantId)],
-      readOnly,
-    );
+  private txSettings({ tenantId }: TenantScope, readOnly: boolean): TransactionSettings {
+    const known = readOnly ? this.forReading : this.forWriting;
+    let settings = known.get(tenantId);
+    if (!settings) {
+      settings = this.connections.transactionSettings(
+        DB_ROLES.service,
+        [idSetting('app.tenant_id', tenantId)],
+        readOnly,
+      );
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(tenantId, settings);
+    }
+    return settings;
   }
 }
 

@@ -7,6 +7,7 @@ import { HealthController } from '../health/health.controller';
 import { Idempotency } from './responses/idempotency';
 import { LoadShedding } from './limits/load-shedding';
 import { Cursors } from './responses/pagination';
+import { OutageLog } from './responses/outage-log';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
@@ -22,6 +23,7 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     Cursors,
     Idempotency,
     LoadShedding,
+    OutageLog,
     RateLimiter,
     RequestLimits,
     TenantLoads,

@@ -1,8 +1,8 @@
 /**
- * A deadline for every response: a client has to take it at a lowest rate, or its connection is closed. Node's own
- * timeout sees silence alone, and a client that reads a few bytes now and then would hold its response for ever.
+ * A deadline for every response: a client must read it at a minimum rate, or its connection is closed. Node's own
+ * timeout detects only silence, and a client that reads a few bytes now and then would hold its response forever.
  *
- * The connections are looked at in intervals, so that a response that is sent at once costs nothing.
+ * The connections are checked at intervals, so that a response that is sent immediately costs nothing.
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -17,13 +17,13 @@ export interface ReadingRate {
 /** A megabyte has two and a half minutes; a telephone on a bad line takes it in one. */
 const READING_RATE: ReadingRate = { graceMs: 30_000, bytesPerSecond: 8 * 1024, lookEveryMs: 1_000 };
 
-/** What Node knows of a connection and has no public name for: tested, since a later version may drop it. */
+/** Node's state of a connection without a public name: tested, since a later version may drop it. */
 interface Handle {
   bytesWritten: number;
   writeQueueSize: number;
 }
 
-/** A response that has been waiting for its client at every look since, and the bytes that were taken by then. */
+/** A response that has waited for its client at every check since, and the bytes read by then. */
 interface Waiting {
   since: number;
   taken: number;
@@ -47,7 +47,7 @@ export function closeSlowReaders(server: Server, rate: ReadingRate = READING_RAT
       } else if (now - before.since > rate.graceMs) {
         const least = ((now - before.since) / 1_000) * rate.bytesPerSecond;
         if (taken - before.taken < least) socket.destroy();
-        // What was taken earlier does not pay for a pause later.
+        // Bytes read earlier do not compensate for a pause later.
         else waiting.set(socket, { since: now, taken });
       }
     }
@@ -55,7 +55,7 @@ export function closeSlowReaders(server: Server, rate: ReadingRate = READING_RAT
   server.once('close', () => clearInterval(timer));
 }
 
-/** The bytes that the client has taken so far; undefined where none wait for it. */
+/** The bytes that the client has read so far; undefined if none wait for it. */
 function takenBytes(socket: Socket): number | undefined {
   if (socket.writableLength === 0) return undefined;
   const handle = (socket as unknown as { _handle?: Handle | null })._handle;

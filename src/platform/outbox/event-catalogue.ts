@@ -1,5 +1,5 @@
 import { Injectable, type Type } from '@nestjs/common';
-import type { Permission } from '../permissions/permissions';
+import { type Permission, PERMISSIONS } from '../permissions/permissions';
 
 /** A type of event that the service emits, as its feature describes it. */
 export interface EventType {
@@ -9,11 +9,11 @@ export interface EventType {
   description: string;
   /** The class by which the API describes the resource in `data`. */
   data: Type;
-  /** The example of such an event, where it differs from the examples of its class. */
+  /** The example of such an event, if it differs from the examples of its class. */
   example?: Record<string, unknown>;
   /**
-   * What reads it: asked of every caller that has such events sent or shows them. Left out, the permission that reads
-   * all others; a type that names one is no part of `*`.
+   * The permission to read it, required of every caller that subscribes to such events or reads them. Left out, it is
+   * the permission of all others; a type with a permission is not part of `*`.
    */
   permission?: Permission;
 }
@@ -25,18 +25,12 @@ export interface EventType {
 @Injectable()
 export class EventCatalogue {
   private readonly types = new Map<string, EventType>();
-  private readonly reserved = new Map<string, Permission>();
 
   add(...types: EventType[]): void {
     for (const type of types) {
       if (this.types.has(type.name)) throw new Error(`two features emit ${type.name}`);
       this.types.set(type.name, type);
     }
-  }
-
-  /** Keeps names that begin like this for the service, whose events need the permission; `audit.` is one. */
-  reserve(prefix: string, permission: Permission): void {
-    this.reserved.set(prefix, permission);
   }
 
   all(): EventType[] {
@@ -46,24 +40,24 @@ export class EventCatalogue {
   /** Whether the namespace of this name belongs to the service. */
   isReserved(name: string): boolean {
     const first = name.slice(0, name.indexOf('.') + 1);
-    return first !== '' && (this.reserved.has(first) || this.all().some((type) => type.name.startsWith(first)));
+    if (first === '') return false;
+    return PERMISSIONS.ofEvent(first) !== undefined || this.all().some((type) => type.name.startsWith(first));
   }
 
   /** Whether a pattern (an exact name, or a prefix and `.*`) covers any of them. */
   covers(pattern: string): boolean {
-    const prefix = pattern.endsWith('.*') ? pattern.slice(0, -1) : undefined;
-    if (prefix !== undefined && this.reserved.has(prefix)) return true;
-    return this.all().some((type) => (prefix === undefined ? type.name === pattern : type.name.startsWith(prefix)));
+    if (!pattern.endsWith('.*')) return this.types.has(pattern);
+    const prefix = pattern.slice(0, -1);
+    const isNamespace = prefix.indexOf('.') === prefix.length - 1 && PERMISSIONS.ofEvent(prefix) !== undefined;
+    return isNamespace || this.all().some((type) => type.name.startsWith(prefix));
   }
 
-  /** The permission that reads events of this type; undefined for the one that reads all others. */
+  /** The permission that reads events of this type; undefined for the general one. */
   permissionOf(name: string): Permission | undefined {
-    return this.types.get(name)?.permission ?? this.reserved.get(name.slice(0, name.indexOf('.') + 1));
+    return this.types.get(name)?.permission ?? PERMISSIONS.ofEvent(name);
   }
 
-  /**
-   * The permissions, beside the general one, of all types that a pattern covers; `*` covers none that needs another.
-   */
+  /** The permissions, besides the general one, of all types that a pattern covers; `*` covers none with another one. */
   permissionsOf(pattern: string): Set<Permission> {
     if (pattern === '*') return new Set();
     if (!pattern.endsWith('.*')) return new Set([this.permissionOf(pattern)].filter((one) => one !== undefined));
@@ -71,10 +65,5 @@ export class EventCatalogue {
     const covered = this.all().filter((type) => type.name.startsWith(prefix));
     const permissions = [...covered.map((type) => type.permission), this.permissionOf(prefix)];
     return new Set(permissions.filter((one) => one !== undefined));
-  }
-
-  /** The reserved beginnings whose permission fits the condition. */
-  reservedFor(condition: (permission: Permission) => boolean): string[] {
-    return [...this.reserved].filter(([, permission]) => condition(permission)).map(([prefix]) => prefix);
   }
 }

@@ -2,14 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../database/tenant-database';
 import { TenantUsage } from './tenant-usage';
 
-/** Something of a tenant that is counted when it is asked for; it has its limit at every moment. */
+/** A counted resource of a tenant. The limit applies at every moment. */
 export interface UsageMeter {
   name: string;
   limit: number;
   count(scope: TenantScope): Promise<number>;
 }
 
-/** What is used of a meter now. */
+/** The current usage of a meter. */
 export interface UsageReading {
   name: string;
   used: number;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { RegisterDto } from '../../auth/sign-in/auth.dto';
+import { RegisterDto } from '../../auth/sign-in/auth.requests';
 import { findUserId } from '../../users/users.queries';
 import { seedTenant } from '../../dev/demo';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';

@@ -4,7 +4,6 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
-import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
@@ -36,6 +35,7 @@ import { TenantsModule } from '../../tenants/tenants.module';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 import { PRODUCT } from './product';
+import '../permissions';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
@@ -91,7 +91,7 @@ export async function createApi(
   app.setGlobalPrefix(API_PREFIX, {
     exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
   });
-  await prepareServer(app, config, records);
+  prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);

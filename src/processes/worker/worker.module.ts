@@ -28,6 +28,7 @@ import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
 import { RETENTION } from '../tables';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
+import '../permissions';
 
 /**
  * The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the

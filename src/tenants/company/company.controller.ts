@@ -14,7 +14,8 @@ import {
 import { CallerAddress } from '../../platform/http/requests/request-details';
 import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
 import type { Representation } from '../../platform/http/responses/results';
-import { OwnTenantView, UpdateTenantDto } from './company.dto';
+import { UpdateTenantDto } from './company.requests';
+import { OwnTenantView } from './company.views';
 import { CompanyService } from './company.service';
 
 @ApiSection('Tenant', 'The company of the caller: its name, its policies, its end.')

@@ -12,7 +12,8 @@ import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Tenant } from '../tenant.entity';
-import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
+import type { UpdateTenantDto } from './company.requests';
+import type { OwnTenantView, TenantStatus } from './company.views';
 import type { Policies } from './policies';
 
 /** A tenant that is closed is erased after this. */

@@ -14,7 +14,8 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
-import { CreateInvitationDto, InvitationPage, InvitationView } from './invitations.dto';
+import { CreateInvitationDto } from './invitations.requests';
+import { InvitationPage, InvitationView } from './invitations.views';
 import { InvitationsService } from './invitations.service';
 
 const InvitationId = () => Param('id', new ResourceId('Invitation'));

@@ -8,13 +8,7 @@ import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/gra
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { Precondition } from '../../platform/http/responses/conditional-requests';
-import {
-  type JsonPage,
-  Outcome,
-  Representation,
-  toPage,
-  type WriteResult,
-} from '../../platform/http/responses/results';
+import { type JsonPage, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { newTimedId } from '../../platform/ids/ids';
 import { Mailer } from '../../platform/mail/mailer';
@@ -25,7 +19,8 @@ import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
 import { Tenant } from '../tenant.entity';
 import { newInvitationToken } from './invitation-token';
-import type { CreateInvitationDto, InvitationView } from './invitations.dto';
+import type { CreateInvitationDto } from './invitations.requests';
+import type { InvitationView } from './invitations.views';
 import * as queries from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
@@ -93,13 +88,13 @@ export class InvitationsService {
   }
 
   /** A page of invitations, newest first, those that have expired among them. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'invitations', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listInvitations(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.query<queries.InvitationRow>(caller, statement);
-    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const statement = queries.listInvitations(caller.tenantId, afterId, count);
+      const rows = await this.database.query<queries.InvitationRow>(caller, statement);
+      return rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
+    });
   }
 
   /** @throws NotFound */

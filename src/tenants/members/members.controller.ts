@@ -6,7 +6,8 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
 import type { JsonPage, Representation } from '../../platform/http/responses/results';
-import { ListMembersDto, MemberPage, MemberView, UpdateMemberDto } from './members.dto';
+import { ListMembersDto, UpdateMemberDto } from './members.requests';
+import { MemberPage, MemberView } from './members.views';
 import { MembersService } from './members.service';
 
 const MemberId = () => Param('user_id', new ResourceId('Member'));

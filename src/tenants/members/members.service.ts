@@ -8,7 +8,7 @@ import { Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Caller } from '../../platform/http/requests/caller';
 import type { Precondition } from '../../platform/http/responses/conditional-requests';
-import { type JsonPage, Representation, toPage } from '../../platform/http/responses/results';
+import { type JsonPage, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { Permission } from '../../platform/permissions/permissions';
 import { Mailer } from '../../platform/mail/mailer';
@@ -19,7 +19,8 @@ import { Membership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
-import type { ListMembersDto, MemberView, UpdateMemberDto } from './members.dto';
+import type { ListMembersDto, UpdateMemberDto } from './members.requests';
+import type { MemberView } from './members.views';
 import { findMember, listMemberPage, type MemberRow } from './members.queries';
 
 /** The rules of members. A change of a member is one transaction under the lock of the tenant. */
@@ -37,20 +38,15 @@ export class MembersService {
   ) {}
 
   /** A page of members. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListMembersDto): Promise<JsonPage> {
+  list(caller: Caller, input: ListMembersDto): Promise<JsonPage> {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'members', filters };
-    const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.people.query<MemberRow>(
-      caller,
-      listMemberPage(caller.tenantId, filters, afterId, limit + 1),
-    );
-    const factors = await this.secondFactors(caller, rows.slice(0, limit));
-    const shown = rows.map((row) => ({
-      id: row.user_id,
-      json: JSON.stringify(viewOf(row, factors?.has(row.user_id))),
-    }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, async (afterId, count) => {
+      const statement = listMemberPage(caller.tenantId, filters, afterId, count);
+      const rows = await this.people.query<MemberRow>(caller, statement);
+      const factors = await this.secondFactors(caller, rows);
+      return rows.map((row) => ({ id: row.user_id, json: JSON.stringify(viewOf(row, factors?.has(row.user_id))) }));
+    });
   }
 
   /** @throws NotFound */

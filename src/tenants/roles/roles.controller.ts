@@ -6,7 +6,8 @@ import { PageDto } from '../../platform/http/requests/page.dto';
 import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
-import { CreateRoleDto, RolePage, RoleView, UpdateRoleDto } from './roles.dto';
+import { CreateRoleDto, UpdateRoleDto } from './roles.requests';
+import { RolePage, RoleView } from './roles.views';
 import { RolesService } from './roles.service';
 
 @ApiSection('Roles', 'Named sets of permissions: four built in, at most 50 of the tenant itself. API keys: 403.')

@@ -6,13 +6,7 @@ import type { Caller } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { Precondition } from '../../platform/http/responses/conditional-requests';
-import {
-  type JsonPage,
-  Outcome,
-  Representation,
-  toPage,
-  type WriteResult,
-} from '../../platform/http/responses/results';
+import { type JsonPage, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { newTimedId } from '../../platform/ids/ids';
 import { Epochs } from '../../platform/revocation/epochs';
@@ -20,7 +14,8 @@ import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/gra
 import { lockMembers } from '../tenant-lock';
 import { builtInRoles, customRole, findRole, type Role } from './role-catalogue';
 import { CustomRole } from './role.entity';
-import type { CreateRoleDto, RoleView, UpdateRoleDto } from './roles.dto';
+import type { CreateRoleDto, UpdateRoleDto } from './roles.requests';
+import type { RoleView } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
@@ -65,18 +60,18 @@ export class RolesService {
   }
 
   /** A page of roles: custom ones newest first, then those built in. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'roles', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const [rows, counts] = await Promise.all([
-      this.database.query<RoleRow>(caller, listCustomRoles(caller.tenantId)),
-      this.counts(caller),
-    ]);
-    const roles = [...rows.map(customRole), ...builtInRoles()].filter(({ id }) => !afterId || id < afterId);
-    const shown = roles
-      .slice(0, limit + 1)
-      .map((role) => ({ id: role.id, json: JSON.stringify(viewOf(role, counts.get(role.name))) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const [rows, counts] = await Promise.all([
+        this.database.query<RoleRow>(caller, listCustomRoles(caller.tenantId)),
+        this.counts(caller),
+      ]);
+      return [...rows.map(customRole), ...builtInRoles()]
+        .filter(({ id }) => !afterId || id < afterId)
+        .slice(0, count)
+        .map((role) => ({ id: role.id, json: JSON.stringify(viewOf(role, counts.get(role.name))) }));
+    });
   }
 
   /** @throws NotFound */

@@ -6,7 +6,8 @@ import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { Conditional } from '../../platform/http/responses/conditional-requests';
 import type { Json, JsonPage, Representation } from '../../platform/http/responses/results';
-import { DeliveryDetailView, DeliveryPage, DeliveryView, ListDeliveriesDto } from './deliveries.dto';
+import { ListDeliveriesDto } from './deliveries.requests';
+import { DeliveryDetailView, DeliveryPage, DeliveryView } from './deliveries.views';
 import { DeliveriesService } from './deliveries.service';
 
 const DeliveryId = () => Param('id', new ResourceId('Delivery'));

@@ -1,7 +1,7 @@
 /** Deliveries as the API shows them, and manual actions on them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
-import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.dto';
+import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.views';
 
 const FIELDS = `'id', d.id, 'endpoint_id', d.endpoint_id, 'event_id', d.event_id, 'event_type', d.event_type,
     'status', d.status, 'attempt_count', d.attempt_count, 'next_attempt_at', ${jsonTime('d.next_attempt_at')},

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { Json, type JsonPage, type JsonRow, Representation, toPage } from '../../platform/http/responses/results';
+import { Json, type JsonPage, type JsonRow, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
-import type { ListDeliveriesDto } from './deliveries.dto';
+import type { ListDeliveriesDto } from './deliveries.requests';
 import * as queries from './deliveries.queries';
 import { EndpointsService } from '../endpoints/endpoints.service';
 import { EventAccess } from '../event-types/event-access';
@@ -25,22 +25,22 @@ export class DeliveriesService {
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListDeliveriesDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListDeliveriesDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/deliveries', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = {
       endpointId: filters.endpoint_id,
       eventId: filters.event_id,
       eventType: filters.event_type,
       status: filters.status,
     };
+    const hidden = this.access.hiddenFrom(caller);
     // Not on the shared connections: a search by several filters in a long log takes a while.
-    const rows = await this.database.queryLong<JsonRow>(
-      caller,
-      queries.listDeliveriesJson(caller.tenantId, filter, this.access.hiddenFrom(caller), afterId, limit + 1),
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) =>
+      this.database.queryLong<JsonRow>(
+        caller,
+        queries.listDeliveriesJson(caller.tenantId, filter, hidden, afterId, count),
+      ),
     );
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** A delivery with its attempts. @throws NotFound */

@@ -5,13 +5,14 @@ import { Idempotent, type IdempotentRequest } from '../../platform/http/response
 import type { WriteResult } from '../../platform/http/responses/results';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { DeliveryView } from './deliveries.dto';
+import { DeliveryView } from './deliveries.views';
 import { EndpointsService } from '../endpoints/endpoints.service';
 import { EndpointStats } from './endpoint-stats';
 import { EndpointId, ENDPOINTS_SECTION } from '../endpoints/endpoints.controller';
 import { Recovery } from './recovery';
 import { TestDeliveries } from './test-deliveries';
-import { RecoverDto, RecoveredView, StatsDto, StatsView } from './endpoint-deliveries.dto';
+import { RecoverDto, StatsDto } from './endpoint-deliveries.requests';
+import { RecoveredView, StatsView } from './endpoint-deliveries.views';
 
 /** Deliveries of one endpoint: test, recovery, statistics. */
 @ApiSection(...ENDPOINTS_SECTION)

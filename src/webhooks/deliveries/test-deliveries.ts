@@ -6,7 +6,7 @@ import { Outcome, type WriteResult } from '../../platform/http/responses/results
 import { Outbox } from '../../platform/outbox/outbox';
 import { TenantUsage } from '../../platform/usage/tenant-usage';
 import { insertRequestedDelivery } from './deliveries.queries';
-import type { DeliveryView } from './deliveries.dto';
+import type { DeliveryView } from './deliveries.views';
 import { deliveryId } from './delivery-id';
 import { findEndpointJson, type ShownEndpoint } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';

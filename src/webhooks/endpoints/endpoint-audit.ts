@@ -3,7 +3,7 @@
  */
 import { type Change, SECRET_CHANGE } from '../../platform/audit/audit-entry';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
-import type { CreateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto } from './endpoints.requests';
 
 export function endpointTarget(id: string): { type: string; id: string } {
   return { type: 'webhook_endpoint', id };

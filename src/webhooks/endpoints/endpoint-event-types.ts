@@ -1,6 +1,6 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
 import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
-import { EndpointView } from './endpoints.dto';
+import { EndpointView } from './endpoints.views';
 import { ChallengeView } from './endpoint-consent';
 import { CHALLENGE_EVENT, TEST_EVENT } from '../event-types/event-type-names';
 

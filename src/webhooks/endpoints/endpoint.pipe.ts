@@ -10,7 +10,7 @@ import { parseCidr } from '../../platform/net/cidrs';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { unknownTypesFaults } from '../event-types/event-type-names';
 import { checkUrl, type SsrfPolicy } from '../http-client/ssrf-policy';
-import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 
 /** Rules of an endpoint that depend on the configuration: allowed URLs and known event types. */
 @Injectable()

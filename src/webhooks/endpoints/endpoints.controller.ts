@@ -8,9 +8,10 @@ import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { CreateEndpointPipe, UpdateEndpointPipe } from './endpoint.pipe';
-import { EndpointCreatedView } from './secrets.dto';
-import * as dto from './endpoints.dto';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { EndpointCreatedView } from './secrets.views';
+import * as requests from './endpoints.requests';
+import * as views from './endpoints.views';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import { EndpointsService } from './endpoints.service';
 
 export const EndpointId = () => Param('id', new ResourceId('Endpoint'));
@@ -31,7 +32,7 @@ export class EndpointsController {
     summary: 'Create an endpoint',
     description: 'Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.',
   })
-  @ApiBody({ type: dto.CreateEndpointDto })
+  @ApiBody({ type: requests.CreateEndpointDto })
   @ApiCreatedResponse({ type: EndpointCreatedView, description: 'The endpoint, with its secret.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 1000 endpoints.')
   create(
@@ -45,7 +46,7 @@ export class EndpointsController {
   @Get()
   @Requires('webhooks:read')
   @ApiOperation({ operationId: 'listEndpoints', summary: 'List endpoints', description: 'Newest first.' })
-  @ApiOkResponse({ type: dto.EndpointPage, description: 'A page.' })
+  @ApiOkResponse({ type: views.EndpointPage, description: 'A page.' })
   list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {
     return this.endpoints.list(caller, query);
   }
@@ -54,7 +55,7 @@ export class EndpointsController {
   @Requires('webhooks:read')
   @Conditional()
   @ApiOperation({ operationId: 'getEndpoint', summary: 'Get an endpoint', description: 'Without its secret.' })
-  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint.' })
+  @ApiOkResponse({ type: views.EndpointView, description: 'The endpoint.' })
   find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<Representation> {
     return this.endpoints.find(caller, id);
   }
@@ -68,8 +69,8 @@ export class EndpointsController {
       'With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what ' +
       'waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.',
   })
-  @ApiBody({ type: dto.UpdateEndpointDto })
-  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint as it is now.' })
+  @ApiBody({ type: requests.UpdateEndpointDto })
+  @ApiOkResponse({ type: views.EndpointView, description: 'The endpoint as it is now.' })
   update(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,

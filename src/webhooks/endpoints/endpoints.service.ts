@@ -10,7 +10,6 @@ import {
   type JsonRow,
   Outcome,
   Representation,
-  toPage,
   type WriteResult,
 } from '../../platform/http/responses/results';
 import type { PageDto } from '../../platform/http/requests/page.dto';
@@ -21,7 +20,7 @@ import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointQuota } from './endpoint-quota';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import * as queries from './endpoints.queries';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
@@ -91,12 +90,11 @@ export class EndpointsService {
   }
 
   /** A page of endpoints, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.query<JsonRow>(caller, statement);
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listEndpointsJson(caller.tenantId, afterId, count)),
+    );
   }
 
   /** @throws NotFound */

@@ -6,8 +6,9 @@ import type { Json, WriteResult } from '../../platform/http/responses/results';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { OptionalBody } from '../../platform/http/requests/validation.pipe';
 import { EndpointId, ENDPOINTS_SECTION } from './endpoints.controller';
-import * as dto from './secrets.dto';
-import type { RotateSecretDto } from './secrets.dto';
+import * as requests from './secrets.requests';
+import * as views from './secrets.views';
+import type { RotateSecretDto } from './secrets.requests';
 import { SecretsService } from './secrets.service';
 
 @ApiSection(...ENDPOINTS_SECTION)
@@ -22,8 +23,8 @@ export class SecretsController {
     summary: "Get an endpoint's secret",
     description: 'What you verify signatures with, and the whole URL and headers, which are masked elsewhere.',
   })
-  @ApiOkResponse({ type: dto.EndpointSecretsView, description: 'The secret.' })
-  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<dto.EndpointSecretsView> {
+  @ApiOkResponse({ type: views.EndpointSecretsView, description: 'The secret.' })
+  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<views.EndpointSecretsView> {
     return this.secrets.find(caller, id);
   }
 
@@ -37,12 +38,12 @@ export class SecretsController {
       'Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that ' +
       'you may change over at any moment in between.',
   })
-  @ApiBody({ type: dto.RotateSecretDto, required: false })
-  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The new secret.' })
+  @ApiBody({ type: requests.RotateSecretDto, required: false })
+  @ApiOkResponse({ type: views.EndpointSecretView, description: 'The new secret.' })
   rotate(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
-    @Body(new OptionalBody(dto.RotateSecretDto)) body: RotateSecretDto,
+    @Body(new OptionalBody(requests.RotateSecretDto)) body: RotateSecretDto,
     @Idempotent() request: IdempotentRequest | undefined,
   ): Promise<WriteResult> {
     return this.secrets.rotate(caller, id, body.overlap_seconds, request);
@@ -55,7 +56,7 @@ export class SecretsController {
     summary: 'Get your public keys',
     description: 'Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.',
   })
-  @ApiOkResponse({ type: dto.JwksView, description: 'The keys.' })
+  @ApiOkResponse({ type: views.JwksView, description: 'The keys.' })
   jwks(@CurrentCaller() caller: Caller): Promise<Json> {
     return this.secrets.jwks(caller);
   }

@@ -14,7 +14,8 @@ import { Conditional, IfMatch, type Precondition } from '../../platform/http/res
 import { type Json, type Representation, WithStatus } from '../../platform/http/responses/results';
 import { EventTypeNamePipe, OwnEventTypeNamePipe } from './event-type-name.pipe';
 import { MAX_TYPE_NAME, TYPE_NAME } from './event-type-names';
-import * as dto from './event-types.dto';
+import * as requests from './event-types.requests';
+import * as views from './event-types.views';
 import { EventTypesService } from './event-types.service';
 
 const ApiName = (example: string) =>
@@ -39,7 +40,7 @@ export class EventTypesController {
     summary: 'List event types',
     description: 'All that the service emits, and those of your own that you have registered.',
   })
-  @ApiOkResponse({ type: dto.EventTypeList, description: 'The catalogue.' })
+  @ApiOkResponse({ type: views.EventTypeList, description: 'The catalogue.' })
   list(@CurrentCaller() caller: Caller): Promise<Json> {
     return this.types.list(caller);
   }
@@ -53,7 +54,7 @@ export class EventTypesController {
     summary: 'Get an event type',
     description: "One of the service's, or of your own.",
   })
-  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type.' })
+  @ApiOkResponse({ type: views.EventTypeView, description: 'The type.' })
   @ApiProblem('not_found', "Event type 'invoice.paid' not found")
   find(@CurrentCaller() caller: Caller, @Param('name', EventTypeNamePipe) name: string): Promise<Representation> {
     return this.types.find(caller, name);
@@ -70,15 +71,15 @@ export class EventTypesController {
       'type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a ' +
       '200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.',
   })
-  @ApiBody({ type: dto.RegisterEventTypeDto })
-  @ApiCreatedResponse({ type: dto.EventTypeView, description: 'The type, which is new.' })
-  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type as it is now.' })
+  @ApiBody({ type: requests.RegisterEventTypeDto })
+  @ApiCreatedResponse({ type: views.EventTypeView, description: 'The type, which is new.' })
+  @ApiOkResponse({ type: views.EventTypeView, description: 'The type as it is now.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
   @RouteConfig({ tokens: TOKENS_OF_REGISTRATION })
   async register(
     @CurrentCaller() caller: Caller,
     @Param('name', OwnEventTypeNamePipe) name: string,
-    @Body() body: dto.RegisterEventTypeDto,
+    @Body() body: requests.RegisterEventTypeDto,
     @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<Representation | WithStatus> {
     const { created, type } = await this.types.register(caller, name, body, ifMatch);

@@ -9,7 +9,8 @@ import { Json, Representation } from '../../platform/http/responses/results';
 import { newTimedId } from '../../platform/ids/ids';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { exampleMessage, messageSchema } from './event-messages';
-import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
+import type { RegisterEventTypeDto } from './event-types.requests';
+import type { EventTypeView } from './event-types.views';
 import * as queries from './event-types.queries';
 import { SchemaCache } from './schema-cache';
 

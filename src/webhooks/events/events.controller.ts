@@ -8,8 +8,9 @@ import type { JsonPage, Representation, WriteResult } from '../../platform/http/
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { EmitEventPipe } from './emit-event.pipe';
-import * as dto from './events.dto';
-import type { EmitEventDto } from './events.dto';
+import * as requests from './events.requests';
+import * as views from './events.views';
+import type { EmitEventDto } from './events.requests';
 import { EventsService } from './events.service';
 
 /** Data may be a map by keys of the tenant's own. */
@@ -30,8 +31,8 @@ export class EventsController {
     description:
       'It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.',
   })
-  @ApiBody({ type: dto.EmitEventDto })
-  @ApiAcceptedResponse({ type: dto.EventView, description: 'The event; it is delivered within moments.' })
+  @ApiBody({ type: requests.EmitEventDto })
+  @ApiAcceptedResponse({ type: views.EventView, description: 'The event; it is delivered within moments.' })
   @RouteConfig({ maxMembers: MAX_MEMBERS_OF_DATA })
   emit(
     @CurrentCaller() caller: Caller,
@@ -48,8 +49,8 @@ export class EventsController {
     summary: 'List events',
     description: 'Newest first, ours and yours, each with its first deliveries.',
   })
-  @ApiOkResponse({ type: dto.EventPage, description: 'A page.' })
-  list(@CurrentCaller() caller: Caller, @Query() query: dto.ListEventsDto): Promise<JsonPage> {
+  @ApiOkResponse({ type: views.EventPage, description: 'A page.' })
+  list(@CurrentCaller() caller: Caller, @Query() query: requests.ListEventsDto): Promise<JsonPage> {
     return this.events.list(caller, query);
   }
 
@@ -61,7 +62,7 @@ export class EventsController {
     summary: 'Get an event',
     description: 'With its first deliveries: what became of it.',
   })
-  @ApiOkResponse({ type: dto.EventView, description: 'The event.' })
+  @ApiOkResponse({ type: views.EventView, description: 'The event.' })
   find(@CurrentCaller() caller: Caller, @EventId() id: string): Promise<Representation> {
     return this.events.find(caller, id);
   }

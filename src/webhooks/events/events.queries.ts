@@ -3,7 +3,7 @@ import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
 import { type JsonRow, PAGE_BYTES } from '../../platform/http/responses/results';
 import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
-import { SHOWN_DELIVERIES } from './events.dto';
+import { SHOWN_DELIVERIES } from './events.views';
 
 /** Events `e` with the first of their deliveries, unsent ones last. */
 const EVENT_JSON = `json_build_object(

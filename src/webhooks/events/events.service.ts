@@ -11,7 +11,6 @@ import {
   type JsonRow,
   Outcome,
   Representation,
-  toPage,
   type WriteResult,
 } from '../../platform/http/responses/results';
 import { withJsonMember } from '../../platform/http/requests/source-text';
@@ -20,7 +19,8 @@ import { Outbox } from '../../platform/outbox/outbox';
 import { TenantUsage } from '../../platform/usage/tenant-usage';
 import { EventAccess } from '../event-types/event-access';
 import { CheckBudget } from './check-budget';
-import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
+import type { EmitEventDto, ListEventsDto } from './events.requests';
+import type { EventView } from './events.views';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
@@ -129,16 +129,14 @@ export class EventsService {
   }
 
   /** A page of events, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListEventsDto): Promise<JsonPage> {
-    const { limit, cursor, type } = input;
+  list(caller: Caller, input: ListEventsDto): Promise<JsonPage> {
+    const { type } = input;
     const scope = { tenant: caller, list: 'webhooks/events', filters: { type } };
-    const afterId = this.cursors.decode(scope, cursor);
+    const hidden = this.access.hiddenFrom(caller);
     // Not on the shared connections: data may be large, and so may the deliveries of each event be.
-    const rows = await this.database.queryLong<JsonRow>(
-      caller,
-      queries.listEventsJson(caller.tenantId, type, this.access.hiddenFrom(caller), afterId, limit + 1),
+    return this.cursors.page(scope, input, (afterId, count) =>
+      this.database.queryLong<JsonRow>(caller, queries.listEventsJson(caller.tenantId, type, hidden, afterId, count)),
     );
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** An event with its deliveries. @throws NotFound */

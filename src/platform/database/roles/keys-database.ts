@@ -4,8 +4,8 @@ import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 
 /**
- * For comparing the encryption keys with what they have encrypted: its role sees one value of each key, and encrypted
- * secrets of every tenant, which it cannot change.
+ * For comparing the encryption keys with the values that they have encrypted: its role sees one value of each key, and
+ * encrypted secrets of every tenant, which it cannot change.
  */
 @Injectable()
 export class KeysDatabase {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request before any work is done for it; its body is not read. */
+/** A request before any work for it; its body is not read. */
 export interface Held {
   request: IncomingMessage & { [ARRIVED]?: number };
   response: ServerResponse;
@@ -70,7 +70,7 @@ export class AdmissionQueue {
       const entry = held.shift() as Held;
       this.count--;
       const { socket } = entry.request;
-      // A caller that ended its side either left or waits in silence: with too much to do, nothing tells them apart.
+      // A client that ended its side either left or waits in silence: under overload both count as left.
       if (!socket.destroyed && !socket.readableEnded) return entry;
       socket.destroy();
     }

@@ -29,7 +29,7 @@ describe('slots of exports', () => {
     streams.push(stream);
     return stream;
   };
-  /** Begins to read, so that the first chunk waits for a reader that does not go on. */
+  /** Begins to read, so that the first chunk waits for a reader that does not continue. */
   const openAndStall = async (tenantId: string): Promise<Readable> => {
     const stream = open(tenantId);
     stream.read(0);

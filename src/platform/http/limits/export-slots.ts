@@ -15,8 +15,8 @@ interface RunningExport {
 }
 
 /**
- * Bounds the exports that run at once in a process and for one tenant. Where all slots are taken, the export whose
- * reader is slowest breaks off for the next one: exports that are opened and not read shut no tenant out.
+ * Bounds the exports that run at once in a process and for one tenant. If all slots are in use, the export with the
+ * slowest reader is aborted for the next one: exports that are opened and not read block no tenant.
  */
 export class ExportSlots {
   private readonly running = new Set<RunningExport>();

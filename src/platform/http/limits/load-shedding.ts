@@ -11,6 +11,7 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { publicPath } from '../public-url';
 import { instanceOf } from '../requests/request-target';
 import { requestIdOf } from '../requests/request-id';
+import { corsHeaders } from '../responses/cors';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
 import { AdmissionQueue } from './admission-queue';
@@ -21,19 +22,19 @@ type Reason = 'event_loop' | 'pool';
 const SAMPLE_MS = 20;
 /**
  * Maximum event-loop delay and queueing time before requests are rejected. One second absorbs a burst within a tenant's
- * rate limit, and bounds the cost of a client that retries at once.
+ * rate limit, and bounds the cost of a client that retries immediately.
  */
 const PATIENCE_MS = 1_000;
 /** For reads and for writes; of one tenant half of them. */
 const MOST_HELD = 8_192;
 const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
-/** Upper bound of `Retry-After`, seconds; each caller gets another value, so that they do not return together. */
+/** Upper bound of `Retry-After`, seconds; the values differ between callers, so that they do not return together. */
 const LONGEST_PAUSE = 3;
 /** A larger body is not read to its end to keep the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
-/** In the form that costs Node least: names and values in turn. */
+/** In the cheapest form for Node: alternating names and values. */
 const REFUSAL_HEADERS = Object.entries({
   ...SECURITY_HEADERS,
   'content-type': PROBLEM_CONTENT_TYPE,
@@ -171,7 +172,8 @@ export class LoadShedding implements OnModuleDestroy {
       'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
       'x-request-id', requestId,
     ]; // prettier-ignore
-    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin)) headers.push(...corsHeaders(origin));
+    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin))
+      headers.push(...Object.entries({ ...corsHeaders(origin), vary: 'Origin' }).flat());
     if (encoding !== undefined || Number(length) > MAX_DRAINED) headers.push('connection', 'close');
     response.writeHead(OVERLOADED.status, headers);
     response.end(body);
@@ -207,14 +209,4 @@ export class LoadShedding implements OnModuleDestroy {
 
 function newKind(reads: boolean): Kind {
   return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
-}
-
-/** CORS headers let a browser's script read the refusal. */
-function corsHeaders(origin: string): string[] {
-  return [
-    'access-control-allow-origin', origin,
-    'access-control-allow-credentials', 'true',
-    'access-control-expose-headers', 'Retry-After, X-Request-Id',
-    'vary', 'Origin',
-  ]; // prettier-ignore
 }

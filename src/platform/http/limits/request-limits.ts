@@ -20,7 +20,7 @@ declare module 'fastify' {
     isCounted?: true;
   }
   interface FastifyContextConfig {
-    /** Tokens of its tenant's allowance that a request of this route takes; 1 where it is left out. */
+    /** Tokens of its tenant's allowance that a request of this route takes; default: 1. */
     tokens?: number;
     /** The route makes tenants: its requests count against the limit of registrations, too. */
     registers?: true;
@@ -28,8 +28,8 @@ declare module 'fastify' {
 }
 
 /**
- * The limits that every request counts against: those of its tenant, or of its address where it has no credential. They
- * are asked before a body is read, so that a caller over a limit costs nothing but the refusal.
+ * The limits that every request counts against: those of its tenant, or of its address without a credential. They are
+ * checked before a body is read, so that a caller over a limit costs nothing but the refusal.
  */
 @Injectable()
 export class RequestLimits {
@@ -56,9 +56,9 @@ export class RequestLimits {
   }
 
   /**
-   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis where there is
+   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis if there is
    * room.
-   * @throws RateLimited; Unavailable where the bodies of other tenants take all room
+   * @throws RateLimited; Unavailable if the bodies of other tenants take all room
    */
   count(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (request.isCounted) return;
@@ -73,7 +73,7 @@ export class RequestLimits {
     return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
   }
 
-  /** Takes what a request of a tenant turned out to cost beside its one token. */
+  /** Takes the cost of a tenant's request beyond its one token. */
   charge(tenantId: string, tokens: number): void {
     if (this.config.RATE_LIMIT_ENABLED && tokens > 0) this.limiter.charge(this.limitOf(tenantId), tenantId, tokens);
   }
@@ -148,15 +148,18 @@ export class RequestLimits {
 export class RequestLimitsGuard implements CanActivate {
   constructor(private readonly limits: RequestLimits) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const counted = this.limits.count(request, http.getResponse<FastifyReply>());
-    if (counted) await counted;
-    // The work from here on costs more than a refusal.
-    assertConnected(request.raw.socket);
-    return true;
+    return counted ? counted.then(() => isConnected(request)) : isConnected(request);
   }
+}
+
+/** The work from here on costs more than a refusal. @throws Unavailable where the client has left */
+function isConnected({ raw }: FastifyRequest): true {
+  assertConnected(raw.socket);
+  return true;
 }
 
 /** Bytes of a body that has to be read: what is too large is refused unread. */

@@ -1,15 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RateLimited, Unavailable } from '../../errors';
 
-/** Smaller responses need no room: the buffers of a connection take them, and the tenant's rate bounds them. */
+/** Smaller responses need no room: they fit into the buffers of a connection, and the tenant's rate bounds them. */
 const FREE_LENGTH = 16 * 1024;
 const MIB = 1024 * 1024;
 
-/** The methods whose request can be asked again: what another one did is always answered. */
+/** The methods whose requests can be repeated: any other request always gets its response. */
 const CAN_BE_REFUSED: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /**
- * Bounds the responses that wait for their clients: in a process, and of one tenant, so that a tenant that asks for
+ * Bounds the responses that wait for their clients, in a process and of one tenant, so that a tenant that requests
  * large pages and does not read them fills no memory. Lengths are those of the text, in UTF-16 units.
  */
 export class ResponseRoom {
@@ -21,7 +21,7 @@ export class ResponseRoom {
     private readonly mostOfTenant = 8 * MIB,
   ) {}
 
-  /** Takes room for a response until it has been sent, or gives the refusal that takes its place. */
+  /** Takes room for a response until it has been sent, or returns the refusal that replaces it. */
   enter(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
     if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
     const { tenantId } = request.caller;

@@ -15,7 +15,7 @@ describe('the share that is turned away', () => {
       const standing = new SustainedDelay(100, 0);
       let turn = 100;
       const shares: number[] = [];
-      // Each turn of the event loop does what arrived in the one before, but for what is turned away.
+      // Each turn of the event loop handles the arrivals of the previous one, except the refused ones.
       for (let i = 0; i < 40; i++) {
         standing.add(turn, i);
         const share = standing.ratio(i);

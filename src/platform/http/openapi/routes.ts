@@ -20,9 +20,9 @@ export interface Route {
   public?: 'limited' | 'unlimited';
   /** The required permission, or `signed-in`. */
   permission?: string;
-  /** It serves a person, whatever the tenant. */
+  /** It serves a person, in any tenant or none. */
   person: boolean;
-  /** It asks for a fresh sign-in. */
+  /** It requires a fresh sign-in. */
   stepUp: boolean;
   bodyLimit?: number;
   produces?: string[];
@@ -32,7 +32,7 @@ export interface Route {
   ifNoneMatch: boolean;
   /** A GET: no body is read. */
   reads: boolean;
-  /** A PATCH, whose body may say that it is merged. */
+  /** A PATCH, which also accepts the media type of a merge patch. */
   patches?: boolean;
   /** The resource that the id in the path names, such as `Report`. */
   resource?: string;
@@ -105,7 +105,7 @@ function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: n
   return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
 }
 
-/** A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is that one. */
+/** A parameter decorator of ours stores its function in the metadata of its method: this returns it. */
 function factoryOf(decorator: () => ParameterDecorator): unknown {
   class Probe {
     method(_request: unknown): void {}

@@ -1,4 +1,4 @@
-/** Details of a request that a handler asks for by name. */
+/** Details of a request that a handler takes by name. */
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerAddress } from '../../net/client-network';

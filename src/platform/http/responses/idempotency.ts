@@ -45,7 +45,7 @@ export const Idempotent = createParamDecorator(
   },
 );
 
-/** The hash is made when it is asked for: the body is read by then. */
+/** The hash is computed on demand: the body is read by then. */
 class KeyedRequest implements IdempotentRequest {
   private made?: Buffer;
 
@@ -140,8 +140,8 @@ export class Idempotency {
     request: IdempotentRequest,
   ): Promise<StoredResponse | undefined> {
     const who = nameOf(caller);
-    // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
-    // lock's last holder committed.
+    // Two statements in one round trip: the second one takes its snapshot after the lock, so it sees the commit of the
+    // lock's last holder.
     const [[lock], [stored]] = await Promise.all([
       tx.query<{ locked: boolean }>({
         name: 'idempotency_lock',

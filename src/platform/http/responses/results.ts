@@ -1,17 +1,17 @@
 /**
- * What controllers and services return beside plain objects. A result says what a request came to; `send-result.ts`
- * gives it status and headers, so that neither a service nor a controller knows any.
+ * Results of controllers and services besides plain objects. A result describes the outcome of a request;
+ * `send-result.ts` gives it status and headers, so that services and controllers contain neither.
  */
 import type { Readable } from 'node:stream';
 import type { Row } from '../../database/sql/statement';
 
 /** A value that the server sends in a form of its own; anything else is sent as JSON. */
 export abstract class Result {
-  /** Plain objects with the same members do not pass as results: the server would send them as they are. */
+  /** Excludes plain objects with the same members: the server would send them as they are. */
   declare protected readonly isResult: true;
 }
 
-/** A resource as complete JSON, with its version; without one, its bytes tell whether it has changed. */
+/** A resource as complete JSON, with its version; without a version its bytes determine the tag. */
 export class Representation extends Result {
   constructor(
     readonly json: string,
@@ -38,7 +38,7 @@ export class JsonPage extends Result {
   }
 }
 
-/** The members of an {@link Outcome} beside its JSON. */
+/** The members of an {@link Outcome} besides its JSON. */
 export interface OutcomeDetails {
   /** The new resource's id, or its name, below the collection that the request was sent to. */
   id?: string;
@@ -48,7 +48,7 @@ export interface OutcomeDetails {
   secret?: boolean;
 }
 
-/** What a write came to, which an idempotent request stores: its JSON is sent and replayed byte for byte. */
+/** The outcome of a write, which an idempotent request stores: its JSON is sent and replayed byte for byte. */
 export class Outcome extends Result {
   constructor(
     readonly json: string,
@@ -110,8 +110,8 @@ export const PAGE_BYTES = 1024 * 1024;
 const MAX_BYTES_A_UNIT = 3;
 
 /**
- * The page of these rows: ask for one row more than it holds, to see whether there is a next. It ends early where its
- * rows would be larger than {@link PAGE_BYTES}.
+ * The page of these rows: request one row more than it holds, to find out whether there is a next page. It ends early
+ * if its rows would be larger than {@link PAGE_BYTES}.
  */
 export function toPage(rows: readonly JsonRow[], limit: number, encode: (lastId: string) => string): JsonPage {
   const fitting = Math.min(limit, fittingRows(rows));

@@ -1,4 +1,4 @@
-/** Sends what controllers return: the only place where a success gets its `ETag`, `Link`, `Location` and 304. */
+/** Sends the results of controllers: the only place where a success gets its `ETag`, `Link`, `Location` and 304. */
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { pathOf } from '../requests/request-target';
@@ -78,7 +78,7 @@ function sendDownload(reply: FastifyReply, { name, type, open }: Download): Fast
     reply
       .header('content-type', type)
       .header('content-disposition', `attachment; filename="${name}"`)
-      // Fastify would read the whole stream to answer a HEAD.
+      // Fastify would read the whole stream to respond to a HEAD.
       .send(reply.request.method === 'HEAD' ? Readable.from([]) : open())
   );
 }

@@ -1,4 +1,4 @@
-/** From the bytes of a request's body to a value, or to the refusal that says why there is none. */
+/** From the bytes of a request's body to a value, or to the refusal with the reason. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { assertConnected } from '../../net/client-connection';
@@ -19,7 +19,7 @@ export function addBodyParsers(server: FastifyInstance): void {
   server.addContentTypeParser('*', refuseBytes);
 }
 
-/** Where there are no bytes, what their type would be means nothing: `curl -X POST -d ''` sends that of a form. */
+/** Without bytes the media type means nothing: `curl -X POST -d ''` sends that of a form. */
 export function forgetTypeOfNothing({ headers }: FastifyRequest): void {
   if (headers['content-length'] === '0') delete headers['content-type'];
 }
