@@ -1066,7 +1066,7 @@ export interface paths {
         };
         /**
          * See what the tenant uses
-         * @description What is counted, its limit, and when it is reset. A count beyond its limit is 422, a daily amount 429.
+         * @description Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
          *
          *     Asks for the permission `tenant:manage`.
          */
