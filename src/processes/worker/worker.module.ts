@@ -36,7 +36,7 @@ import '../permissions';
  * queue's UI.
  */
 @Module({})
-export class WorkerModule {
+class WorkerModule {
   static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,
