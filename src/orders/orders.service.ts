@@ -116,7 +116,7 @@ export class OrdersService {
   }
 
   /**
-   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other sees the new
+   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other gets the new
    * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
