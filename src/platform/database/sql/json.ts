@@ -24,9 +24,9 @@ export function jsonBare(sql: string): JsonMember {
   return sql;
 }
 
-/** A list of what the query's rows give, in an order. @param query from `from` on */
-export function jsonList(element: JsonMember, orderBy: string, query: string): JsonMember {
-  return `'[' || coalesce((select string_agg(${element}, ', ' order by ${orderBy}) ${query}), '') || ']'`;
+/** A list of what the query's rows give, sorted. @param query from `from` on */
+export function jsonList(element: JsonMember, sortedBy: string, query: string): JsonMember {
+  return `'[' || coalesce((select string_agg(${element}, ', ' order by ${sortedBy}) ${query}), '') || ']'`;
 }
 
 /**
