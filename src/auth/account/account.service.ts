@@ -82,7 +82,7 @@ export class AccountService {
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { eraseAt });
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_deleted');
       await this.tokens.void(tx, userId, ['reset', 'verification', 'email_change']);
       await this.hooks.userLeft.run(tx, { userId, tenantIds: places.map(({ tenantId }) => tenantId) });
       const user = await tx.repository(User).findOneByOrFail({ id: userId });
@@ -96,7 +96,7 @@ export class AccountService {
     const user = await this.users.get(userId);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { eraseAt: null });
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
   }
