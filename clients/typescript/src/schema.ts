@@ -4531,6 +4531,30 @@ export interface components {
                 /** @description The rule that is broken: what a program looks at. */
                 code: string;
             }[];
+            /**
+             * @description With `second_factor_required`: goes to `POST /auth/second-factor`, with the factor.
+             * @example sfc_0198c0de7a1170008000000000000042_0Yw1bUQn5R2hQ8xM3cVt7kJd9sLf4gHaZpXeBnTiOo8
+             */
+            challenge?: string;
+            /**
+             * @description With `second_factor_required`: the factors that the person has.
+             * @example [
+             *       "totp"
+             *     ]
+             */
+            methods?: ("totp" | "passkey")[];
+            /**
+             * @description With `second_factor_required`: the seconds in which the challenge is good.
+             * @example 300
+             */
+            expires_in?: number;
+            /**
+             * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+             * @example {}
+             */
+            passkey_options?: {
+                [key: string]: unknown;
+            };
         };
         /** @description A public key (RFC 8037). */
         PublicKey: {
@@ -6200,6 +6224,30 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                    /**
+                     * @description With `second_factor_required`: goes to `POST /auth/second-factor`, with the factor.
+                     * @example sfc_0198c0de7a1170008000000000000042_0Yw1bUQn5R2hQ8xM3cVt7kJd9sLf4gHaZpXeBnTiOo8
+                     */
+                    challenge?: string;
+                    /**
+                     * @description With `second_factor_required`: the factors that the person has.
+                     * @example [
+                     *       "totp"
+                     *     ]
+                     */
+                    methods?: ("totp" | "passkey")[];
+                    /**
+                     * @description With `second_factor_required`: the seconds in which the challenge is good.
+                     * @example 300
+                     */
+                    expires_in?: number;
+                    /**
+                     * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+                     * @example {}
+                     */
+                    passkey_options?: {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
