@@ -26,6 +26,7 @@ const ROLE_DATABASES = {
   'key-expiry-database': ['api-keys'],
   'audit-database': ['audit'],
   'epoch-database': ['platform/revocation'],
+  'keys-database': ['platform/crypto', 'processes/admin'],
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],
   'dispatcher-database': ['webhooks'],

@@ -3,6 +3,39 @@ import tseslint from 'typescript-eslint';
 /** What would let a feature reach past the transaction that it was handed. */
 const CONNECTIONS = ['DataSource', 'EntityManager', 'QueryRunner', 'getMetadataArgsStorage', 'BaseEntity'];
 
+/** Imports that no file may have but those of `platform/database`. */
+const CONNECTIONS_RULE = {
+  name: 'typeorm',
+  importNames: CONNECTIONS,
+  message: 'A feature is handed transactions that are bound to a tenant; ask TenantDatabase for one.',
+};
+
+/** What lets a controller write to the reply itself. */
+const REPLY_RULE = {
+  name: '@nestjs/common',
+  importNames: ['Req', 'Request', 'Res', 'Response', 'Next'],
+  message: 'A controller returns a value; platform/http/responses/results.ts has those that need a form of their own.',
+};
+
+/** What gives a success its status and headers, which features leave to the platform. */
+const HTTP_RULES = [
+  { group: ['**/http/api-prefix'], message: 'The platform makes Location; give an Outcome the id.' },
+  {
+    group: ['**/http/responses/etag', '**/http/responses/send-result'],
+    message: 'The platform makes ETag of the version; a change is guarded by a Precondition.',
+  },
+  {
+    group: ['**/http/responses/results'],
+    importNames: ['WithStatus'],
+    message: 'A service knows no status; its controller decides.',
+  },
+  {
+    group: ['@nestjs/common'],
+    importNamePattern: '^Http|Exception$',
+    message: 'A service knows no status; throw an AppError.',
+  },
+];
+
 export default tseslint.config(
   {
     ignores: ['dist*/', 'node_modules/', '.data/', 'coverage/', 'clients/*/dist/', 'clients/typescript/src/schema.ts'],
@@ -40,18 +73,14 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     ignores: ['src/platform/database/**', 'src/**/*.spec.ts'],
     rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          paths: [
-            {
-              name: 'typeorm',
-              importNames: CONNECTIONS,
-              message: 'A feature is handed transactions that are bound to a tenant; ask TenantDatabase for one.',
-            },
-          ],
-        },
-      ],
+      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, REPLY_RULE] }],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/{platform,processes,dev}/**', 'src/**/*.{controller,spec}.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { paths: [CONNECTIONS_RULE, REPLY_RULE], patterns: HTTP_RULES }],
     },
   },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },

@@ -1,7 +1,7 @@
 /**
- * What the measurements in README.md say of 1,000,000 tenants and 100,000 requests a second: the arithmetic of
- * docs/scaling.md. `node bench/capacity.mjs --write` puts it there, which whatever writes a measurement does too; without it
- * prints it, with a FILE in place of README.md.
+ * Derives the needs of 1,000,000 tenants and 100,000 requests a second from the measurements in README.md: the
+ * arithmetic of docs/scaling.md. `node bench/capacity.mjs --write` writes it there, as does every command that writes a
+ * measurement; without it the script prints it, with a FILE in place of README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ const MEASUREMENTS = join(root, 'bench/README.md');
 const DOCUMENT = join(root, 'docs/scaling.md');
 const [BEGIN, END] = ['<!-- capacity:begin -->', '<!-- capacity:end -->'];
 
-/** What is assumed, since nobody can measure it before: change it here, and see what follows. */
+/** Assumptions, since they cannot be measured in advance: change them here to see the effect. */
 const ASSUMED = {
   requests: 100_000,
   mix: { get: 0.6, list: 0.25, create: 0.15 },
@@ -128,7 +128,7 @@ export function capacity(file = MEASUREMENTS) {
   return ['| | | from |', '| --- | ---: | --- |', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n');
 }
 
-/** docs/scaling.md as it is, and as it is with the table of today. */
+/** docs/scaling.md in its current form, and with the current table. */
 export function renewedScaling() {
   const text = readFileSync(DOCUMENT, 'utf8');
   const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];

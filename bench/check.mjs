@@ -1,6 +1,6 @@
 /**
- * Before anything is measured: do the service and the floor answer the same, and write the same rows? Where they do not,
- * the comparison would be worth nothing, and the run ends.
+ * Before the measurements: service and floor must return the same responses and write the same rows. Otherwise the
+ * comparison would be worthless, and the run ends.
  */
 import { strict as assert } from 'node:assert';
 import { randomUUID } from 'node:crypto';
@@ -10,7 +10,7 @@ import { newOrder } from './scenarios.mjs';
 const ID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
-/** What the database writes for itself. */
+/** The values that the database generates. */
 const ROW_TIME = /"\d{4}-\d\d-\d\dT[^"]*"/g;
 const POSITION = /"position": \d+/;
 /** All rows of an order, as text. */
@@ -21,7 +21,7 @@ const ROWS = `
   union all select to_jsonb(e)::text from events e where e.aggregate_id = $1
   union all select to_jsonb(x)::text from outbox x where x.event_id in (select id from events where aggregate_id = $1)`;
 
-/** The text with what differs between any two orders taken out. */
+/** The text without the parts that differ between any two orders. */
 const timeless = (text) => text.replace(ID, '<id>').replace(TIME, '<time>');
 
 async function ask(server, token, path, body) {
@@ -40,7 +40,7 @@ async function same(servers, token, path) {
   assert.deepEqual(floor, service, `GET ${path}`);
 }
 
-/** Pages are the same but for the cursor, of which each has its own kind. */
+/** Pages are equal except for the cursor, of which each server has its own kind. */
 async function samePage(servers, tenant, deep) {
   const paths = ['service', 'floor'].map((side) => `/orders${deep ? `?cursor=${tenant.cursor[side]}` : ''}`);
   const answers = await Promise.all(servers.map((server, i) => ask(server, tenant.token, paths[i])));
@@ -50,7 +50,7 @@ async function samePage(servers, tenant, deep) {
   assert.match(service, /"next_cursor":"…","has_more":true/);
 }
 
-/** Both make the same order; what is answered and what is then in the tables must be the same. */
+/** Both create the same order; the responses and the rows in the tables must be equal. */
 async function sameOrder(servers, client, { token }) {
   const order = newOrder((below) => Math.floor(Math.random() * below), randomUUID());
   const answers = await Promise.all(servers.map((server) => ask(server, token, '/orders', order)));
@@ -70,7 +70,7 @@ async function sameOrder(servers, client, { token }) {
   assert.deepEqual(written[1], written[0], 'the rows of an order');
 }
 
-/** @throws AssertionError where the two differ */
+/** @throws AssertionError if the two differ */
 export async function checkSame(service, floor, fixtures, ownerUrl) {
   const servers = [service, floor];
   const some = fixtures.tenants.filter((_, i) => i % 7 === 0);

@@ -13,7 +13,7 @@ const TENANTS = 50;
 const PASSWORD = 'a password for the benchmark';
 
 /**
- * Who calls. @typedef {{ email: string, tenantId: string, userId: string, token: string }} Caller
+ * A caller. @typedef {{ email: string, tenantId: string, userId: string, token: string }} Caller
  * A database ready for the bench. @typedef {{ ownerUrl: string, serviceUrl: string, callers: Caller[] }} Database
  */
 
@@ -46,7 +46,7 @@ export async function openPostgres(keep, say) {
 }
 
 /**
- * A database of so many orders, made where it is not there yet.
+ * A database with this number of orders, created if it is missing.
  * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string) => void }} options
  * @returns {Promise<Database>}
  */

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:export`: how much memory the export of a tenant of 1,000,000 orders (`--scale`) adds to the process:
- * read as fast as it comes, as CSV, by four readers at once, and by one that dawdles. It ends with an error above 64 MiB.
+ * `npm run bench:export`: the memory that the export of a tenant of 1,000,000 orders (`--scale`) adds to the process:
+ * read at full speed, as CSV, by four readers at once, and by a slow one. It ends with an error above 64 MiB.
  */
 import { request } from 'node:http';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { machine, publish, row } from './report.mjs';
 import { parseScale } from './seed.mjs';
 
 const LIMIT_MIB = 64;
-/** What the slow reader takes at once, and how long it then looks away. */
+/** The portion of the slow reader, and its pause. */
 const SIP_BYTES = 64 * 1024;
 const SIP_PAUSE_MS = 50;
 const SLOW_SECONDS = 20;
@@ -46,7 +46,7 @@ function readExport(url, token, format, { pauseMs = 0, seconds = Infinity } = {}
   });
 }
 
-/** Runs `work`; gives what it gave, the time it took, and the most memory the process had meanwhile. */
+/** Runs `work`; returns its result, its duration, and the maximum memory of the process meanwhile. */
 async function watched(pid, work) {
   let most = 0;
   const watch = setInterval(() => (most = Math.max(most, residentMiB(pid))), 50);
@@ -86,7 +86,7 @@ async function main() {
     ];
     let worst = 0;
     for (const [name, read] of Object.entries(ways)) {
-      // Each in a process of its own: what an export before it had grown is not to hide what this one adds.
+      // Each in a process of its own: growth by an earlier export must not hide the growth by this one.
       const service = await startService(serviceUrl, '/dev/null');
       const list = await fetch(`${service.url}/api/v1/orders`, { headers: { authorization: `Bearer ${token}` } });
       await list.arrayBuffer();

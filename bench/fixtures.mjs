@@ -1,7 +1,7 @@
-/** What requests are made of: each tenant's token, some of its orders, and the cursors of its page 1,000. */
+/** The data for requests: each tenant's token, some of its orders, and the cursors of its page 1,000. */
 import { cursorsOfService, withClient } from './database.mjs';
 
-/** Ids of one tenant that requests choose from, spread evenly over its orders. */
+/** Ids of one tenant for requests, spaced evenly over its orders. */
 const SAMPLE = 4_000;
 const PAGE = 20;
 const DEEP_PAGE = 1_000;

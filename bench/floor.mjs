@@ -1,10 +1,10 @@
 /**
- * The floor: how fast these requests can be answered here at all. One file, Fastify and pg by hand, every trick that is
- * known to help (named prepared statements, pipelined connections, one statement each, JSON made by PostgreSQL and sent
- * as it is), and nothing that a service owes its users: no row-level security (it connects as the tables' owner), no
- * verified tokens (a plain map), no limits, no log, no idempotency, no validation beyond what it takes to write the row.
+ * The floor: the highest rate of these requests that is possible here. One file, Fastify and pg by hand, every known
+ * optimization (named prepared statements, pipelined connections, one statement each, JSON made by PostgreSQL and sent
+ * as it is), and no feature of a service: no row-level security (it connects as the tables' owner), no verified tokens
+ * (a plain map), no limits, no log, no idempotency, no validation beyond the needs of the row.
  *
- * It writes the same rows and gives the same answers as the service; `check.mjs` holds the two against each other.
+ * It writes the same rows and returns the same responses as the service; `check.mjs` compares the two.
  *
  *   DATABASE_URL=… PORT=… CALLERS=callers.json node --max-semi-space-size=64 bench/floor.mjs
  */
@@ -50,7 +50,7 @@ const CREATE = `
     from unnest($11::uuid[], $12::text[], $13::text[], $14::int[], $15::numeric[])
       with ordinality as i (id, product_id, product_name, quantity, unit_price, n)`;
 
-/** Connections that take statements without waiting for the answer before, in turn. */
+/** Connections that take statements before earlier ones have their results, in turn. */
 async function openLanes(count) {
   const lanes = [];
   for (let i = 0; i < count; i++) {
@@ -68,7 +68,7 @@ async function openLanes(count) {
 const read = await openLanes(READ_LANES);
 const write = await openLanes(WRITE_LANES);
 
-/** What the service would find in a verified token: `{ "<token>": { tenantId, userId } }`. */
+/** The claims that the service would find in a verified token: `{ "<token>": { tenantId, userId } }`. */
 const callers = new Map(Object.entries(JSON.parse(readFileSync(process.env.CALLERS, 'utf8'))));
 const callerOf = (request) => callers.get(request.headers.authorization?.slice(7));
 

@@ -1,4 +1,4 @@
-/** The load generator's process, seen from outside: `load.mjs` is what runs in it. */
+/** The load generator's process as its parent sees it: `load.mjs` runs in it. */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT } from './processes.mjs';

@@ -1,7 +1,7 @@
 /**
  * The load generator: a process of its own (`child_process.fork`), HTTP/1.1 over plain sockets with keep-alive, a fixed
- * number of connections, each of which sends its next request when the answer to the last is complete. Requests are
- * written as text and answers are only framed, not parsed, so that it costs little beside the server under test. Any
+ * number of connections, each of which sends its next request when the previous response is complete. Requests are
+ * written as text and responses are only framed, not parsed, so that its cost is small compared with the server's. Any
  * status other than the expected one ends the run.
  *
  * Messages in: `{ port, pid, requests, connections, warmup, duration }`; out: `{ result }` or `{ failure }`.
@@ -108,7 +108,7 @@ async function measure({ port, pid, postmaster, side, scenario, fixtures, connec
   const latencies = Float64Array.from(run.latencies).sort();
   run.latencies = undefined;
   run.over = true;
-  // What is in flight is let finish, so that the next measurement finds the server idle.
+  // Requests in flight are completed, so that the next measurement finds the server idle.
   await sleep(200);
   for (const connection of open) connection.socket.destroy();
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];

@@ -1,7 +1,7 @@
 /**
- * The load generator of the overload bench: a process of its own. With a `rate` it is an open one: requests are sent when
- * they are due, whether those before were answered or not, as callers who know nothing of each other would. Latency counts
- * from when a request was due. Without a rate it is a closed one, whose connections ask again when they were answered.
+ * The load generator of the overload bench: a process of its own. With a `rate` it is open: requests are sent when they
+ * are due, whether earlier ones have responses or not, as independent callers would. Latency counts from the due time
+ * of a request. Without a rate it is closed: its connections send again after each response.
  *
  * Messages in: `{ port, scenario, fixtures, connections, rate, warmup, duration }`; out: `{ result }` or `{ failure }`.
  */
@@ -95,7 +95,7 @@ class Run {
     if (!this.over) this.error ??= message;
   }
 
-  /** Sends what is due, until the time is over. */
+  /** Sends due requests until the time is over. */
   async go(milliseconds) {
     const began = performance.now();
     let sent = 0;

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:overload`: what is left of the peak at twice the load that the service can bear. First the peak, by as many
- * connections as bear most; then requests at twice that rate, whether they are answered or not, with load shedding as it
- * is by default and with none; meanwhile the health route is asked. See README.md.
+ * `npm run bench:overload`: the share of the peak that remains at twice the maximum load. First the peak, by the best
+ * number of connections; then requests at twice that rate, independent of responses, with the default load shedding and
+ * without; meanwhile the health route is called. See README.md.
  *
  *   --quick, --only create,get, --rounds, --seconds, --factor (2), --connections (4,000), --keep DIR, --write
  */
@@ -22,7 +22,7 @@ const CLOSED = [16, 32, 64];
 const HEALTH_EVERY_MS = 50;
 const SIDES = { 'as it is': {}, 'never sheds': { SHED_EVENT_LOOP_LAG: '0', SHED_POOL_WAIT: '0' } };
 
-/** Asks for health again and again until it is told to stop; gives how long the answers took. */
+/** Calls the health route until it is stopped; returns the durations. */
 function watchHealth(url) {
   const took = [];
   let over = false;
@@ -59,13 +59,13 @@ async function round(generator, job, servers, { factor, connections }) {
     const health = watchHealth(server.url);
     const result = await generator.measure({ ...job, port: server.port, connections, rate: peak * factor });
     sides[side] = { ...result, share: result.served / peak, health: await health.stop() };
-    // What was let in is finished before the next is measured.
+    // Admitted requests are completed before the next measurement.
     await sleep(2_000);
   }
   return { peak, sides };
 }
 
-/** Where nothing was served there is no latency: NaN, which is null once it has come from another process. */
+/** Without a served request there is no latency: NaN, which is null after the transfer between processes. */
 const ms = (value) => (value > 0 ? whole(value) : '–');
 
 function describe({ peak, sides }) {

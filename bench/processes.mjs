@@ -1,4 +1,4 @@
-/** The processes under test: how they are started and stopped, and what they cost (from /proc, so on Linux). */
+/** The processes under test: start, stop, and cost (from /proc, so on Linux). */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -11,7 +11,10 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const JWT_SECRET = 'the secret of the benchmark, which guards nothing at all';
 const TICKS_PER_SECOND = 100;
 
-/** A program of ours that answers HTTP. @typedef {{ pid: number, port: number, url: string, stop(): Promise<void> }} Server */
+/**
+ * A program of ours with an HTTP server.
+ * @typedef {{ pid: number, port: number, url: string, stop(): Promise<void> }} Server
+ */
 
 /** Seconds of CPU that a process has used, all its threads together. */
 export function cpuSeconds(pid) {
@@ -50,7 +53,7 @@ export async function freePort() {
 }
 
 /**
- * Starts a Node program and waits until `path` answers 200.
+ * Starts a Node program and waits until `path` returns 200.
  * @param {{ args: string[], env: Record<string, string>, log: string, path: string, patience?: number }} options
  * @returns {Promise<Server>}
  */
@@ -88,10 +91,10 @@ export async function startServer({ args, env, log, path, patience = 30_000 }) {
 /** Dockerfile. */
 const AS_IN_THE_IMAGE = ['--max-semi-space-size=32'];
 
-/** What Node is started with; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`. */
+/** Node's arguments; more for a profile: `NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/profile" npm run bench`. */
 export const nodeFlags = () => [...AS_IN_THE_IMAGE, ...(process.env.NODE_FLAGS ?? '').split(' ').filter(Boolean)];
 
-/** The service as it is run in production, with the limits out of reach but counted, and its log written. */
+/** The service as in production, with the limits out of reach but counted, and its log written. */
 export function startService(databaseUrl, log, env = {}) {
   return startServer({
     args: [...nodeFlags(), join(ROOT, 'dist/src/main.js'), 'api'],

@@ -1,4 +1,4 @@
-/** Medians of the rounds, as the table that goes into README.md. */
+/** Medians of the rounds, as the table in README.md. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -19,7 +19,7 @@ export function medians(results) {
   return Object.fromEntries(Object.keys(results[0]).map((key) => [key, median(results.map((result) => result[key]))]));
 }
 
-/** Where it was measured, in one line. */
+/** The machine of the measurement, in one line. */
 export function machine(postgresVersion) {
   const model = cpus()[0]?.model ?? 'unknown CPU';
   const system = execFileSync('uname', ['-srm'], { encoding: 'utf8' }).trim();
@@ -41,7 +41,7 @@ export function table(measured) {
   const columns = ['', '', 'req/s', 'of the floor', 'p50 ms', 'p99 ms', 'CPU µs/req', 'resident MiB'];
   const lines = [row(columns), row(columns.map((_, i) => (i < 2 ? '---' : '---:')))];
   for (const { title, service, floor } of measured) {
-    // Each round's own ratio: what disturbs the machine disturbs both of one round alike.
+    // Each round's own ratio: a disturbance of the machine affects both sides of one round alike.
     const ratio = median(service.map((result, round) => result.perSecond / floor[round].perSecond));
     for (const [side, results] of Object.entries({ service, floor })) {
       const { perSecond, p50, p99, cpuMicros, residentMiB } = medians(results);

@@ -1,12 +1,12 @@
 /**
  * `npm run bench`: the service against the floor (see README.md).
  *
- *   --scale 200k | 10m    how many orders (200k)
- *   --quick               a short run on few orders: does it all still work?
+ *   --scale 200k | 10m    the number of orders (200k)
+ *   --quick               a short run on few orders, as a check of the bench
  *   --only create,get     some of the scenarios
  *   --rounds, --seconds, --connections
  *   --keep DIR            keep the database in DIR and use it again
- *   --write               put the table into README.md
+ *   --write               write the table into README.md
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -61,11 +61,11 @@ async function compare(postgres, { orders, scenarios, rounds, duration, warmup, 
     await checkSame(service, floor, fixtures, database.ownerUrl);
     say('The service and the floor give the same answers and write the same rows.');
     const measured = scenarios.map((scenario) => ({ scenario, ...SCENARIOS[scenario], service: [], floor: [] }));
-    // Round 0 is not counted: Node compiles what is hot meanwhile, of which a service has more than a floor.
+    // Round 0 is not counted: Node compiles hot code in it, of which a service has more than a floor.
     for (let round = 0; round <= rounds; round++) {
       for (const entry of measured) {
         const sides = Object.entries({ service, floor });
-        // Who goes first changes with the round, so that neither always finds the caches as the other left them.
+        // The order changes with the round, so that neither side always finds the caches as the other left them.
         for (const [side, { port, pid }] of round % 2 === 0 ? sides : sides.reverse()) {
           const job = {
             port,

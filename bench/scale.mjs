@@ -1,6 +1,6 @@
 /**
  * `npm run bench:scale`: does a page cost the same whatever the size of the database? Builds two databases (100,000 and
- * 10 million orders, or `--scale`), runs the service on each and asks both for the same things by turns.
+ * 10 million orders, or `--scale`), runs the service on each and sends both the same requests by turns.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * What is asked, as HTTP requests in text. Both servers get the same requests; only cursors differ, since each server has
- * its own kind, and the idempotency key, which only the service is sent.
+ * The HTTP requests as text. Both servers get the same requests, except for the cursor, of which each server has its
+ * own kind, and the idempotency key, which only the service gets.
  */
 
 /**
@@ -33,7 +33,7 @@ export function newOrder(pick, customerId) {
 }
 
 /**
- * A function that makes the next request's text, and the status that its answer must have.
+ * A function that makes the next request's text, and the expected status of its response.
  * @param {string} scenario @param {'service' | 'floor'} side @param {Fixtures} fixtures
  * @param {{ uuid(): string }} random
  */

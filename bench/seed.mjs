@@ -1,7 +1,7 @@
 /**
- * Fills a database with orders: in bulk, by SQL, and yet the rows that the service would have written. Ids are UUIDv7
- * whose time is the row's `created_at`, tenants are interleaved as they would be over the years, every order has three
- * items and the first line of its history.
+ * Fills a database with orders in bulk, by SQL, with the same rows as the service would write. Ids are UUIDv7 whose
+ * time is the row's `created_at`, tenants are interleaved as over the years, every order has three items and the first
+ * line of its history.
  */
 
 export const ITEMS = 3;

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:start`: seconds from `npm start` to the first 200 of /health/ready, on a database that is made, with
- * the build at hand and with a stale one; and the resident memory of an idle API process. Ends with an error above 2 s
- * (2.0 with the build at hand) or 150 MiB.
+ * `npm run bench:start`: seconds from `npm start` to the first 200 of /health/ready, on an existing database, with a
+ * current build and with a stale one; and the resident memory of an idle API process. Ends with an error above 2 s
+ * (with a current build) or 150 MiB.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -34,7 +34,7 @@ async function timeStart(dataDir) {
       await sleep(10);
     }
   } finally {
-    // As Ctrl-C does: the whole group of the terminal hears it.
+    // Like Ctrl-C: the whole process group of the terminal gets the signal.
     if (!exited) process.kill(-(/** @type {number} */ (child.pid)), 'SIGINT');
     await ended;
   }

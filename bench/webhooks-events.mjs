@@ -1,4 +1,4 @@
-/** What is sent: an order of three items, as the API shows it. `data.id` is what the receiver knows an event by. */
+/** The event: an order of three items, as the API shows it. The receiver identifies an event by `data.id`. */
 
 const items = [0, 1, 2].map((i) => ({
   id: `0192f0c0-0000-7000-8000-00000000000${i}`,

@@ -1,14 +1,14 @@
 /**
  * The two floors of the webhooks bench, in a process of their own (`child_process.fork`):
  *
- * - `loop`: signs and POSTs the bodies with undici, 50 at a time. No row, no queue, nothing kept of what came of it.
- * - `bullmq`: BullMQ alone, as its documentation has it: ids are added in bulk, and a worker of concurrency 50 takes them
- *   from the queue and does the same POST.
+ * - `loop`: signs and POSTs the bodies with undici, 50 at a time. No row, no queue, no record of outcomes.
+ * - `bullmq`: BullMQ alone, as its documentation has it: ids are added in bulk, and a worker of concurrency 50 takes
+ *   them from the queue and makes the same POST.
  *
- * Both send what the service sends for the same events: the same body, headers and signature.
+ * Both send the service's messages for the same events: the same body, headers and signature.
  *
- * Messages in, each with an `id` that the answer repeats: `{ ask: 'loop', count, url }`, `{ ask: 'add', count }` and
- * `{ ask: 'work', url }`, which goes on with what is and what will be added until `{ ask: 'stop' }`.
+ * Messages in, each with an `id` that the reply repeats: `{ ask: 'loop', count, url }`, `{ ask: 'add', count }` and `{
+ * ask: 'work', url }`, which processes present and later jobs until `{ ask: 'stop' }`.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { createPostgresBackend, Queue, setDefaultBackendFactory, Worker } from 'bullmq';

@@ -21,7 +21,7 @@ function track(child) {
   };
 }
 
-/** A program of ours that answers messages; `ask` rejects after `patience`. */
+/** A program of ours that replies to messages; `ask` rejects after `patience`. */
 function startAnswering(file, env = {}) {
   const child = fork(join(ROOT, 'bench', file), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -52,11 +52,11 @@ function startAnswering(file, env = {}) {
   return { pid: child.pid, ask, stop };
 }
 
-/** Loopback addresses for so many hosts, besides 127.0.0.1. */
+/** Loopback addresses for this number of hosts, besides 127.0.0.1. */
 export const hosts = (count) =>
   Array.from({ length: count }, (_, i) => `127.0.${1 + Math.floor(i / 200)}.${1 + (i % 200)}`);
 
-/** Starts the receiver. @returns its `port`, and how to ask it for what arrived */
+/** Starts the receiver. @returns its `port`, and functions that query its arrivals */
 export async function startReceiver(addresses) {
   const receiver = startAnswering('webhooks-receiver.mjs');
   const { port } = await receiver.ask('listen', { addresses });
@@ -80,7 +80,7 @@ export async function startReceiver(addresses) {
 /** Starts the process of the floors; see webhooks-floor.mjs. */
 export const startFloors = (env) => startAnswering('webhooks-floor.mjs', env);
 
-/** Starts a worker as in production, and waits until it leads. */
+/** Starts a worker as in production, and waits until it is the leader. */
 export async function startWorker(env, log) {
   rmSync(log, { force: true });
   const out = openSync(log, 'a');
@@ -107,7 +107,9 @@ export async function startWorker(env, log) {
   return { pid: child.pid, stop };
 }
 
-/** A Redis on loopback that writes its append-only file every second; undefined, said loudly, where there is none. */
+/**
+ * A Redis on loopback that writes its append-only file every second; undefined, with a message, if it is not installed.
+ */
 export async function startRedis(dir, say) {
   if (spawnSync('redis-server', ['--version']).status !== 0) {
     say('\n*** redis-server is not installed: the bench on Redis is SKIPPED ***\n');

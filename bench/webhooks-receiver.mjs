@@ -1,15 +1,15 @@
 /**
- * The receiver of webhooks: a process of its own (`child_process.fork`), plain `node:http`, that answers 204 and notes when
- * what arrived. Paths that begin with `/hang` are never answered. It listens on several loopback addresses, so that
- * endpoints have hosts of their own as they would elsewhere.
+ * The receiver of webhooks: a process of its own (`child_process.fork`), plain `node:http`, that responds with 204 and
+ * records arrivals with their times. Paths that begin with `/hang` never get a response. It listens on several loopback
+ * addresses, so that endpoints have different hosts as elsewhere.
  *
- * Messages in, each with an `id` that the answer repeats: `{ ask: 'listen', addresses }` → `{ port }`, `{ ask: 'reset' }`,
- * `{ ask: 'summary' }`, `{ ask: 'arrivals' }`. Times are milliseconds of the machine's monotonic clock, the same in every
- * process.
+ * Messages in, each with an `id` that the reply repeats: `{ ask: 'listen', addresses }` → `{ port }`, `{ ask: 'reset'
+ * }`, `{ ask: 'summary' }`, `{ ask: 'arrivals' }`. Times are milliseconds of the machine's monotonic clock, the same in
+ * every process.
  */
 import { createServer } from 'node:http';
 
-/** Where `data.id` begins, by which whoever made the event knows it again. */
+/** The offset of `data.id`, by which the sender identifies the event. */
 const DATA_ID = '"data":{"id":"';
 const servers = [];
 /** @type {Map<string, { key: string, at: number }>} by `webhook-id` */

@@ -1,10 +1,10 @@
-/** The webhooks bench's figures as the table that goes into README.md. */
+/** The figures of the webhooks bench as the table in README.md. */
 
 const whole = (number) => Math.round(number).toLocaleString('en');
 const ms = ({ p50, p99 }) => `${p50.toFixed(1)} / ${p99.toFixed(1)} ms`;
 const TITLES = { postgres: 'queue in PostgreSQL', redis: 'queue in Redis' };
 
-/** Each row: what it is, what is aimed at, and how a backend's result is told. */
+/** Each row: its name, its goal, and the form of a backend's result. */
 function rows(results, { shapes, million }) {
   const list = [
     ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],

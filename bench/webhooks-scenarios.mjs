@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 const PATIENCE = 180_000;
 const SLACK = 400;
 
-/** What scenarios work with. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
+/** The environment of scenarios. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
@@ -23,7 +23,7 @@ export function quantile(values, share) {
 
 const quantiles = (values) => ({ p50: quantile(values, 0.5), p99: quantile(values, 0.99), count: values.length });
 
-/** Arrivals a second, and what each cost in CPU of whoever sends, of PostgreSQL, of Redis and of the receiver. */
+/** Arrivals a second, and the CPU per arrival of the sender, of PostgreSQL, of Redis and of the receiver. */
 async function rate({ backend, pid, count, begin }) {
   const { receiver, postmaster, redis } = backend;
   const spent = () => [
@@ -42,9 +42,9 @@ async function rate({ backend, pid, count, begin }) {
 }
 
 /**
- * The floors: the loop, and BullMQ alone; that once as what it does for as long as it is asked to, which is to add a job and to
- * do it, as ours does (and more) with each event, and once with every job added before the clock starts. As many as are counted
- * go before, so that Node has compiled what is hot.
+ * The floors: the loop, and BullMQ alone. BullMQ runs once with jobs that are added while it works, as ours does (and
+ * more) with each event, and once with every job added before the clock starts. An equal number runs before, so that
+ * Node has compiled hot code.
  */
 export async function floors(backend, count) {
   const { floor, receiver } = backend;
@@ -56,7 +56,7 @@ export async function floors(backend, count) {
   await receiver.ask('reset');
   await floor.ask('work', { url });
   await receiver.arrived(count, PATIENCE);
-  // Some have arrived while the warm-up was seen to end.
+  // Some have arrived while the end of the warm-up was detected.
   const added = await rate({ backend, pid, count: count - SLACK, begin: async () => undefined });
   await sleep(1_000);
   const bullmq = await rate({ backend, pid, count, begin: () => floor.ask('add', { count }) });
@@ -64,7 +64,7 @@ export async function floors(backend, count) {
   return { loop, bullmq, added };
 }
 
-/** Endpoints spread over tenants; of each host one. */
+/** Endpoints distributed over tenants; one per host. */
 async function openEndpoints(backend, client, tenantCount, endpointCount, path = '/ok') {
   const urls = hosts(endpointCount).map((host) => `http://${host}:${backend.receiver.port}${path}`);
   return makeEndpoints(client, backend.tenants.slice(0, tenantCount), urls);
@@ -80,7 +80,7 @@ async function withWorker(backend, work) {
   }
 }
 
-/** Deliveries a second with so many endpoints of so many tenants; as many go before, uncounted. */
+/** Deliveries a second with this number of endpoints and tenants; an equal number runs before, uncounted. */
 export async function throughput(backend, { tenants, endpoints, count }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
@@ -119,7 +119,7 @@ async function publishSlowly(client, tenantId, count, pause) {
   return committed;
 }
 
-/** Idle: orders made one at a time through the API. Measured from the API's answer, and from the request. */
+/** Idle: orders created one at a time through the API. Measured from the API's response, and from the request. */
 export async function idleLatency(backend, { count, pause }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
@@ -202,8 +202,8 @@ async function publishSteadily(client, ids, perSecond, seconds) {
 }
 
 /**
- * A healthy endpoint's latency alone and beside 1,000 deliveries that wait on hanging endpoints. Also: how soon an endpoint
- * that nobody knows yet is reached while they hang.
+ * A healthy endpoint's latency alone and during 1,000 deliveries that wait on hanging endpoints. Also: the delay of the
+ * first delivery to a new endpoint while they hang.
  */
 export async function noisyNeighbour(backend, { tenants, endpoints, waiting, count, pause, rounds }) {
   return withClient(backend.ownerUrl, async (client) => {
@@ -278,7 +278,9 @@ export async function million(backend, { count, small, seconds, say }) {
   });
 }
 
-/** How long PostgreSQL takes to read the head of an endpoint's lane: the median over all endpoints, ten times each. */
+/**
+ * The duration of PostgreSQL's read of the head of an endpoint's lane: the median over all endpoints, ten times each.
+ */
 async function pickTime(client, endpoints) {
   const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
   const times = [];

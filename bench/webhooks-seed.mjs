@@ -1,4 +1,4 @@
-/** Rows for the webhooks bench, written in bulk by SQL, and yet those that the service would have written. */
+/** Rows for the webhooks bench, written in bulk by SQL, equal to those that the service would have written. */
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ const EVENTS = `
   select tenant_id, id, '${EVENT_TYPE}', id, 1, ('{"id":"' || id || '",' || $3)::json, now()
     from unnest($1::uuid[], $2::uuid[]) as e (tenant_id, id)`;
 
-/** An endpoint that was made. @typedef {{ tenantId: string, id: string }} Endpoint */
+/** A created endpoint. @typedef {{ tenantId: string, id: string }} Endpoint */
 
 /**
- * Forgets what happened: events, deliveries, endpoints, jobs of the PostgreSQL queue. In their place comes a past, so that
- * the planner knows tables as they are in use and not as they are on the first day.
+ * Deletes events, deliveries, endpoints and jobs of the PostgreSQL queue, and writes a past in their place, so that the
+ * planner sees tables as they are in use and not as on the first day.
  */
 export async function startAnew(client, tenantIds) {
   await client.query('truncate events, outbox, deliveries, delivery_attempts, webhook_endpoints cascade');
@@ -52,8 +52,8 @@ export async function makeTenants(client, count) {
 }
 
 /**
- * Makes an endpoint for each URL, with a secret sealed as the service seals it.
- * @param {string[]} tenantIds who gets them, in turn @returns {Promise<Endpoint[]>}
+ * Creates an endpoint for each URL, with a secret encrypted as in the service.
+ * @param {string[]} tenantIds the owners, in turn @returns {Promise<Endpoint[]>}
  */
 export async function makeEndpoints(client, tenantIds, urls) {
   const { secretBoxOf } = require(join(ROOT, 'dist/src/platform/crypto/secret-box.module.js'));
@@ -77,7 +77,7 @@ export async function makeEndpoints(client, tenantIds, urls) {
 
 const OUTBOX = `insert into outbox (tenant_id, event_id) select * from unnest($1::uuid[], $2::uuid[])`;
 
-/** Commits so many events, of the tenants in turn, with their outbox rows and the wake-up of the leader. */
+/** Commits this number of events, of the tenants in turn, with their outbox rows and the notification of the leader. */
 export async function publishInBulk(client, tenantIds, count) {
   const events = Array.from({ length: count }, () => uuidv7());
   const tenants = events.map((_, i) => tenantIds[i % tenantIds.length]);
@@ -88,7 +88,10 @@ export async function publishInBulk(client, tenantIds, count) {
   await client.query('commit');
 }
 
-/** Commits one event as `Outbox.publish` does: one statement, and the wake-up behind it. @returns {Promise<string>} its id */
+/**
+ * Commits one event as `Outbox.publish` does: one statement, and the notification after it. @returns {Promise<string>}
+ * its id
+ */
 export async function publishOne(client, tenantId) {
   const id = uuidv7();
   await client.query({

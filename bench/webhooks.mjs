@@ -1,11 +1,11 @@
 /**
- * `npm run bench:webhooks`: how fast, how soon and how fairly webhooks are sent, on both queues (see README.md).
+ * `npm run bench:webhooks`: rate, latency and fairness of webhooks, on both queues (see README.md).
  *
- *   --quick                   a short run: does it all still work?
+ *   --quick                   a short run, as a check of the bench
  *   --backends postgres,redis
  *   --only throughput,idle,loaded,neighbour,million
  *   --rounds N                of the throughput, by turns with the floors (3)
- *   --write                   put the table into README.md
+ *   --write                   write the table into README.md
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -57,7 +57,9 @@ function options() {
   };
 }
 
-/** What a backend's scenarios need: a database of its own, tenants, one caller with a token, the floors' process. */
+/**
+ * The environment of a backend's scenarios: a separate database, tenants, one caller with a token, the floors' process.
+ */
 export async function openBackend(name, { postgres, receiver, redis }) {
   const { migrate } = require(join(ROOT, 'dist/src/platform/database/migrate/migrations.js'));
   const database = `webhooks_${name}`;

@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Tenants, users, memberships, sessions. Roles belong to the whole cluster: they are made where they are missing and
- * never dropped. Every table with a `tenant_id` has row-level security, forced, and one bare policy for the role that
- * serves requests: `current_setting('app.tenant_id')` fails when no tenant is set.
+ * Tenants, users, memberships, sessions. Roles belong to the whole server: missing ones are created, and none is
+ * dropped. Every table with a `tenant_id` has forced row-level security, and one bare policy for the role that serves
+ * requests: `current_setting('app.tenant_id')` fails without a tenant.
  */
 export class Foundation1764028800000 implements MigrationInterface {
   name = 'Foundation1764028800000';

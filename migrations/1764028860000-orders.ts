@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Orders, their items and history, and the stored answers of idempotent requests. Ids are UUIDv7 and `created_at` is
- * the id's own time, so the primary key is also the order of every list: newest first is `id desc`.
+ * Orders, their items and history, and the stored responses of idempotent requests. Ids are UUIDv7 and `created_at` is
+ * the time in the id, so the primary key is also the order of every list: newest first is `id desc`.
  *
  * Amounts are `numeric` without a scale: the value keeps the digits it was written with (`10.00`), which are the
  * currency's minor units.

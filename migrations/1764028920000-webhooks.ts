@@ -3,9 +3,9 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * Events with their outbox, webhook endpoints, deliveries and their attempts.
  *
- * An event and its outbox row are written with the change they tell of. A delivery's id is derived from event and
- * endpoint, so that there is one of each pair however often the relay runs; it is what receivers see as `webhook-id`.
- * The indexes of waiting deliveries are partial: they hold what is due and nothing of the log.
+ * An event and its outbox row are written with their change. A delivery's id is derived from event and endpoint, so
+ * that each pair has one delivery however often the relay runs; receivers see it as `webhook-id`. The indexes of
+ * waiting deliveries are partial: they contain due rows and nothing of the log.
  */
 export class Webhooks1764028920000 implements MigrationInterface {
   name = 'Webhooks1764028920000';
@@ -138,7 +138,8 @@ export class Webhooks1764028920000 implements MigrationInterface {
       grant select (tenant_id, id, created_at) on events to app_janitor;
       grant delete on events to app_janitor;
     `);
-    // How long events are kept is the janitor's setting; the policy sees to it that it is never less than a day.
+    // A setting of the retention job decides how long events are kept; the policy ensures that it is never less than a
+    // day.
     await runner.query(`
       create index events_created_at_idx on events (created_at);
       create policy events_expired on events to app_janitor using (created_at < now() - interval '1 day');

@@ -1,6 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Lets the relay's role see the ids of events in the outbox: the time in the oldest one is how far the relay lags. */
+/**
+ * Allows the relay's role to read the ids of events in the outbox: the time in the oldest one is the lag of the relay.
+ */
 export class OldestEvent1764288000000 implements MigrationInterface {
   name = 'OldestEvent1764288000000';
 

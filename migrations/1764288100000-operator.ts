@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A role for the operator's commands: it lists tenants, suspends and resumes them, and sees nothing of what is theirs.
- * The service's login is no member of it; the owner of the tables takes it on.
+ * A role for the operator's commands: it lists, suspends and resumes tenants, and sees none of their rows. The
+ * service's login is not a member of it; the owner of the tables changes to it.
  */
 export class Operator1764288100000 implements MigrationInterface {
   name = 'Operator1764288100000';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The trace that an event belongs to, as a W3C `traceparent`, so that what becomes of it (fan-out, deliveries, retries
- * days later) belongs to the same one. Null where nobody traces; receivers never see the column.
+ * The trace of an event, as a W3C `traceparent`, so that its fan-out, deliveries and retries days later belong to the
+ * same trace. Null without tracing; receivers never see the column.
  */
 export class EventTraces1764291600000 implements MigrationInterface {
   name = 'EventTraces1764291600000';

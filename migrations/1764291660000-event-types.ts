@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Types of a tenant's own events, with the schema that their data is checked against. The id tells a type from one that
- * had its name before and was removed: a version alone would not.
+ * Types of a tenant's own events, with the schema of their data. The id distinguishes a type from a removed one with
+ * the same name: a version alone would not.
  */
 export class EventTypes1764291660000 implements MigrationInterface {
   name = 'EventTypes1764291660000';

@@ -1,12 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Smaller than every id of the last day, in whose first 48 bits is a time: the younger ones are nobody's to delete. */
+/** Smaller than every id of the last day, whose first 48 bits are a time: younger rows must not be deleted. */
 const A_DAY_AGO = `(lpad(to_hex((extract(epoch from now() - interval '1 day') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid`;
 
 /**
- * Deliveries and attempts without foreign keys: checking them locks the parent's row, which was a seventh of what a
- * delivery costs PostgreSQL. What held by them holds otherwise (ADR 0034), and the janitor now deletes from each table
- * what is old by the time in its id.
+ * Deliveries and attempts without foreign keys: checking them locks the parent's row, a seventh of PostgreSQL's work
+ * for a delivery. Other rules replace them (ADR 0034), and the retention job now deletes from each table by the time in
+ * its ids.
  */
 export class RetentionById1764633600000 implements MigrationInterface {
   name = 'RetentionById1764633600000';

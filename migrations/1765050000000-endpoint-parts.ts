@@ -1,16 +1,16 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Expands endpoints by a column for what their headers and the query of their URL hold, encrypted; `url` and `headers`
- * keep the masked form. The leader moves the values of older rows there in small batches. The next release drops what
- * nothing reads.
+ * Expands endpoints by a column for the encrypted values of their headers and the query of their URL; `url` and
+ * `headers` keep the masked form. The leader moves the values of older rows there in small batches. The next release
+ * drops unused columns.
  */
 export class EndpointParts1765050000000 implements MigrationInterface {
   name = 'EndpointParts1765050000000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('alter table webhook_endpoints add column encrypted_parts text');
-    // Which tenants have such rows, and nothing of what is in them.
+    // Shows the tenants with such rows, and nothing of the rows.
     await runner.query('grant select (tenant_id) on webhook_endpoints to app_dispatcher');
     await runner.query(`
       create policy webhook_endpoints_unencrypted on webhook_endpoints for select to app_dispatcher

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Whether the receiver of an endpoint has agreed to be one, and the challenge that it has to answer. Endpoints that
- * exist have agreed by what they receive already.
+ * The consent of an endpoint's receiver, and the challenge that it must respond to. Receivers of existing endpoints
+ * have consented, since they already get events.
  */
 export class EndpointConsent1765050060000 implements MigrationInterface {
   name = 'EndpointConsent1765050060000';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * How many endpoints did not want an event, where they are more than have a row: an event of a tenant with a thousand
- * endpoints made a thousand rows. Null where each of them has one.
+ * The number of endpoints that filtered an event, if more than have a row: an event of a tenant with a thousand
+ * endpoints made a thousand rows. Null if each of them has one.
  */
 export class FilteredCount1765050120000 implements MigrationInterface {
   name = 'FilteredCount1765050120000';

@@ -1,10 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The key by which an address is one account: stored, and made by the application (`src/users/email-key.ts`), since
- * what PostgreSQL calls lower case depends on the database's locale. Expand step: the column may be null while the
- * previous release writes; `migrate` fills it in small batches and lists collisions. Accounts from before count as
- * verified.
+ * The key that makes an address one account. The application computes it (`src/platform/net/email-key.ts`), since
+ * PostgreSQL's lower case depends on the database's locale. Expand step: the column may be null while the previous
+ * release writes; `migrate` fills it in small batches and lists collisions. Older accounts count as verified.
  */
 export class EmailKeys1765070000000 implements MigrationInterface {
   name = 'EmailKeys1765070000000';

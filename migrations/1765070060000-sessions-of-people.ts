@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * How a session began, and sessions without a tenant: those stand under the person's own id in `tenant_id`, so that one
+ * The beginning of a session, and sessions without a tenant: those have the person's own id in `tenant_id`, so that one
  * table, one policy and one form of token serve both. A session of a tenant ends by the hook `membershipEnded`, no
  * longer by a foreign key, which an account session could not have. The sign-in role sees the sessions of one person.
  */

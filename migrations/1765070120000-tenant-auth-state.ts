@@ -2,8 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Epochs: a counter per tenant (under the zero id) and per person in a tenant, raised in the transaction of a change
- * that credentials must hear of. Every process compares the counters of its live credentials in one statement a second,
- * as a role that sees nothing else. A person's account sessions count under the person's own id.
+ * that affects credentials. Every process compares the counters of its live credentials in one statement a second, as a
+ * role that sees nothing else. A person's account sessions count under the person's own id.
  */
 export class TenantAuthState1765070120000 implements MigrationInterface {
   name = 'TenantAuthState1765070120000';

@@ -1,9 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Tokens that mails carry, spent once and kept as hashes. The subject (a person, or a registration that is pending) is
- * in the token's text, so that the row is found under it. The mails that an address was sent are counted by a hash of
- * it.
+ * Tokens in mails, valid for one use and stored as hashes. The subject (a person, or a pending registration) is in the
+ * token's text, so that the row is found under it. The mails to an address are counted under a hash of it.
  */
 export class OneTimeTokens1765070180000 implements MigrationInterface {
   name = 'OneTimeTokens1765070180000';

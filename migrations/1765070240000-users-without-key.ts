@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Finds the users whose key is not filled in yet: those of the release before. Empty once the backfill is through. */
+/** Finds the users without a key: those of the previous release. Empty after the backfill. */
 export class UsersWithoutKey1765070240000 implements MigrationInterface {
   name = 'UsersWithoutKey1765070240000';
 

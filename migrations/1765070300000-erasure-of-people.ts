@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Finds the persons whose erasure is due, and lets the sign-in role delete the sessions of one. */
+/** Finds the persons whose erasure is due, and allows the sign-in role to delete the sessions of one. */
 export class ErasureOfPeople1765070300000 implements MigrationInterface {
   name = 'ErasureOfPeople1765070300000';
 

@@ -1,10 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The audit log of each tenant. `audit_log` is only ever inserted into; `audit_pending` names the rows that the tree
- * has not taken yet; personal values live in `audit_personal`, so that an erasure deletes them and leaves the log as it
- * is. The role `app_audit` builds the tree (`audit_leaves`, `audit_nodes`, `audit_trees`) and can change no row of the
- * log.
+ * The audit log of each tenant. `audit_log` only ever gets inserts; `audit_pending` names the rows that are not in the
+ * tree yet; personal values are in `audit_personal`, so that an erasure deletes them and leaves the log unchanged. The
+ * role `app_audit` builds the tree (`audit_leaves`, `audit_nodes`, `audit_trees`) and can change no row of the log.
  */
 export class AuditLog1765080000000 implements MigrationInterface {
   name = 'AuditLog1765080000000';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Mails that wait to be sent. A mail without a tenant (a forgotten password) has the nil UUID in its place, so that
- * every mail commits on the server of the change that it tells of. What it says is sealed: links hold one-time tokens.
+ * Waiting mails. A mail without a tenant (a forgotten password) has the nil UUID in its place, so that every mail
+ * commits on the server of its change. Its content is encrypted: links contain one-time tokens.
  */
 export class Mail1765080060000 implements MigrationInterface {
   name = 'Mail1765080060000';

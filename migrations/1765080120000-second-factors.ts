@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Second factors of persons. The secret of an authenticator app is sealed; the last step that was used is kept, so that a
- * code counts once. Recovery codes and challenges are kept as hashes.
+ * Second factors of persons. The secret of an authenticator app is encrypted; the last used step is stored, so that a
+ * code counts once. Recovery codes and challenges are stored as hashes.
  */
 export class SecondFactors1765080120000 implements MigrationInterface {
   name = 'SecondFactors1765080120000';

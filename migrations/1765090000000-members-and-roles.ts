@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Members have a status and a version, and roles of the tenant's own beside the four built in. A member's e-mail
- * address and name are read by a role that sees the members of one tenant and those columns of the people; the role
- * that serves requests still sees no address.
+ * Members have a status and a version, and tenants have roles of their own besides the four built-in ones. A role that
+ * sees the members of one tenant reads a member's e-mail address and name; the role that serves requests still sees no
+ * address.
  */
 export class MembersAndRoles1765090000000 implements MigrationInterface {
   name = 'MembersAndRoles1765090000000';

@@ -1,9 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What a tenant demands of the sessions and keys that reach it, and its closing. A transaction of the tenant locks its
- * row, so that changes of members come one after the other: hence the service may update the columns that it changes
- * itself.
+ * A tenant's requirements for its sessions and keys, and its closing. A transaction of the tenant locks its row, so
+ * that changes of members happen one after the other: hence the service may update the columns that it changes itself.
  */
 export class TenantPolicies1765090060000 implements MigrationInterface {
   name = 'TenantPolicies1765090060000';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Offers of a place in a tenant. A row is there as long as the offer is: acceptance and withdrawal delete it, so that a
- * token is spent once, by the delete that finds it. Only the token's hash is stored.
+ * Invitations into a tenant. A row exists as long as the invitation: acceptance and withdrawal delete it, so that a
+ * token is used once, by the delete that finds it. Only the token's hash is stored.
  */
 export class Invitations1765090120000 implements MigrationInterface {
   name = 'Invitations1765090120000';

@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * API keys and the hashes of their texts: several while a rotated one still counts beside its successor. The sign-in
+ * API keys and the hashes of their texts: several while a rotated one is still valid besides its successor. The sign-in
  * role sees the personal keys of one person, to end them with the person.
  */
 export class ApiKeys1765090180000 implements MigrationInterface {

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Finds the API keys that expire soon and whose members have not been told. */
+/** Finds the API keys that expire soon and whose members have no notice yet. */
 export class KeysByExpiry1765095050060 implements MigrationInterface {
   name = 'KeysByExpiry1765095050060';
   readonly transaction = false;

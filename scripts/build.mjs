@@ -1,5 +1,5 @@
-// Compiles src and migrations with SWC into dist. `node scripts/build.mjs` builds always; `buildIfStale` only when a
-// source, or the compiler's settings, changed since the last build, and then bundles what `npm start` runs.
+// Compiles src and migrations with SWC into dist. `node scripts/build.mjs` always builds; `buildIfStale` only when a
+// source or the compiler's settings have changed since the last build, and then also makes the bundle of `npm start`.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -68,7 +68,7 @@ async function replace(fresh, stamp) {
   }
 }
 
-/** What `npm start` runs: src/dev/start.ts and all that it needs in one file, which loads twice as fast as 1,700. */
+/** The bundle of `npm start`: src/dev/start.ts and its dependencies in one file, which loads twice as fast as 1,700. */
 export const BUNDLE = join(out, 'start.cjs');
 const BUNDLED = `${BUNDLE}.stamp`;
 
@@ -85,7 +85,7 @@ export async function buildIfStale(say = () => undefined) {
   await writeFile(BUNDLED, stamp);
 }
 
-/** What is loaded only where traces are sent: most starts need none of it. */
+/** Modules that are loaded only with tracing: most starts do not need them. */
 const TRACING = ['sdk-trace-base', 'exporter-trace-otlp-http', 'resources', 'semantic-conventions'].map(
   (name) => `@opentelemetry/${name}`,
 );
@@ -101,7 +101,7 @@ export const APART = [
   ...TRACING,
 ];
 
-/** Puts a compiled file and all that it needs into one, but for {@link APART}. */
+/** Bundles a compiled file with its dependencies into one file, except {@link APART}. */
 export async function bundle(entry, outfile) {
   const { build: esbuild } = await import('esbuild');
   await esbuild({
@@ -122,7 +122,7 @@ export async function bundle(entry, outfile) {
   });
 }
 
-/** Nest and TypeORM name many packages that they can do without: those are looked for when they are asked for. */
+/** Nest and TypeORM name many optional packages: those are resolved at run time. */
 function leaveOutWhatIsNotInstalled({ onResolve }) {
   onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
     if (path.startsWith('node:') || !importer) return undefined;

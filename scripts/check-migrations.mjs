@@ -1,6 +1,6 @@
-// Refuses SQL of migrations that would hold up or break the release that is running. `node scripts/check-migrations.mjs
-// [FOLDER]` lints what `migrate plan` prints, with squawk and a few rules that it has not. What is meant all the same says
-// so in the SQL: `-- squawk-ignore RULE` before a statement, `-- allow RULE: why` anywhere in the migration.
+// Refuses SQL of migrations that would block or break the running release. `node scripts/check-migrations.mjs [FOLDER]`
+// lints the SQL of `migrate plan`, with squawk and a few additional rules. The SQL marks a deliberate exception: `--
+// squawk-ignore RULE` before a statement, `-- allow RULE: why` anywhere in the migration.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 const LOCK_TIMEOUT_OFF = /^set lock_timeout = 0;?$/i;
 const LOCK_TIMEOUT_ON = /^reset lock_timeout;?$/i;
 
-/** Each looks at a migration's SQL without comments and without the bodies of functions and do blocks. */
+/** Each rule checks a migration's SQL without comments and without the bodies of functions and do blocks. */
 const RULES = {
   'no-backfill-at-once': {
     broken: ({ sql }) => /(^|;)\s*(with\b[^;]*\)\s*)?(update|delete\s+from)\b/i.test(sql),
@@ -55,7 +55,7 @@ async function migrationsIn(folder) {
   return migrations;
 }
 
-/** Quoted text, comments and dollar-quoted bodies say nothing of what is done to tables. */
+/** Quoted text, comments and dollar-quoted bodies do not show changes of tables. */
 const bare = (text) => text.replace(/--[^\n]*|\/\*[^]*?\*\/|\$(\w*)\$[^]*?\$\1\$|'(?:[^']|'')*'/g, ' ').trim();
 
 function faultsOf(migration) {
@@ -71,7 +71,7 @@ function faultsOf(migration) {
     .map(([name, { says }]) => `${migration.file}: ${name}: ${says}`);
 }
 
-/** What squawk says of them; undefined where it has no program for this platform. */
+/** The findings of squawk; undefined if it has no program for this platform. */
 function squawk(migrations) {
   const bin = require.resolve('squawk-cli/js/bin/squawk');
   try {

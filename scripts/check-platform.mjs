@@ -1,5 +1,5 @@
-// `npm run check:structure`, third part: the platform knows no feature by name. Imports are checked by the rules of
-// dependency-cruiser; this script looks for words. It reads the names of tables, permissions and event types from the
+// `npm run check:structure`, third part: the platform contains no name of a feature. The rules of dependency-cruiser
+// check imports; this script searches for words. It reads the names of tables, permissions and event types from the
 // files in which features declare them. `node scripts/check-platform.mjs FOLDER` checks another tree.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -51,7 +51,7 @@ const eventTypes = namesIn(ofFeatures('-event-types.ts'), /name: '([a-z0-9_.]+\.
 /** The same text, of the same length, with the marks of comments and the meanings of no interest blanked. */
 function significant(text) {
   const joined = text.replace(/\n(\s*)(\*|\/\/)(?= )/g, (whole) => `\n${' '.repeat(whole.length - 1)}`);
-  // A context may stand on two lines, so line breaks are blanks while contexts are searched.
+  // A context may span two lines, so line breaks count as spaces during the search for contexts.
   const line = joined.replaceAll('\n', ' ').replace(/ {2,}/g, (blanks) => ` ${'\0'.repeat(blanks.length - 1)}`);
   const positions = line.split('').flatMap((character, at) => (character === '\0' ? [] : [at]));
   const dense = line.replaceAll('\0', '');

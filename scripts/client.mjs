@@ -1,5 +1,6 @@
-// Renews what of the TypeScript client is generated from the golden OpenAPI document (which test/openapi/openapi.e2e-spec.ts
-// holds to what the service serves): its types, and the routes that it treats apart. `--check` compares instead.
+// Renews the generated parts of the TypeScript client from the golden OpenAPI document (which
+// test/openapi/openapi.e2e-spec.ts compares with the service): its types, and its special routes. `--check` compares
+// instead.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -23,7 +24,7 @@ function setOf(name, comment, values) {
   return `/** ${comment} */\nexport const ${name}: ReadonlySet<string> = new Set([\n${lines}]);\n`;
 }
 
-/** What types cannot say when a program runs: which POSTs take a key, and which routes take no credential. */
+/** The facts that types cannot provide at run time: the POSTs that take a key, and the routes without a credential. */
 function routes(document) {
   const all = operations(document);
   const takesKey = ([, , { parameters = [] }]) =>
@@ -38,7 +39,7 @@ function routes(document) {
 
 const document = JSON.parse(readFileSync(golden, 'utf8'));
 const generated = {
-  // A default is what the service assumes: whoever sends a body may leave the field out.
+  // The service assumes a default: the sender of a body may leave the field out.
   'schema.ts': HEAD + astToString(await openapiTypes(pathToFileURL(golden), { defaultNonNullable: false })),
   'routes.ts': HEAD + routes(document),
 };

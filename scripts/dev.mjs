@@ -1,5 +1,5 @@
-// `npm run start:dev`: runs `npm start` and starts it again after a change of the source. The data folder is kept, and so is
-// the database in it. `--inspect` (`npm run start:debug`) opens Node's inspector.
+// `npm run start:dev`: runs `npm start` and restarts it after a change of the source. The data folder and its database
+// are kept. `--inspect` (`npm run start:debug`) opens Node's inspector.
 import { spawn } from 'node:child_process';
 import { watch } from 'node:fs';
 import { dirname, join } from 'node:path';

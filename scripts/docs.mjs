@@ -12,7 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const configurationPage = join(root, 'docs', 'configuration.md');
 const BEGIN = '<!-- configuration: written by `npm run docs:config` -->';
 const END = '<!-- end of configuration -->';
-/** Folders whose files a document names with a path from the top. */
+/** Folders whose files a document names with a path from the root. */
 const NAMED = /`((?:src|test|docs|migrations|scripts|bench|deploy|\.ci)\/[^`\s]*)`/g;
 
 async function configurationTable() {

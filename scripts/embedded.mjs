@@ -1,8 +1,8 @@
-// Where the PostgreSQL that `npm start` runs on DATA_DIR can be reached, and what it made there.
+// The address of the PostgreSQL that `npm start` runs on DATA_DIR, and its databases.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** @throws Error that says what to do where nothing runs there */
+/** @throws Error with the next step if no server runs there */
 export async function embedded() {
   const dataDir = process.env.DATA_DIR || './.data';
   const read = async (name) => (await readFile(join(dataDir, name), 'utf8')).trim();

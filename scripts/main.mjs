@@ -1,5 +1,5 @@
-// `npm run migrate -- …` and the like: builds what has changed, then runs a role of the one image (src/main.ts). Without a
-// database of its own it works on the one that `npm start` runs.
+// `npm run migrate -- …` and the like: builds changed sources, then runs a process of the image (src/main.ts). Without
+// a configured database it uses the one that `npm start` runs.
 import { createRequire } from 'node:module';
 import { buildIfStale } from './build.mjs';
 import { embedded } from './embedded.mjs';

@@ -1,6 +1,6 @@
-// `npm run record:statements`, at a release: runs the suites that use all of the service and writes down what it asked of
-// PostgreSQL, for test/database/previous-release.e2e-spec.ts to hold later schemas to. Fails where a named statement of the source
-// was not seen.
+// `npm run record:statements`, at a release: runs the suites that cover the service and records its SQL statements, for
+// test/database/previous-release.e2e-spec.ts, which checks later schemas against them. Fails if a named statement of
+// the source was not executed.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ const NOT_RECORDED = {
   backlog_outbox_distributed: 'the same',
   backlog_deliveries_distributed: 'the same',
 };
-/** A statement's name as the source writes it (one with a `${…}` in it stands for several), and what it inserts into. */
+/** A statement's name as in the source (one with a `${…}` represents several), and the table of its insert. */
 const NAME = /\bname: (?:'([a-z_]+)'|`([a-z_]+)\$\{[^`]*`),?\s+text: ?[`']?(?:\s*insert into (\w+))?/g;
 
 const file = join(tmpdir(), `statements-${process.pid}.json`);
@@ -48,7 +48,7 @@ const { status } = spawnSync('npx', ['jest', `test/[^/]+/(${SUITES.join('|')})`]
 if (status !== 0) process.exit(status ?? 1);
 
 const recorded = JSON.parse(readFileSync(file, 'utf8'));
-// What is inserted together is joined to one statement.
+// Inserts of one transaction are joined into one statement.
 const joined = recorded.filter(({ name }) => name === 'joined_writes').map(({ text }) => text);
 const missing = [];
 for (const source of readdirSync(join(root, 'src'), { recursive: true })) {

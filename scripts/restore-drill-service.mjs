@@ -1,4 +1,5 @@
-// What the restore drill does with the restored service: starts the API, writes, and reads an order as a member would.
+// The steps of the restore drill with the restored service: starts the API, writes, and reads an order as a member
+// would.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -46,7 +47,9 @@ async function call(url, path, { token, body } = {}) {
   return answer;
 }
 
-/** Registers somebody (it writes), makes them a reader of the newest order's tenant, and reads that order as they would. */
+/**
+ * Registers a person (a write), makes them a reader of the newest order's tenant, and reads that order as this person.
+ */
 export async function readAnOrder(base, client) {
   await call(base, '/health/ready');
   const who = { email: `restore-drill-${Date.now()}@example.com`, password: randomBytes(16).toString('hex') };

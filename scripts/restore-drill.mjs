@@ -27,13 +27,13 @@ pg_dump and pg_restore are taken from PATH, or from the folder PG_BIN. With ENCR
 production, it also proves that they open the webhook secrets in the dump.
 `;
 
-/** What is the matter, for the operator; everything else that is thrown is a fault of this script. */
+/** A fault for the operator; every other thrown error is a bug of this script. */
 class DrillFailed extends Error {}
 
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 const say = (line) => process.stdout.write(`${line}\n`);
 
-/** Runs a step, and says how long it took; what it gives is what it found. */
+/** Runs a step, and prints its duration; its return value is its finding. */
 async function step(name, work) {
   const began = performance.now();
   try {
@@ -45,7 +45,10 @@ async function step(name, work) {
   }
 }
 
-/** Runs a program of PostgreSQL and gives what it prints. The URL goes by the environment: arguments are visible to everybody on the machine. */
+/**
+ * Runs a program of PostgreSQL and returns its output. The environment carries the URL: arguments are visible to every
+ * user of the machine.
+ */
 function postgres(program, args, url) {
   const { username, password, hostname, port, pathname, searchParams } = new URL(url);
   const env = {
@@ -113,7 +116,7 @@ function run(args, env) {
   return stdout.trim();
 }
 
-/** Every table of a tenant behind its wall, and how much there is. */
+/** Checks that every table of a tenant has row-level security, and counts rows. */
 async function look(url) {
   return withClient(url, async (client) => {
     const { rows: open } = await client.query(
@@ -189,7 +192,7 @@ async function drill({ dump, from, server, keep }) {
       postgres('pg_restore', [...restore, `--dbname=${name}`, file], url);
       return { text: `pg_restore ${restore.join(' ')}` };
     });
-    // One URL, the superuser's: the password of the server's own app_service is left alone.
+    // One URL, the superuser's: the password of the server's own app_service is not changed.
     const { JWT_SECRET = randomBytes(32).toString('hex'), ENCRYPTION_KEYS } = process.env;
     const env = { DATABASE_URL: url, JWT_SECRET, ...(ENCRYPTION_KEYS ? { ENCRYPTION_KEYS } : {}) };
     await step('migrate', () => ({ text: run(['migrate', 'apply'], env) }));

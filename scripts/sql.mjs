@@ -1,5 +1,5 @@
-// `npm run -s sql -- [--tenant ID] 'select …'`: runs a statement as the role that serves requests, to look at the
-// walls from inside. Connects to DATABASE_URL, else to the PostgreSQL that `npm start` runs on DATA_DIR.
+// `npm run -s sql -- [--tenant ID] 'select …'`: runs a statement as the role that serves requests, to see the isolation
+// from inside. Connects to DATABASE_URL, otherwise to the PostgreSQL that `npm start` runs on DATA_DIR.
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';

@@ -1,5 +1,5 @@
-// `npm start`: builds changed sources, reads `.env` (variables that are set already win), then runs the whole service in this
-// process (see src/dev/start.ts).
+// `npm start`: builds changed sources, reads `.env` (existing variables have precedence), then runs the whole service
+// in this process (see src/dev/start.ts).
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 import { BUNDLE, buildIfStale } from './build.mjs';
 
-/** When what was compiled meanwhile is written down, milliseconds: once all that a start needs has run. */
+/** The delay before V8's compiled code is saved, milliseconds: by then all code of a start has run. */
 const KEEP_COMPILED_AFTER_MS = 3_000;
 
 /** The lines of `engines` in package.json: the oldest minor version of each line, and of all later ones. */
@@ -28,10 +28,10 @@ try {
 }
 load(BUNDLE);
 
-/** Runs a CommonJS file with V8's code cache beside it, which spares most of a start's compiling. */
+/** Runs a CommonJS file with V8's code cache, which avoids most of a start's compiling. */
 function load(file) {
   const source = readFileSync(file);
-  // V8 knows a source by its length alone.
+  // V8 identifies a source by its length alone.
   const cacheFile = `${file}.${createHash('sha256').update(source).digest('hex').slice(0, 32)}.cache`;
   const script = new Script(Module.wrap(source.toString()), {
     filename: file,
@@ -40,7 +40,7 @@ function load(file) {
   });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file));
-  // V8 refuses what another version of it has left.
+  // V8 refuses the cache of another version.
   if (script.cachedDataRejected === false) return;
   setTimeout(() => keep(cacheFile, script.createCachedData()), KEEP_COMPILED_AFTER_MS).unref();
 }

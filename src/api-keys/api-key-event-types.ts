@@ -1,5 +1,5 @@
 import type { EventType } from '../platform/outbox/event-catalogue';
-import { ApiKeyView } from './api-keys.dto';
+import { ApiKeyView } from './api-keys.views';
 
 /** What keys emit. */
 export const API_KEY_EVENT_TYPES: readonly EventType[] = [

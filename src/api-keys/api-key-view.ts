@@ -1,5 +1,5 @@
 import type { KeyRow } from './api-keys.queries';
-import type { ApiKeyView } from './api-keys.dto';
+import type { ApiKeyView } from './api-keys.views';
 
 /** The key as the API shows it. */
 export function viewOf(row: KeyRow): ApiKeyView {

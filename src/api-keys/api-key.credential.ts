@@ -76,7 +76,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
       throw new AppError('second_factor_enrolment_required', 'The tenant demands a second factor of the key’s person.');
     }
     this.usage.note(caller.tenantId, caller.actor.id);
-    return { kind: 'tenant', caller: { ...caller, origin: originOf(request) } };
+    return { kind: 'tenant', caller: { ...caller, connection: request.raw.socket, origin: originOf(request) } };
   }
 
   /**

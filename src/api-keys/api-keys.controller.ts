@@ -1,42 +1,20 @@
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  Header,
-  Headers,
-  HttpCode,
-  Param,
-  Patch,
-  Post,
-  Query,
-  Req,
-  Res,
-} from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../platform/http/requests/caller';
 import { PageDto } from '../platform/http/requests/page.dto';
+import { ArrivedAt } from '../platform/http/requests/request-details';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
 import { OptionalBody } from '../platform/http/requests/validation.pipe';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../platform/http/responses/json-response';
-import {
-  ApiKeyCreatedView,
-  ApiKeyPage,
-  ApiKeyView,
-  CreateApiKeyDto,
-  RotateApiKeyDto,
-  UpdateApiKeyDto,
-} from './api-keys.dto';
+import { Conditional, IfMatch, type Precondition } from '../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import type { JsonPage, Representation, WriteResult } from '../platform/http/responses/results';
+import { CreateApiKeyDto, RotateApiKeyDto, UpdateApiKeyDto } from './api-keys.requests';
+import { ApiKeyCreatedView, ApiKeyPage, ApiKeyView } from './api-keys.views';
 import { ApiKeysService } from './api-keys.service';
 import { KEY_PATTERN } from './key-format';
 
 const KeyId = () => Param('id', new ResourceId('Key'));
-
-/** When the request came in; later than its first byte by the time of reading its head. */
-const arrivalOf = (reply: FastifyReply): Date => new Date(new Date().getTime() - reply.elapsedTime);
 
 @ApiSection(
   'API keys',
@@ -62,13 +40,12 @@ export class ApiKeysController {
   @ApiCreatedResponse({ type: ApiKeyCreatedView, description: 'The key, with its text.' })
   @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
   @ApiProblem('business_rule_violation', 'A tenant has at most 1000 API keys.')
-  async create(
+  create(
     @CurrentCaller() caller: Caller,
     @Body() body: CreateApiKeyDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.keys.create(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.keys.create(caller, body, request);
   }
 
   @Get()
@@ -79,26 +56,17 @@ export class ApiKeysController {
     description: "Newest first: one's own, and with `api_keys:manage` all.",
   })
   @ApiOkResponse({ type: ApiKeyPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.keys.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {
+    return this.keys.list(caller, query);
   }
 
   @Get(':id')
   @Requires('signed-in')
+  @Conditional()
   @ApiOperation({ operationId: 'getApiKey', summary: 'Get an API key', description: 'Without its text.' })
   @ApiOkResponse({ type: ApiKeyView, description: 'The key.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @KeyId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.keys.find(caller, id), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @KeyId() id: string): Promise<Representation> {
+    return this.keys.find(caller, id);
   }
 
   @Patch(':id')
@@ -113,14 +81,13 @@ export class ApiKeysController {
   })
   @ApiOkResponse({ type: ApiKeyView, description: 'The key as it is now.' })
   @ApiProblem('forbidden', 'A personal key is changed by its person alone.')
-  async update(
+  update(
     @CurrentCaller() caller: Caller,
     @KeyId() id: string,
     @Body() body: UpdateApiKeyDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.keys.update(caller, id, body, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.keys.update(caller, id, body, ifMatch);
   }
 
   @Delete(':id')
@@ -137,7 +104,7 @@ export class ApiKeysController {
   remove(
     @CurrentCaller() caller: Caller,
     @KeyId() id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.keys.remove(caller, id, ifMatch);
   }
@@ -158,13 +125,13 @@ export class ApiKeysController {
   @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })
   @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
   @ApiProblem('conflict', 'The key was changed at the same time; look at it before you rotate it again.')
-  async rotate(
+  rotate(
     @CurrentCaller() caller: Caller,
     @KeyId() id: string,
     @Body(new OptionalBody(RotateApiKeyDto)) body: object,
+    @ArrivedAt() arrivedAt: Date,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.keys.rotate(caller, id, body as RotateApiKeyDto, arrivalOf(reply), request));
+  ): Promise<WriteResult> {
+    return this.keys.rotate(caller, id, body as RotateApiKeyDto, arrivedAt, request);
   }
 }

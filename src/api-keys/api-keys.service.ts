@@ -7,11 +7,16 @@ import { AppError, Conflict, type FieldFault, Forbidden, NotFound, ValidationFai
 import type { Caller } from '../platform/http/requests/caller';
 import { assertMayGrant } from '../platform/http/requests/grants';
 import type { PageDto } from '../platform/http/requests/page.dto';
-import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
-import { type JsonPage, type Representation, toPage } from '../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import type { Precondition } from '../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  Outcome,
+  type OutcomeDetails,
+  Representation,
+  type WriteResult,
+} from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
-import { API_PREFIX } from '../platform/http/api-prefix';
 import { Mailer } from '../platform/mail/mailer';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
@@ -24,7 +29,7 @@ import {
   DEFAULT_OVERLAP_SECONDS,
   type RotateApiKeyDto,
   type UpdateApiKeyDto,
-} from './api-keys.dto';
+} from './api-keys.requests';
 import * as queries from './api-keys.queries';
 import { newKey } from './key-format';
 
@@ -54,7 +59,7 @@ export class ApiKeysService {
    * @throws Forbidden for a scope that the caller lacks, or a tenant's key without `api_keys:manage`; ValidationFailed;
    * AppError `business_rule_violation` for one too many
    */
-  create(caller: Caller, input: CreateApiKeyDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateApiKeyDto, request?: IdempotentRequest): Promise<WriteResult> {
     if (input.kind === 'tenant') assertManager(caller);
     assertMayGrant(caller, input.scopes);
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -105,19 +110,19 @@ export class ApiKeysService {
           userAgent: caller.origin?.userAgent,
         },
       });
-      return withText(201, row, text, { location: `${API_PREFIX}/api-keys/${id}` });
+      return withText(row, text, { id });
     });
   }
 
   /** A page of keys: to managers all, to others their own. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: `api-keys/${caller.actor.id}`, filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
     const ofUser = isManager(caller) ? null : caller.actor.id;
-    const statement = queries.listKeys(caller.tenantId, ofUser, afterId, limit + 1);
-    const rows = await this.database.query<queries.KeyRow>(caller, statement);
-    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const statement = queries.listKeys(caller.tenantId, ofUser, afterId, count);
+      const rows = await this.database.query<queries.KeyRow>(caller, statement);
+      return rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
+    });
   }
 
   /** @throws NotFound, also for another person's key unless the caller manages keys */
@@ -131,7 +136,7 @@ export class ApiKeysService {
    * @throws NotFound; VersionConflict; Forbidden for another person's key or a scope that the caller lacks;
    * ValidationFailed
    */
-  update(caller: Caller, id: string, input: UpdateApiKeyDto, ifMatch?: string): Promise<Representation> {
+  update(caller: Caller, id: string, input: UpdateApiKeyDto, ifMatch?: Precondition): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const [policy] = await tx.query<{ api_key_max_days: number | null }>(queries.findKeyPolicy(tx.tenantId));
       const before = await lockToChange(tx, caller, id, ifMatch);
@@ -171,10 +176,10 @@ export class ApiKeysService {
   }
 
   /** Ends a key for good. @throws NotFound; VersionConflict; Forbidden */
-  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const row = assertVisible(caller, id, await lockKey(tx, id));
-      assertMatch(ifMatch, etagOf(row.version));
+      ifMatch?.assertVersion(row.version);
       await tx.repository(ApiKey).delete({ tenantId: tx.tenantId, id });
       tx.defer(queries.deleteKeyEpoch(tx.tenantId, id));
       this.epochs.raiseTenant(tx);
@@ -195,7 +200,7 @@ export class ApiKeysService {
     input: RotateApiKeyDto,
     arrivedAt: Date,
     request?: IdempotentRequest,
-  ): Promise<StoredResponse> {
+  ): Promise<WriteResult> {
     const [seen] = await this.database.query<queries.KeyRow>(caller, queries.findKey(caller.tenantId, id));
     return this.idempotency.transaction(caller, request, async (tx) => {
       const before = await lockToChange(tx, caller, id);
@@ -212,7 +217,7 @@ export class ApiKeysService {
       tx.defer(queries.insertSecret(tx.tenantId, id, hash, now));
       this.epochs.raiseMember(tx, id);
       this.record(tx, caller, 'api_key.rotated', id, { key: SECRET_CHANGE });
-      return withText(200, after, text);
+      return withText(after, text);
     });
   }
 
@@ -271,10 +276,10 @@ async function lockToChange(
   tx: TenantTransaction,
   caller: Caller,
   id: string,
-  ifMatch?: string,
+  ifMatch?: Precondition,
 ): Promise<queries.KeyRow> {
   const row = assertVisible(caller, id, await lockKey(tx, id));
-  assertMatch(ifMatch, etagOf(row.version));
+  ifMatch?.assertVersion(row.version);
   if (row.kind === 'tenant') assertManager(caller);
   else if (row.user_id !== caller.actor.id) throw new Forbidden('A personal key is changed by its person alone.');
   assertMayGrant(caller, row.scopes as Permission[]);
@@ -319,18 +324,13 @@ function changesBetween(before: queries.KeyRow, after: queries.KeyRow): Record<s
   );
 }
 
-function withText(
-  status: number,
-  row: queries.KeyRow,
-  text: string,
-  headers: Record<string, string> = {},
-): StoredResponse {
-  const body = JSON.stringify({ ...viewOf(row), key: text });
-  return { status, headers: { ...headers, etag: etagOf(row.version) }, body, secret: true };
+function withText(row: queries.KeyRow, text: string, details: OutcomeDetails = {}): Outcome {
+  const json = JSON.stringify({ ...viewOf(row), key: text });
+  return new Outcome(json, { ...details, version: row.version, secret: true });
 }
 
 function representationOf(row: queries.KeyRow): Representation {
-  return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+  return new Representation(JSON.stringify(viewOf(row)), row.version);
 }
 
 function entityOf(tenantId: string, row: queries.KeyRow): ApiKey {

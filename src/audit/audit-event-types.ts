@@ -1,8 +1,8 @@
 /** The events of the audit log, and what an entry is called in them and in OCSF. */
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { EventType } from '../platform/outbox/event-catalogue';
-import { AuditEntryView } from './audit-entry.dto';
-import { AuditCheckpointView } from './audit.dto';
+import { AuditEntryView } from './audit-entry.views';
+import { AuditCheckpointView } from './audit.views';
 
 @ApiSchema({ description: 'An entry of the audit log, once its tree has taken it.' })
 export class AuditEventView extends AuditEntryView {

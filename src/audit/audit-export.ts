@@ -1,11 +1,11 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
-import { RateLimited } from '../platform/errors';
+import { ExportSlots } from '../platform/http/limits/export-slots';
 import type { Caller } from '../platform/http/requests/caller';
 import { csvCell } from '../platform/http/responses/csv';
-import type { AuditEntryView } from './audit-entry.dto';
-import type { ExportAuditDto } from './audit.dto';
+import type { AuditEntryView } from './audit-entry.views';
+import type { ExportAuditDto } from './audit.requests';
 import { type EntryRow, entryView, listEntries } from './audit.queries';
 import { toFilter } from './audit.service';
 
@@ -40,28 +40,13 @@ const READERS = Object.values(COLUMNS);
  */
 @Injectable()
 export class AuditExport {
-  private running = 0;
-  private readonly runningOf = new Map<string, number>();
+  private readonly slots = new ExportSlots(MAX_EXPORTS, MAX_EXPORTS_OF_TENANT);
 
   constructor(private readonly database: TenantDatabase) {}
 
   /** The export as a byte stream. @throws RateLimited while too many run */
   stream(caller: Caller, input: ExportAuditDto): Readable {
-    const ofTenant = this.runningOf.get(caller.tenantId) ?? 0;
-    if (this.running >= MAX_EXPORTS || ofTenant >= MAX_EXPORTS_OF_TENANT) {
-      throw new RateLimited('Too many exports at once; try again.', 5);
-    }
-    this.count(caller.tenantId, 1);
-    const stream = Readable.from(this.chunks(caller, input), { objectMode: false, highWaterMark: 64 * 1024 });
-    stream.once('close', () => this.count(caller.tenantId, -1));
-    return stream;
-  }
-
-  private count(tenantId: string, change: 1 | -1): void {
-    const ofTenant = (this.runningOf.get(tenantId) ?? 0) + change;
-    this.running += change;
-    if (ofTenant > 0) this.runningOf.set(tenantId, ofTenant);
-    else this.runningOf.delete(tenantId);
+    return this.slots.stream(caller.tenantId, this.chunks(caller, input));
   }
 
   private async *chunks(caller: Caller, input: ExportAuditDto): AsyncGenerator<string> {

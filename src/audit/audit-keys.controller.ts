@@ -3,7 +3,7 @@ import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { NO_TENANT, TenantDatabase } from '../platform/database/tenant-database';
 import { ApiSection } from '../platform/http/openapi/declarations';
 import { Public } from '../platform/http/requests/caller';
-import { AuditKeysView } from './audit.dto';
+import { AuditKeysView } from './audit.views';
 import { listPublicKeys, type PublicKeyRow } from './audit.queries';
 
 @ApiSection(

@@ -1,19 +1,16 @@
-import { Readable } from 'node:stream';
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
-import { sendPage } from '../platform/http/responses/json-response';
+import { Download, type JsonPage } from '../platform/http/responses/results';
 import { AuditExport } from './audit-export';
-import * as dto from './audit.dto';
+import * as requests from './audit.requests';
+import * as views from './audit.views';
 import { AuditService } from './audit.service';
 import './audit.permissions';
 
-/** A reader that takes nothing of an export for this long is disconnected. */
-const STALLED_EXPORT_MS = 120_000;
 const NDJSON_EXAMPLE =
   '{"id":"0198c0de-7a11-7000-8000-0000000000e1","occurred_at":"2026-01-31T12:00:00.000Z","actor":{"type":"user",' +
   '"id":"0198c0de-7a11-7000-8000-0000000000aa"},"action":"order.status_changed","target":{"type":"order",' +
@@ -42,14 +39,9 @@ export class AuditController {
     summary: 'List audit entries',
     description: 'Newest first. Each was written in the transaction of the change that it tells of.',
   })
-  @ApiOkResponse({ type: dto.AuditPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ListAuditDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.audit.list(caller, query));
+  @ApiOkResponse({ type: views.AuditPage, description: 'A page.' })
+  list(@CurrentCaller() caller: Caller, @Query() query: requests.ListAuditDto): Promise<JsonPage> {
+    return this.audit.list(caller, query);
   }
 
   @Get('export')
@@ -76,19 +68,10 @@ export class AuditController {
     },
   })
   @ApiProblem('rate_limited', 'Too many exports at once.')
-  export(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ExportAuditDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): void {
-    const csv = query.format === 'csv';
-    reply.raw.setTimeout(STALLED_EXPORT_MS);
-    void reply
-      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
-      .header('content-disposition', `attachment; filename="audit-log.${query.format}"`)
-      // Fastify would read the whole stream to answer a HEAD.
-      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query));
+  export(@CurrentCaller() caller: Caller, @Query() query: requests.ExportAuditDto): Download {
+    const type =
+      query.format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8';
+    return new Download(`audit-log.${query.format}`, type, () => this.exports.stream(caller, query));
   }
 
   @Get('checkpoint')
@@ -98,9 +81,9 @@ export class AuditController {
     summary: 'Get the newest checkpoint',
     description: 'The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.',
   })
-  @ApiOkResponse({ type: dto.AuditCheckpointView, description: 'The checkpoint.' })
+  @ApiOkResponse({ type: views.AuditCheckpointView, description: 'The checkpoint.' })
   @ApiProblem('business_rule_violation', 'The log has no checkpoint yet.')
-  checkpoint(@CurrentCaller() caller: Caller): Promise<dto.AuditCheckpointView> {
+  checkpoint(@CurrentCaller() caller: Caller): Promise<views.AuditCheckpointView> {
     return this.audit.checkpoint(caller);
   }
 
@@ -111,12 +94,12 @@ export class AuditController {
     summary: 'Prove that a later tree begins with an earlier one',
     description: 'What was in the log at the first size is in it, unchanged, at the second.',
   })
-  @ApiOkResponse({ type: dto.AuditConsistencyProofView, description: 'The proof.' })
+  @ApiOkResponse({ type: views.AuditConsistencyProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'A size is out of range.')
   consistency(
     @CurrentCaller() caller: Caller,
-    @Query() query: dto.ConsistencyDto,
-  ): Promise<dto.AuditConsistencyProofView> {
+    @Query() query: requests.ConsistencyDto,
+  ): Promise<views.AuditConsistencyProofView> {
     return this.audit.consistency(caller, query.from, query.to);
   }
 
@@ -128,13 +111,13 @@ export class AuditController {
     description:
       'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
   })
-  @ApiOkResponse({ type: dto.AuditProofView, description: 'The proof.' })
+  @ApiOkResponse({ type: views.AuditProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'The tree has not taken the entry yet, or the size is out of range.')
   proof(
     @CurrentCaller() caller: Caller,
     @Param('id', new ResourceId('Entry')) id: string,
-    @Query() query: dto.ProofDto,
-  ): Promise<dto.AuditProofView> {
+    @Query() query: requests.ProofDto,
+  ): Promise<views.AuditProofView> {
     return this.audit.proof(caller, id, query.size);
   }
 }

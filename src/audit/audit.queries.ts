@@ -1,7 +1,7 @@
 /** The statements that read the audit log. */
 import type { Row, SqlValue, Statement } from '../platform/database/sql/statement';
 import { firstIdAt } from '../platform/ids/ids';
-import type { AuditEntryView } from './audit-entry.dto';
+import type { AuditEntryView } from './audit-entry.views';
 
 /** An entry with what is personal of it. */
 export interface EntryRow extends Row {

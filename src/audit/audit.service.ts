@@ -3,15 +3,10 @@ import { ProofPlan } from '../platform/audit/merkle';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
 import type { Caller } from '../platform/http/requests/caller';
-import { type JsonPage, toPage } from '../platform/http/responses/json-response';
+import { type JsonPage } from '../platform/http/responses/results';
 import { Cursors } from '../platform/http/responses/pagination';
-import type {
-  AuditFilters,
-  ListAuditDto,
-  AuditCheckpointView,
-  AuditConsistencyProofView,
-  AuditProofView,
-} from './audit.dto';
+import type { AuditFilters, ListAuditDto } from './audit.requests';
+import type { AuditCheckpointView, AuditConsistencyProofView, AuditProofView } from './audit.views';
 import * as queries from './audit.queries';
 import { checkpointView, findNodes, findTree, hashesOf, type NodeRow, type TreeRow } from './tree.queries';
 
@@ -24,14 +19,14 @@ export class AuditService {
   ) {}
 
   /** A page of entries, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListAuditDto): Promise<JsonPage> {
+  list(caller: Caller, input: ListAuditDto): Promise<JsonPage> {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'audit-log', filters };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listEntries(caller.tenantId, toFilter(input), afterId, limit + 1);
-    const rows = await this.database.queryReplica<queries.EntryRow>(caller, statement);
-    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(queries.entryView(row)) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, async (afterId, count) => {
+      const statement = queries.listEntries(caller.tenantId, toFilter(input), afterId, count);
+      const rows = await this.database.queryReplica<queries.EntryRow>(caller, statement);
+      return rows.map((row) => ({ id: row.id, json: JSON.stringify(queries.entryView(row)) }));
+    });
   }
 
   /** The newest signed head. @throws AppError `business_rule_violation` while the log has no entry that is folded */

@@ -45,7 +45,7 @@ import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
 import { SignIn } from './sign-in/sign-in';
-import { OptionalPerson } from './access/optional-person';
+import { OptionalPersonPipe } from './access/optional-person';
 import { AccountAudit } from './account/account-audit';
 import { AccountMailsController } from './account/account-mails.controller';
 import { AccountController } from './account/account.controller';
@@ -92,7 +92,7 @@ import { StepUpGuard } from './access/step-up.guard';
     TotpService,
     SignIn,
     SignInDatabase,
-    OptionalPerson,
+    OptionalPersonPipe,
     AccountAudit,
     AccountService,
     EmailChangeService,
@@ -117,7 +117,7 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPerson, OwnProof, MailboxProofs],
+  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
 })
 export class AuthModule {
   constructor(types: EventCatalogue) {

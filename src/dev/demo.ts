@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AuthService } from '../auth/sign-in/auth.service';
-import { CreateOrderDto, ListOrdersDto } from '../orders/orders.dto';
+import { CreateOrderDto, ListOrdersDto } from '../orders/orders.requests';
 import { readDto } from '../platform/http/requests/validation.pipe';
 import { OrdersService } from '../orders/orders.service';
 import type { OrderStatus } from '../orders/order-status';
@@ -122,8 +122,8 @@ async function fill(app: INestApplicationContext, caller: Caller, count: number)
       notes: i % 6 === 0 ? 'Leave at the door' : null,
       metadata: { channel: i % 2 === 0 ? 'web' : 'phone' },
     });
-    const answer = await orders.create(caller, order);
-    const { id } = JSON.parse(answer.body) as { id: string };
+    const { json } = await orders.create(caller, order);
+    const { id } = JSON.parse(json) as { id: string };
     await walk(orders, caller, id, i, 'pending');
   }
 }

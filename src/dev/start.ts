@@ -50,7 +50,7 @@ async function main(): Promise<void> {
       loadService(),
     ]);
     if (stop.asked) return;
-    if (!given.JWT_SECRET) env.JWT_SECRET = keptSecret(given.DATA_DIR, 'jwt-secret');
+    if (!given.JWT_SECRET) env.JWT_SECRET = kept(given.DATA_DIR, 'jwt-secret', 'JWT_SECRET');
     env.RATE_LIMIT_REGISTRATION ??= '0';
     if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
@@ -140,12 +140,21 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   await createDatabase(postgres.url('postgres'), DATABASE);
   const service = new URL(postgres.url(DATABASE));
   service.username = DB_ROLES.service;
-  service.password = keptSecret(dataDir, 'service-password');
+  service.password = kept(dataDir, 'service-password', 'DATABASE_PASSWORD');
   env.DATABASE_URL = service.href;
   env.MIGRATION_DATABASE_URL = postgres.url(DATABASE);
   // A newcomer's receiver is on this machine.
   env.WEBHOOK_ALLOW_CIDRS ??= LOOPBACK;
   return { lost };
+}
+
+/** A secret of the data folder. @throws Inoperable naming the variable that it stands for, where its file is empty */
+function kept(dataDir: string, name: string, variable: string): string {
+  try {
+    return keptSecret(dataDir, name);
+  } catch (error) {
+    throw new Inoperable(`${variable}: ${(error as Error).message}`);
+  }
 }
 
 /** Checks that files can be made in the folder. @throws Inoperable that names the variable */

@@ -4,6 +4,12 @@ import { namesProblems, preferredType } from '../platform/http/requests/accept';
 export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
+/** The media type of each format. */
+export const MEDIA_TYPES: Record<ExportFormat, string> = {
+  ndjson: 'application/x-ndjson; charset=utf-8',
+  csv: 'text/csv; charset=utf-8; header=present',
+};
+
 /** The media types that ask for each format. Lines of JSON have no registered type: clients of JSON mean them. */
 const TYPES: Record<ExportFormat, readonly string[]> = {
   ndjson: ['application/x-ndjson', 'application/json'],

@@ -1,5 +1,5 @@
 import type { EventType } from '../platform/outbox/event-catalogue';
-import { OrderView } from './orders.dto';
+import { OrderView } from './orders.views';
 import type { OrderStatus } from './order-status';
 
 /** The events of orders, emitted by `orders.service.ts`. `data` is the order as the API shows it at that moment. */

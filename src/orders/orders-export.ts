@@ -1,12 +1,13 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
-import { RateLimited } from '../platform/errors';
+import { ExportSlots } from '../platform/http/limits/export-slots';
 import type { Caller } from '../platform/http/requests/caller';
 import { csvCell } from '../platform/http/responses/csv';
-import type { JsonRow } from '../platform/http/responses/json-response';
+import type { JsonRow } from '../platform/http/responses/results';
 import type { ExportFormat } from './export-format';
-import type { ExportOrdersDto, OrderView } from './orders.dto';
+import type { ExportOrdersDto } from './orders.requests';
+import type { OrderView } from './orders.views';
 import { isLongRead, listOrdersJson } from './orders.queries';
 import { toFilter } from './orders.service';
 
@@ -41,28 +42,13 @@ const BYTE_ORDER_MARK = '\ufeff';
  */
 @Injectable()
 export class OrdersExport {
-  private running = 0;
-  private readonly runningOf = new Map<string, number>();
+  private readonly slots = new ExportSlots(MAX_EXPORTS, MAX_EXPORTS_OF_TENANT);
 
   constructor(private readonly database: TenantDatabase) {}
 
   /** The export as a byte stream. @throws RateLimited while too many run */
   stream(caller: Caller, input: ExportOrdersDto, format: ExportFormat): Readable {
-    const ofTenant = this.runningOf.get(caller.tenantId) ?? 0;
-    if (this.running >= MAX_EXPORTS || ofTenant >= MAX_EXPORTS_OF_TENANT) {
-      throw new RateLimited('Too many exports at once; try again.', 5);
-    }
-    this.count(caller.tenantId, 1);
-    const stream = Readable.from(this.chunks(caller, input, format), { objectMode: false, highWaterMark: 64 * 1024 });
-    stream.once('close', () => this.count(caller.tenantId, -1));
-    return stream;
-  }
-
-  private count(tenantId: string, change: 1 | -1): void {
-    const ofTenant = (this.runningOf.get(tenantId) ?? 0) + change;
-    this.running += change;
-    if (ofTenant > 0) this.runningOf.set(tenantId, ofTenant);
-    else this.runningOf.delete(tenantId);
+    return this.slots.stream(caller.tenantId, this.chunks(caller, input, format));
   }
 
   private async *chunks(caller: Caller, input: ExportOrdersDto, format: ExportFormat): AsyncGenerator<string> {

@@ -1,11 +1,10 @@
-import { Readable } from 'node:stream';
-import { Body, Controller, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Param, Patch, Post, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../platform/http/responses/json-response';
+import { Conditional, IfMatch, type Precondition } from '../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import { Download, type JsonPage, type Representation, type WriteResult } from '../platform/http/responses/results';
 import { PageDto } from '../platform/http/requests/page.dto';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
@@ -15,19 +14,14 @@ import {
   CreateOrdersDto,
   ExportOrdersDto,
   ListOrdersDto,
-  OrderBatchView,
-  OrderEventPage,
-  OrderPage,
-  OrderView,
   UpdateOrderDto,
-} from './orders.dto';
-import { exportFormat } from './export-format';
+} from './orders.requests';
+import { OrderBatchView, OrderEventPage, OrderPage, OrderView } from './orders.views';
+import { exportFormat, MEDIA_TYPES } from './export-format';
 import { OrdersExport } from './orders-export';
 import { OrdersService } from './orders.service';
 
 const BATCH_BODY_LIMIT = 8 * 1024 * 1024;
-/** A reader that takes nothing of an export for this long is disconnected. */
-const STALLED_EXPORT_MS = 120_000;
 const CSV_EXAMPLE =
   'id,customer_id,status,total_amount,currency,notes,metadata,items,version,created_at,updated_at\r\n' +
   '0198c0de-7a11-7000-8000-000000000001,3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c,pending,59.98,USD,,{},' +
@@ -51,13 +45,12 @@ export class OrdersController {
     description: 'The order, its items and its history are written together. The total is exact.',
   })
   @ApiCreatedResponse({ type: OrderView, description: 'The order.' })
-  async create(
+  create(
     @CurrentCaller() caller: Caller,
     @Body() body: CreateOrderDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.orders.create(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.orders.create(caller, body, request);
   }
 
   @Post('batch')
@@ -69,13 +62,12 @@ export class OrdersController {
     description: 'In one transaction: all of them or none. Faults are named by index, such as `orders.1.currency`.',
   })
   @ApiCreatedResponse({ type: OrderBatchView, description: 'The orders.' })
-  async createBatch(
+  createBatch(
     @CurrentCaller() caller: Caller,
     @Body() body: CreateOrdersDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.orders.createBatch(caller, body.orders, request));
+  ): Promise<WriteResult> {
+    return this.orders.createBatch(caller, body.orders, request);
   }
 
   @Get()
@@ -86,13 +78,8 @@ export class OrdersController {
     description: 'Newest first, by cursor: nothing is skipped or repeated while orders are being made.',
   })
   @ApiOkResponse({ type: OrderPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: ListOrdersDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.orders.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: ListOrdersDto): Promise<JsonPage> {
+    return this.orders.list(caller, query);
   }
 
   @Get('export')
@@ -131,30 +118,18 @@ export class OrdersController {
     @CurrentCaller() caller: Caller,
     @Query() query: ExportOrdersDto,
     @Headers('accept') accept: string | undefined,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): void {
+  ): Download {
     const format = exportFormat(query.format, accept);
-    const csv = format === 'csv';
-    reply.raw.setTimeout(STALLED_EXPORT_MS);
-    void reply
-      .header('content-type', csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson; charset=utf-8')
-      .header('content-disposition', `attachment; filename="orders.${format}"`)
-      // Fastify would read the whole stream to answer a HEAD.
-      .send(request.method === 'HEAD' ? Readable.from([]) : this.exports.stream(caller, query, format));
+    return new Download(`orders.${format}`, MEDIA_TYPES[format], () => this.exports.stream(caller, query, format));
   }
 
   @Get(':id')
   @Requires('orders:read')
+  @Conditional()
   @ApiOperation({ operationId: 'getOrder', summary: 'Get an order', description: 'With its items.' })
   @ApiOkResponse({ type: OrderView, description: 'The order.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @OrderId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.orders.find(caller, id), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @OrderId() id: string): Promise<Representation> {
+    return this.orders.find(caller, id);
   }
 
   @Patch(':id')
@@ -165,14 +140,13 @@ export class OrdersController {
     description: 'Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.',
   })
   @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
-  async update(
+  update(
     @CurrentCaller() caller: Caller,
     @OrderId() id: string,
     @Body() body: UpdateOrderDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.orders.update(caller, id, body, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.orders.update(caller, id, body, ifMatch);
   }
 
   @Patch(':id/status')
@@ -186,27 +160,20 @@ export class OrdersController {
   })
   @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
   @ApiProblem('business_rule_violation', 'Cannot transition from completed to pending')
-  async changeStatus(
+  changeStatus(
     @CurrentCaller() caller: Caller,
     @OrderId() id: string,
     @Body() body: ChangeStatusDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.orders.changeStatus(caller, id, body.status, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.orders.changeStatus(caller, id, body.status, ifMatch);
   }
 
   @Get(':id/events')
   @Requires('orders:read')
   @ApiOperation({ operationId: 'listOrderEvents', summary: "List an order's history", description: 'Newest first.' })
   @ApiOkResponse({ type: OrderEventPage, description: 'A page.' })
-  async history(
-    @CurrentCaller() caller: Caller,
-    @OrderId() id: string,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.orders.history(caller, id, query));
+  history(@CurrentCaller() caller: Caller, @OrderId() id: string, @Query() query: PageDto): Promise<JsonPage> {
+    return this.orders.history(caller, id, query);
   }
 }

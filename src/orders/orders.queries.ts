@@ -4,7 +4,7 @@
  */
 import type { SqlValue, Statement } from '../platform/database/sql/statement';
 import { jsonTime as time } from '../platform/database/sql/json';
-import { PAGE_BYTES } from '../platform/http/responses/json-response';
+import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
 import type { OrderStatus } from './order-status';

@@ -2,12 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../platform/database/tenant-database';
 import { AppError, NotFound } from '../platform/errors';
-import { newTimedId } from '../platform/ids/ids';
+import { newId, newTimedId } from '../platform/ids/ids';
 import type { Caller } from '../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../platform/http/responses/etag';
-import { API_PREFIX } from '../platform/http/api-prefix';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../platform/http/responses/idempotency';
+import type { Precondition } from '../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  type WriteResult,
+} from '../platform/http/responses/results';
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
@@ -16,7 +21,8 @@ import { formatMoney, sumOfLines } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
-import type { CreateOrderDto, ListOrdersDto, OrderFilters, OrderView, UpdateOrderDto } from './orders.dto';
+import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
+import type { OrderView } from './orders.views';
 import * as queries from './orders.queries';
 
 /** The rules of orders. */
@@ -33,18 +39,18 @@ export class OrdersService {
   /**
    * Creates an order with its items and history, and stores the response under the caller's idempotency key, if any.
    */
-  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<WriteResult> {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
       const body = JSON.stringify(viewOfNew(order));
       this.outbox.publish(tx, [createdEvent(order, body)]);
-      return { status: 201, headers: { location: `${API_PREFIX}/orders/${order.id}`, etag: etagOf(1) }, body };
+      return new Outcome(body, { id: order.id, version: 1 });
     });
   }
 
   /** Creates all of the orders, or none. */
-  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<StoredResponse> {
+  createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<WriteResult> {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
@@ -53,7 +59,7 @@ export class OrdersService {
         tx,
         orders.map((order, index) => createdEvent(order, bodies[index] as string)),
       );
-      return { status: 201, headers: {}, body: `{"data":[${bodies.join(',')}]}` };
+      return new Outcome(`{"data":[${bodies.join(',')}]}`);
     });
   }
 
@@ -64,39 +70,35 @@ export class OrdersService {
       queries.findOrderJson(caller.tenantId, id),
     );
     if (!row) throw new NotFound('Order', id);
-    return { json: row.json, etag: etagOf(row.version) };
+    return new Representation(row.json, row.version);
   }
 
   /** A page of orders, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListOrdersDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListOrdersDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'orders', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = toFilter(filters);
-    const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, limit + 1);
-    const rows = await (queries.isLongRead(filter)
-      ? this.database.queryLong<JsonRow>(caller, statement)
-      : this.database.queryReplica<JsonRow>(caller, statement));
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) => {
+      const statement = queries.listOrdersJson(caller.tenantId, filter, afterId, count);
+      return queries.isLongRead(filter)
+        ? this.database.queryLong<JsonRow>(caller, statement)
+        : this.database.queryReplica<JsonRow>(caller, statement);
+    });
   }
 
   /** A page of an order's history, newest first. @throws NotFound; AppError `invalid_cursor` */
-  async history(caller: Caller, id: string, input: PageDto): Promise<JsonPage> {
+  async history(caller: Caller, id: string, page: PageDto): Promise<JsonPage> {
     await this.find(caller, id);
     const scope = { tenant: caller, list: `orders/${id}/events`, filters: {} };
-    const afterId = this.cursors.decode(scope, input.cursor);
-    const rows = await this.database.query<JsonRow>(
-      caller,
-      queries.listHistoryJson(caller.tenantId, id, afterId, input.limit + 1),
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listHistoryJson(caller.tenantId, id, afterId, count)),
     );
-    return toPage(rows, input.limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** Changes notes and metadata; without a difference the version stays. @throws NotFound; VersionConflict */
-  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: string): Promise<Representation> {
+  async update(caller: Caller, id: string, input: UpdateOrderDto, ifMatch?: Precondition): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const order = await lockOrder(tx, id);
-      assertMatch(ifMatch, etagOf(order.version));
+      ifMatch?.assertVersion(order.version);
       const metadata = mergeMetadata(order.metadata, input.metadata ?? {});
       const notes = input.notes === undefined ? order.notes : input.notes;
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
@@ -111,10 +113,10 @@ export class OrdersService {
    * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
-  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: string): Promise<Representation> {
+  async changeStatus(caller: Caller, id: string, status: OrderStatus, ifMatch?: Precondition): Promise<Representation> {
     return this.database.transaction(caller, async (tx) => {
       const order = await lockOrder(tx, id);
-      assertMatch(ifMatch, etagOf(order.version));
+      ifMatch?.assertVersion(order.version);
       if (!canTransition(order.status, status)) {
         throw new AppError('business_rule_violation', `Cannot transition from ${order.status} to ${status}`);
       }
@@ -162,7 +164,7 @@ async function represent(tx: TenantTransaction, order: Order): Promise<Represent
   const items = await tx
     .repository(OrderItem)
     .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-  return { json: JSON.stringify(viewOf(order, items)), etag: etagOf(order.version) };
+  return new Representation(JSON.stringify(viewOf(order, items)), order.version);
 }
 
 function createdEvent(order: queries.NewOrder, data: string): NewEvent {
@@ -198,7 +200,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
   const { id, at } = newTimedId();
   return {
     id,
-    historyId: newTimedId().id,
+    historyId: newId(),
     customerId: input.customer_id,
     totalAmount: formatMoney(sumOfLines(lines), digits),
     currency: input.currency,
@@ -206,7 +208,7 @@ function newOrder(input: CreateOrderDto): queries.NewOrder {
     metadata: JSON.stringify(input.metadata ?? {}),
     createdAt: at,
     items: lines.map(({ item, quantity, unitPrice }) => ({
-      id: newTimedId().id,
+      id: newId(),
       productId: item.product_id,
       productName: item.product_name,
       quantity,

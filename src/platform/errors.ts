@@ -1,6 +1,6 @@
 /**
  * One error type for everything that a caller may learn, with two texts: `message` for the caller and `internal` for
- * the log. Services throw these; `platform/http/responses/problem.filter.ts` alone turns them into
+ * the log. Services throw these; only `platform/http/responses/problem.filter.ts` turns them into
  * `application/problem+json` (RFC 9457).
  */
 
@@ -47,13 +47,13 @@ export interface FieldFault {
   code: string;
 }
 
-/** Options of an {@link AppError} beside its texts. */
+/** Options of an {@link AppError} in addition to its texts. */
 export interface AppErrorOptions {
   /** Kept in the log only. */
   internal?: string;
   cause?: unknown;
   errors?: FieldFault[];
-  /** Extra members of the problem document (RFC 9457), such as a challenge to answer. */
+  /** Extra members of the problem document (RFC 9457), such as a challenge. */
   members?: Readonly<Record<string, unknown>>;
   /** Extra response headers (`Retry-After`, `Allow`, `WWW-Authenticate`). */
   headers?: Record<string, string>;
@@ -167,7 +167,14 @@ export class RateLimited extends AppError {
   }
 }
 
-/** A dependency is not available now; the caller may try again (503). */
+/** The client has disconnected: no further work is done for it, and the response reaches nothing. */
+export class ClientGone extends AppError {
+  constructor() {
+    super('unavailable', 'The client has disconnected.');
+  }
+}
+
+/** A dependency is not available now; the caller may retry (503). */
 export class Unavailable extends AppError {
   constructor(internal: string, options: AppErrorOptions = {}) {
     super('unavailable', 'The service is temporarily unavailable; try again.', {

@@ -9,6 +9,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { type Config, ConfigError } from '../platform/config/config';
+import { WrongKeys } from '../platform/crypto/wrong-keys';
 import { translateDatabaseError } from '../platform/database/sql/errors';
 import { AppError } from '../platform/errors';
 import { createHealthServer } from '../platform/health/health-server';
@@ -169,9 +170,12 @@ export class Inoperable extends Error {}
 /** A command line that makes no sense. */
 export class UsageError extends Inoperable {}
 
+/** Errors whose message alone is for the operator. */
+const OPERATORS_TO_MEND = [ConfigError, WrongKeys, Inoperable] as const;
+
 /** Why a process ended, for its operator: a line for what they can mend, a stack for what only we can. */
 export function explain(thrown: unknown): string {
-  if (thrown instanceof ConfigError || thrown instanceof Inoperable) return thrown.message;
+  if (OPERATORS_TO_MEND.some((kind) => thrown instanceof kind)) return (thrown as Error).message;
   const error = translateDatabaseError(thrown);
   if (error instanceof AppError) return error.internal ?? error.publicMessage;
   const { severity, code } = error as { severity?: unknown; code?: unknown };

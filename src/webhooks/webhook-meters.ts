@@ -1,4 +1,4 @@
-/** What is counted of a tenant's webhooks. */
+/** The usage of webhooks that is counted per tenant. */
 import type { Row, Statement } from '../platform/database/sql/statement';
 import type { TenantDatabase } from '../platform/database/tenant-database';
 import { firstIdAt } from '../platform/ids/ids';

@@ -8,9 +8,9 @@
  * the worker sends them.
  *
  * What must always hold: a URL that is not allowed is never stored; secrets are stored encrypted, also in responses
- * kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its data fits
- * the schema of its type at the time of writing; deliveries of a removed or disabled endpoint are not sent, except
- * manual requests to a disabled one.
+ * kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its data
+ * satisfies the schema of its type at the time of writing; deliveries of a removed or disabled endpoint are not sent,
+ * except manual requests to a disabled one.
  */
 import { Module } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';

@@ -9,7 +9,10 @@ export const WEBHOOKS_PLACEMENTS: Placements = {
   delivery_attempts: 'distributed',
 };
 
-/** Events go with their deliveries, and those before their attempts: the writer of an attempt locks its delivery. */
+/**
+ * Events are deleted after their deliveries, and those after their attempts: the writer of an attempt locks its
+ * delivery.
+ */
 export const WEBHOOKS_RETENTION: readonly RetentionRule[] = [
   {
     table: 'events',

@@ -193,8 +193,8 @@ describe('a secret in a file', () => {
   it.each([
     ['one newline', `${SECRET}\n`, SECRET],
     ['one newline of Windows', `${SECRET}\r\n`, SECRET],
-    ['only the last of two newlines', `${SECRET}\n\n`, `${SECRET}\n`],
-    ['no space', `  ${SECRET}  `, `  ${SECRET}  `],
+    ['the byte order mark of Windows', `\uFEFF${SECRET}\r\n`, SECRET],
+    ['no space inside', `${SECRET} and more`, `${SECRET} and more`],
   ])('loses %s', (_, content, value) => {
     expect(loadConfig({ JWT_SECRET_FILE: put(content) }).JWT_SECRET).toBe(value);
   });
@@ -210,11 +210,17 @@ describe('a secret in a file', () => {
 
   it('is refused where it cannot be read, is empty, no text, or too large, by a line that says which file', () => {
     const [empty, newline, binary, large] = ['', '\n', Buffer.from([0xff, 0xfe]), 'x'.repeat(65_537)].map(put);
+    const [mark, blank, behind, lines] = ['\uFEFF\n', ` ${SECRET}`, `${SECRET} \n`, `${SECRET}\n\n`].map(put);
+    const white = 'it begins or ends with white space; remove that';
     const faults: [string | undefined, string][] = [
       [join(folder, 'nowhere'), 'ENOENT'],
       [folder, 'EISDIR'],
-      [empty, 'it is empty'],
-      [newline, 'it is empty'],
+      [empty, 'it is empty; restore its content'],
+      [newline, 'it is empty; restore its content'],
+      [mark, 'it is empty; restore its content'],
+      [blank, white],
+      [behind, white],
+      [lines, white],
       [binary, 'it is not UTF-8'],
       [large, 'it has more than 65536 bytes'],
     ];
@@ -288,6 +294,6 @@ describe('a kept secret', () => {
   it('is not made anew over an empty file', async () => {
     const dataDir = mkdtempSync(join(folder, 'empty-'));
     writeFileSync(join(dataDir, 'jwt-secret'), '');
-    await expect(ask(dataDir)).rejects.toThrow(/jwt-secret is empty; remove it/);
+    await expect(ask(dataDir)).rejects.toThrow(/jwt-secret is empty; restore it from a backup/);
   });
 });

@@ -1,6 +1,7 @@
-// Drills on the real compose file and image: `node test/drills/compose.mjs [smoke | all]`. Docker and Compose must be there; so must
-// the images (test/drills/images.sh makes stand-ins where none can be pulled). Prints a line of the table in docs/resilience.md for
-// each drill, and ends with 1 where a request that may not fail did, or a delivery was lost.
+// Drills on the real compose file and image: `node test/drills/compose.mjs [smoke | all]`. Docker, Compose and the
+// images must be present (test/drills/images.sh makes stand-ins for images that cannot be pulled). Prints a line of the
+// table in docs/resilience.md for each drill, and ends with 1 if a request failed against the rules, or a delivery was
+// lost.
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,7 @@ const [scope = 'smoke'] = process.argv.slice(2);
 const compose = process.env.COMPOSE ? [process.env.COMPOSE] : ['docker', 'compose'];
 const project = `orders-drill-${process.pid}`;
 const folder = mkdtempSync(join(tmpdir(), 'orders-drill-'));
-/** Passwords that would not do in a URL as they are. */
+/** Passwords with characters that a URL must encode. */
 const secrets = {
   POSTGRES_PASSWORD: 'p@ss/w#rd?x',
   SERVICE_DATABASE_PASSWORD: 's@ss/w#rd"x',
@@ -205,7 +206,7 @@ async function readOnly(value) {
   );
 }
 
-/** docs/compose.md, without the proxy where there is no image of it: a balancer of ours then stands in for it. */
+/** docs/compose.md, without the proxy if its image is missing: a balancer of ours replaces it. */
 async function upgrade() {
   const [old] = await idsOf('api');
   await dc('up', '--detach', '--wait', '--no-build', '--no-deps', '--no-recreate', '--scale', 'api=2', 'api');
@@ -223,7 +224,7 @@ async function upgrade() {
   docker('rm', old);
 }
 
-/** What the requests of the drills go through: the first target, or all in turn. */
+/** The targets of the drills' requests: the first one, or all in turn. */
 const targets = [];
 async function balancer() {
   const { createServer, request } = await import('node:http');
@@ -259,7 +260,7 @@ async function backup(tenant) {
   docker('volume', 'rm', `${project}_postgres-data`, `${project}_redis-data`);
   await dc('up', '--detach', '--wait', '--no-build', 'postgres');
   const [fresh] = await idsOf('postgres');
-  // It says that orders_owner exists.
+  // It reports that orders_owner exists.
   shell(`docker exec -i ${fresh} psql --quiet --username=orders_owner --dbname=orders < ${roles}`);
   shell(`docker exec -i ${fresh} pg_restore --username=orders_owner --dbname=orders --exit-on-error < ${dump}`);
   await dc('up', '--detach', '--wait', '--no-build');

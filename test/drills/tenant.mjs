@@ -1,4 +1,4 @@
-// A tenant of a service under drill: its calls, a steady load, and what became of it.
+// A tenant of a service under drill: its calls, a steady load, and the results.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -25,7 +25,7 @@ export async function newTenant(api, receiver) {
   return { api, token };
 }
 
-/** One request, never an exception: status 0 is no answer at all. */
+/** One request, never an exception: status 0 means no response. */
 export async function call(api, method, path, body, { token, key } = {}) {
   const headers = { 'content-type': 'application/json' };
   if (token) headers.authorization = `Bearer ${token}`;

@@ -283,6 +283,17 @@ grant delete on delivery_attempts to app_janitor;
 grant delete, insert, select, update on delivery_attempts to app_service;
 grant select (tenant_id, delivery_id, number) on delivery_attempts to app_janitor;
 
+create table encryption_keys (
+  kid text not null,
+  encrypted text not null,
+  created_at timestamp with time zone not null,
+  constraint encryption_keys_pkey PRIMARY KEY (kid)
+);
+alter table encryption_keys enable row level security;
+alter table encryption_keys force row level security;
+create policy encryption_keys_to_compare on encryption_keys as permissive for all to app_keys using (true) with check (true);
+grant delete, insert, select, update on encryption_keys to app_keys;
+
 create table events (
   tenant_id uuid not null,
   id uuid not null,
@@ -725,7 +736,9 @@ create table totp_factors (
 alter table totp_factors enable row level security;
 alter table totp_factors force row level security;
 create policy totp_factors_of_the_person on totp_factors as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+create policy totp_factors_to_compare on totp_factors as permissive for select to app_keys using (true);
 grant delete, insert, select, update on totp_factors to app_sign_in;
+grant select (user_id, secret) on totp_factors to app_keys;
 
 create table users (
   id uuid not null,
@@ -781,9 +794,11 @@ create table webhook_endpoints (
 alter table webhook_endpoints enable row level security;
 alter table webhook_endpoints force row level security;
 create policy webhook_endpoints_of_the_tenant on webhook_endpoints as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy webhook_endpoints_to_compare on webhook_endpoints as permissive for select to app_keys using (true);
 create policy webhook_endpoints_unencrypted on webhook_endpoints as permissive for select to app_dispatcher using (((encrypted_parts IS NULL) AND ((headers <> '{}'::jsonb) OR (POSITION(('?'::text) IN (url)) > 0))));
 grant delete, insert, select, update on webhook_endpoints to app_service;
 grant select (tenant_id) on webhook_endpoints to app_dispatcher;
+grant select (tenant_id, id, secret) on webhook_endpoints to app_keys;
 
 create table webhook_event_types (
   tenant_id uuid not null,
@@ -813,6 +828,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_epochs usage
 -- usage of schema public: app_janitor usage
 -- usage of schema public: app_key_expiry usage
+-- usage of schema public: app_keys usage
 -- usage of schema public: app_mail usage
 -- usage of schema public: app_members usage
 -- usage of schema public: app_operator usage

@@ -13,8 +13,8 @@ interface Upstream {
 }
 
 /**
- * A balancer as small as they come: requests go round robin, over kept connections, to the processes whose
- * `/health/ready?exclude=queue` answered 200 a moment ago. It retries nothing, so what a process drops is seen.
+ * A minimal balancer: requests go round-robin, over kept connections, to the processes whose
+ * `/health/ready?exclude=queue` has just returned 200. It retries nothing, so that every dropped request is visible.
  */
 export class Balancer {
   private readonly upstreams: Upstream[] = [];
@@ -34,7 +34,7 @@ export class Balancer {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Takes a process in; it is asked for its readiness until {@link remove}. */
+  /** Adds a process; its readiness is checked until {@link remove}. */
   add(url: string): void {
     const upstream = { url, agent: new Agent({ keepAlive: true }), ready: false };
     this.upstreams.push(upstream);
@@ -58,7 +58,7 @@ export class Balancer {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** One question at a time: a late answer to an old one must not undo what a newer one said. */
+  /** One check at a time: a late result of an old one must not overwrite a newer one. */
   private async watch(upstream: Upstream): Promise<void> {
     while (!this.stopped && this.upstreams.includes(upstream)) {
       upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
@@ -84,7 +84,7 @@ export class Balancer {
       `${upstream.url}${request.url}`,
       { method: request.method, headers: request.headers, agent: upstream.agent },
       (answer) => {
-        // What holds for the connection to the process does not for the one to the client.
+        // Headers of the connection to the process do not apply to the client's.
         const { connection: _, ...headers } = answer.headers;
         response.writeHead(answer.statusCode ?? 502, headers);
         answer.pipe(response);

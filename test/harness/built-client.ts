@@ -8,13 +8,13 @@ import { promisify } from 'node:util';
 const ROOT = join(__dirname, '..', '..');
 const run = promisify(execFile);
 
-/** The TypeScript client as somebody has it who installed it: packed, and in the node_modules of another project. */
+/** The TypeScript client as after an installation: packed, and in the node_modules of another project. */
 export interface BuiltClient {
   /** That other project. */
   folder: string;
   client: typeof import('../../clients/typescript/src/client');
   webhooks: typeof import('../../clients/typescript/src/webhooks');
-  /** Runs a program of this repository's node_modules, or a file of the project, with Node. @throws what it printed */
+  /** Runs a program of this repository's node_modules, or a file of the project, with Node. @throws its output */
   node(...args: string[]): Promise<string>;
   /** The path of a program in this repository's node_modules. */
   tool(path: string): string;

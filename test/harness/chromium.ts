@@ -49,7 +49,7 @@ export class Chromium {
     private readonly profile: string,
   ) {
     (child.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.read(text));
-    // What is still on its way through the pipes when Chromium is stopped is of no interest.
+    // Messages that are still in the pipes when Chromium stops do not matter.
     for (const pipe of child.stdio) pipe?.on('error', () => undefined);
     child.once('exit', () => {
       this.ended = true;
@@ -61,7 +61,7 @@ export class Chromium {
     const profile = mkdtempSync(join(tmpdir(), 'orders-chromium-'));
     const child = spawn(path, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
-      detached: true, // a group of its own, so that all of it can be ended
+      detached: true, // a process group of its own, so that all of it can be ended
     });
     return new Chromium(child, profile);
   }
@@ -80,7 +80,7 @@ export class Chromium {
     return page;
   }
 
-  /** Ends it with all of its processes, and takes its profile away. */
+  /** Ends it with all of its processes, and deletes its profile. */
   async stop(): Promise<void> {
     const exit = new Promise<void>((resolve) => (this.ended ? resolve() : this.child.once('exit', () => resolve())));
     this.send('Browser.close', {}).catch(() => undefined);
@@ -109,9 +109,9 @@ export class Chromium {
   }
 }
 
-/** A tab: what it asked for, what went wrong in it, and hands to use it. */
+/** A tab: its requests, its errors, and functions to use it. */
 export class Page {
-  /** Every address that was asked for. */
+  /** Every requested address. */
   readonly requests: string[] = [];
   /** Errors and warnings of the console, exceptions, violations of the policy, failed requests. */
   readonly faults: string[] = [];

@@ -5,13 +5,13 @@ import { PLACEMENTS } from '../../src/processes/tables';
 import { TestCluster } from './cluster';
 import { SERVICE_PASSWORD, type TestDatabase, withDatabase, withLogin } from './databases';
 
-/** A database that is, or takes itself for, one that Citus spreads. */
+/** A database on Citus, or on a stand-in for it. */
 export interface SpreadDatabase extends TestDatabase {
-  /** Migrates again; gives what was applied. */
+  /** Migrates again; returns the applied migrations. */
   migrate(): Promise<string[]>;
 }
 
-/** URLs of a superuser, of the coordinator and of the servers beside it, comma-separated; `trust` between them. */
+/** URLs of a superuser, of the coordinator and of the other servers, comma-separated; `trust` between them. */
 export function citusUrls(): string[] {
   const urls = (process.env.TEST_CITUS_URLS ?? '').split(',').filter((url) => url !== '');
   if (urls.length === 0) {
@@ -20,7 +20,7 @@ export function citusUrls(): string[] {
   return urls;
 }
 
-/** A migrated database on a real Citus, spread over its servers. */
+/** A migrated database on a real Citus, distributed over its servers. */
 export async function createSpreadDatabase(urls: readonly string[]): Promise<SpreadDatabase> {
   const name = `orders_test_${randomBytes(6).toString('hex')}`;
   const onEach = async (database: string, statement: string): Promise<void> => {
@@ -37,8 +37,8 @@ export async function createSpreadDatabase(urls: readonly string[]): Promise<Spr
 }
 
 /**
- * A migrated database on plain PostgreSQL that says it has Citus: its functions write down what they were asked. It shows
- * what the service and `migrate` do where there is Citus, not what Citus makes of it.
+ * A migrated database on plain PostgreSQL with stand-ins for Citus' functions, which record their calls. It shows the
+ * behaviour of the service and `migrate` with Citus, not the effect in Citus.
  */
 export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
   const cluster = await TestCluster.start();

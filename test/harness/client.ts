@@ -6,7 +6,7 @@ export interface Answer<T = any> {
   status: number;
   headers: Headers;
   text: string;
-  /** The parsed body, or undefined where it is not JSON. */
+  /** The parsed body, or undefined if it is not JSON. */
   body: T;
 }
 

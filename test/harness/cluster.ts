@@ -11,14 +11,14 @@ export class TestCluster {
 
   private constructor(private readonly settings: Record<string, string>) {}
 
-  /** @param settings of the server, over those of tests: data that nobody needs after a power cut */
+  /** @param settings of the server, over those of tests: data that need not survive a power cut */
   static async start(settings: Record<string, string> = {}): Promise<TestCluster> {
     const cluster = new TestCluster(settings);
     await cluster.start();
     return cluster;
   }
 
-  /** Restarts this server and gives a streaming replica: a copy of its files that goes on with its log. */
+  /** Restarts this server and returns a streaming replica: a copy of its files that follows its log. */
   async replica(): Promise<TestCluster> {
     await this.stop();
     const conninfo = (): string => {

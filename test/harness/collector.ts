@@ -16,14 +16,14 @@ export interface SentSpan {
   endedAt: number;
 }
 
-/** An OTLP/HTTP collector on loopback, as far as traces go. */
+/** An OTLP/HTTP collector on loopback, for traces. */
 export interface Collector {
   url: string;
   spans: SentSpan[];
   /** Every request as it came. */
   bodies: string[];
   headers: NodeJS.Dict<string | string[]>[];
-  /** What it does with a request: takes it, refuses it, or never answers. */
+  /** Its reaction to a request: accept, refuse, or no response. */
   mood: 'takes' | 'refuses' | 'hangs';
   stop(): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// Loaded with `node -r` into a worker under test: kills the process at one step of a delivery, the second time it gets
-// there, so that some deliveries are done and others are not.
+// Loaded with `node -r` into a worker under test: kills the process at one step of a delivery, the second time it
+// reaches it, so that some deliveries are complete and others are not.
 const { join } = require('node:path');
 
 const webhooks = join(__dirname, '..', '..', 'dist', 'src', 'webhooks');
@@ -15,7 +15,7 @@ function patch(file, name, method, step) {
   prototype[method] = step(original);
 }
 
-/** Stands still as a paused virtual machine does, until the test lets it go on. */
+/** Blocks like a paused virtual machine until the test releases it. */
 const still = (original) =>
   function (...args) {
     process.kill(process.pid, 'SIGSTOP');

@@ -4,7 +4,10 @@ import { Client } from 'pg';
 export const TEMPLATE = 'orders_test_template';
 export const SERVICE_PASSWORD = 'service-password-of-the-tests';
 
-/** The service raises an epoch with every change that credentials must hear of; a test that makes one by hand as well. */
+/**
+ * The service raises an epoch with every change that affects credentials; a test that changes rows by hand must do it
+ * too.
+ */
 const CHANGES_ACCESS = /\b(update|delete from)\s+(memberships|sessions|tenants)\b/i;
 const RAISE_EPOCHS = `
   do $$ begin
@@ -19,7 +22,7 @@ export interface TestDatabase {
   name: string;
   /** As the service logs in: `app_service`. */
   serviceUrl: string;
-  /** As the owner, a superuser, for looking behind the walls. */
+  /** As the owner, a superuser, to see past row-level security. */
   ownerUrl: string;
   /** Runs SQL as the owner, past row-level security. */
   sql<R extends Record<string, unknown>>(text: string, values?: unknown[]): Promise<R[]>;
@@ -39,7 +42,7 @@ export function withLogin(url: string, user: string, password: string): string {
   return changed.href;
 }
 
-/** The same URL, past the recorder of statements where there is one (`npm run record:statements`). */
+/** The same URL, without the recorder of statements if there is one (`npm run record:statements`). */
 function recorded(url: string): string {
   const port = process.env.TEST_RECORDER_PORT;
   if (!port) return url;
@@ -68,7 +71,7 @@ async function createDatabase(template: string): Promise<TestDatabase> {
   const name = `orders_test_${randomBytes(6).toString('hex')}`;
   const admin = new Client({ connectionString: adminUrl() });
   await admin.connect();
-  // Cloning wants the template for itself: workers take turns.
+  // Cloning needs exclusive use of the template: workers take turns.
   await admin.query('select pg_advisory_lock(4711)');
   await admin.query(`create database ${name} template ${template}`);
   await admin.query('select pg_advisory_unlock(4711)');

@@ -68,7 +68,7 @@ export class DebianPostgres {
     return server;
   }
 
-  /** A superuser's, unless another login is given. */
+  /** A superuser's by default. */
   url(database: string, login = 'postgres'): string {
     return `postgres://${login}@127.0.0.1:${this.port}/${database}`;
   }

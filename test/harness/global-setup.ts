@@ -23,7 +23,7 @@ export default async function setup(): Promise<void> {
     const dataDir = mkdtempSync(join(tmpdir(), 'orders-test-'));
     globalThis.testPostgres = await startEmbeddedPostgres({
       dataDir,
-      // The data are thrown away with the run: nothing here has to survive a power cut.
+      // The data are deleted after the run: nothing here must survive a power cut.
       settings: { max_connections: '300', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
     });
     adminUrl = globalThis.testPostgres.url('postgres');

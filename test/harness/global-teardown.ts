@@ -11,7 +11,7 @@ export default async function teardown(): Promise<void> {
   searchLog(process.env.TEST_LOG_DIR as string);
 }
 
-/** @throws when a service has logged what was confided to it: the run has failed then, whatever its tests say */
+/** @throws when a service has logged a secret: the run has then failed, whatever its tests report */
 function searchLog(dir: string): void {
   const { lines, secrets, found } = searchSuiteLog(dir);
   rmSync(dir, { recursive: true });
@@ -21,7 +21,7 @@ function searchLog(dir: string): void {
   if (found.length > 0) throw new Error(`secrets in the log: ${found.slice(0, 20).join(', ')}`);
 }
 
-/** What the service asked during the run, with the types that the schema of today gives it. */
+/** The statements of the service during the run, with the types that the current schema gives them. */
 async function writeStatements(file: string): Promise<void> {
   const url = withDatabase(process.env.TEST_ADMIN_URL as string, TEMPLATE);
   const client = new Client({ connectionString: withLogin(url, 'app_service', SERVICE_PASSWORD) });

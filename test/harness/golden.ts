@@ -11,7 +11,7 @@ export function renewCommand(): string {
   return `UPDATE_GOLDEN=1 npx jest ${relative(process.cwd(), expect.getState().testPath ?? '')}`;
 }
 
-/** A golden file's text, or an empty one where there is none yet. */
+/** A golden file's text; empty for a missing file. */
 export function readGolden(name: string): string {
   try {
     return readFileSync(join(FOLDER, name), 'utf8');
@@ -25,7 +25,7 @@ export function writeGolden(name: string, text: string): void {
   writeFileSync(join(FOLDER, name), text);
 }
 
-/** Compares a text with its golden file, line by line; a difference says how to renew the file. */
+/** Compares a text with its golden file, line by line; a difference names the command that renews the file. */
 export function expectGolden(name: string, text: string): void {
   if (renewing) writeGolden(name, text);
   const golden = readGolden(name);

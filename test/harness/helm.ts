@@ -1,13 +1,13 @@
-/** The Helm chart for tests: rendered as objects, where helm can be had. */
+/** The Helm chart for tests: rendered as objects, if helm is available. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Manifest, parseManifests } from './manifests';
 
-/** Where the chart is. */
+/** The folder of the chart. */
 export const CHART = join(__dirname, '..', '..', 'deploy', 'helm');
-/** As test/drills/tools.sh builds it, where it is not on the path. */
+/** As test/drills/tools.sh builds it, if it is not on the path. */
 const BUILT = join(process.env.GO_TOOLS_DIR ?? join(homedir(), '.cache', 'go-tools'), 'helm');
 const helm = existsSync(BUILT) ? BUILT : 'helm';
 
@@ -19,13 +19,13 @@ export function hasHelm(): boolean {
   return found;
 }
 
-/** Runs helm; gives its exit code and what it printed. */
+/** Runs helm; returns its exit code and output. */
 export function runHelm(...args: string[]): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(helm, args, { encoding: 'utf8' });
   return { status, output: stdout + stderr };
 }
 
-/** The objects of the chart with a file of values. @throws Error with what helm says */
+/** The objects of the chart with a file of values. @throws Error with helm's output */
 export function renderChart(values: string, ...more: string[]): Manifest[] {
   const args = ['template', 'orders', CHART, '--namespace', 'orders-saas-api', '--kube-version', '1.34.0'];
   const text = execFileSync(helm, [...args, '--values', join(CHART, 'values', `${values}.yaml`), ...more], {

@@ -1,30 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { type ApiClient, orderInput } from './client';
 
-/** What became of one request of the load. */
+/** The result of one request of the load. */
 export interface Outcome {
   kind: 'create' | 'list' | 'read';
-  /** The status, or 0 where there was no answer. */
+  /** The status, or 0 without a response. */
   status: number;
-  /** The answer's text, or why there was none. */
+  /** The response's text, or the reason why there is none. */
   text: string;
   headers: Headers;
   begunAt: number;
   tookMs: number;
-  /** Of a create: its key, and the order's id where it was made. */
+  /** Of a create: its key, and the order's id after a success. */
   key?: string;
   orderId?: string;
 }
 
-/** A create that was asked for, and can be asked for again. */
+/** A create that was sent, and can be repeated. */
 export interface Create {
   key: string;
   body: Record<string, unknown>;
 }
 
 /**
- * A steady load of one tenant: half creates, each with an `Idempotency-Key` of its own, a quarter lists, a quarter reads
- * of what was made. It goes on at its rate whether answers come or not.
+ * A steady load of one tenant: half creates, each with an `Idempotency-Key` of its own, a quarter lists, a quarter
+ * reads of created orders. It keeps its rate with or without responses.
  */
 export class Load {
   readonly outcomes: Outcome[] = [];
@@ -41,14 +41,14 @@ export class Load {
     this.timer = setInterval(() => this.send(), 1000 / perSecond);
   }
 
-  /** Asks for nothing more, and waits for what was asked. */
+  /** Sends no more requests, and waits for those in flight. */
   async stop(): Promise<Outcome[]> {
     clearInterval(this.timer);
     await Promise.all(this.running);
     return this.outcomes;
   }
 
-  /** Those that did not succeed. */
+  /** The unsuccessful ones. */
   get failures(): Outcome[] {
     return this.outcomes.filter(({ status }) => status !== 200 && status !== 201);
   }

@@ -12,7 +12,7 @@ export interface Envelope {
 /** A real mail server in this process. */
 export class MailServer {
   readonly received: Envelope[] = [];
-  /** What the server says to a recipient; undefined takes it. */
+  /** The server's reply to a recipient; undefined accepts it. */
   refusal?: { code: number; text: string };
   private readonly server = new SMTPServer({
     authOptional: true,

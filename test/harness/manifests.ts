@@ -6,7 +6,7 @@ import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 
 const ROOT = join(__dirname, '..', '..');
-/** Where the manifests are. */
+/** The folder of the manifests. */
 export const KUBERNETES = join(ROOT, 'deploy', 'kubernetes');
 
 /** Any object of Kubernetes, as it is written. */
@@ -35,7 +35,7 @@ export function readManifests(folder: string): Manifest[] {
   return files.flatMap((file) => parseManifests(readFileSync(join(KUBERNETES, folder, file), 'utf8')));
 }
 
-/** Whether there is a kubectl to render with; it is no package of Debian's, so that CI cannot be sure of one. */
+/** Whether kubectl is available to render; Debian has no package of it, so that CI may lack it. */
 export function hasKubectl(): boolean {
   const found = spawnSync('kubectl', ['version', '--client']).status === 0;
   if (!found) {
@@ -46,7 +46,7 @@ export function hasKubectl(): boolean {
   return found;
 }
 
-/** What `kubectl apply -k` would send. @throws Error with what kubectl says */
+/** The objects that `kubectl apply -k` would send. @throws Error with kubectl's output */
 export function renderManifests(folder: string): Manifest[] {
   return parseManifests(execFileSync('kubectl', ['kustomize', join(KUBERNETES, folder)], { encoding: 'utf8' }));
 }
@@ -71,7 +71,7 @@ type Partially<T> = T extends object ? { [K in keyof T]?: Partially<T[K]> } : T;
 const parsed = new Map<string, ts.SourceFile | undefined>();
 
 /**
- * What TypeScript finds wrong with manifests against `kubernetes-types`: a field that is unknown, missing or of another type.
+ * TypeScript's errors in manifests against `kubernetes-types`: an unknown or missing field, or another type.
  * @param patches whether these are patches, which may leave anything out
  */
 export function typeFaults(manifests: readonly Manifest[], patches = false): string[] {

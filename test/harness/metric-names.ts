@@ -1,6 +1,6 @@
 import type { schema } from '../../src/platform/config/schema';
 
-/** A metric of the service, and where it is not always there: what it needs. */
+/** A metric of the service, and the condition under which it exists. */
 export interface KnownMetric {
   type: 'counter' | 'gauge' | 'histogram';
   labels: string[];
@@ -39,7 +39,7 @@ export const METRICS: Readonly<Record<string, KnownMetric>> = {
   process_start_time_seconds: { type: 'gauge', labels: [] },
 };
 
-/** What Prometheus itself adds. */
+/** The labels that Prometheus itself adds. */
 const OF_PROMETHEUS: Readonly<Record<string, string[]>> = { up: [] };
 /** Labels of a target, from the configurations in deploy/prometheus. */
 const OF_TARGETS = ['job', 'instance', 'role', 'namespace', 'pod'];
@@ -58,7 +58,7 @@ const KEYWORDS = new Set([
 ]);
 
 /**
- * What is wrong with the names in a PromQL expression: a metric that no process has, a label that the metric has not.
+ * The faults in the names of a PromQL expression: a metric that no process has, a label that the metric does not have.
  * @param recorded names that recording rules make
  */
 export function nameFaults(expression: string, recorded: readonly string[] = []): string[] {

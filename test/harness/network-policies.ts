@@ -1,4 +1,4 @@
-/** What a cluster's network would let through: NetworkPolicy evaluated over rendered objects, for tests. */
+/** The connections that a cluster's network would allow: NetworkPolicy evaluated over rendered objects, for tests. */
 import type { LabelSelector } from 'kubernetes-types/meta/v1';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from 'kubernetes-types/networking/v1';
 import { contains, parseAddress, parseCidr } from '../../src/platform/net/cidrs';
@@ -23,8 +23,8 @@ export interface Flow {
 }
 
 /**
- * Whether the policies of one namespace let a flow through: its source may send, and its target may receive. An end that
- * no policy selects is free, as Kubernetes has it.
+ * Whether the policies of one namespace allow a flow: its source may send, and its target may receive. An end without a
+ * policy is unrestricted, as in Kubernetes.
  */
 export function isAllowed(policies: readonly NetworkPolicy[], flow: Flow): boolean {
   return sends(policies, flow) && receives(policies, flow);

@@ -1,4 +1,4 @@
-/** The OpenAPI document as tests read it: its operations, and answers checked against them. */
+/** The OpenAPI document as tests read it: its operations, and responses checked against them. */
 import Ajv2020, { type ValidateFunction } from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
 import type { Answer } from './client';
@@ -18,7 +18,7 @@ interface DocumentedResponse {
   content?: Record<string, Media>;
 }
 
-/** One operation of the document, with its references followed where a test looks. */
+/** One operation of the document, with its references resolved for the tests. */
 export interface DocumentedOperation {
   /** `GET /api/v1/orders/{id}` */
   name: string;
@@ -41,7 +41,7 @@ export interface OpenApiDocument extends Json {
   components: Record<string, Record<string, Json>>;
 }
 
-/** The value that a reference stands for; anything else is itself. */
+/** The value of a reference; any other value is returned as it is. */
 export function follow<T>(document: OpenApiDocument, value: T | { $ref: string }): T {
   const reference = (value as { $ref?: string }).$ref;
   if (reference === undefined) return value as T;
@@ -83,15 +83,15 @@ export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
 }
 
 /**
- * Checks answers against the document, more strictly than a client would: an answer is one of those that are written
- * down for its status, and has no field and no header of the contract that is not.
+ * Checks responses against the document, more strictly than a client would: the document must declare the response for
+ * its status, and every field and header of it.
  */
 export class Conformance {
   private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
   private readonly validators = new Map<string, ValidateFunction>();
   private readonly contractHeaders: Map<string, string>;
   readonly operations: DocumentedOperation[];
-  /** What was seen, as `GET /api/v1/orders 200`. */
+  /** The checked responses, as `GET /api/v1/orders 200`. */
   readonly seen = new Set<string>();
 
   constructor(document: OpenApiDocument) {
@@ -103,7 +103,7 @@ export class Conformance {
     );
   }
 
-  /** Checks one answer. @returns what is wrong with it */
+  /** Checks one response. @returns its faults */
   faultsOf(method: string, url: string, answer: Answer, requestBody?: unknown): string[] {
     const operation = this.find(method, url.split('?', 1)[0] as string);
     if (!operation) return [`${method} ${url} is not in the document`];
@@ -163,7 +163,7 @@ export class Conformance {
   }
 }
 
-/** References into the document, for a schema that stands alone. */
+/** References into the document, for a schema outside of it. */
 function absolute(schema: Json): Json {
   return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
     key === '$ref' && typeof value === 'string' ? value.replace(/^#/, 'document#') : value,

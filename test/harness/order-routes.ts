@@ -1,6 +1,6 @@
 import { orderInput } from './client';
 
-/** One route of the orders, with what it takes to be called well. */
+/** One route of the orders, with valid input for it. */
 export interface OrderRoute {
   method: 'GET' | 'POST' | 'PATCH';
   /** As the contract writes it. */

@@ -10,7 +10,7 @@ const NOBODY = 65534;
 const DEPLOYED = join(__dirname, '..', '..', 'deploy', 'pgbouncer', 'pgbouncer.ini');
 const PATHS = ['pgbouncer', '/usr/sbin/pgbouncer', '/usr/local/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer'];
 
-/** The program and its version, or undefined where it is not installed. */
+/** The program and its version, or undefined if it is not installed. */
 export function findPgBouncer(): { program: string; version: string } | undefined {
   for (const program of PATHS) {
     const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
@@ -32,7 +32,7 @@ export class PgBouncer {
     private readonly console: string,
   ) {}
 
-  /** Starts one before the database at `url`, whose login it also uses. */
+  /** Starts one in front of the database at `url`, whose login it also uses. */
   static async start(program: string, url: string, serverConnections: number): Promise<PgBouncer> {
     const { hostname, port, username, password, pathname } = new URL(url);
     const folder = mkdtempSync(join(tmpdir(), 'orders-test-pgbouncer-'));
@@ -101,7 +101,7 @@ export class PgBouncer {
     }
   }
 
-  /** Ends it at once, as a crash would. */
+  /** Ends it immediately, as a crash would. */
   async end(): Promise<void> {
     const child = this.child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;

@@ -1,6 +1,6 @@
 import type { Answer } from './client';
 
-/** The contract's slugs and their status, written down here once more: a test must not ask the code. */
+/** The contract's slugs and their status, repeated here: a test must not read them from the code. */
 export const STATUS_OF_PROBLEM = {
   malformed_request: 400,
   invalid_cursor: 400,
@@ -51,7 +51,7 @@ export interface ProblemDocument {
   errors?: FieldFault[];
 }
 
-/** Checks everything that the contract says of every problem, and gives the document. */
+/** Checks the rules of the contract for every problem, and returns the document. */
 export function expectProblem(answer: Answer, slug: ProblemSlug): ProblemDocument {
   const problem = answer.body as ProblemDocument;
   const seen = { status: answer.status, type: problem?.type, text: answer.text.slice(0, 300) };

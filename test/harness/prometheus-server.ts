@@ -60,7 +60,7 @@ export class PrometheusServer {
     return server;
   }
 
-  /** What an expression gives now. @throws Error with what Prometheus says of it */
+  /** The current value of an expression. @throws Error with Prometheus' message */
   async query(expression: string): Promise<Series[]> {
     const { result } = await this.get<{ result: { metric: Record<string, string>; value: [number, string] }[] }>(
       `query?query=${encodeURIComponent(expression)}`,
@@ -68,7 +68,7 @@ export class PrometheusServer {
     return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
   }
 
-  /** Every rule, how it fares, and, where it is an alert, its state. */
+  /** Every rule with its health and, for an alert, its state. */
   async rules(): Promise<{ name: string; type: string; health: string; state?: string; lastError?: string }[]> {
     const { groups } = await this.get<{ groups: { rules: [] }[] }>('rules');
     return groups.flatMap(({ rules }) => rules);

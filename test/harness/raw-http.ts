@@ -33,7 +33,7 @@ export class RawConnection {
     if (!this.socket.destroyed) this.socket.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data);
   }
 
-  /** The next answer with a Content-Length (or without a body), or undefined when the server closed instead. */
+  /** The next response with a Content-Length (or without a body), or undefined when the server closed instead. */
   async answer(): Promise<Answer | undefined> {
     for (;;) {
       const end = this.received.indexOf('\r\n\r\n');
@@ -76,7 +76,7 @@ export class RawConnection {
   }
 }
 
-/** One request, written as it stands, and its answer. */
+/** One request, sent as it is written, and its response. */
 export async function rawRequest(url: string, head: string, body: string | Buffer = ''): Promise<Answer | undefined> {
   const connection = await RawConnection.open(url);
   try {

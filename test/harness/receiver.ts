@@ -13,9 +13,9 @@ export interface Received {
 export interface Receiver {
   url: string;
   received: Received[];
-  /** What it answers; 204 to everything until it is changed. */
+  /** Its response; 204 to everything until it is changed. */
   answer: (response: ServerResponse, received: Received) => void;
-  /** Waits until so many have arrived. @throws after the deadline, with what has arrived */
+  /** Waits for this number of arrivals. @throws after the deadline, with the arrivals */
   waitFor(count: number, milliseconds?: number): Promise<Received[]>;
   stop(): Promise<void>;
 }

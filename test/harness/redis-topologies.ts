@@ -31,7 +31,7 @@ class Servers {
   readonly folder = mkdtempSync(join(tmpdir(), 'orders-redis-servers-'));
   readonly all: Server[] = [];
 
-  /** Starts a server and waits until it answers. */
+  /** Starts a server and waits until it replies. */
   async start(port: number, args: string[], password: string | undefined = PASSWORD): Promise<Server> {
     const dir = join(this.folder, String(port));
     mkdirSync(dir, { recursive: true });
@@ -151,7 +151,7 @@ export async function startRedisSentinels(): Promise<RedisTopology> {
   const sentinels: Server[] = [];
   for (let i = 0; i < 3; i++) {
     const port = await freePort();
-    // A sentinel writes down what it learns: its configuration is a file of its own.
+    // A sentinel writes its state into its configuration, which is therefore a file of its own.
     const file = join(servers.folder, `sentinel-${port}.conf`);
     writeFileSync(
       file,

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 
 const MAIN = join(__dirname, '..', '..', 'dist', 'src', 'main.js');
 
-/** How a process of one of the image's roles ended, and what it printed. */
+/** The exit and the output of a process of the image. */
 export interface Ended {
   code: number | null;
   stdout: string;
   stderr: string;
 }
 
-/** Runs `main.js …` to its end; what is in the environment is given by the test alone. `buildOnce` comes first. */
+/** Runs `main.js …` to its end, with only the test's variables in its environment. `buildOnce` must run first. */
 export function runRole(args: string[], env: Record<string, string> = {}): Promise<Ended> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env.PATH, ...env },

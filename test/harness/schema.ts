@@ -2,7 +2,7 @@ import type { TestDatabase } from './databases';
 
 /**
  * The schema of a database as text, from the catalogue: tables with their columns, constraints, indexes, policies and
- * grants, and whatever else the migrations made. The same on every PostgreSQL version that is supported.
+ * grants, and all other objects of the migrations. The same on every supported PostgreSQL version.
  */
 export async function describeSchema(database: Pick<TestDatabase, 'sql'>): Promise<string> {
   const lines = async (text: string, values: unknown[] = []): Promise<string[]> =>

@@ -7,24 +7,24 @@ import { until } from './until';
 
 const ROOT = join(__dirname, '..', '..');
 
-/** A role of the image as it runs in production: a process of its own, that can be told to stop, or killed. */
+/** A process of the image as it runs in production, which can be stopped or killed. */
 export interface ServiceProcess {
   pid: number;
   /** Resolves when the process has ended, with its signal or exit code. */
   ended: Promise<NodeJS.Signals | number | null>;
-  /** Sends the signal and returns at once. */
+  /** Sends the signal and returns immediately. */
   signal(signal: NodeJS.Signals): void;
   /** Sends the signal and waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
   output(): string;
 }
 
-/** An API process and where it listens. */
+/** An API process and its address. */
 export interface ApiProcess extends ServiceProcess {
   url: string;
 }
 
-/** Compiles what has changed, so that processes run the code under test. */
+/** Compiles changed sources, so that processes run the code under test. */
 export function buildOnce(): void {
   execFileSync(process.execPath, ['-e', "import('./scripts/build.mjs').then((b) => b.buildIfStale())"], { cwd: ROOT });
 }

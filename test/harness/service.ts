@@ -46,7 +46,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
     DATABASE_URL: database.serviceUrl,
     JWT_SECRET,
     DB_POOL_SIZE: '12',
-    // A machine that is busy with other suites is late without being asked too much.
+    // A machine that runs other suites is late without overload.
     SHED_EVENT_LOOP_LAG: '0',
     SHED_POOL_WAIT: '0',
     RATE_LIMIT_TENANT_PER_SECOND: '100000',
@@ -82,7 +82,7 @@ export async function startService(options: ServiceOptions = {}): Promise<TestSe
   };
 }
 
-/** An e-mail address that nobody has. */
+/** A new e-mail address. */
 export function newEmail(): string {
   return `person-${randomUUID()}@example.com`;
 }

@@ -7,7 +7,10 @@ const SSL_REQUEST = 80_877_103;
 const SETTINGS = /^select set_config\(/i;
 const LOOKED_AT = /^\s*(select|insert|update|delete|with)\b/i;
 
-/** Reads PostgreSQL's protocol on its way to a server, and keeps what the service's own connections ask, as which role. */
+/**
+ * Reads PostgreSQL's protocol on its way to a server, and records the statements of the service's own connections with
+ * their role.
+ */
 export class StatementRecorder {
   private readonly seen = new Map<string, Omit<RecordedStatement, 'parameters' | 'results'>>();
   private readonly sockets = new Set<Socket>();
@@ -26,7 +29,7 @@ export class StatementRecorder {
     return recorder;
   }
 
-  /** What was asked so far, each text once for each role. */
+  /** The statements so far, each text once for each role. */
   statements(): Omit<RecordedStatement, 'parameters' | 'results'>[] {
     return [...this.seen.values()].sort((a, b) => compare(a.name, b.name) || compare(a.text, b.text));
   }
@@ -56,13 +59,13 @@ export class StatementRecorder {
   }
 }
 
-/** What one connection's client has said. */
+/** The state of one connection's client. */
 class Session {
   private buffer = Buffer.alloc(0);
   private started = false;
   private ours = false;
   private user = '';
-  /** Of a transaction that BEGIN opened, until its end; of a flight, until its Sync. */
+  /** Of a transaction that BEGIN opened, until its end; of a pipelined one, until its Sync. */
   private blockRole?: string;
   private flightRole?: string;
   private readonly texts = new Map<string, string>();
@@ -129,7 +132,7 @@ class Session {
   }
 
   private say(name: string, query: string): void {
-    // Joined writes are numbered as they come.
+    // Joined writes are numbered in their order.
     const lasting = name.startsWith('joined_') ? 'joined_writes' : name;
     this.onStatement(this.blockRole ?? this.flightRole ?? this.user, lasting, query);
   }

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 
-/** A statement of a release as it was sent, with what the schema of that release made of it. */
+/** A statement of a release as it was sent, with its types in the schema of that release. */
 export interface RecordedStatement {
   role: string;
-  /** Empty where it had none. */
+  /** Empty without one. */
   name: string;
   text: string;
   parameters: string;
@@ -13,8 +13,8 @@ export interface RecordedStatement {
 const SOMEBODY = '00000000-0000-7000-8000-000000000000';
 
 /**
- * Prepares a statement as the role that sends it, and has PostgreSQL plan it, which looks at the role's rights as well.
- * Runs nothing. The result's types are known since PostgreSQL 16.
+ * Prepares a statement as its role, and lets PostgreSQL plan it, which also checks the role's rights. Executes nothing.
+ * The result's types are available since PostgreSQL 16.
  */
 export async function prepareOnly(
   client: Client,
@@ -37,7 +37,7 @@ export async function prepareOnly(
   }
 }
 
-/** Columns that an INSERT does not name although they must have a value and get none by themselves. */
+/** Columns that an INSERT does not name although they need a value and have no default. */
 export async function forgottenColumns(client: Client, text: string): Promise<string[]> {
   const forgotten: string[] = [];
   for (const [, table, columns] of text.matchAll(/insert\s+into\s+"?(\w+)"?\s*\(([^)]*)\)/gi)) {

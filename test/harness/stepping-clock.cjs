@@ -1,6 +1,6 @@
 /**
  * Preloaded (`node --require`): SIGUSR2 sets the wall clock of the process back by an hour, as NTP or a resumed virtual
- * machine does. `performance.now()` and timers go on, as they do on a real machine.
+ * machine does. `performance.now()` and timers continue, as on a real machine.
  */
 const STEP_MS = 3_600_000;
 const RealDate = Date;

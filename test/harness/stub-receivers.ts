@@ -1,6 +1,6 @@
 /**
- * Receivers that misbehave on purpose, all on 127.0.0.1. `stubHttp` answers as Node's server does; `stubRaw` is given the
- * socket and writes whatever bytes it likes.
+ * Receivers that misbehave deliberately, all on 127.0.0.1. `stubHttp` responds as Node's server does; `stubRaw` gets
+ * the socket and writes any bytes.
  */
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
@@ -28,7 +28,7 @@ export interface ReceivedRequest {
   body: Buffer;
 }
 
-/** For receiver.test and 127.0.0.1, signed by itself; made for these tests and trusted by nothing else. */
+/** Self-signed, for receiver.test and 127.0.0.1; made for these tests, and trusted only by them. */
 export const stubCertificate = `-----BEGIN CERTIFICATE-----
 MIIBczCCARmgAwIBAgIBATAKBggqhkjOPQQDAjAYMRYwFAYDVQQDDA1yZWNlaXZl
 ci50ZXN0MCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAYMRYwFAYD
@@ -76,7 +76,7 @@ async function listen(server: Server, scheme: 'http' | 'https'): Promise<StubRec
 
 export type Answer = (request: ReceivedRequest, response: ServerResponse) => void;
 
-/** Collects the request, notes it in `received`, then lets `answer` answer (200 and `ok` if left out). */
+/** Collects the request, records it in `received`, then calls `answer` for the response (default: 200 and `ok`). */
 export async function stubHttp(
   answer?: Answer,
   { secure = false } = {},
@@ -101,7 +101,7 @@ export async function stubHttp(
   return Object.assign(receiver, { received });
 }
 
-/** Calls `answer` with each socket: at once, or when the first bytes of each request came. */
+/** Calls `answer` with each socket: immediately, or when the first bytes of each request came. */
 export function stubRaw(
   answer: (socket: Socket, count: number) => void,
   { when = 'request' }: { when?: 'request' | 'connection' } = {},
@@ -118,7 +118,7 @@ export function stubRaw(
   return listen(server, 'http');
 }
 
-/** Writes `chunk` again and again, as fast as the other side takes it, until it is closed; counts what went out. */
+/** Writes `chunk` repeatedly, as fast as the other side reads, until it is closed; counts the bytes. */
 export function flood(socket: Socket, chunk: string | Buffer): { bytes: () => number } {
   const write = () => {
     while (!socket.destroyed && socket.write(chunk));

@@ -1,13 +1,13 @@
 /**
- * What the services of a whole run have logged, and what was confided to them: kept in files by whoever starts a service
- * or asks one, and compared when the run ends (`global-teardown.ts`).
+ * The logs of the services of a whole run, and the secrets that they got: the starter of a service, or a request to
+ * one, writes them to files, and the end of the run compares them (`global-teardown.ts`).
  */
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Fields of bodies whose values nobody but the caller is to read. */
+/** Fields of bodies whose values only the caller may read. */
 const SECRET_FIELDS = new Set(['password', 'access_token', 'refresh_token', 'secret', 'signature']);
-/** What is shorter is a word of a test about bad input, and may stand anywhere. */
+/** A shorter text is a word of a test about bad input, and may occur anywhere. */
 const LEAST_LENGTH = 16;
 const RUNS = /[A-Za-z0-9_-]+/g;
 
@@ -18,7 +18,7 @@ export function keepLog(lines: string): void {
   append('log', lines);
 }
 
-/** Keeps what a request or an answer confides. */
+/** Records the secrets of a request or a response. */
 export function keepSecretsOf(body: unknown): void {
   if (typeof body !== 'object' || body === null || ArrayBuffer.isView(body)) return;
   for (const [name, value] of Object.entries(body)) {
@@ -34,17 +34,17 @@ export function keepSecret(secret: string): void {
   append('secrets', JSON.stringify(secret));
 }
 
-/** Where the run's files are, and how much was looked at. */
+/** The folder of the run's files, and the amount of searched text. */
 export interface SuiteLog {
   lines: number;
   secrets: number;
-  /** Secrets of which a telling part stands in the log. */
+  /** Secrets with an identifying part in the log. */
   found: string[];
 }
 
 /**
- * Searches everything that was logged for everything that was secret: for its longest run of letters and digits, which is
- * what is left of it in whatever text it stands; for one that has none of some length, for all of it.
+ * Searches all logs for all secrets: for a secret's longest run of letters and digits, which survives in any text; for
+ * a secret without a long run, for all of it.
  */
 export function searchSuiteLog(dir: string): SuiteLog {
   const read = (kind: string): string =>

@@ -23,7 +23,7 @@ export class TcpProxy {
     return changed.href;
   }
 
-  /** Lets connections through, to another port where one is given. What hung goes on. */
+  /** Passes connections, to another port if one is given. Connections that hung continue. */
   async pass(target = this.target): Promise<void> {
     this.target = target;
     this.silent = false;
@@ -44,7 +44,7 @@ export class TcpProxy {
     await closed;
   }
 
-  /** Takes connections and data, and says nothing any more. */
+  /** Accepts connections and data, and sends nothing any more. */
   hang(): void {
     this.silent = true;
     for (const socket of this.sockets) socket.pause();

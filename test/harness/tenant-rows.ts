@@ -16,7 +16,7 @@ interface ForeignKey {
   parent_columns: string[];
 }
 
-/** Where a check constraint asks for more than a value of the column's type. */
+/** For a check constraint that requires more than a value of the column's type. */
 const SPECIAL: Record<string, unknown> = {
   'orders.currency': 'USD',
   'idempotency_keys.status': 200,

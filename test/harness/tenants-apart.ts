@@ -12,8 +12,8 @@ export async function registerTenants(service: TestService, count: number): Prom
 }
 
 /**
- * Lets all tenants make, read, list and change orders at once, `rounds` times, and checks with each answer that it is
- * the tenant's own: an order's notes are its tenant's id.
+ * Lets all tenants create, read, list and change orders at once, `rounds` times, and checks that each response is the
+ * tenant's own: an order's notes are its tenant's id.
  */
 export async function checkTenantsApart(tenants: ApiClient[], rounds: number): Promise<void> {
   const made = new Map<ApiClient, string[]>();

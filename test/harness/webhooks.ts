@@ -16,7 +16,7 @@ export async function makeEndpoint(tenant: ApiClient, change: Record<string, unk
   return answer.body;
 }
 
-/** What a delivery is to look like. */
+/** The expected delivery. */
 export interface DeliverySeed {
   status: string;
   attempts?: { succeeded: boolean; durationMs: number; startedAt?: Date; body?: string }[];

@@ -1,14 +1,13 @@
-import { Controller, Get, HttpCode, Module, Post, Req, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import pino from 'pino';
 import { ApiModule } from '../../src/processes/api/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { Public, Requires } from '../../src/platform/http/requests/caller';
 import { Deprecated } from '../../src/platform/http/responses/deprecation';
-import { sendPage } from '../../src/platform/http/responses/json-response';
+import { JsonPage } from '../../src/platform/http/responses/results';
 import { serveDocs } from '../../src/platform/http/openapi/openapi';
 import { PRODUCT } from '../../src/processes/api/product';
 import { ApiSection } from '../../src/platform/http/openapi/declarations';
@@ -48,8 +47,8 @@ class OldController {
   @Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/docs#/Orders' })
   @ApiOperation({ operationId: 'getOldPages', summary: 'A page, as they were' })
   @ApiOkResponse({ description: 'It is.' })
-  pages(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
-    sendPage(request, reply, { json: '{"data":[]}', nextCursor: 'next' });
+  pages(): JsonPage {
+    return new JsonPage('{"data":[]}', 'next');
   }
 
   @Get('secrets')
@@ -89,7 +88,7 @@ describe('a deprecated route', () => {
       bodyParser: false,
     });
     app.setGlobalPrefix(API_PREFIX, { exclude: ['health', 'health/live', 'health/ready'] });
-    await prepareServer(app, config, records);
+    prepareServer(app, config, records);
     serveDocs(app, PRODUCT, []);
     await app.init();
     client = new ApiClient(await listen(app, config));

@@ -72,6 +72,25 @@ describe('idempotency', () => {
       expect(await ordersNoted(notes)).toHaveLength(4);
     });
 
+    it('is stored as releases before this one stored it, and what they stored is replayed', async () => {
+      const key = keyed();
+      const body = orderInput();
+      const first = await tenant.post('/orders', body, key);
+      const location = `/api/v1/orders/${String(first.body.id)}`;
+      const condition = `where key = '${key['idempotency-key']}'`;
+      expect(await service.database.sql(`select status, headers, body from idempotency_keys ${condition}`)).toEqual([
+        { status: 201, headers: { location, etag: '"1"' }, body: first.text },
+      ]);
+      await service.database.sql(
+        `update idempotency_keys set status = 201, body = '{"id":"as it was"}',
+                headers = '{"location":"/api/v1/orders/as-it-was","etag":"\\"1\\""}' ${condition}`,
+      );
+      const replayed = await tenant.post('/orders', body, key);
+      expect([replayed.status, replayed.text]).toEqual([201, '{"id":"as it was"}']);
+      expect(replayed.headers.get('location')).toBe('/api/v1/orders/as-it-was');
+      expect(replayed.headers.get('etag')).toBe('"1"');
+    });
+
     it('is one body however it is spaced and escaped', async () => {
       const key = keyed();
       const body = { ...orderInput(), notes: 'é' };

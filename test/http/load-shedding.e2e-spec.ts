@@ -121,6 +121,33 @@ describe('load shedding', () => {
       }
     });
 
+    it('turns away the tenant that has most under way, and hardly the others', async () => {
+      const other = await service.tenant();
+      const refused = { greedy: 0, other: 0 };
+      let asked = 0;
+      const release = occupy(120);
+      try {
+        await until(
+          'enough of the greedy tenant to be turned away',
+          async () => {
+            const greedy = Array.from({ length: 20 }, () => tenant.get('/orders'));
+            const [answers, answer] = await Promise.all([Promise.all(greedy), other.get('/orders')]);
+            refused.greedy += answers.filter(shed).length;
+            if (shed(answer)) refused.other++;
+            asked++;
+            return refused.greedy >= 100;
+          },
+          60_000,
+        );
+      } finally {
+        release();
+      }
+      // One after the other, the victim would meet the same share: about half.
+      expect(asked).toBeGreaterThanOrEqual(8);
+      expect(refused.other / asked).toBeLessThan(0.15);
+      expect(refused.other / asked).toBeLessThan(refused.greedy / (20 * asked) / 2);
+    }, 90_000);
+
     it('reads neither body nor credential of what it turns away', async () => {
       const release = occupy(120);
       try {

@@ -10,6 +10,7 @@ import { admin } from '../harness/admin';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { type Envelope, MailServer } from '../harness/mail-server';
 import { startService, type TestService } from '../harness/service';
+import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 import { keepSecret } from '../harness/suite-log';
 
@@ -67,6 +68,21 @@ describe('mail', () => {
     expect(mail.html).toContain(`href="${link}"`);
     expect(mail.messageId).toMatch(/^<[0-9a-f-]{36}@example\.com>$/);
     expect(await waiting()).toEqual([]);
+  });
+
+  it('is tried again and does not stop others where its key is missing', async () => {
+    await service.database.sql(
+      `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
+       values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'test', 'v1.gone.x.y', now(), now())`,
+    );
+    await send('test', { at: 'now' });
+    await server.waitFor(1);
+    await until('the mail to be postponed', async () => {
+      const [mail] = await waiting();
+      // A claim would keep it for two minutes.
+      return mail?.attempts === 1 && mail.next_attempt_at.getTime() - Date.now() < 30_000;
+    });
+    expect(worker.logLines.join('')).toMatch(/"reason":"[^"]*key 'gone' that is not configured"/);
   });
 
   it('is not sent where the transaction is rolled back', async () => {

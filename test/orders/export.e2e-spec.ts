@@ -232,8 +232,8 @@ describe('export', () => {
     it('gives a tenant 4 at once, refuses the next with 429, and others are none the worse', async () => {
       for (let i = 0; i < 4; i++) await stalled();
       // Their requests are on their way: until they have their places, the fifth would take one of theirs.
-      const exports = service.app.get(OrdersExport) as unknown as { running: number };
-      await until('all four run', () => exports.running === 4);
+      const { slots } = service.app.get(OrdersExport) as unknown as { slots: { size: number } };
+      await until('all four run', () => slots.size === 4);
       const refused = await until('the fifth is refused', async () => {
         const answer = await tenant.request('GET', '/orders/export?status=cancelled');
         return answer.status === 429 && answer;
@@ -253,6 +253,31 @@ describe('export', () => {
         (await Promise.all([read(), read(), read(), read()])).every((status) => status === 200),
       );
     });
+
+    it('has room for another tenant while four hold every slot and do not read', async () => {
+      const greedy = await Promise.all([1, 2, 3, 4].map(() => service.tenant()));
+      for (const { tenantId } of greedy) {
+        await service.database.sql(
+          `insert into orders (tenant_id, id, customer_id, status, total_amount, currency, notes, metadata, version, created_at, updated_at)
+           select $1, gen_random_uuid(), gen_random_uuid(), 'pending', 1.00, 'USD', repeat('x', 200000), '{}', 1, now(), now()
+             from generate_series(1, 150)`,
+          [tenantId],
+        );
+      }
+      const { slots } = service.app.get(OrdersExport) as unknown as { slots: { size: number } };
+      const held = (await Promise.all(greedy.flatMap((one) => Array.from({ length: 4 }, () => stalled(one))))).flat();
+      await until('every slot is taken', () => slots.size === 16);
+      const other = await service.tenant();
+      await other.createOrder();
+      const exported = await until('the slowest reader gives way', async () => {
+        const answer = await other.get('/orders/export');
+        return answer.status === 200 && answer;
+      });
+      expect(ndjson(exported.text)).toHaveLength(1);
+      expect(slots.size).toBe(15);
+      for (const socket of held) socket.destroy();
+      await until('all slots are free', () => slots.size === 0);
+    }, 60_000);
 
     it('does nothing for a HEAD', async () => {
       const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');

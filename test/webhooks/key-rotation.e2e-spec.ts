@@ -55,8 +55,8 @@ describe('the rotation', () => {
       expect(answer.body).toMatchObject({ secret: endpoint.secret });
     }
     // A process that has not heard of the new key yet: why it goes behind first.
-    now = await roll({ ENCRYPTION_KEYS: k1 });
-    expect((await now(tenant).get(`/webhooks/endpoints/${second.id}/secret`)).status).toBe(500);
+    await expect(roll({ ENCRYPTION_KEYS: k1 })).rejects.toThrow("ENCRYPTION_KEYS has no key 'k2'");
+    service = undefined;
   });
 
   it('of JWT_SECRET ends access tokens and cursors, and neither sessions nor sealed secrets', async () => {
@@ -80,19 +80,18 @@ describe('the rotation', () => {
     });
   });
 
-  it('of JWT_SECRET loses what was sealed before there were ENCRYPTION_KEYS', async () => {
+  it('of JWT_SECRET is refused while something is encrypted from before there were ENCRYPTION_KEYS', async () => {
     await roll({});
     const tenant = await (service as TestService).tenant();
     const endpoint = await createEndpoint(tenant, 'https://example.com/hooks');
     expect(await keysInUse()).toEqual([{ key: 'jwt', count: 1 }]);
 
     const keys = { ENCRYPTION_KEYS: key('k1') };
-    let now = await roll(keys);
+    const now = await roll(keys);
     const read = `/webhooks/endpoints/${endpoint.id}/secret`;
     expect((await now(tenant).get(read)).body).toMatchObject({ secret: endpoint.secret });
 
-    now = await roll({ ...keys, JWT_SECRET: `another ${JWT_SECRET}` });
-    const { body } = await now(tenant).post('/auth/refresh', { refresh_token: tenant.session?.refresh_token });
-    expect((await now(tenant).withToken(body.access_token).get(read)).status).toBe(500);
+    await expect(roll({ ...keys, JWT_SECRET: `another ${JWT_SECRET}` })).rejects.toThrow('JWT_SECRET is not the one');
+    service = undefined;
   });
 });

@@ -1,7 +1,9 @@
 import { Queue } from 'bullmq';
 import { Webhook } from 'standardwebhooks';
 import { Config } from '../../src/platform/config/config';
+import { createSecretBox, newKey } from '../../src/platform/crypto/secret-box';
 import { producerOptions } from '../../src/platform/queue/queue';
+import { secretContext } from '../../src/webhooks/endpoints/endpoint-secrets';
 import { DELIVERY_JOB_OPTIONS, DELIVERY_QUEUE, type DeliveryJob } from '../../src/webhooks/notifications/delivery-job';
 import type { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
@@ -86,6 +88,41 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('sending, w
     expect(received.body).toContain(
       '"data":{"big":9007199254740993,"list":[1e5,0.10000000000000000001],"text":"1e5"}}',
     );
+  });
+
+  it('says in the attempt that it could not sign, tries again, and does not blame the receiver', async () => {
+    const endpoint = await createEndpoint(tenant, receiver.url);
+    const rows = await service.database.sql<{ secret: string }>('select secret from webhook_endpoints where id = $1', [
+      endpoint.id,
+    ]);
+    const put = (secret: string) =>
+      service.database.sql('update webhook_endpoints set secret = $2 where id = $1', [endpoint.id, secret]);
+    await put(createSecretBox(newKey('lost')).encrypt('whsec_lost', secretContext(tenant.tenantId, endpoint.id)));
+    await tenant.createOrder();
+    const { id } = await delivery(endpoint.id, 'retrying');
+    const { body } = await tenant.get(`/webhooks/deliveries/${id}`);
+    expect(body.attempts[0]).toMatchObject({ error: 'not signed', response_status: null, response_body: null });
+    const state = await service.database.sql('select failing_since from webhook_endpoints where id = $1', [
+      endpoint.id,
+    ]);
+    expect(state).toEqual([{ failing_since: null }]);
+    expect(receiver.received).toEqual([]);
+    await put(rows[0]?.secret as string);
+    const [received] = (await receiver.waitFor(1)) as [Received];
+    new Webhook(endpoint.secret).verify(received.body, received.headers as Record<string, string>);
+  });
+
+  it('signs with the new secret alone where the key of the previous one is lost', async () => {
+    const endpoint = await createEndpoint(tenant, receiver.url);
+    const { body } = await tenant.post(`/webhooks/endpoints/${endpoint.id}/rotate-secret`, { overlap_seconds: 60 });
+    await service.database.sql('update webhook_endpoints set previous_secret = $2 where id = $1', [
+      endpoint.id,
+      createSecretBox(newKey('lost')).encrypt('whsec_lost', secretContext(tenant.tenantId, endpoint.id)),
+    ]);
+    await tenant.createOrder();
+    const [received] = (await receiver.waitFor(1)) as [Received];
+    new Webhook(body.secret as string).verify(received.body, received.headers as Record<string, string>);
+    expect(String(received.headers['webhook-signature']).split(' ')).toHaveLength(1);
   });
 
   it('signs with both secrets while one replaces the other', async () => {

@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable, type OnModuleInit } from '@nestjs/common';
-import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Unauthorized } from '../../platform/errors';
-import { ROUTE_METADATA } from '../../platform/http/requests/caller';
+import type { Principal } from '../../platform/http/requests/caller';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
 import { Authenticator } from './authenticator';
 
@@ -18,7 +18,6 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   constructor(
     private readonly authenticator: Authenticator,
     private readonly limits: RequestLimits,
-    private readonly reflector: Reflector,
     private readonly host: HttpAdapterHost,
   ) {}
 
@@ -26,35 +25,56 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
     // The operator's commands load the features without a server.
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | null;
     const server = adapter?.getInstance<FastifyInstance>();
-    server?.addHook('onRequest', (request, reply) => this.beforeBody(request, reply));
+    server?.addHook('onRequest', (request, reply, done) => {
+      if (WITHOUT_BODY.has(request.method)) return done();
+      try {
+        const pending = this.beforeBody(request, reply);
+        if (pending) pending.then(() => done(), done);
+        else done();
+      } catch (error) {
+        done(error as Error);
+      }
+    });
   }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const targets = [context.getHandler(), context.getClass()];
-    if (this.reflector.getAllAndOverride<string | undefined>(ROUTE_METADATA.PUBLIC, targets)) return true;
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    if (!request.principal) await this.admit(request, http.getResponse<FastifyReply>());
-    return true;
+    if (request.routeOptions.config.public || request.principal) return true;
+    const pending = this.admit(request, http.getResponse<FastifyReply>());
+    return pending ? pending.then(() => true) : true;
   }
 
-  private async beforeBody(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (WITHOUT_BODY.has(request.method)) return;
-    if (!request.routeOptions.config.public) await this.admit(request, reply);
-    const counted = this.limits.count(request, reply);
-    if (counted) await counted;
+  private beforeBody(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
+    const pending = request.routeOptions.config.public ? undefined : this.admit(request, reply);
+    return pending ? pending.then(() => this.limits.count(request, reply)) : this.limits.count(request, reply);
   }
 
-  /** Makes the principal of a request. @throws Unauthorized; RateLimited where an address tried too often */
-  private async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /**
+   * Makes the principal of a request; synchronous where its credential is known. @throws Unauthorized; RateLimited where
+   * an address tried too often
+   */
+  private admit(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     try {
       const principal = this.authenticator.authenticate(request);
-      request.principal = principal instanceof Promise ? await principal : principal;
-      if (request.principal.kind === 'tenant') request.caller = request.principal.caller;
+      if (!(principal instanceof Promise)) return setPrincipal(request, principal);
+      return principal.then(
+        (made) => setPrincipal(request, made),
+        (error: unknown) => this.refuse(error, request, reply),
+      );
     } catch (error) {
-      // A token that does not count belongs to no tenant: it counts against its address.
-      if (error instanceof Unauthorized) await this.limits.takeAddress(request, reply);
-      throw error;
+      return this.refuse(error, request, reply);
     }
   }
+
+  /** A token that does not count belongs to no tenant: it counts against its address. */
+  private async refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<never> {
+    if (error instanceof Unauthorized) await this.limits.takeAddress(request, reply);
+    throw error;
+  }
+}
+
+function setPrincipal(request: FastifyRequest, principal: Principal): void {
+  request.principal = principal;
+  if (principal.kind === 'tenant') request.caller = principal.caller;
 }

@@ -1,19 +1,23 @@
-import { Injectable } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, Injectable, type PipeTransform } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { type Person, personOf } from '../../platform/http/requests/caller';
 import { Authenticator } from './authenticator';
 
-/** For public routes that a person may call with a session as well. */
+/** Reads the session that a public route may be called with. */
 @Injectable()
-export class OptionalPerson {
+export class OptionalPersonPipe implements PipeTransform<FastifyRequest, Promise<Person | undefined>> {
   constructor(private readonly authenticator: Authenticator) {}
 
-  /**
-   * The person of the request's session; undefined without a credential. @throws Unauthorized for one that does not
-   * count
-   */
-  async of(request: FastifyRequest): Promise<Person | undefined> {
+  /** @throws Unauthorized for a credential that does not count */
+  async transform(request: FastifyRequest): Promise<Person | undefined> {
     if (request.headers.authorization === undefined) return undefined;
     return personOf(await this.authenticator.authenticate(request));
   }
 }
+
+const CurrentRequest = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  context.switchToHttp().getRequest<FastifyRequest>(),
+);
+
+/** Hands the person of the request's session to a method of a public route; undefined without a credential. */
+export const OptionalPerson = (): ParameterDecorator => CurrentRequest(OptionalPersonPipe);

@@ -10,15 +10,23 @@ import { SecondFactors } from '../second-factor/second-factors';
  */
 @Injectable()
 export class StepUpGuard implements CanActivate {
+  /** By handler: metadata costs more to look up than the rest of the guard. */
+  private readonly marked = new WeakMap<object, boolean>();
+
   constructor(
     private readonly reflector: Reflector,
     private readonly factors: SecondFactors,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const targets = [context.getHandler(), context.getClass()];
-    if (!this.reflector.getAllAndOverride<boolean | undefined>(ROUTE_METADATA.STEP_UP, targets)) return true;
-    return this.check(context.switchToHttp().getRequest<FastifyRequest>());
+    const handler = context.getHandler();
+    let isMarked = this.marked.get(handler);
+    if (isMarked === undefined) {
+      const targets = [handler, context.getClass()];
+      isMarked = this.reflector.getAllAndOverride<boolean | undefined>(ROUTE_METADATA.STEP_UP, targets) ?? false;
+      this.marked.set(handler, isMarked);
+    }
+    return isMarked ? this.check(context.switchToHttp().getRequest<FastifyRequest>()) : true;
   }
 
   private async check({ principal }: FastifyRequest): Promise<boolean> {

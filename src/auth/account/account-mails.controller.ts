@@ -1,15 +1,15 @@
-import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiSchema } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { CurrentPerson, ForPersons, type Person, Public, StepUp } from '../../platform/http/requests/caller';
 import { SecretField } from '../../platform/http/requests/fields';
 import { OptionalPerson } from '../access/optional-person';
-import { ConfirmedView, EmailDto, TokenField } from '../registration/registration.dto';
+import { EmailDto, TokenField } from '../registration/registration.requests';
+import { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
 import { EmailChangeService } from './email-change.service';
-import { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
+import { ChangePasswordDto, ResetPasswordDto } from './passwords.requests';
 import { PasswordsService } from './passwords.service';
 
 @ApiSchema({ description: 'The token of a mail, and the password where no session is sent.' })
@@ -33,7 +33,6 @@ export class AccountMailsController {
   constructor(
     private readonly passwords: PasswordsService,
     private readonly changes: EmailChangeService,
-    private readonly persons: OptionalPerson,
   ) {}
 
   @Post('password')
@@ -110,12 +109,12 @@ export class AccountMailsController {
   @ApiOkResponse({ type: ConfirmedView, description: 'The person with the new address.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
   @ApiProblem('unauthorized', 'Sign in, or send the current password.')
-  async confirmEmail(
+  confirmEmail(
     @Body() body: ConfirmEmailDto,
     @CurrentClient() client: Client,
-    @Req() request: FastifyRequest,
+    @OptionalPerson() person: Person | undefined,
   ): Promise<ConfirmedView> {
-    return this.changes.confirm(body.token, await this.persons.of(request), body.password, client);
+    return this.changes.confirm(body.token, person, body.password, client);
   }
 
   @Post('email/undo')

@@ -1,6 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import {
   CurrentPerson,
@@ -13,11 +12,12 @@ import {
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { sendPage } from '../../platform/http/responses/json-response';
+import type { JsonPage } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { MeView, SignedInView } from '../sign-in/auth.dto';
-import { PersonSessionPage, UpdateMeDto } from './account.dto';
+import { MeView, SignedInView } from '../sign-in/auth.views';
+import { UpdateMeDto } from './account.requests';
+import { PersonSessionPage } from './account.views';
 import { AccountService } from './account.service';
 import { PersonSessions } from './person-sessions';
 
@@ -97,13 +97,8 @@ export class AccountController {
     description: 'Over all tenants of the person, the newest first.',
   })
   @ApiOkResponse({ type: PersonSessionPage, description: 'A page.' })
-  async list(
-    @CurrentPerson() person: Person,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.sessions.list(person, query));
+  list(@CurrentPerson() person: Person, @Query() query: PageDto): Promise<JsonPage> {
+    return this.sessions.list(person, query);
   }
 
   @Delete('sessions/:id')

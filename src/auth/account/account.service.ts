@@ -13,13 +13,13 @@ import { PlacesService } from '../places/places.service';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { findOwnSessions, type OwnSessionRow } from '../sessions/sessions.queries';
-import type { MeView, SignedInView } from '../sign-in/auth.dto';
+import type { MeView, SignedInView } from '../sign-in/auth.views';
 import { AuthService } from '../sign-in/auth.service';
 import { SignIn } from '../sign-in/sign-in';
 import { userView } from '../sign-in/views';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 import { AccountAudit } from './account-audit';
-import type { UpdateMeDto } from './account.dto';
+import type { UpdateMeDto } from './account.requests';
 
 const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 

@@ -12,7 +12,7 @@ import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';
 import { findPlaces } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
-import type { ConfirmedView } from '../registration/registration.dto';
+import type { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
 import { Sessions } from '../sessions/sessions';
 import { assertPlain } from '../sign-in/new-accounts';

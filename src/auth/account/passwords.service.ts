@@ -18,7 +18,7 @@ import { PasswordPolicy } from '../sign-in/password-policy';
 import { hashPassword } from '../sign-in/passwords';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 import { AccountAudit } from './account-audit';
-import type { ChangePasswordDto, ResetPasswordDto } from './passwords.dto';
+import type { ChangePasswordDto, ResetPasswordDto } from './passwords.requests';
 
 const RESET_AT_LEAST_EVERY_MS = 30 * 60_000;
 

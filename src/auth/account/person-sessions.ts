@@ -3,12 +3,12 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { NotFound } from '../../platform/errors';
 import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { type JsonPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Sessions } from '../sessions/sessions';
 import { findOwnSession, listSessions, type OwnSessionRow } from '../sessions/sessions.queries';
 import { SignIn } from '../sign-in/sign-in';
-import type { PersonSessionView } from './account.dto';
+import type { PersonSessionView } from './account.views';
 
 /** A person's sessions, over all of the person's tenants. */
 @Injectable()
@@ -21,31 +21,18 @@ export class PersonSessions {
   ) {}
 
   /** A page, newest first. @throws AppError `invalid_cursor` */
-  async list({ userId, session }: Person, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list({ userId, session }: Person, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: { tenantId: userId }, list: 'own-sessions', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.database.transaction({ userId }, (tx) =>
-      tx.query<OwnSessionRow>(listSessions(userId, afterId, limit + 1, new Date())),
-    );
-    const tenants = new Map<string, { id: string; name: string }>();
-    for (const id of new Set(rows.filter((row) => row.kind === 'tenant').map((row) => row.tenant_id))) {
-      const { name } = await this.signIn.tenant(id);
-      tenants.set(id, { id, name });
-    }
-    const shown = rows.map((row) => {
-      const view: PersonSessionView = {
-        id: row.id,
-        tenant: tenants.get(row.tenant_id) ?? null,
-        created_at: row.created_at.toISOString(),
-        last_seen_at: (row.last_seen_at ?? row.created_at).toISOString(),
-        network: row.network,
-        user_agent: row.user_agent,
-        amr: row.amr,
-        current: row.id === session.id,
-      };
-      return { id: row.id, json: JSON.stringify(view) };
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const rows = await this.database.transaction({ userId }, (tx) =>
+        tx.query<OwnSessionRow>(listSessions(userId, afterId, count, new Date())),
+      );
+      const tenants = await this.tenantsOf(rows);
+      return rows.map((row) => {
+        const view = viewOf(row, tenants.get(row.tenant_id) ?? null, row.id === session.id);
+        return { id: row.id, json: JSON.stringify(view) };
+      });
     });
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** Ends a session, and those that descend from the same sign-in. @throws NotFound */
@@ -63,4 +50,26 @@ export class PersonSessions {
       this.sessions.revokePerson(tx, userId, 'ended_by_person', session.id),
     );
   }
+
+  private async tenantsOf(rows: readonly OwnSessionRow[]): Promise<Map<string, { id: string; name: string }>> {
+    const tenants = new Map<string, { id: string; name: string }>();
+    for (const id of new Set(rows.filter((row) => row.kind === 'tenant').map((row) => row.tenant_id))) {
+      const { name } = await this.signIn.tenant(id);
+      tenants.set(id, { id, name });
+    }
+    return tenants;
+  }
+}
+
+function viewOf(row: OwnSessionRow, tenant: PersonSessionView['tenant'], current: boolean): PersonSessionView {
+  return {
+    id: row.id,
+    tenant,
+    created_at: row.created_at.toISOString(),
+    last_seen_at: (row.last_seen_at ?? row.created_at).toISOString(),
+    network: row.network,
+    user_agent: row.user_agent,
+    amr: row.amr,
+    current,
+  };
 }

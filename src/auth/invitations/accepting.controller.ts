@@ -1,22 +1,19 @@
-import { Body, Controller, Header, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, Header, HttpCode, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
-import { Public } from '../../platform/http/requests/caller';
+import { type Person, Public } from '../../platform/http/requests/caller';
 import { OptionalPerson } from '../access/optional-person';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { SignedInView } from '../sign-in/auth.dto';
+import { SignedInView } from '../sign-in/auth.views';
 import { AcceptingService } from './accepting.service';
-import { AcceptInvitationDto, InvitationPreviewView, PreviewInvitationDto } from './invitations.dto';
+import { AcceptInvitationDto, PreviewInvitationDto } from './invitations.requests';
+import { InvitationPreviewView } from './invitations.views';
 
 @ApiSection('Account', "One's own account: password, address, sessions, tenants.")
 @Controller('auth/invitations')
 export class AcceptingController {
-  constructor(
-    private readonly accepting: AcceptingService,
-    private readonly persons: OptionalPerson,
-  ) {}
+  constructor(private readonly accepting: AcceptingService) {}
 
   @Post('preview')
   @Public()
@@ -48,11 +45,11 @@ export class AcceptingController {
   @ApiProblem('unauthorized', 'Sign in, or send the password of the account.')
   @ApiProblem('forbidden', 'You are signed in as another person than the invited one.')
   @ApiProblem('conflict', 'You are a member of this tenant already.')
-  async accept(
+  accept(
     @Body() body: AcceptInvitationDto,
     @CurrentClient() client: Client,
-    @Req() request: FastifyRequest,
+    @OptionalPerson() person: Person | undefined,
   ): Promise<SignedInView> {
-    return this.accepting.accept(body, await this.persons.of(request), client);
+    return this.accepting.accept(body, person, client);
   }
 }

@@ -11,12 +11,13 @@ import { OwnProof } from '../mailbox/own-proof';
 import { SecondFactors } from '../second-factor/second-factors';
 import type { Client, Proof } from '../proofs/proof';
 import { proofOf } from '../sessions/sessions';
-import type { SignedInView } from '../sign-in/auth.dto';
+import type { SignedInView } from '../sign-in/auth.views';
 import { byPassword } from '../sign-in/auth.service';
 import { AddressTaken, NewAccounts } from '../sign-in/new-accounts';
 import { PasswordPolicy } from '../sign-in/password-policy';
 import { SignIn } from '../sign-in/sign-in';
-import type { AcceptInvitationDto, InvitationPreviewView } from './invitations.dto';
+import type { AcceptInvitationDto } from './invitations.requests';
+import type { InvitationPreviewView } from './invitations.views';
 
 const MIN_PASSWORD = 8;
 

@@ -1,16 +1,16 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { CurrentPerson, ForPersons, type Person } from '../../platform/http/requests/caller';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { sendPage } from '../../platform/http/responses/json-response';
+import type { JsonPage } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { SignedInView } from '../sign-in/auth.dto';
-import { CreateTenantDto, PlacePage, SwitchTenantDto } from './places.dto';
+import { SignedInView } from '../sign-in/auth.views';
+import { CreateTenantDto, SwitchTenantDto } from './places.requests';
+import { PlacePage } from './places.views';
 import { PlacesService } from './places.service';
 
 const TenantId = () => Param('id', new ResourceId('Tenant'));
@@ -24,13 +24,8 @@ export class PlacesController {
   @ForPersons({ also: ['enrol', 'step-up'] })
   @ApiOperation({ operationId: 'listOwnTenants', summary: "List one's tenants", description: 'The newest first.' })
   @ApiOkResponse({ type: PlacePage, description: 'A page.' })
-  async list(
-    @CurrentPerson() person: Person,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.places.list(person, query));
+  list(@CurrentPerson() person: Person, @Query() query: PageDto): Promise<JsonPage> {
+    return this.places.list(person, query);
   }
 
   @Post('auth/tenants/:id/confirm')

@@ -16,7 +16,7 @@ import { Hooks } from '../../platform/hooks/hooks';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
 import type { Person } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { type JsonPage, toPage } from '../../platform/http/responses/json-response';
+import { type JsonPage } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Epochs } from '../../platform/revocation/epochs';
 import { CompanyService } from '../../tenants/company/company.service';
@@ -31,9 +31,9 @@ import { Registration } from '../registration/registration.service';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { isAllowed } from '../sessions/tenant-rules';
-import type { SignedInView } from '../sign-in/auth.dto';
+import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
-import type { PlaceContentsView, PlaceView } from './places.dto';
+import type { PlaceContentsView, PlaceView } from './places.views';
 import {
   confirmPlace,
   countNewTenant,
@@ -72,16 +72,16 @@ export class PlacesService implements OnModuleInit {
   }
 
   /** A page of the person's tenants. @throws AppError `invalid_cursor` */
-  async list({ userId }: Person, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list({ userId }: Person, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: { tenantId: userId }, list: 'own-tenants', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.signInDatabase.transaction({ userId }, (tx) =>
-      tx.query<PlaceRow>(listPlaces(userId, afterId, limit + 1)),
-    );
-    const shown = await Promise.all(
-      rows.map(async (row) => ({ id: row.tenant_id, json: JSON.stringify(await this.viewOf(row)) })),
-    );
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const rows = await this.signInDatabase.transaction({ userId }, (tx) =>
+        tx.query<PlaceRow>(listPlaces(userId, afterId, count)),
+      );
+      return Promise.all(
+        rows.map(async (row) => ({ id: row.tenant_id, json: JSON.stringify(await this.viewOf(row)) })),
+      );
+    });
   }
 
   /** Confirms a membership that a claim left open. @throws NotFound; Conflict where there is nothing to confirm */

@@ -1,23 +1,22 @@
-import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
-import { Public } from '../../platform/http/requests/caller';
+import { type Person, Public } from '../../platform/http/requests/caller';
+import { WithStatus } from '../../platform/http/responses/results';
 import { OptionalPerson } from '../access/optional-person';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { RegisterDto, SignedInView } from '../sign-in/auth.dto';
-import { EmailDto, VerificationSentView, VerifiedView, VerifyEmailDto } from './registration.dto';
+import { RegisterDto } from '../sign-in/auth.requests';
+import { SignedInView } from '../sign-in/auth.views';
+import { EmailDto, VerifyEmailDto } from './registration.requests';
+import { VerificationSentView, VerifiedView } from './registration.views';
 import { Registration } from './registration.service';
 
 @ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
 @Controller('auth')
 export class RegistrationController {
-  constructor(
-    private readonly registration: Registration,
-    private readonly persons: OptionalPerson,
-  ) {}
+  constructor(private readonly registration: Registration) {}
 
   @Post('register')
   @Public()
@@ -36,14 +35,9 @@ export class RegistrationController {
   })
   @ApiProblem('conflict', 'This e-mail address is already registered.')
   @ApiProblem('registration_closed', 'Registration is closed.')
-  async register(
-    @Body() body: RegisterDto,
-    @CurrentClient() client: Client,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<object> {
+  async register(@Body() body: RegisterDto, @CurrentClient() client: Client): Promise<object> {
     const registered = await this.registration.register(body, client);
-    if ('status' in registered) void reply.status(202);
-    return registered;
+    return 'status' in registered ? new WithStatus(202, registered) : registered;
   }
 
   @Post('verify-email')
@@ -59,12 +53,12 @@ export class RegistrationController {
   @ApiOkResponse({ type: VerifiedView, description: 'Signed in, or `user` alone for an account that there was.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
   @ApiProblem('unauthorized', 'Sign in, or send the current password.')
-  async verify(
+  verify(
     @Body() body: VerifyEmailDto,
     @CurrentClient() client: Client,
-    @Req() request: FastifyRequest,
+    @OptionalPerson() person: Person | undefined,
   ): Promise<object> {
-    return this.registration.verify(body, await this.persons.of(request), client);
+    return this.registration.verify(body, person, client);
   }
 
   @Post('verify-email/resend')

@@ -14,14 +14,16 @@ import { MailAllowance } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { Client } from '../proofs/proof';
-import type { RegisterDto, SignedInView } from '../sign-in/auth.dto';
+import type { RegisterDto } from '../sign-in/auth.requests';
+import type { SignedInView } from '../sign-in/auth.views';
 import { AuthService, byPassword } from '../sign-in/auth.service';
 import { AddressTaken, assertPlain, NewAccounts } from '../sign-in/new-accounts';
 import { PasswordPolicy } from '../sign-in/password-policy';
 import { SignIn } from '../sign-in/sign-in';
 import { userView } from '../sign-in/views';
 import { OneTimeTokens, type ParsedToken } from '../tokens/one-time-tokens';
-import type { ConfirmedView, VerificationSentView, VerifyEmailDto } from './registration.dto';
+import type { VerifyEmailDto } from './registration.requests';
+import type { ConfirmedView, VerificationSentView } from './registration.views';
 
 const MIN_PASSWORD = 8;
 

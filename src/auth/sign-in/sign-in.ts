@@ -9,7 +9,7 @@ import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
 import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
-import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.dto';
+import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.views';
 import { type ContinuedSession, Sessions } from '../sessions/sessions';
 import { touchMembership } from '../sessions/sessions.queries';
 import { isAllowed } from '../sessions/tenant-rules';

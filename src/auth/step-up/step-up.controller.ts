@@ -5,8 +5,9 @@ import { CurrentPrincipal, ForPersons, type Principal } from '../../platform/htt
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
-import { TokensView } from '../sign-in/auth.dto';
-import { StepUpDto, StepUpOptionsView } from './step-up.dto';
+import { TokensView } from '../sign-in/auth.views';
+import { StepUpDto } from './step-up.requests';
+import { StepUpOptionsView } from './step-up.views';
 import { StepUpService } from './step-up.service';
 
 @ApiSection('Account', "One's own account: password, address, sessions, tenants.")

@@ -8,11 +8,12 @@ import { Users } from '../../users/users';
 import { type FactorMethod, SecondFactors } from '../second-factor/second-factors';
 import { FailedProofs } from '../proofs/failed-proofs';
 import { proofOf, Sessions } from '../sessions/sessions';
-import type { TokensView } from '../sign-in/auth.dto';
+import type { TokensView } from '../sign-in/auth.views';
 import { verifyPassword } from '../sign-in/passwords';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
-import type { StepUpDto, StepUpOptionsView } from './step-up.dto';
+import type { StepUpDto } from './step-up.requests';
+import type { StepUpOptionsView } from './step-up.views';
 
 const PROOF_OF: Readonly<Record<FactorMethod, string>> = { totp: 'code', passkey: 'passkey' };
 

@@ -92,7 +92,9 @@ function principalOf(claims: AccessClaims, state: SessionState | undefined, requ
   const tenantId = claims.tenant_id;
   const origin = originOf(request);
   if (kind === 'tenant' && tenantId !== null) {
-    return { kind, caller: { tenantId, actor: { type: 'user', id: claims.sub }, role, permissions, session, origin } };
+    const actor = { type: 'user', id: claims.sub } as const;
+    const { socket: connection } = request.raw;
+    return { kind, caller: { tenantId, connection, actor, role, permissions, session, origin } };
   }
   if (kind === 'tenant') throw invalidToken('a session of a tenant without its tenant');
   return { kind, person: { userId: claims.sub, tenantId, session, origin }, role };

@@ -6,11 +6,11 @@ import { Mailer } from '../../platform/mail/mailer';
 import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
 import { FailedProofs } from '../proofs/failed-proofs';
-import type { SignedInView } from '../sign-in/auth.dto';
+import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
-import type { AnswerChallengeDto } from './second-factor.dto';
+import type { AnswerChallengeDto } from './second-factor.requests';
 import * as queries from './second-factor.queries';
 import { type FactorMethod, type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 

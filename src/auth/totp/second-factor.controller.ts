@@ -12,15 +12,10 @@ import {
 } from '../../platform/http/requests/caller';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { CurrentClient } from '../sessions/client';
-import { SignedInView } from '../sign-in/auth.dto';
+import { SignedInView } from '../sign-in/auth.views';
 import { Challenges } from './challenges';
-import {
-  FactorAddedView,
-  RecoveryCodesView,
-  AnswerChallengeDto,
-  TotpCodeDto,
-  TotpOfferView,
-} from './second-factor.dto';
+import { AnswerChallengeDto, TotpCodeDto } from './second-factor.requests';
+import { FactorAddedView, RecoveryCodesView, TotpOfferView } from './second-factor.views';
 import type { FirstFactor } from '../second-factor/second-factors';
 import { TotpService } from './totp.service';
 

@@ -4,17 +4,13 @@ import type { Reencrypted } from '../../platform/crypto/reencryption';
 import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
+import { totpContext } from './encrypted-secrets';
 import * as queries from './second-factor.queries';
 
 const PEOPLE_A_PAGE = 1_000;
 const PEOPLE_AT_ONCE = 4;
 const MOST_NAMED = 100;
 const BEFORE_EVERYONE = '00000000-0000-0000-0000-000000000000';
-
-/** What a sealed secret is bound to. */
-export function totpContext(userId: string): string {
-  return `totp/${userId}`;
-}
 
 @Injectable()
 export class TotpReencryption {

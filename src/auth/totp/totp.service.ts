@@ -15,7 +15,7 @@ import { SignIn } from '../sign-in/sign-in';
 import { RecoveryCodes } from './recovery-codes';
 import { type FirstFactor, SecondFactors } from '../second-factor/second-factors';
 import * as queries from './second-factor.queries';
-import { totpContext } from './totp-reencryption';
+import { totpContext } from './encrypted-secrets';
 import { matchingStep, newSecret, base32, otpauthUri, TOTP_CODE } from './totp-code';
 
 const ISSUER = 'Orders';

@@ -116,27 +116,26 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
   /** @returns undefined for a notice, which has become the mails to its members */
   private async deliver(mail: queries.WaitingMail): Promise<Outcome | undefined> {
     const about = { mail_id: mail.id, template: mail.template };
-    const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
-    if ('audience' in content) {
-      try {
+    let address: string | undefined;
+    try {
+      // A mail whose key is missing is tried again, too: the key may be restored.
+      const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
+      if ('audience' in content) {
         await this.notices.expand(mail, content.audience, content.data);
         return undefined;
-      } catch (error) {
-        return this.tryAgain(mail, (error as Error).message);
       }
-    }
-    if (await this.suppressions.isSuppressed(content.to.address)) {
-      this.logger.info(about, 'a mail was not sent: its address bounced before');
-      return 'suppressed';
-    }
-    try {
+      ({ address } = content.to);
+      if (await this.suppressions.isSuppressed(address)) {
+        this.logger.info(about, 'a mail was not sent: its address bounced before');
+        return 'suppressed';
+      }
       await this.transport?.send(render(mail, content, this.link));
       return 'sent';
     } catch (error) {
       const { message, permanent } =
         error instanceof MailRefused ? error : { message: String(error), permanent: false };
-      if (permanent) {
-        await this.suppressions.add(content.to.address, message);
+      if (permanent && address !== undefined) {
+        await this.suppressions.add(address, message);
         this.logger.warn({ ...about, reason: message }, 'a mail bounced: its address is suppressed');
         return 'failed';
       }

@@ -1,6 +1,6 @@
-/** The words of an audit entry, and how the values of one are made safe to keep and to show. */
+/** The vocabulary of an audit entry, and the sanitizing of its values for storage and display. */
 
-/** Where a request came from: kept with the entry, and erased with the person. */
+/** The origin of a request: stored with the entry, and erased with the person. */
 export interface RequestOrigin {
   readonly requestId?: string;
   /** An IPv4 address, or the /64 of an IPv6 address. */
@@ -8,7 +8,7 @@ export interface RequestOrigin {
   readonly userAgent?: string;
 }
 
-/** The one that acted. A `Caller` is one; a job or a command of the operator makes its own. */
+/** The actor of an entry. A `Caller` is one; a job or a command of the operator makes its own. */
 export interface AuditedCaller {
   readonly tenantId: string;
   readonly actor: {
@@ -25,23 +25,23 @@ export interface AuditedCaller {
 
 export type AuditOutcome = 'success' | 'denied' | 'failure';
 
-/** A value as it was and as it is. */
+/** The value before and after a change. */
 export type Change = readonly [before: unknown, after: unknown];
 
-/** A change of something personal: it enters the log's hash salted, and goes with the person. */
+/** A change of a personal value: its salted hash enters the log, and the value is erased with the person. */
 export interface PersonalChange {
   readonly userId: string;
   readonly personal: Change;
 }
 
-/** What is recorded. */
+/** A new entry. */
 export interface AuditEntry {
   /** Dotted, such as `report.created`. */
   readonly action: string;
   readonly target: { readonly type: string; readonly id: string | null };
   readonly changes?: Readonly<Record<string, Change | PersonalChange>>;
   readonly outcome?: AuditOutcome;
-  /** How many times it happened, where one entry stands for several. */
+  /** The number of occurrences, if one entry represents several. */
   readonly count?: number;
 }
 
@@ -49,13 +49,13 @@ export interface AuditEntry {
 export const SECRET_CHANGE: Change = ['•', '•'];
 
 const MAX_TEXT = 512;
-/** JSON of one change; what is longer is kept as a text that is cut. */
+/** JSON of one change; a longer one is stored as a truncated text. */
 const MAX_CHANGE = 4_096;
 const CONTROLS = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A text without anything that moves a cursor or turns the direction of writing, cut at 512 characters. */
+/** A text without characters that move a cursor or change the direction of writing, cut at 512 characters. */
 export function auditText(text: string): string {
-  // Cut before and after: a text of a megabyte is not searched, and an escape counts as what it is written with.
+  // Cut before and after: a text of a megabyte is not searched, and an escape counts with its written length.
   const escaped = Buffer.from(text.slice(0, 2 * MAX_TEXT), 'utf8')
     .toString('utf8')
     .replace(CONTROLS, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -63,7 +63,7 @@ export function auditText(text: string): string {
   return characters.length > MAX_TEXT ? `${characters.slice(0, MAX_TEXT - 1).join('')}…` : escaped;
 }
 
-/** The JSON text of a change, as it is kept, shown and hashed. */
+/** The JSON text of a change, as it is stored, shown and hashed. */
 export function changeText([before, after]: Change): string {
   const text = JSON.stringify([safe(before, 0), safe(after, 0)]);
   return text.length <= MAX_CHANGE ? text : JSON.stringify([asText(before), asText(after)]);

@@ -13,20 +13,20 @@ import {
 import { insertAuditEntry, insertPending, insertPersonal, type PersonalRow, requestErasure } from './audit.queries';
 import { CANONICAL_VERSION, commitment, encodeCanonical, SALT_BYTES } from './canonical';
 
-/** Owns what is personal of a caller that is no known person. */
+/** Owns the personal values of a caller that is not a known person. */
 const NO_PERSON = '00000000-0000-0000-0000-000000000000';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** What a transaction has to be able to do to be recorded in: those of a tenant are, and those of the sign-in role. */
+/** The operations that a transaction needs for a record: those of a tenant and of the sign-in role have them. */
 export type AuditTransaction = Pick<Transaction, 'insert'>;
 
 /**
- * Writes the audit log. An entry is inserted in the transaction of the change that it tells of: it is there if the
- * change is, and takes no lock. The log's tree is built from committed entries, elsewhere.
+ * Writes the audit log. An entry is inserted in the transaction of its change, so it exists exactly if the change does,
+ * and takes no lock. The log's tree is built from committed entries, elsewhere.
  */
 @Injectable()
 export class AuditLog {
-  /** Records what the caller did, in the log of the caller's tenant. @returns the entry's id */
+  /** Records an action of the caller in the log of the caller's tenant. @returns the entry's id */
   record(tx: AuditTransaction, caller: AuditedCaller, entry: AuditEntry): string {
     const { id, at } = newTimedId();
     const { actor, origin, tenantId } = caller;
@@ -82,8 +82,8 @@ export class AuditLog {
   }
 
   /**
-   * Records a change of a person's account in the log of each tenant that the person belongs to. Where the person was
-   * is none of a tenant's business: the entries have neither network nor user agent.
+   * Records a change of a person's account in the log of each of the person's tenants. The person's origin is private
+   * to the person: the entries have neither network nor user agent.
    */
   recordInEach(
     tx: AuditTransaction,
@@ -94,7 +94,7 @@ export class AuditLog {
     for (const tenantId of tenantIds) this.record(tx, { actor: caller.actor, tenantId }, entry);
   }
 
-  /** Has what is personal of a user erased from a tenant's log, soon after the transaction has committed. */
+  /** Requests the erasure of a user's personal values from a tenant's log, soon after the transaction has committed. */
   erasePerson(tx: AuditTransaction, tenantId: string, userId: string): void {
     tx.insert(requestErasure(tenantId, userId));
   }
@@ -114,7 +114,7 @@ class PersonalValues {
 
   constructor(private readonly actorId: string) {}
 
-  /** @returns what stands for the value in the canonical bytes */
+  /** @returns the commitment to the value in the canonical bytes */
   add(name: string, value: string, userId = this.actorId): Buffer {
     const owner = UUID.test(userId) ? userId : NO_PERSON;
     const row = this.byUser.get(owner) ?? { userId: owner, data: {}, salts: {} };

@@ -1,8 +1,8 @@
 /**
- * Writing the audit log. Nouns: an *entry* says which actor did what to which target; its *canonical bytes* are what
- * its leaf hash covers; a *personal value* (address, network, user agent) is kept beside the entry, salted in the
- * bytes, and goes when the person is erased. What must always hold: an entry commits with its change or not at all; the
- * service's roles insert and read, and change or delete no entry; no secret is in an entry.
+ * Writing the audit log. Nouns: an *entry* records an action of an actor on a target; its leaf hash covers its
+ * *canonical bytes*; a *personal value* (address, network, user agent) is stored beside the entry, salted in the bytes,
+ * and deleted when the person is erased. What must always hold: an entry commits with its change or not at all; the
+ * service's roles insert and read, and change or delete no entry; no entry contains a secret.
  */
 import { Global, Module } from '@nestjs/common';
 import { AuditLog } from './audit-log';

@@ -47,7 +47,7 @@ export function insertAuditEntry(row: AuditRow): Statement {
   };
 }
 
-/** Marks the entry as one that the tree has not taken yet. */
+/** Marks the entry as not appended to the tree yet. */
 export function insertPending(tenantId: string, entryId: string): Statement {
   return {
     name: 'audit_pending_insert',
@@ -56,7 +56,7 @@ export function insertPending(tenantId: string, entryId: string): Statement {
   };
 }
 
-/** What is personal in an entry, of one person. */
+/** The personal values of one person in an entry. */
 export interface PersonalRow {
   userId: string;
   data: Record<string, string>;
@@ -71,7 +71,7 @@ export function insertPersonal(tenantId: string, entryId: string, row: PersonalR
   };
 }
 
-/** Asks for the erasure of all that is personal of a user in a tenant's log. */
+/** Requests the erasure of all personal values of a user in a tenant's log. */
 export function requestErasure(tenantId: string, userId: string): Statement {
   return {
     name: 'audit_erasure_insert',

@@ -1,8 +1,8 @@
 /**
- * The bytes of an audit entry that its leaf hash covers. They are a list of pairs, each a name and a value, and each of
- * those is preceded by its length (32 bits, big-endian), so that no two lists have the same bytes. A personal value is
- * replaced by a commitment, SHA-256 over 32 random bytes and the value, and its name ends with `#`: the value and the
- * salt can be erased, and the bytes, and with them every proof, stay what they were.
+ * The bytes of an audit entry that its leaf hash covers. They are a list of pairs of a name and a value, each preceded
+ * by its length (32 bits, big-endian), so that no two lists have the same bytes. A personal value is replaced by a
+ * commitment, SHA-256 over 32 random bytes and the value, and its name ends with `#`. The value and the salt can be
+ * erased, and the bytes, and with them every proof, stay the same.
  */
 import { createHash } from 'node:crypto';
 
@@ -13,7 +13,7 @@ export type CanonicalPairs = readonly (readonly [name: string, value: string | B
 export const CANONICAL_VERSION = 'audit-entry/1';
 export const SALT_BYTES = 32;
 
-/** What a personal value is replaced by. */
+/** The replacement of a personal value. */
 export function commitment(salt: Buffer, value: string): Buffer {
   return createHash('sha256').update(salt).update(value, 'utf8').digest();
 }
@@ -23,7 +23,7 @@ export function encodeCanonical(pairs: CanonicalPairs): Buffer {
   return Buffer.concat(pairs.flatMap(([name, value]) => [prefixed(name), prefixed(value)]));
 }
 
-/** The pairs of canonical bytes. @throws RangeError where they are none */
+/** The pairs of canonical bytes. @throws RangeError for other bytes */
 export function decodeCanonical(bytes: Buffer): [name: string, value: Buffer][] {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {

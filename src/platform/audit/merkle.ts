@@ -1,7 +1,7 @@
 /**
  * The Merkle tree of RFC 6962 (section 2.1): hashes, roots, inclusion and consistency proofs. A tree of n leaves is a
- * few perfect subtrees; every proof is made of the roots of perfect subtrees, which are kept by level and index and
- * never change, so that appending and proving take a number of hashes that grows with the logarithm of n.
+ * few perfect subtrees. Every proof consists of the roots of perfect subtrees, which are stored by level and index and
+ * never change, so that appending and proving take a number of hashes that is logarithmic in n.
  */
 import { createHash } from 'node:crypto';
 
@@ -11,7 +11,7 @@ export interface NodeId {
   readonly index: number;
 }
 
-/** The hash of a perfect subtree that lies within the tree. */
+/** The hash of a perfect subtree that is within the tree. */
 export type NodeHash = (node: NodeId) => Buffer;
 
 export function leafHash(bytes: Buffer): Buffer {
@@ -55,7 +55,7 @@ function rangeHash(range: Range, hashOf: NodeHash): Buffer {
   return hashes.reduceRight((right, left) => nodeHash(left, right));
 }
 
-/** The nodes of which the root of a tree of this size is made. */
+/** The nodes that form the root of a tree of this size. */
 export function rootNodes(size: number): NodeId[] {
   return subtreesOf({ from: 0, to: size });
 }
@@ -83,7 +83,7 @@ function consistencyRanges(first: number, { from, to }: Range, complete: boolean
     : [...consistencyRanges(first, { from: middle, to }, false), { from, to: middle }];
 }
 
-/** A proof as the ranges of its hashes: first the nodes are looked up, then it is written out. */
+/** A proof as the ranges of its hashes: first the nodes are looked up, then the proof is written. */
 export class ProofPlan {
   private constructor(private readonly ranges: readonly Range[]) {}
 
@@ -107,7 +107,7 @@ export class ProofPlan {
   }
 }
 
-/** The root to which an inclusion proof leads; undefined where the proof has not the length that it must have. */
+/** The root to which an inclusion proof leads; undefined for a proof of the wrong length. */
 export function rootOfInclusion(
   leaf: Buffer,
   index: number,

@@ -8,21 +8,21 @@ import { LOGGER } from '../observability/logger.module';
 import { type AuditedCaller, type AuditEntry, auditText } from './audit-entry';
 
 const HOUR_MS = 60 * 60 * 1_000;
-/** Counts are written this often, so that a process that is killed loses no more; milliseconds. */
+/** The interval of writing counts, the loss of a killed process; milliseconds. */
 const FLUSH_MS = 5_000;
-/** Kinds of refusals of a tenant that are kept apart in an hour, and tenants of which there are any. */
+/** Kinds of refusals of a tenant that are counted separately in an hour, and the maximum number of tenants. */
 const MAX_KINDS = 1_000;
 const MAX_TENANTS = 10_000;
-/** As many of these may be from callers without a credential: they choose what to be refused for. */
+/** As many of these may come from callers without a credential, since they choose the reason of their refusals. */
 export const MAX_ANONYMOUS = 100;
 
-/** What was refused, as it will stand in the log. It names no request: it stands for many. */
+/** The refusal as the log shows it. It names no request, since it represents many. */
 export interface Refusal {
   readonly caller: Pick<AuditedCaller, 'tenantId' | 'actor' | 'session'> & { readonly network?: string };
   readonly entry: AuditEntry & { readonly outcome: 'denied' | 'failure' };
 }
 
-/** What is kept of a kind of refusal until its hour has ended. */
+/** The count of a kind of refusal until its hour has ended. */
 export interface CountedRefusal {
   actor: AuditedCaller['actor'];
   session?: { id: string };
@@ -40,8 +40,8 @@ interface Count {
 }
 
 /**
- * Counts refusals aside: a caller that is refused a thousand times an hour is one entry with a count, written when the
- * hour has ended, and can neither fill a log nor slow it down. Counting is in memory and bounded; the counts are
+ * Counts refusals separately: a caller that is refused a thousand times an hour is one entry with a count, written when
+ * the hour has ended, and can neither fill a log nor slow it down. Counting is in memory and bounded; the counts are
  * written every few seconds.
  */
 @Injectable()
@@ -55,7 +55,7 @@ export class Refusals implements BeforeApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Counts a refusal in the log of the tenant aimed at; returns at once, never throws. */
+  /** Counts a refusal in the log of the tenant concerned; returns immediately, never throws. */
   count({ caller, entry }: Refusal, now = new Date()): void {
     const anonymous = caller.actor.type === 'anonymous';
     const hour = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS);
@@ -111,7 +111,7 @@ export class Refusals implements BeforeApplicationShutdown {
   }
 }
 
-/** All that is not kept apart is one entry. */
+/** All further kinds together are one entry. */
 export const REST_ACTION = 'refusals.other';
 
 function restOf(count: Count): Count {

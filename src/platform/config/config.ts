@@ -31,7 +31,7 @@ export class ConfigError extends Error {
 
 /**
  * Reads and cross-checks the configuration. An empty variable counts as left out; a secret may come from a file.
- * @throws ConfigError naming every variable that is wrong.
+ * @throws ConfigError that names every wrong variable
  */
 export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const faults: string[] = [];

@@ -6,7 +6,7 @@ import type { Variable } from './variables';
 /** A variable as an operator may see it. */
 export interface DescribedVariable {
   name: string;
-  /** The text, masked where it is secret; undefined where it is not set and has no default. */
+  /** The text, masked if it is secret; undefined if it is not set and has no default. */
   value?: string;
   source: 'environment' | 'file' | 'default' | 'not set';
 }

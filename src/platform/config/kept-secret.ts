@@ -3,8 +3,9 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 
 /**
- * A secret that is generated at first use and kept in a file that only its owner can read. If two processes generate it
- * at once, both get the same one: a link appears whole or not at all.
+ * A secret that is generated at first use and stored in a file that only its owner can read. If two processes generate
+ * it at once, both get the same one: a link appears whole or not at all.
+ * @throws Error for an empty file: the secret is lost, and a new one could not decrypt existing data
  */
 export function keptSecret(dataDir: string, name: string): string {
   const file = join(dataDir, name);
@@ -26,7 +27,7 @@ export function keptSecret(dataDir: string, name: string): string {
 function read(file: string): string | undefined {
   try {
     const secret = readFileSync(file, 'utf8').trim();
-    if (secret === '') throw new Error(`${file} is empty; remove it, and a new secret is made.`);
+    if (secret === '') throw new Error(`${file} is empty; restore it from a backup`);
     return secret;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

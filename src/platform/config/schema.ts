@@ -48,7 +48,7 @@ function rephrase(rule: string, read: () => unknown): void {
   }
 }
 
-/** Every environment variable of the service: the one place where they are named, typed, defaulted and documented. */
+/** Every environment variable of the service: the one place with their names, types, defaults and documentation. */
 export const schema = {
   PORT: integer({
     min: 0,

@@ -1,6 +1,6 @@
 /**
  * Misspelt variables. A typo such as `DATABSE_URL` would otherwise pass without notice, and the service would run with
- * a default. A name counts as misspelt where it is close to one of ours, or begins with a prefix that only we use.
+ * a default. A name counts as misspelt if it is similar to one of ours, or begins with a prefix that only we use.
  */
 import { schema } from './schema';
 import { fileVariable } from './secret-file';

@@ -1,4 +1,4 @@
-/** Passwords that are given apart from their URL: no character of them has to be encoded by hand. */
+/** Passwords that are set separately from their URL: no character of them needs encoding by hand. */
 
 /** The variable that holds a password, and the URL that it belongs to. */
 const PASSWORDS = [
@@ -10,8 +10,8 @@ const PASSWORDS = [
 const AUTHORITY = /^([a-z+]+:\/\/)(?:([^/?#@]*)@)?/;
 
 /**
- * Puts each password that was given apart into its URL.
- * @returns what is wrong: a URL that has a password already
+ * Inserts each separate password into its URL.
+ * @returns the faults: a URL that already has a password
  */
 export function placePasswords(values: Partial<Record<(typeof PASSWORDS)[number][number], string>>): string[] {
   return PASSWORDS.flatMap(([passwordName, urlName]) => {

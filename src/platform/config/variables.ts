@@ -1,6 +1,6 @@
 /**
- * The grammar of one environment variable. A {@link Variable} knows its name's type, default and documentation, and
- * how to read a text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
+ * The grammar of one environment variable. A {@link Variable} has the type, default and documentation of its name, and
+ * parses its text; `schema.ts` lists them, `config.ts` reads them all and reports every fault at once.
  */
 
 /** How one environment variable is read and documented. */
@@ -15,7 +15,7 @@ export interface Variable<T> {
   read(text: string): T;
 }
 
-/** A variable that is always set, by its default where the environment has none. */
+/** A variable that is always set, by its default if the environment has none. */
 export type Defaulted<T> = Variable<T> & { fallback: string };
 
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

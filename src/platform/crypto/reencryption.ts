@@ -59,7 +59,7 @@ export class Reencryption {
     const total: Reencrypted = { resealed: 0, failed: 0, faults: [] };
     for (let more = true; more;) {
       more = await this.database.transaction(scope, async (tx) => {
-        // A re-encrypted row no longer matches; a row that failed comes first in the next batch.
+        // A re-encrypted row no longer matches; a failed row comes first in the next batch.
         const rows = await tx.query<EncryptedRow>(
           texts.lockOutdated(scope.tenantId, this.box.currentPrefix, ROWS_AT_ONCE, total.failed),
         );

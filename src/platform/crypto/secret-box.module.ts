@@ -8,7 +8,8 @@ export type { SecretBox } from './secret-box';
 /** Injection token of the {@link SecretBox} that encrypts secrets at rest. */
 export const SECRET_BOX = Symbol('SECRET_BOX');
 
-const DERIVED = 'jwt';
+/** The id of the key that is derived from `JWT_SECRET`. */
+export const DERIVED_KEY = 'jwt';
 
 /**
  * The box with the configured keys. Without keys it encrypts with a key derived from `JWT_SECRET`. The derived key
@@ -16,11 +17,14 @@ const DERIVED = 'jwt';
  */
 export function secretBoxOf(config: Config): SecretBox {
   const configured = config.ENCRYPTION_KEYS?.split(',') ?? [];
-  if (configured.length > 0 && (!config.JWT_SECRET || configured.some((key) => key.trim().startsWith(`${DERIVED}:`)))) {
+  if (
+    configured.length > 0 &&
+    (!config.JWT_SECRET || configured.some((key) => key.trim().startsWith(`${DERIVED_KEY}:`)))
+  ) {
     return createSecretBox(configured.join(','));
   }
   const derived = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'secret-box', 32));
-  return createSecretBox([...configured, `${DERIVED}:${derived.toString('base64')}`].join(','));
+  return createSecretBox([...configured, `${DERIVED_KEY}:${derived.toString('base64')}`].join(','));
 }
 
 /** Provides the secret box to all modules. */

@@ -1,13 +1,13 @@
 /**
- * Encryption of values that must be stored but must not be readable in a dump: secrets, and responses that hold one.
+ * Encryption of values that must be stored but must not be readable in a dump: secrets, and responses with a secret.
  *
  * AES-256-GCM with a random 96-bit nonce. An encrypted text is `v1.<kid>.<nonce>.<ciphertext + tag>` (base64url), so
  * that the text alone names its key. Keys are `kid:base64(32 bytes)`, comma-separated: the first key encrypts, all of
  * them decrypt. To rotate, put a new key first, re-encrypt the texts for which `isCurrent` is false, then drop the old
  * key.
  *
- * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is good
- * for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
+ * Every text is bound to a context, such as `<tenant>/<id of the row>`: in another row it does not decrypt. One key is
+ * good for about 2^32 encryptions (random nonces, NIST SP 800-38D); rotate long before.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
@@ -39,7 +39,8 @@ export interface SecretBox {
   readonly kids: readonly string[];
   /** The prefix of every text that the current key has encrypted. */
   readonly currentPrefix: string;
-  encrypt(plain: string | Buffer, context: string): string;
+  /** Encrypts with the current key, or with another configured one. */
+  encrypt(plain: string | Buffer, context: string, kid?: string): string;
   /** Decrypts to text. @throws SecretBoxError */
   decrypt(sealed: string, context: string): string;
   openBytes(sealed: string, context: string): Buffer;
@@ -56,7 +57,7 @@ export function newKey(kid: string): string {
 /** @throws RangeError that names the wrong entry of the list and the fault, without repeating the entry */
 export function createSecretBox(keyList: string): SecretBox {
   const keys = parseKeys(keyList);
-  const [currentKid, currentKey] = keys.entries().next().value!;
+  const currentKid = keys.keys().next().value!;
   const currentPrefix = `${VERSION}.${currentKid}.`;
 
   function openBytes(sealed: string, context: string): Buffer {
@@ -92,13 +93,15 @@ export function createSecretBox(keyList: string): SecretBox {
     currentKid,
     kids: [...keys.keys()],
     currentPrefix,
-    encrypt(plain, context) {
+    encrypt(plain, context, kid = currentKid) {
+      const key = keys.get(kid);
+      if (!key) throw new RangeError(`no key '${kid}' is configured`);
       const nonce = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', currentKey, nonce, { authTagLength: TAG_BYTES });
-      cipher.setAAD(associatedData(currentKid, context));
+      const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+      cipher.setAAD(associatedData(kid, context));
       const bytes = typeof plain === 'string' ? Buffer.from(plain) : plain;
       const rest = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
-      return `${currentPrefix}${nonce.toString('base64url')}.${rest.toString('base64url')}`;
+      return `${VERSION}.${kid}.${nonce.toString('base64url')}.${rest.toString('base64url')}`;
     },
     decrypt: (sealed, context) => openBytes(sealed, context).toString('utf8'),
     openBytes,

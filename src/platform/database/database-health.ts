@@ -33,7 +33,7 @@ export class DatabaseHealth {
 
   /**
    * Checks whether the servers of the connections for reads and for writes accept writes. A demoted primary still
-   * answers reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
+   * serves reads and keeps its connections: they are replaced, since a new connection may lead to the new primary.
    * @throws Unavailable when one of them is a standby, read-only, or does not reply
    */
   async assertWritable(): Promise<void> {

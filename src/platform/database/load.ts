@@ -7,8 +7,8 @@ export class DatabaseLoad {
   constructor(private readonly connections: ConnectionManager) {}
 
   /**
-   * The number of further reading or writing requests whose statements would wait behind others for at most
-   * `longestWait` milliseconds.
+   * The number of further reading or writing requests whose statements would wait for at most `longestWait`
+   * milliseconds.
    */
   room(reads: boolean, longestWait: number): number {
     return reads ? this.connections.roomForReads(longestWait) : this.connections.roomForWrites(longestWait);

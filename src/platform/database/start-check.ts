@@ -29,7 +29,7 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
   });
-  client.on('error', () => undefined); // the query that is under way tells of it
+  client.on('error', () => undefined); // the running query reports it
   try {
     await client.connect();
     const encoding = await client.query<{ server_encoding: string }>('show server_encoding');

@@ -3,15 +3,20 @@ import { ConnectionManager } from './connections/connection-manager';
 import { idSetting, type Setting, type TransactionSettings } from './connections/transaction-settings';
 import { DB_ROLES } from './sql/db-roles';
 import type { Row, Statement } from './sql/statement';
+import { assertConnected, type ClientConnection } from '../net/client-connection';
 import { Transaction } from './transaction';
 
 /** The tenant of a transaction. A `Caller` is one. */
 export interface TenantScope {
   readonly tenantId: string;
+  /** The connection of the client that waits for the work: once it has left, no transaction begins. */
+  readonly connection?: ClientConnection;
 }
 
-/** In the place of a tenant, where there is none. */
+/** The value for a transaction without a tenant. */
 export const NO_TENANT = '00000000-0000-0000-0000-000000000000';
+
+const MAX_KNOWN = 10_000;
 
 /** Runs transactions: the database, or a transaction that is already open. */
 export interface TransactionRunner {
@@ -27,8 +32,9 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
     connections: ConnectionManager,
     txSettings: TransactionSettings,
     readonly tenantId: string,
+    connection?: ClientConnection,
   ) {
-    super(connections, txSettings, tenantId);
+    super(connections, txSettings, tenantId, connection);
   }
 
   /** Joins this transaction. @throws for another tenant: one transaction never serves two. */
@@ -43,17 +49,21 @@ export class TenantTransaction extends Transaction implements TransactionRunner 
 /** The only way from a feature to a tenant's rows. */
 @Injectable()
 export class TenantDatabase implements TransactionRunner {
+  /** By tenant: the same settings begin each of its transactions. */
+  private readonly forReading = new Map<string, TransactionSettings>();
+  private readonly forWriting = new Map<string, TransactionSettings>();
+
   constructor(private readonly connections: ConnectionManager) {}
 
   /** One reading statement in one round trip, on a shared connection: for hot reads that are bounded and indexed. */
   query<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    assertConnected(scope.connection);
     return this.connections.query<R>(this.txSettings(scope, true), statement);
   }
 
-  /**
-   * One statement that reads a page of many rows, on a replica where there is one; no acknowledged write is missing.
-   */
+  /** One statement that reads a page of many rows, on a replica if there is one; no acknowledged write is missing. */
   async queryReplica<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
+    assertConnected(scope.connection);
     const txSettings = this.txSettings(scope, true);
     return (
       (await this.connections.queryReplica<R>(txSettings, statement)) ??
@@ -71,17 +81,16 @@ export class TenantDatabase implements TransactionRunner {
   }
 
   /**
-   * One statement that reads and may have to look at many rows: on a connection of the tenant's share of the pool, and
-   * for no longer than a list may take. @throws Unavailable where it takes longer
+   * One statement that reads and may examine many rows: on a connection of the tenant's share of the pool, with the
+   * timeout of lists. @throws Unavailable if it takes longer
    */
   async queryLong<R extends Row = Row>(scope: TenantScope, statement: Statement): Promise<R[]> {
     const { tenantId } = scope;
     const timeout: Setting = ['statement_timeout', String(this.connections.listTimeout)];
     const settings = [idSetting('app.tenant_id', tenantId), timeout];
     const txSettings = this.connections.transactionSettings(DB_ROLES.service, settings, true);
-    return runTransaction(new TenantTransaction(this.connections, txSettings, tenantId), (tx) =>
-      tx.query<R>(statement),
-    );
+    const tx = new TenantTransaction(this.connections, txSettings, tenantId, scope.connection);
+    return runTransaction(tx, () => tx.query<R>(statement));
   }
 
   /** One writing statement that returns rows, in one round trip, on a shared connection. They are committed. */
@@ -92,18 +101,28 @@ export class TenantDatabase implements TransactionRunner {
 
   /**
    * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects.
-   * @throws Unavailable when the database cannot be reached or refuses for now
+   * @throws Unavailable when the database cannot be reached or refuses for now; ClientGone
    */
   async transaction<T>(scope: TenantScope, work: (tx: TenantTransaction) => Promise<T>): Promise<T> {
-    return runTransaction(new TenantTransaction(this.connections, this.txSettings(scope, false), scope.tenantId), work);
+    const { tenantId, connection } = scope;
+    assertConnected(connection);
+    const tx = new TenantTransaction(this.connections, this.txSettings(scope, false), tenantId, connection);
+    return runTransaction(tx, work);
   }
 
-  private txSettings(scope: TenantScope, readOnly: boolean): TransactionSettings {
-    return this.connections.transactionSettings(
-      DB_ROLES.service,
-      [idSetting('app.tenant_id', scope.tenantId)],
-      readOnly,
-    );
+  private txSettings({ tenantId }: TenantScope, readOnly: boolean): TransactionSettings {
+    const known = readOnly ? this.forReading : this.forWriting;
+    let settings = known.get(tenantId);
+    if (!settings) {
+      settings = this.connections.transactionSettings(
+        DB_ROLES.service,
+        [idSetting('app.tenant_id', tenantId)],
+        readOnly,
+      );
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(tenantId, settings);
+    }
+    return settings;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
 import type { PoolClient, QueryResult } from 'pg';
 import { AppError } from '../errors';
+import { assertConnected, type ClientConnection } from '../net/client-connection';
 import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
@@ -34,6 +35,7 @@ export class Transaction {
     private readonly connections: ConnectionManager,
     private readonly txSettings: TransactionSettings,
     private readonly shareOf?: string,
+    private readonly connection?: ClientConnection,
   ) {}
 
   /** Runs a statement now and returns its rows. */
@@ -64,7 +66,7 @@ export class Transaction {
   }
 
   /**
-   * Defers a statement to the COMMIT, in the given order. Its rows are not seen; if it fails, the whole transaction
+   * Defers a statement to the COMMIT, in the given order. Its rows are not returned; if it fails, the whole transaction
    * fails with its error.
    */
   defer(statement: Statement): void {
@@ -75,7 +77,7 @@ export class Transaction {
 
   /**
    * Defers an INSERT to the COMMIT, behind all deferred statements, joined with the other inserts into one statement:
-   * none of them sees the rows of another. `name` stands for the text and the number of parameters.
+   * none of them sees the rows of another. `name` identifies the text and the number of parameters.
    */
   insert(...writes: readonly Statement[]): void {
     if (this.ended) throw new Error('the transaction has ended');
@@ -96,7 +98,7 @@ export class Transaction {
     this.committed.push(action);
   }
 
-  /** For the runner alone: sends the deferred statements and commits. */
+  /** Only for the runner: sends the deferred statements and commits. */
   async commit(): Promise<void> {
     this.ended = true;
     await this.sendCommit();
@@ -131,12 +133,12 @@ export class Transaction {
     if (error) throw this.causeOf(error);
   }
 
-  /** For the runner alone: rolls back. Never throws. */
+  /** Only for the runner: rolls back. Never throws. */
   async rollback(): Promise<void> {
     this.ended = true;
     if (!this.opening) return;
     try {
-      // Where BEGIN itself was refused, the connection is rolled back all the same, or closed.
+      // If BEGIN itself was refused, the connection is still rolled back, or closed.
       const client = await this.opening;
       await client.query('ROLLBACK');
       this.release?.();
@@ -146,7 +148,7 @@ export class Transaction {
   }
 
   /**
-   * For the runner alone: an error of this transaction in the service's terms. If BEGIN failed, its error is the cause.
+   * Only for the runner: an error of this transaction in the service's terms. If BEGIN failed, its error is the cause.
    */
   causeOf(error: unknown): unknown {
     return error instanceof AppError ? error : this.connections.translate(this.beginFailure ?? error, this.txSettings);
@@ -165,9 +167,15 @@ export class Transaction {
 
   private async begin(): Promise<PoolClient> {
     const [client, release] = await this.connections.acquire(this.shareOf);
+    try {
+      assertConnected(this.connection);
+    } catch (error) {
+      release();
+      throw error;
+    }
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
-    // The connection is pipelined: the next statement goes out behind the BEGIN without waiting for it. If the BEGIN
-    // fails, that statement fails too, with a poorer error: so this one is kept.
+    // The connection is pipelined: the next statement leaves behind the BEGIN without waiting for it. If the BEGIN
+    // fails, that statement fails too, with a less useful error: so this one is kept.
     begun.catch((error: unknown) => {
       this.beginFailure = error;
     });

@@ -1,4 +1,4 @@
-import { Controller, Get, Query, Res } from '@nestjs/common';
+import { Controller, Get, Query } from '@nestjs/common';
 import {
   ApiOkResponse,
   ApiOperation,
@@ -7,11 +7,11 @@ import {
   ApiServiceUnavailableResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
-import { EXCLUSIONS, type Exclusion, Readiness } from './readiness';
+import { EXCLUSIONS, type Exclusion, Readiness, type ReadinessReport } from './readiness';
 import { Public } from '../http/requests/caller';
 import { ChoiceField } from '../http/requests/fields';
 import { ApiSection } from '../http/openapi/declarations';
+import { WithStatus } from '../http/responses/results';
 
 @ApiSchema({ description: 'The process answers.' })
 class Health {
@@ -88,12 +88,8 @@ export class HealthController {
       },
     },
   })
-  async ready(@Query() { exclude }: ReadinessQuery, @Res() reply: FastifyReply): Promise<void> {
+  async ready(@Query() { exclude }: ReadinessQuery): Promise<ReadinessReport | WithStatus> {
     const report = await this.readiness.report(exclude);
-    const ready = report.status === 'ok';
-    void reply
-      .status(ready ? 200 : 503)
-      .headers({ 'content-type': 'application/json; charset=utf-8', ...(ready ? {} : { 'retry-after': '1' }) })
-      .send(JSON.stringify(report));
+    return report.status === 'ok' ? report : new WithStatus(503, report, { 'retry-after': '1' });
   }
 }

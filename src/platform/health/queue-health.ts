@@ -23,7 +23,7 @@ export class QueueHealth implements OnModuleDestroy {
       maxRetriesPerRequest: 1,
       retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 4), 1_000),
     });
-    this.redis.on('error', () => undefined); // told by the answer of whoever asks
+    this.redis.on('error', () => undefined); // the result of the check reports it
   }
 
   onModuleDestroy(): void {
@@ -32,7 +32,7 @@ export class QueueHealth implements OnModuleDestroy {
 
   /** @throws when it does not reply; the caller bounds the time */
   async assertThere(): Promise<void> {
-    // A write: a server that is full, has become a replica or cannot save answers a PING, and takes no job.
+    // A write: a server that is full, has become a replica or cannot save responds to a PING, but accepts no job.
     if (this.redis) await this.redis.set(PROBE_KEY, '1', 'PX', PROBE_KEPT_MS);
     else await this.database.assertQueueTables();
   }

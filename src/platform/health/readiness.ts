@@ -7,7 +7,7 @@ import { QueueHealth } from './queue-health';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 
-/** Whether a process can do its work, and the reasons where it cannot. */
+/** Whether a process can do its work, and the reasons if it cannot. */
 export interface ReadinessReport {
   status: 'ok' | 'unavailable';
   /** The result of each check: `ok` or the fault. */
@@ -16,7 +16,7 @@ export interface ReadinessReport {
 
 const PATIENCE_MS = 2_000;
 
-/** Checks that a caller may exclude. The remaining checks say whether this process itself can serve. */
+/** Checks that a caller may exclude. The remaining checks show whether this process itself can serve. */
 const EXCLUDABLE = ['database', 'queue'] as const;
 type Excludable = (typeof EXCLUDABLE)[number];
 
@@ -78,8 +78,8 @@ export class Readiness implements ReadinessSource {
   }
 
   /**
-   * @param exclude checks that do not count, and are not made. Migrations are asked of the database, and left out with
-   * it: none was pending when this process began to serve
+   * @param exclude checks that do not count and are not made. The check of migrations uses the database and is excluded
+   * with it: no migration was pending when this process began to serve
    */
   async report(exclude?: Exclusion): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);

@@ -1,4 +1,7 @@
-/** In-transaction hooks and counts, by which features meet without imports; see `hooks.ts` and `tenant-contents.ts`. */
+/**
+ * In-transaction hooks and counts, through which features cooperate without imports; see `hooks.ts` and
+ * `tenant-contents.ts`.
+ */
 import { Global, Module } from '@nestjs/common';
 import { Hooks } from './hooks';
 import { TenantContents } from './tenant-contents';

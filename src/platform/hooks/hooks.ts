@@ -20,7 +20,7 @@ export class Hook<Tx extends Transaction, Event> {
   }
 }
 
-/** A question that one feature answers for the others. */
+/** A query that one feature serves for the others. */
 export class Question<Asked, Answered> {
   private answer?: (asked: Asked) => Promise<Answered>;
 
@@ -28,14 +28,14 @@ export class Question<Asked, Answered> {
     this.answer = answer;
   }
 
-  /** @throws where no feature that is loaded answers it */
+  /** @throws if no loaded feature serves it */
   ask(asked: Asked): Promise<Answered> {
     if (!this.answer) throw new Error('no feature answers this question');
     return this.answer(asked);
   }
 }
 
-/** A member whose place in the transaction's tenant ended or was suspended. */
+/** A member whose membership in the transaction's tenant ended or was suspended. */
 export interface MembershipEnded {
   userId: string;
 }
@@ -43,11 +43,11 @@ export interface MembershipEnded {
 /** A person, in a transaction of the sign-in role that is bound to that person. */
 export interface PersonEvent {
   userId: string;
-  /** The tenants of the person, of whatever status. */
+  /** The tenants of the person, with any status. */
   tenantIds: readonly string[];
 }
 
-/** The members of a tenant that a notice is for: those whose role has the permission, or one of them. */
+/** The members of a tenant who get a notice: those whose role has the permission, or one of them. */
 export type MailAudience = { readonly permission: Permission } | { readonly userId: string };
 
 /** The addresses of an audience, with the name of the tenant that they are members of. */
@@ -66,15 +66,15 @@ export class Hooks {
   readonly membershipEnded = new Hook<TenantTransaction, MembershipEnded>();
   /** The sessions of one member in the transaction's tenant end; the membership stays. */
   readonly sessionsEnded = new Hook<TenantTransaction, MembershipEnded>();
-  /** An account was claimed by its mailbox: what was put on it before is void. */
+  /** The owner of a mailbox claimed an account: earlier credentials of it are void. */
   readonly userClaimed = new Hook<Transaction, PersonEvent>();
   /** A change of the address was undone by the old mailbox: factors and keys that were added since are void. */
   readonly userReverted = new Hook<Transaction, PersonEvent & { since: Date }>();
-  /** A member who may do so has a reset of the password sent to another member. */
+  /** A member with the permission sends a password reset to another member. */
   readonly resetRequested = new Hook<TenantTransaction, { userId: string }>();
   /** A person asked to be erased: memberships end now, the account is erased later. */
   readonly userLeft = new Hook<Transaction, PersonEvent>();
-  /** A person is erased for good: what features keep of them goes. */
+  /** A person is erased finally: features delete their rows of the person. */
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
   readonly personsWithSecondFactor = new Question<readonly string[], ReadonlySet<string>>();

@@ -5,7 +5,7 @@ import { TenantDatabase } from '../database/tenant-database';
 /** A statement that counts something of a tenant, in a column `count`. */
 export type Counter = (tenantId: string) => Statement;
 
-/** Counts what a tenant holds, of whatever features: each registers what it counts. */
+/** Counts the contents of a tenant over all features: each registers its counts. */
 @Injectable()
 export class TenantContents {
   private readonly counters = new Map<string, Counter>();

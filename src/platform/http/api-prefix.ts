@@ -1,2 +1,2 @@
-/** Where the API begins: below it every route is one of the contract. */
+/** The path of the API: every route of the contract is below it. */
 export const API_PREFIX = '/api/v1';

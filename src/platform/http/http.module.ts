@@ -7,9 +7,11 @@ import { HealthController } from '../health/health.controller';
 import { Idempotency } from './responses/idempotency';
 import { LoadShedding } from './limits/load-shedding';
 import { Cursors } from './responses/pagination';
+import { OutageLog } from './responses/outage-log';
 import { ProblemFilter } from './responses/problem.filter';
 import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
+import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
 import { UsageMeters } from '../usage/usage-meters';
 import { RequestValidationPipe } from './requests/validation.pipe';
@@ -20,8 +22,10 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     Cursors,
     Idempotency,
     LoadShedding,
+    OutageLog,
     RateLimiter,
     RequestLimits,
+    TenantLoads,
     UsageMeters,
     QueueHealth,
     Readiness,

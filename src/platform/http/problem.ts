@@ -63,7 +63,7 @@ const DETAIL_OF_CODE: Partial<Record<ProblemCode, string>> = {
   range_not_satisfiable: 'The range begins behind the end of the file.',
 };
 
-/** How long a file is, where a range of it cannot be had: the plugin of static files says so in its error. */
+/** The length of a file whose requested range is invalid: the plugin of static files adds it to its error. */
 function contentRange(error: unknown): Record<string, string> | undefined {
   const range = (error as { headers?: Record<string, unknown> }).headers?.['Content-Range'];
   return typeof range === 'string' ? { 'Content-Range': range } : undefined;

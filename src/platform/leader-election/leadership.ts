@@ -2,9 +2,9 @@ import { SERVICE_NAME } from '../config/service-name';
 import { Unavailable } from '../errors';
 import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
-/** Between attempts to lead, and between looks at the shares: a process that died is missed within a second. */
+/** Between attempts to become leader, and between checks of the shares: a dead process is noticed within a second. */
 const INTERVAL_MS = 1_000;
-/** A leader that says nothing for so long has lost its session. */
+/** A leader without a reply for this time has lost its session. */
 const SILENCE_MS = 15_000;
 /** First half of the advisory locks that hold each process's share; any number, the same in every release. */
 const SHARES_LOCK = 726_354_013;
@@ -19,11 +19,11 @@ export interface LeadershipOptions {
   lock: number;
   /** The share that this process adds to the total, leader or not: a small integer, in units of the caller. */
   share: number;
-  /** Channels to listen to while leading. */
+  /** Channels of notifications for the leader. */
   channels: readonly string[];
   onGained: () => void;
   onLost: () => void;
-  /** Called every few seconds while leading, with the sum of the shares of all live processes. */
+  /** Called on the leader every few seconds, with the sum of the shares of all live processes. */
   onWhole: (sum: number) => void;
   onNotification: (channel: string, payload: string) => void;
   onError: (error: Error) => void;
@@ -31,8 +31,8 @@ export interface LeadershipOptions {
 
 /**
  * Elects one process of many: the one whose session holds an advisory lock. The same session listens for notifications,
- * so leading and listening begin and end together. When the session is lost, so is the lock, and another process takes
- * over within about a second.
+ * so that leadership and listening begin and end together. When the session is lost, so is the lock, and another
+ * process takes over within about a second.
  */
 export class Leadership {
   private client?: ServiceClient;
@@ -42,7 +42,7 @@ export class Leadership {
 
   constructor(private readonly options: LeadershipOptions) {}
 
-  /** Begins to compete for the lock; returns at once. */
+  /** Begins to compete for the lock; returns immediately. */
   start(): void {
     void this.tick();
   }

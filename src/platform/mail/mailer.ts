@@ -9,8 +9,8 @@ import { isEmail } from '../http/requests/fields';
 import { newTimedId } from '../ids/ids';
 
 /**
- * Templates by name, each with what it is given. Empty here: the module that has the templates declares them
- * (`declare module`), so that a mail with an unknown template or a missing value is a type error.
+ * Templates by name, each with its values. Empty here: the module with the templates declares them (`declare module`),
+ * so that a mail with an unknown template or a missing value is a type error.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled in by declarations elsewhere
 export interface MailTemplates {}
@@ -27,7 +27,7 @@ export interface Mail<T extends keyof MailTemplates = keyof MailTemplates> {
   readonly to: MailAddress;
   readonly template: T;
   readonly data: MailTemplates[T];
-  /** The tenant that the mail is about, where there is one. */
+  /** The tenant of the mail, if there is one. */
   readonly tenantId?: string;
 }
 
@@ -36,7 +36,7 @@ export type NoticeTemplate = {
   [T in keyof MailTemplates]: MailTemplates[T] extends { tenantName: string } ? T : never;
 }[keyof MailTemplates];
 
-/** A notice to members of a tenant, whose addresses the request does not know. */
+/** A notice to members of a tenant, whose addresses the request does not have. */
 export interface Notice<T extends NoticeTemplate = NoticeTemplate> {
   readonly audience: MailAudience;
   readonly template: T;
@@ -44,22 +44,22 @@ export interface Notice<T extends NoticeTemplate = NoticeTemplate> {
   readonly data: Omit<MailTemplates[T], 'tenantName'>;
 }
 
-/** What is sealed of a mail. */
+/** The encrypted content of a mail. */
 export interface AddressedMail {
   to: MailAddress;
   data: Record<string, unknown>;
 }
 
-/** What is sealed of a mail, or of a notice that has yet to become mails. */
+/** The encrypted content of a mail, or of a notice that will become mails. */
 export type SealedMail = AddressedMail | { audience: MailAudience; data: Record<string, unknown> };
 
 /**
- * Writes mails in the transaction of what they tell of; the worker sends them once that has committed. So a request
- * takes the same time whether a mail goes out or not, and no mail tells of what was rolled back.
+ * Writes mails in the transaction of their change; the worker sends them after the commit. So a request takes the same
+ * time with or without a mail, and no mail reports a change that was rolled back.
  */
 @Injectable()
 export class Mailer {
-  /** Whether mails go anywhere: to a server, or to files. */
+  /** Whether mails are sent: to a server, or to files. */
   readonly isConfigured: boolean;
 
   constructor(
@@ -78,8 +78,8 @@ export class Mailer {
   }
 
   /**
-   * Has a mail sent to each member of an audience when the transaction commits: one row here, whatever their number.
-   * Does nothing where mail is not configured.
+   * Sends a mail to each member of an audience when the transaction commits: one row here, whatever their number. Does
+   * nothing if mail is not configured.
    */
   notify<T extends NoticeTemplate>(
     tx: Pick<TenantTransaction, 'insert' | 'tenantId'>,
@@ -95,7 +95,7 @@ export class Mailer {
   }
 }
 
-/** What a mail's sealed text is bound to. */
+/** The context of a mail's encryption. */
 export function mailContext(tenantId: string, id: string): string {
   return `mail/${tenantId}/${id}`;
 }

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { type Cidr, contains, parseAddress, parseCidr } from './cidrs';
 
-/** The addresses that a tenant, or the holder of a key, lets in: those of the ranges, or all where there are none. */
+/** The addresses that a tenant, or the holder of a key, allows: those of the ranges, or all without ranges. */
 export class AllowedAddresses {
   private readonly ranges: readonly Cidr[];
 
@@ -9,7 +9,7 @@ export class AllowedAddresses {
     this.ranges = cidrs.map(parseCidr);
   }
 
-  /** Whether the address is let in. An IPv4 address that IPv6 wraps counts as itself too. */
+  /** Whether the address is allowed. An IPv4 address that IPv6 wraps also counts as itself. */
   has(address: string): boolean {
     if (this.ranges.length === 0) return true;
     const parsed = parseAddress(address);

@@ -10,8 +10,8 @@ const BRACKETED = /^\[([^\]]*)\](?::\d{1,5})?$/;
 const IPV4_WITH_PORT = /^([\d.]+):\d{1,5}$/;
 
 /**
- * What callers are counted by: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6 address has at
- * least the 2^64 of its network, and limits per address would be none.
+ * The network by which callers are counted: an IPv4 address, or the /64 of an IPv6 address. The holder of one IPv6
+ * address has at least the 2^64 of its network, so that limits per address would have no effect.
  */
 export function clientNetwork(address: string): string {
   if (!address.includes(':') || !ipaddr.isValid(address)) return address;
@@ -26,9 +26,11 @@ export function clientNetwork(address: string): string {
  * The address of a request's caller. An entry of `X-Forwarded-For` may have a port, as some gateways write it; an entry
  * that is no address counts as the peer's, or each spelling would be a caller of its own.
  */
-export function callerAddress(request: Pick<FastifyRequest, 'ip' | 'socket'>): string {
-  const address = withoutPort(request.ip);
-  return isIP(address) === 0 ? (request.socket.remoteAddress ?? '') : address;
+export function callerAddress({ ip, socket }: Pick<FastifyRequest, 'ip' | 'socket'>): string {
+  const peer = socket.remoteAddress;
+  if (ip === peer) return ip;
+  const address = withoutPort(ip);
+  return isIP(address) === 0 ? (peer ?? '') : address;
 }
 
 /** The network of a request's caller, see {@link clientNetwork}. */
@@ -36,9 +38,22 @@ export function callerNetwork(request: Pick<FastifyRequest, 'ip' | 'socket'>): s
   return clientNetwork(callerAddress(request));
 }
 
-/** Where a request comes from, as the audit log keeps it. */
+/** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): RequestOrigin {
-  return { requestId: request.id, network: callerNetwork(request), userAgent: request.headers['user-agent'] };
+  return new OriginOfRequest(request.id, callerAddress(request), request.headers['user-agent']);
+}
+
+/** Few requests are audited: the network is worked out for those. The address is gone once the connection is. */
+class OriginOfRequest implements RequestOrigin {
+  constructor(
+    readonly requestId: string,
+    private readonly address: string,
+    readonly userAgent: string | undefined,
+  ) {}
+
+  get network(): string {
+    return clientNetwork(this.address);
+  }
 }
 
 /** `203.0.113.9:40001` and `[2001:db8::1]:40001` as the address alone. */
@@ -49,7 +64,7 @@ function withoutPort(entry: string): string {
 /** Fastify's `trustProxy` of the variable `TRUST_PROXY`: whether an address of the chain is a proxy of ours. */
 export function trustedProxies(text: string): boolean | ((address: string, hop: number) => boolean) {
   if (text === 'true' || text === 'false') return text === 'true';
-  // Fastify takes a bare number of hops as "trust nobody": then all callers would share the address of the proxy.
+  // Fastify takes a bare number of hops as "trust no proxy": then all callers would share the address of the proxy.
   if (/^\d+$/.test(text)) return (_, hop) => hop < Number(text);
   const ranges = text.split(',').map((entry) => parseCidr(toRange(entry.trim())));
   return (entry) => {

@@ -6,7 +6,7 @@ describe('emailKey', () => {
     ['ada@bücher.example', 'ada@xn--bcher-kva.example'],
     ['ada@XN--BCHER-KVA.example', 'ada@xn--bcher-kva.example'],
     ['jose\u0301@example.com', 'jos\u00e9@example.com'],
-    // Letters beyond ASCII keep their case: É and é are two addresses, whatever a locale thinks.
+    // Letters beyond ASCII keep their case: É and é are two addresses in every locale.
     ['\u00c9ric@example.com', '\u00c9ric@example.com'],
     ['\u212aelvin@example.com', 'kelvin@example.com'],
     ['\u0130@example.com', '\u0130@example.com'],

@@ -1,9 +1,8 @@
 import { domainToASCII } from 'node:url';
 
 /**
- * The key by which an address is one account: NFC, the domain in lower case as A-labels (IDNA), ASCII letters of the
- * local part in lower case and nothing else of it. Made here and never by the database, whose idea of lower case
- * depends on its locale.
+ * The key that makes an address one account: NFC, the domain in lower case as A-labels (IDNA), only the ASCII letters
+ * of the local part in lower case. Computed here and never by the database, whose lower case depends on its locale.
  */
 export function emailKey(email: string): string {
   const text = email.normalize('NFC');
@@ -14,8 +13,8 @@ export function emailKey(email: string): string {
 }
 
 /**
- * Whether a new account may have the address: its local part stays what it is under NFKC, so that no letter only looks
- * like another one. Accounts from before keep theirs.
+ * Whether a new account may have the address: NFKC must not change its local part, so that no letter only looks like
+ * another one. Older accounts keep theirs.
  */
 export function isPlainAddress(email: string): boolean {
   const local = email.normalize('NFC').slice(0, email.normalize('NFC').lastIndexOf('@'));

@@ -1,23 +1,21 @@
 /** Limits that every HTTP server of the service has, whatever it serves. */
 import type { Server, ServerOptions } from 'node:http';
+import { closeSlowReaders } from './slow-readers';
 
-/** The head of a request arrives at once, or the connection is somebody's who wants to hold it. */
+/** The head of a request must arrive within this time, so that a client cannot hold a connection. */
 const HEADERS_TIMEOUT_MS = 10_000;
 
-/** Connections of one server; more are closed at once, before they cost anything. */
+/** Connections of one server; more are closed immediately, before they cost anything. */
 const MAX_CONNECTIONS = 10_000;
-/**
- * A connection on which nothing moves for so long is closed: a response that its client does not read must not stay in
- * memory.
- */
+/** A connection on which nothing moves for so long is closed. */
 const SILENCE_MS = 60_000;
 
-/** For the creation of a server: how late a timeout may be noticed. Node looks every 30 seconds by default. */
+/** For the creation of a server: the maximum delay of a timeout. Node checks every 30 seconds by default. */
 export const SERVER_OPTIONS = { connectionsCheckingInterval: 1_000 } as const satisfies ServerOptions;
 
 /**
- * Bounds how long a request may take to arrive. All headers within the size limit are read: Node drops those after
- * 1,000.
+ * Bounds the time of a request's arrival, and of its response. All headers within the size limit are read: Node drops
+ * those after 1,000.
  */
 export function limitServer(server: Server, requestTimeoutMs: number): void {
   server.requestTimeout = requestTimeoutMs;
@@ -25,4 +23,5 @@ export function limitServer(server: Server, requestTimeoutMs: number): void {
   server.maxHeadersCount = 0;
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = Math.max(SILENCE_MS, 2 * requestTimeoutMs);
+  closeSlowReaders(server);
 }

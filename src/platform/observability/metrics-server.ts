@@ -22,8 +22,8 @@ export interface MetricsServer {
 /**
  * Serves `GET /metrics`. A default port that is in use (two processes on one machine) disables the metrics and not the
  * service; a configured port that is in use is an error.
- * @param byDefault whether to serve where `METRICS_PORT` is not set
- * @returns undefined where there is nothing to serve
+ * @param byDefault whether to serve if `METRICS_PORT` is not set
+ * @returns undefined without a server
  * @throws ConfigError when the configured address cannot be used
  */
 export async function serveMetrics(

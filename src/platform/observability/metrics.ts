@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { SeriesHistogram } from './histogram';
 
 /** The state of a pool of connections. */
 export interface PoolState {
@@ -21,7 +22,7 @@ const WAIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 export class Metrics {
   readonly registry = new Registry();
   private readonly pools: { name: string; state: () => PoolState }[] = [];
-  private readonly poolWait: Histogram<'pool'>;
+  private readonly poolWait: SeriesHistogram<'pool'>;
   /** Migrations of this build that the database lacks. */
   readonly pendingMigrations: Gauge;
   /** By how many seconds this process's clock is ahead of the database's. */
@@ -37,10 +38,9 @@ export class Metrics {
       labelNames: ['version', 'role'],
       registers,
     }).set({ version: buildVersion(), role }, 1);
-    this.poolWait = new Histogram({
+    this.poolWait = new SeriesHistogram({
       name: 'db_pool_wait_seconds',
       help: 'How long what was asked of the database stood behind others in this process.',
-      labelNames: ['pool'],
       buckets: WAIT_BUCKETS,
       registers,
     });
@@ -69,8 +69,7 @@ export class Metrics {
    */
   addPool(name: string, state: () => PoolState): (seconds: number) => void {
     this.pools.push({ name, state });
-    this.poolWait.zero({ pool: name });
-    return this.poolWait.labels(name).observe;
+    return this.poolWait.observer({ pool: name });
   }
 
   /** Adds metrics that only a scraped process should pay for: event loop, memory, garbage collection. */

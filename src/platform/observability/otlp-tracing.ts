@@ -46,7 +46,7 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
 
 /**
  * Traces over OTLP/HTTP by OpenTelemetry's SDK. Our own code makes the spans; the SDK samples, collects and sends them.
- * A collector that is away, slow or full costs spans and nothing else.
+ * An unavailable, slow or full collector costs spans and nothing else.
  */
 export class OtlpTracing implements Tracing {
   readonly isOn = true;
@@ -62,7 +62,7 @@ export class OtlpTracing implements Tracing {
         [ATTR_SERVICE_NAME]: config.OTEL_SERVICE_NAME ?? `${PRODUCT_NAME}-${role}`,
         [ATTR_SERVICE_VERSION]: buildVersion(),
       }),
-      // A trace that somebody began is kept or not as they said; of our own, a share.
+      // A trace of a client follows the client's flag; of our own, a share is kept.
       sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(config.OTEL_TRACES_SAMPLER_ARG) }),
       spanProcessors: [
         new BatchSpanProcessor(

@@ -2,7 +2,7 @@ import { withDeadline } from '../deadline';
 
 /**
  * A value that costs a query, for gauges: it is read at a scrape, once for concurrent scrapes, and not again for a
- * while, so that the load of scraping is bounded. A value that is late is `undefined`.
+ * while, so that the load of scraping is bounded. A late value is `undefined`.
  */
 export class Snapshot<T> {
   private current?: { at: number; value: Promise<T | undefined> };

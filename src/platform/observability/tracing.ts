@@ -12,7 +12,7 @@ export type SpanKind = 'server' | 'client' | 'consumer' | 'internal';
 /** The start of a span. */
 export interface SpanStart {
   kind: SpanKind;
-  /** The parent; a new trace where it is left out. */
+  /** The parent; a new trace without it. */
   parent?: TraceContext;
   /** Start time, milliseconds of Unix time; now where left out. */
   startTime?: number;

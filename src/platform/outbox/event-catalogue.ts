@@ -9,11 +9,11 @@ export interface EventType {
   description: string;
   /** The class by which the API describes the resource in `data`. */
   data: Type;
-  /** The example of such an event, where it differs from the examples of its class. */
+  /** The example of such an event, if it differs from the examples of its class. */
   example?: Record<string, unknown>;
   /**
-   * What reads it: asked of every caller that has such events sent or shows them. Left out, the permission that reads
-   * all others; a type that names one is no part of `*`.
+   * The permission to read it, required of every caller that subscribes to such events or reads them. Left out, it is
+   * the permission of all others; a type with a permission is not part of `*`.
    */
   permission?: Permission;
 }
@@ -34,7 +34,7 @@ export class EventCatalogue {
     }
   }
 
-  /** Keeps names that begin like this for the service, whose events need the permission; `audit.` is one. */
+  /** Reserves names with this prefix for the service, whose events need the permission; `audit.` is one. */
   reserve(prefix: string, permission: Permission): void {
     this.reserved.set(prefix, permission);
   }
@@ -56,14 +56,12 @@ export class EventCatalogue {
     return this.all().some((type) => (prefix === undefined ? type.name === pattern : type.name.startsWith(prefix)));
   }
 
-  /** The permission that reads events of this type; undefined for the one that reads all others. */
+  /** The permission that reads events of this type; undefined for the general one. */
   permissionOf(name: string): Permission | undefined {
     return this.types.get(name)?.permission ?? this.reserved.get(name.slice(0, name.indexOf('.') + 1));
   }
 
-  /**
-   * The permissions, beside the general one, of all types that a pattern covers; `*` covers none that needs another.
-   */
+  /** The permissions, besides the general one, of all types that a pattern covers; `*` covers none with another one. */
   permissionsOf(pattern: string): Set<Permission> {
     if (pattern === '*') return new Set();
     if (!pattern.endsWith('.*')) return new Set([this.permissionOf(pattern)].filter((one) => one !== undefined));
@@ -73,7 +71,7 @@ export class EventCatalogue {
     return new Set(permissions.filter((one) => one !== undefined));
   }
 
-  /** The reserved beginnings whose permission fits the condition. */
+  /** The reserved prefixes whose permission satisfies the condition. */
   reservedFor(condition: (permission: Permission) => boolean): string[] {
     return [...this.reserved].filter(([, permission]) => condition(permission)).map(([prefix]) => prefix);
   }

@@ -9,8 +9,8 @@ import { TRACING, type Tracing } from '../observability/tracing';
 const MIN_INTERVAL_MS = 5;
 
 /**
- * Wakes other processes through NOTIFY. It is sent outside of transactions, since PostgreSQL lets notifying
- * transactions commit one at a time. At most one per channel is in flight. A lost notification costs one poll interval.
+ * Wakes other processes through NOTIFY. It is sent outside of transactions, since PostgreSQL serializes the commits of
+ * notifying transactions. At most one per channel is in flight. A lost notification costs one poll interval.
  */
 @Injectable()
 export class Notifier {
@@ -22,7 +22,7 @@ export class Notifier {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Announces work to the listeners of a channel; returns at once, never throws. */
+  /** Announces work to the listeners of a channel; returns immediately, never throws. */
   notify(channel: string): void {
     const current = this.sending.get(channel);
     if (current) current.again = true;

@@ -1,13 +1,13 @@
 /**
- * From a committed change to its consumers. Nouns: an *event* is written with its change; its row in the *outbox* says
- * that it has not left yet; the *relay* (in the worker) takes rows out of the outbox in the transaction in which the
+ * From a committed change to its consumers. Nouns: an *event* is written with its change; its row in the *outbox* marks
+ * it as not relayed yet; the *relay* (in the worker) takes rows out of the outbox in the transaction in which the
  * *consumers* write the effects of the events.
  *
  * A feature adds a consumer in the worker: `consumers.add(consumer)` with {@link OutboxConsumers} in the constructor of
- * its module. `open(tx)` reads what the consumer needs, in the round trip that reads the next events of one tenant;
+ * its module. `open(tx)` reads the consumer's data, in the round trip that reads the next events of one tenant;
  * `take(events)` defers its writes, in the order of the outbox; `committed()` follows the commit. After an error the
- * batch stays in the outbox for all consumers and is tried again, so each event has its effect once: a consumer throws
- * for a failure that passes, never for the content of an event.
+ * batch stays in the outbox for all consumers and is retried, so each event has its effect once: a consumer throws for
+ * a temporary failure, never for the content of an event.
  *
  * What must always hold: no event without its change, no change without its event, and an event leaves the outbox only
  * together with the effects of all its consumers.

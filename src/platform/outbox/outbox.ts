@@ -21,7 +21,7 @@ export interface NewEvent {
   sequence?: number;
   /** The caller's own id of the event, unique in the tenant. */
   eventId?: string;
-  /** Sends the event to this recipient only, whatever it subscribes to. */
+  /** Sends the event to this recipient only, whatever its subscriptions. */
   recipientId?: string;
 }
 

@@ -19,25 +19,25 @@ export interface OutboxEvent extends Row {
   aggregate_id: string | null;
   sequence: number | null;
   created_at: Date;
-  /** The trace that it belongs to, where there is one. */
+  /** The trace of the event, if there is one. */
   traceparent: string | null;
   /** The only recipient; null for all. */
   recipient_id: string | null;
 }
 
-/** What a consumer makes of the events of one batch. */
+/** The effects of one batch of events in one consumer. */
 export interface OutboxBatch {
   /** How many events it takes at most. */
   readonly limit: number;
-  /** Leaves what the events become to be written with the transaction. */
+  /** Defers the effects of the events to the commit of the transaction. */
   take(events: readonly OutboxEvent[]): void;
-  /** Hears that it is committed; must not throw. */
+  /** Called after the commit; must not throw. */
   committed(): void;
 }
 
-/** What becomes of events: each consumer writes its part in the transaction that takes them out of the outbox. */
+/** A consumer of events: it writes its effects in the transaction that takes the events out of the outbox. */
 export interface OutboxConsumer {
-  /** Reads what it needs, for the next events of the transaction's tenant. */
+  /** Reads its data for the next events of the transaction's tenant. */
   open(tx: TenantTransaction): Promise<OutboxBatch>;
 }
 
@@ -56,9 +56,9 @@ export class OutboxConsumers {
 }
 
 /**
- * Takes the first events of a tenant out of the outbox, together with what they become, or nothing. One at a time of a
- * tenant: a relay that died while its transaction runs on is waited for, since events that pass it by would leave in
- * another order.
+ * Takes the first events of a tenant out of the outbox, together with their effects, or nothing. One relay at a time
+ * handles a tenant: the transaction of a dead relay must end first, since events that overtake it would change the
+ * order.
  * @returns the events
  */
 export async function relayEvents(
@@ -68,7 +68,7 @@ export async function relayEvents(
   limit: number = EVENTS_AT_ONCE,
 ): Promise<OutboxEvent[]> {
   return database.transaction({ tenantId }, async (tx) => {
-    // In this order: what is read after the lock was had is what the relay before has left.
+    // In this order: the read after the lock sees the state that the previous relay has left.
     const [[lock], next, batches] = await Promise.all([
       tx.query<{ locked: boolean }>(tryLockOutbox(tenantId)),
       tx.query<OutboxEvent>(nextEvents(tenantId, limit)),
@@ -113,8 +113,8 @@ function removeFromOutbox(tenantId: string, events: readonly OutboxEvent[]): Sta
 }
 
 /**
- * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One leader runs it; should two run
- * for a moment, one of them takes a tenant's events, and what an event becomes is keyed by the event.
+ * Empties the outbox, tenant by tenant, in the order of commits of each aggregate. One leader runs it. If two run for a
+ * moment, one of them takes a tenant's events, and the effects of an event are keyed by the event.
  */
 @Injectable()
 export class Relay {
@@ -130,7 +130,7 @@ export class Relay {
     @Inject(TRACING) private readonly tracing: Tracing,
   ) {}
 
-  /** Announces that there may be rows; returns at once. Calls during a run cause one more round. */
+  /** Announces that there may be rows; returns immediately. Calls during a run cause one more round. */
   wake(): void {
     if (this.stopped) return;
     if (this.draining) {
@@ -168,12 +168,12 @@ export class Relay {
       const lane = async (): Promise<void> => {
         for (const tenantId of next) {
           if (this.stopped) return;
-          // An error of one tenant must not affect others, and no worker may continue after the drain was given up.
+          // An error of one tenant must not affect others, and no worker may continue after the drain was cancelled.
           taken += await this.drainTenant(tenantId).catch((error: Error) => this.failed(error));
         }
       };
       await Promise.all(Array.from({ length: Math.min(TENANTS_AT_ONCE, tenants.length) }, lane));
-      // What another relay takes is its business; asking for it again at once would be a busy wait.
+      // Another relay handles this tenant; an immediate retry would be a busy wait.
       if (taken === 0) return;
     }
   }

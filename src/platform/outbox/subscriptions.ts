@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../database/tenant-database';
 
-/** Which of these types of events some receiver of the tenant asks for. */
+/** The types among these that a receiver of the tenant subscribes to. */
 export type SubscriptionLookup = (scope: TenantScope, types: readonly string[]) => Promise<ReadonlySet<string>>;
 
 /**
- * Which types of events are asked for: an event that is made for its receivers alone, such as those of the audit log,
- * is not made where it has none. Receivers register how to look that up.
+ * The subscribed types of events: an event that exists only for its receivers, such as those of the audit log, is not
+ * written without one. Receivers register their look-up.
  */
 @Injectable()
 export class Subscriptions {

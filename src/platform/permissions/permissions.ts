@@ -12,18 +12,18 @@
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- extended by the features
 export interface PermissionNames {}
 
-/** What a credential may be allowed to do, such as `reports:read`. */
+/** A permission of a credential, such as `reports:read`. */
 export type Permission = keyof PermissionNames;
 
 /** The roles that every tenant has, the most powerful first. */
 export const BUILT_IN_ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
 export type BuiltInRole = (typeof BUILT_IN_ROLES)[number];
 
-/** What a feature says of a permission. */
+/** A feature's declaration of a permission. */
 export interface PermissionDeclaration {
-  /** What the permission allows, for the list of a role's permissions. */
+  /** The description of the permission, for the list of a role's permissions. */
   description: string;
-  /** The built-in roles that have it, beside the owner, which has all. */
+  /** The built-in roles that have it, besides the owner, which has all. */
   roles: readonly Exclude<BuiltInRole, 'owner'>[];
   /** Whether a custom role may contain it; true if left out. */
   customRoles?: boolean;
@@ -31,7 +31,7 @@ export interface PermissionDeclaration {
   apiKeys?: boolean;
 }
 
-/** The declared permissions. Names are a live list: documents that refer to it see what is declared later. */
+/** The declared permissions. Names are a live list: documents that refer to it include later declarations. */
 export class PermissionRegistry {
   readonly names: Permission[] = [];
   private readonly declarations = new Map<string, PermissionDeclaration>();
@@ -60,7 +60,7 @@ export class PermissionRegistry {
     return this.declarations.get(name)?.description ?? '';
   }
 
-  /** What a built-in role may do. */
+  /** The permissions of a built-in role. */
   ofRole(role: BuiltInRole): ReadonlySet<Permission> {
     let permissions = this.ofRoles.get(role);
     if (!permissions) {
@@ -87,8 +87,8 @@ export function isBuiltInRole(name: string): name is BuiltInRole {
 }
 
 /**
- * What a role of a tenant may do. `custom` is the list that a custom role has stored; a stored permission that is no
- * longer declared, or no longer allowed in a custom role, counts for nothing.
+ * The permissions of a tenant's role. `custom` is the stored list of a custom role; a stored permission that is no
+ * longer declared, or no longer allowed in a custom role, has no effect.
  */
 export function permissionsOfRole(role: string, custom: readonly string[] | null): ReadonlySet<Permission> {
   if (isBuiltInRole(role)) return PERMISSIONS.ofRole(role);

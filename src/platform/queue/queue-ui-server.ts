@@ -1,6 +1,4 @@
-/**
- * The server of the queue's UI: bull-board on a separate Fastify. This file is loaded only where the UI is turned on.
- */
+/** The server of the queue's UI: bull-board on a separate Fastify. This file is loaded only if the UI is on. */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';

@@ -17,12 +17,12 @@ import { connectRedis } from '../redis/redis';
  */
 export const KEY_PREFIX = '{bull}';
 
-/** The longest duration of an add before the queue counts as away. */
+/** The longest duration of an add before the queue counts as unavailable. */
 const QUEUE_PATIENCE_MS = 3_000;
 
 /**
- * Chooses the backend of BullMQ, once for the process and before any queue is made: Redis where `REDIS_URL` is set,
- * else PostgreSQL.
+ * Chooses the backend of BullMQ, once for the process and before any queue is made: Redis with `REDIS_URL`, otherwise
+ * PostgreSQL.
  */
 export function chooseQueueBackend(config: Config): void {
   const url = config.REDIS_URL;
@@ -31,8 +31,8 @@ export function chooseQueueBackend(config: Config): void {
 }
 
 /**
- * The connection of queues (which only add) and of workers (which block), in BullMQ's terms; where Redis is, its
- * factory knows.
+ * The connection of queues (which only add) and of workers (which block), in BullMQ's terms; for Redis, its factory
+ * creates it.
  */
 export function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
   if (config.REDIS_URL) {
@@ -66,8 +66,8 @@ export function producerOptions(config: Config, defaultJobOptions?: JobsOptions)
 }
 
 /**
- * Options of a worker: a job whose worker was killed comes back within five seconds. The lock is renewed every two
- * seconds, for all jobs of a worker at once; a job of a worker that stands still for longer may run twice.
+ * Options of a worker: the job of a killed worker returns within five seconds. The lock is renewed every two seconds,
+ * for all jobs of a worker at once; a job of a worker that is blocked for longer may run twice.
  */
 export function workerOptions(config: Config, concurrency: number): WorkerOptions {
   return {

@@ -6,7 +6,7 @@ const plain = Object.getOwnPropertyDescriptor(Command.prototype, 'toWritable') a
 
 afterEach(() => Object.defineProperty(Command.prototype, 'toWritable', plain));
 
-/** What ioredis itself writes. */
+/** The bytes that ioredis itself writes. */
 const written = (name: string, args: (string | number | Buffer)[]): Buffer =>
   Buffer.from(new Command(name, [...args]).toWritable({}));
 

@@ -2,7 +2,7 @@ import { Command } from 'ioredis';
 
 type Argument = string | Buffer;
 
-/** A command as it is written: its arguments are text and bytes, with a flag for bytes. */
+/** A command before it is written: its arguments are text and bytes, with a flag for bytes. */
 interface WritableCommand {
   readonly name: string;
   readonly args: readonly Argument[];
@@ -11,8 +11,8 @@ interface WritableCommand {
 }
 
 /**
- * A command in RESP (an array of bulk strings), where all its text is ASCII; undefined where it is not. The text
- * between bytes is joined, checked and written at once: then its length in characters is its length in bytes.
+ * A command in RESP (an array of bulk strings) if all its text is ASCII, otherwise undefined. The text between bytes is
+ * joined, checked and written at once: then its length in characters is its length in bytes.
  */
 export function encodeAscii(name: string, args: readonly Argument[]): Buffer | undefined {
   const pieces: Argument[] = [];

@@ -3,7 +3,7 @@ export interface RedisAddress {
   kind: 'single' | 'sentinel' | 'cluster';
   /** The server; the sentinels; or some nodes of the cluster, from which the others are discovered. */
   nodes: { host: string; port: number }[];
-  /** The name by which sentinels know the master. */
+  /** The master's name in the sentinels. */
   master?: string;
   db: number;
   username?: string;
@@ -18,8 +18,9 @@ const RULE = 'must be redis[s]://host, redis[s]+sentinel://host,host/master or r
 
 /**
  * Parses `redis[s]://[user:password@]host[:port][/db]`, `redis[s]+sentinel://[user:password@]host[:port],…/master[/db]`
- * (`?sentinel_password=` for a password of the sentinels' own) or `redis[s]+cluster://[user:password@]host[:port],…`.
- * @throws Error whose message completes "REDIS_URL …" and repeats nothing of the text, which may hold a password
+ * (`?sentinel_password=` for a separate password of the sentinels) or
+ * `redis[s]+cluster://[user:password@]host[:port],…`.
+ * @throws Error whose message completes "REDIS_URL …" and repeats no part of the text, which may contain a password
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const match = PATTERN.exec(text);

@@ -8,7 +8,7 @@ describe('the client of Redis', () => {
   const sockets = new Set<Socket>();
 
   beforeEach(async () => {
-    // Says OK to whatever it is asked.
+    // Replies OK to every command.
     server = createServer((socket) => {
       sockets.add(socket.on('error', () => undefined));
       socket.on('data', (data) => socket.write('+OK\r\n'.repeat(data.toString().match(/\*\d+\r\n\$/g)?.length ?? 0)));

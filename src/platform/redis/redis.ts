@@ -11,7 +11,7 @@ encodeQuickly();
 export type RedisClient = Redis | Cluster;
 
 /**
- * Commands of one turn of the event loop go out in one write: a busy worker sends many small ones, and each write wakes
+ * Commands of one turn of the event loop leave in one write: a busy worker sends many small ones, and each write wakes
  * the server. `enableAutoPipelining` does the same at several times the cost.
  */
 class JoiningRedis extends Redis {
@@ -31,7 +31,7 @@ function leaveReplica(error: Error): 2 | false {
   return error.message.includes('READONLY') ? 2 : false;
 }
 
-/** A client for `REDIS_URL`, which connects and reconnects by itself. Behind sentinels it follows the master. */
+/** A client for `REDIS_URL`, which connects and reconnects automatically. With sentinels it follows the master. */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
   const { kind, nodes, master, db, username, password, sentinelPassword, tls } = parseRedisUrl(url);
   const login: RedisOptions = { username, password, ...(tls ? { tls: {} } : {}), reconnectOnError: leaveReplica };

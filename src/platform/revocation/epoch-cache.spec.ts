@@ -35,7 +35,7 @@ describe('EpochCache', () => {
     await settle();
   };
   const moved = (epoch: number) => compare.mockResolvedValue([{ tenant_id: TENANT, user_id: PERSON, epoch }]);
-  /** Time passes while a request comes every 500 ms. */
+  /** Advances the time with a request every 500 ms. */
   async function busyFor(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 500) {
       jest.advanceTimersByTime(500);

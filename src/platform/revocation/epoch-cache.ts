@@ -1,8 +1,6 @@
 import type { EpochAtRead, Epochs } from './epochs';
 
-/**
- * A state is read anew after this long, whatever the counters say: expiry of rows that nothing raises a counter for.
- */
+/** A state is read again after this time, even with unchanged counters, because expiry changes no counter. */
 const MAX_AGE_MS = 15_000;
 
 /** A state with the counters that it was read under, in one snapshot. */
@@ -16,8 +14,8 @@ interface Entry<T> extends ReadState<T> {
 }
 
 /**
- * States of credentials (of a session, of an API key), kept as long as their epochs have not moved: a warm one costs no
- * query. The states that were used longest ago make room for others.
+ * States of credentials (of a session, of an API key), valid until their epochs change: a cached one costs no query.
+ * The least recently used states are evicted.
  */
 export class EpochCache<T> {
   private readonly entries = new Map<string, Entry<T>>();
@@ -28,9 +26,7 @@ export class EpochCache<T> {
     private readonly maxEntries = 50_000,
   ) {}
 
-  /**
-   * The state of a credential; synchronous where it is known and current. `read` runs once for all that ask meanwhile.
-   */
+  /** The state of a credential; synchronous if it is cached and current. `read` runs once for concurrent calls. */
   get(key: string, read: () => Promise<ReadState<T>>): T | Promise<T> {
     const entry = this.entries.get(key);
     if (entry && performance.now() - entry.readAt < MAX_AGE_MS && this.epochs.areCurrent(entry.epochs)) {
@@ -39,7 +35,7 @@ export class EpochCache<T> {
     return this.reading.get(key) ?? this.read(key, read);
   }
 
-  /** Forgets a state, so that this process sees a change at once. */
+  /** Drops a state, so that this process sees a change immediately. */
   forget(key: string): void {
     this.entries.delete(key);
     // A read that is under way may be from before the change.

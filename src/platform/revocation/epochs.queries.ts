@@ -1,6 +1,6 @@
 import type { Row, Statement } from '../database/sql/statement';
 
-/** Stands in `user_id` where a counter is that of the whole tenant. */
+/** The value of `user_id` for the counter of the whole tenant. */
 export const WHOLE_TENANT = '00000000-0000-0000-0000-000000000000';
 
 /** A counter that moved. */

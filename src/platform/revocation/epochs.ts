@@ -10,7 +10,7 @@ import { type EpochRow, findMoved, raiseEpoch, raiseEpochs, WHOLE_TENANT } from 
 const COMPARE_EVERY_MS = 1_000;
 /** How long a comparison counts. With the time of a request it keeps the contract's two seconds. */
 const CONFIRMED_FOR_MS = 1_800;
-/** A counter that no request asked about for this long is not compared; the next request reads its state anew. */
+/** A counter without a request for this time is not compared; the next request reads its state again. */
 const ASKED_WITHIN_MS = 2_500;
 const MAX_COMPARED = 50_000;
 
@@ -29,9 +29,9 @@ interface Watched extends EpochAtRead {
 }
 
 /**
- * Epochs of credentials. A change that credentials must hear of raises a counter in its own transaction; every process
- * compares the counters of the credentials that were used lately, once a second in one statement, and a state that was
- * read under an older value no longer counts. Where a comparison fails, states go stale and are read one by one.
+ * Epochs of credentials. A change that affects credentials raises a counter in its own transaction. Every process
+ * compares the counters of recently used credentials, once a second in one statement, and a state that was read under
+ * an older value is no longer valid. If a comparison fails, states expire and are read one by one.
  */
 @Injectable()
 export class Epochs implements OnModuleDestroy {
@@ -49,7 +49,7 @@ export class Epochs implements OnModuleDestroy {
     clearTimeout(this.timer);
   }
 
-  /** Makes all credentials of the transaction's tenant be read anew, in every process. */
+  /** Invalidates all credentials of the transaction's tenant, in every process. */
   raiseTenant(tx: TenantTransaction): void {
     this.raise(tx, tx.tenantId, WHOLE_TENANT);
   }

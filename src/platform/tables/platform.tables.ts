@@ -16,6 +16,7 @@ export const PLATFORM_PLACEMENTS: Placements = {
   audit_erasures: 'distributed',
   mail_outbox: 'distributed',
   audit_keys: 'local',
+  encryption_keys: 'local',
   mail_suppressions: 'local',
   migrations: 'local',
 };

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../database/tenant-database';
 
 /**
- * Something that is counted of a tenant. A count has its limit at every moment, a daily amount begins anew at midnight
+ * A counted resource of a tenant. The limit of a count applies at every moment; a daily amount restarts at midnight
  * UTC.
  */
 export interface UsageMeter {
@@ -13,7 +13,7 @@ export interface UsageMeter {
   count(scope: TenantScope, since: Date): Promise<number>;
 }
 
-/** What is used of a meter now. */
+/** The current usage of a meter. */
 export interface UsageReading {
   name: string;
   used: number;

@@ -17,6 +17,7 @@ import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
+import { KeysDatabase } from '../../platform/database/roles/keys-database';
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { HooksModule } from '../../platform/hooks/hooks.module';
@@ -64,7 +65,7 @@ export class AdminModule {
         SuppressionsModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, SignInDatabase, Reencryption, TotpReencryption],
+      providers: [OperatorDatabase, SignInDatabase, KeysDatabase, Reencryption, TotpReencryption],
     };
   }
 }

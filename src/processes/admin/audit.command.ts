@@ -8,14 +8,14 @@ import { forEveryTenant } from './every-tenant';
 const MAX_CHECKPOINT = 64 * 1024;
 
 export const verifyCommand: Command = {
-  usage: '[--tenant ID] [--checkpoint FILE]',
-  help: `Verifies audit logs from their first entry to their signed head: of all tenants, or of one. Names for each log the first
-place that does not fit, and ends with 1 where there is one.
-
-  --tenant ID          the log of this tenant
-  --checkpoint FILE    a checkpoint that was kept elsewhere: the note, or what GET /audit-log/checkpoint or the event
-                       audit.checkpoint said. A log that lost its newest entries, or was replaced, does not fit it`,
-  options: { tenant: { type: 'string' }, checkpoint: { type: 'string' } },
+  summary: 'Verifies audit logs from their first entry to their signed head, of all tenants or of one',
+  description: 'Names for each log the first place that does not fit, and ends with 1 where there is one.',
+  options: {
+    '--tenant <id>': 'the log of this tenant',
+    '--checkpoint <file>':
+      'a checkpoint that was kept elsewhere: the note, or the response of GET /audit-log/checkpoint, or the event ' +
+      'audit.checkpoint. A log that lost its newest entries, or was replaced, does not fit it',
+  },
   async run({ values, open }) {
     const kept = values.checkpoint === undefined ? undefined : readCheckpoint(String(values.checkpoint));
     const named = values.tenant === undefined ? tenantOf(kept) : readId('--tenant', values.tenant);

@@ -1,6 +1,5 @@
-/** What a command of the operator is, and how its words are read. */
+/** The form of the operator's commands, and the readers of their words. */
 import type { INestApplicationContext } from '@nestjs/common';
-import type { ParseArgsConfig } from 'node:util';
 import type { Config } from '../../platform/config/config';
 import { UsageError } from '../lifecycle';
 
@@ -15,6 +14,7 @@ export interface Report {
 /** What a command is given. */
 export interface Invocation {
   config: Config;
+  /** The options by their names in camel case. */
   values: Readonly<Record<string, string | boolean | undefined>>;
   positionals: readonly string[];
   /** Nothing is to be changed: say what would be. */
@@ -25,13 +25,16 @@ export interface Invocation {
 
 /** One of the operator's commands; its name is its key in `src/processes/admin/admin.ts`. */
 export interface Command {
-  /** What stands behind its name. */
-  usage: string;
-  /** What it does: a line, then more. */
-  help: string;
-  options?: NonNullable<ParseArgsConfig['options']>;
-  /** How many words stand behind its name. */
-  positionals?: number;
+  /** One line for the list of commands. */
+  summary: string;
+  /** More, for its own help. */
+  description?: string;
+  /** The words behind its name, in commander's form: `<id>`. */
+  arguments?: string;
+  /** Descriptions of its options by their flags, in commander's form: `--limit <n>`. */
+  options?: Readonly<Record<string, string>>;
+  /** The same, of options that must be given. */
+  requiredOptions?: Readonly<Record<string, string>>;
   run(invocation: Invocation): Promise<Report>;
 }
 

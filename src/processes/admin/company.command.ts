@@ -9,13 +9,11 @@ import { newTenant, Tenant } from '../../tenants/tenant.entity';
 import { type Command, type Invocation, printable, readId, type Report } from './command';
 
 export const createCommand: Command = {
-  usage: '--owner EMAIL [--name NAME]',
-  help: `Creates a tenant and invites its owner: the first company where registration is closed. Where mail is not configured,
-the link of the invitation is printed, once.
-
-  --owner EMAIL    the address that is invited as owner
-  --name NAME      of the tenant (New tenant)`,
-  options: { owner: { type: 'string' }, name: { type: 'string' } },
+  summary: 'Creates a tenant and invites its owner',
+  description: `This makes the first company where registration is closed. Without a configured mail server the link of the invitation
+is printed, once.`,
+  requiredOptions: { '--owner <email>': 'the address that is invited as owner' },
+  options: { '--name <name>': 'the name of the tenant (New tenant)' },
   async run(invocation) {
     const { values, dryRun, open } = invocation;
     const email = textOf('--owner', values.owner);
@@ -33,10 +31,9 @@ the link of the invitation is printed, once.
 };
 
 export const linkCommand: Command = {
-  usage: 'TENANT EMAIL ROLE',
-  help: `Invites an address to a tenant, in place of any invitation that it has. Where mail is not configured, the link is
-printed, once.`,
-  positionals: 3,
+  summary: 'Invites an address to a tenant, in place of any invitation that it has',
+  description: 'Without a configured mail server the link is printed, once.',
+  arguments: '<tenant> <email> <role>',
   async run(invocation) {
     const [id, email = '', role = ''] = invocation.positionals;
     const tenantId = readId('the tenant', id);
@@ -52,16 +49,16 @@ printed, once.`,
 };
 
 export const relaxCommand: Command = {
-  usage: 'ID [--cidrs] [--second-factor]',
-  help: `Takes policies of a tenant back that shut its own people out; every credential follows within 2 seconds.
-
-  --cidrs            no network is asked for any more
-  --second-factor    no second factor is demanded any more`,
-  options: { cidrs: { type: 'boolean' }, 'second-factor': { type: 'boolean' } },
-  positionals: 1,
+  summary: 'Removes policies of a tenant that shut its own people out',
+  description: 'Every credential follows within 2 seconds.',
+  arguments: '<id>',
+  options: {
+    '--cidrs': 'its members may come from any network',
+    '--second-factor': 'its members need no second factor',
+  },
   async run({ values, positionals, dryRun, open }) {
     const tenantId = readId('the tenant', positionals[0]);
-    const rules = { cidrs: values.cidrs === true, secondFactor: values['second-factor'] === true };
+    const rules = { cidrs: values.cidrs === true, secondFactor: values.secondFactor === true };
     if (!rules.cidrs && !rules.secondFactor) throw new UsageError('say --cidrs or --second-factor, or both');
     if (dryRun) return { lines: [`would relax ${tenantId}`], data: { id: tenantId, relaxed: [] } };
     const relaxed = await (await open()).get(CompanyService, { strict: false }).relax(tenantId, rules);
@@ -71,9 +68,9 @@ export const relaxCommand: Command = {
 };
 
 export const deleteCommand: Command = {
-  usage: 'ID',
-  help: 'Closes a tenant at once. An owner may restore it for 30 days; then it is erased.',
-  positionals: 1,
+  summary: 'Closes a tenant at once',
+  description: 'An owner may restore it for 30 days; then it is erased.',
+  arguments: '<id>',
   async run({ positionals, dryRun, open }) {
     const tenantId = readId('the tenant', positionals[0]);
     if (dryRun) return { lines: [`would close ${tenantId}`], data: { id: tenantId, changed: false } };

@@ -2,9 +2,8 @@ import { describeConfig } from '../../platform/config/describe';
 import type { Command } from './command';
 
 export const configCommand: Command = {
-  usage: '',
-  help: `Prints every variable as this process reads it, with where its value comes from. Secrets are masked; of URLs, who connects
-where is left. Connects to nothing.`,
+  summary: 'Prints every variable as this process reads it, with the source of its value',
+  description: 'Secrets are masked; of URLs, the user and the host are shown. Connects to nothing.',
   run() {
     const variables = describeConfig(process.env);
     return Promise.resolve({

@@ -6,12 +6,10 @@ import { Recovery } from '../../webhooks/deliveries/recovery';
 import { type Command, type Invocation, readId, readTime, type Report } from './command';
 
 export const retryCommand: Command = {
-  usage: 'DELIVERY --tenant ID',
-  help: `Sends a delivery again now, out of turn and with its whole schedule before it, one that has succeeded too.
-
-  --tenant ID    whose it is`,
-  options: { tenant: { type: 'string' } },
-  positionals: 1,
+  summary: 'Sends a delivery again now, also one that has succeeded',
+  description: 'It goes before others, and has its whole schedule of retries before it.',
+  arguments: '<delivery>',
+  requiredOptions: { '--tenant <id>': 'the tenant of the delivery' },
   async run({ values, positionals, dryRun, open }) {
     const scope = { tenantId: readId('--tenant', values.tenant) };
     const id = readId('the delivery', positionals[0]);
@@ -23,26 +21,20 @@ export const retryCommand: Command = {
         data: { id, status, endpoint_id },
       };
     }
-    const delivery = JSON.parse(await deliveries.retry(scope, id)) as { endpoint_id: string };
-    return { lines: [`${id} is due now, to endpoint ${delivery.endpoint_id}`], data: delivery };
+    const { status, endpoint_id } = await deliveries.sendAgain(scope, id);
+    return { lines: [`${id} is due now, to endpoint ${endpoint_id}`], data: { id, status, endpoint_id } };
   },
 };
 
 export const replayCommand: Command = {
-  usage: '--tenant ID (--event ID | --endpoint ID --since TIME [--until TIME])',
-  help: `Sends again what a tenant's endpoints missed.
-
-  --tenant ID      whose they are
-  --event ID       every delivery of this event, to each endpoint that it was for, those that have succeeded too
-  --endpoint ID    every delivery to this endpoint that failed, or was not sent because it was disabled
-  --since TIME     of events from this time on (2026-01-31T12:00:00Z, or a day)
-  --until TIME     and before this one (now)`,
+  summary: "Sends again the deliveries that a tenant's endpoints missed",
+  description: 'Takes --event, or --endpoint with --since.',
+  requiredOptions: { '--tenant <id>': 'the tenant of the endpoints' },
   options: {
-    tenant: { type: 'string' },
-    event: { type: 'string' },
-    endpoint: { type: 'string' },
-    since: { type: 'string' },
-    until: { type: 'string' },
+    '--event <id>': 'every delivery of this event, to each endpoint, also those that have succeeded',
+    '--endpoint <id>': 'every delivery to this endpoint that failed, or was not sent because the endpoint was disabled',
+    '--since <time>': 'of events from this time on (2026-01-31T12:00:00Z, or a day)',
+    '--until <time>': 'and before this time (now)',
   },
   async run(invocation) {
     const { values } = invocation;
@@ -81,7 +73,7 @@ async function replayEvent({ values, dryRun, open }: Invocation, scope: TenantSc
   const deliveries = [];
   for (const { id, endpoint_id } of await service.listOfEvent(scope, event)) {
     try {
-      await (dryRun ? service.findToRetry(scope, id) : service.retry(scope, id));
+      await (dryRun ? service.findToRetry(scope, id) : service.sendAgain(scope, id));
       deliveries.push({ id, endpoint_id, sent_again: !dryRun });
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'conflict') throw error;

@@ -1,9 +1,12 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { STORED_RESPONSES } from '../../platform/http/responses/stored-response-encryption';
+import { recordContext } from '../../platform/crypto/key-check';
+import { recordedKeys, removeKeys, replaceKey } from '../../platform/crypto/key-check.queries';
 import { type EncryptedColumn, type Reencrypted, Reencryption } from '../../platform/crypto/reencryption';
 import { newKey } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
+import { KeysDatabase } from '../../platform/database/roles/keys-database';
 import { NO_TENANT } from '../../platform/database/tenant-database';
 import { WAITING_MAILS } from '../../platform/mail/waiting-mails';
 import { UsageError } from '../lifecycle';
@@ -20,16 +23,14 @@ const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
 
 export const listCommand: Command = {
-  usage: '',
-  help: `Lists the encryption keys: those of ENCRYPTION_KEYS, then the one that is derived from JWT_SECRET (jwt), with how many
-texts in the database each has sealed. The first seals, all open. A key of which nothing is left, and that no running
-process seals with, can be dropped. Ends with 1 where something is sealed with a key that is not configured.`,
+  summary: 'Lists the encryption keys, with the number of texts in the database that each has encrypted',
+  description: `The keys of ENCRYPTION_KEYS come first, then the one that is derived from JWT_SECRET (jwt). The first key encrypts, all of
+them decrypt. A key with no text left, which no running process encrypts with, can be dropped. Ends with 1 where a text
+needs a key that is not configured.`,
   async run({ open }) {
     const app = await open();
     const { kids, currentKid } = app.get<SecretBox>(SECRET_BOX);
-    const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
-    // Mails that are of no tenant, such as those for a forgotten password.
-    addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
+    const counts = await countAll(app);
     const keys = [...new Set([...kids, ...counts.keys()])].map((kid) => ({
       kid,
       seals: kid === currentKid,
@@ -48,12 +49,13 @@ process seals with, can be dropped. Ends with 1 where something is sealed with a
 };
 
 export const newCommand: Command = {
-  usage: 'ID',
-  help: `Prints a new key of this id, as ENCRYPTION_KEYS takes it. It is kept nowhere.
+  summary: 'Prints a new key of this id, as ENCRYPTION_KEYS takes it',
+  description: `The key is stored nowhere.
 
 To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
-that none meets what it cannot open. Then run keys reseal, and drop the old one once keys list shows nothing under it.`,
-  positionals: 1,
+that no process meets a text that it cannot decrypt. Then run keys reseal, and drop the old key once keys list shows no
+text under it.`,
+  arguments: '<id>',
   run({ positionals: [kid = ''] }) {
     try {
       const key = newKey(kid);
@@ -65,10 +67,10 @@ that none meets what it cannot open. Then run keys reseal, and drop the old one 
 };
 
 export const resealCommand: Command = {
-  usage: '',
-  help: `Seals every secret in the database anew with the first key of ENCRYPTION_KEYS: the secrets of webhook endpoints and
-of authenticator apps, and stored answers that hold one. In small transactions, beside running processes; it can be stopped and run again. Ends
-with 1 where something cannot be opened, and says where that is and which key it misses.`,
+  summary: 'Encrypts every secret in the database anew with the first key of ENCRYPTION_KEYS',
+  description: `Secrets are those of webhook endpoints and of authenticator apps, and stored responses that hold one. Works in small
+transactions, beside running processes; it can be stopped and run again. Ends with 1 where a text cannot be decrypted, and
+names its place and the missing key.`,
   async run({ dryRun, open }): Promise<Report> {
     const app = await open();
     const { currentKid } = app.get<SecretBox>(SECRET_BOX);
@@ -90,6 +92,7 @@ with 1 where something cannot be opened, and says where that is and which key it
       }
     });
     add(await app.get(TotpReencryption).reencrypt());
+    await releaseUnused(app, currentKid);
     const summary = `sealed ${total.resealed} rows anew with ${currentKid}`;
     return {
       lines: total.failed === 0 ? [summary] : [summary, `${total.failed} could not be opened:`, ...total.faults],
@@ -98,6 +101,48 @@ with 1 where something cannot be opened, and says where that is and which key it
     };
   },
 };
+
+export const forgetCommand: Command = {
+  summary: 'Gives up the texts of a lost key, so that processes start without it',
+  description: `They also start with another key of its id. The texts stay in the database, and cannot be decrypted. Tenants have to rotate
+their webhook secrets, and people to set up their authenticator apps again.`,
+  arguments: '<id>',
+  async run({ positionals: [kid = ''], dryRun, open }): Promise<Report> {
+    const app = await open();
+    const box = app.get<SecretBox>(SECRET_BOX);
+    const database = app.get(KeysDatabase);
+    const recorded = await recordedKids(app);
+    if (!recorded.includes(kid) && !box.kids.includes(kid)) throw new UsageError(`no key '${kid}' is known`);
+    const lines = [`${dryRun ? 'would forget' : 'forgot'} the key ${kid}`];
+    if (dryRun) return { lines, data: { kid } };
+    // A key of this id that is configured is another one from now on.
+    const isConfigured = box.kids.includes(kid);
+    await database.write(
+      isConfigured ? replaceKey(kid, box.encrypt(kid, recordContext(kid), kid), new Date()) : removeKeys([kid]),
+    );
+    return { lines, data: { kid } };
+  },
+};
+
+async function recordedKids(app: INestApplicationContext): Promise<string[]> {
+  const rows = await app.get(KeysDatabase).query<{ kid: string }>(recordedKeys());
+  return rows.map(({ kid }) => kid);
+}
+
+/** Lets go of the keys that have encrypted nothing that is left: processes start without them. */
+async function releaseUnused(app: INestApplicationContext, currentKid: string): Promise<void> {
+  const counts = await countAll(app);
+  const unused = (await recordedKids(app)).filter((kid) => kid !== currentKid && (counts.get(kid) ?? 0) === 0);
+  if (unused.length > 0) await app.get(KeysDatabase).write(removeKeys(unused));
+}
+
+/** How many texts of every kind each key has encrypted. */
+async function countAll(app: INestApplicationContext): Promise<Map<string, number>> {
+  const counts = await countByKey(app, [...SEALED, WAITING_MAILS]);
+  // Mails that are of no tenant, such as those for a forgotten password.
+  addCounts(counts, await app.get(Reencryption).count({ tenantId: NO_TENANT }, WAITING_MAILS));
+  return counts;
+}
 
 async function countByKey(
   app: INestApplicationContext,

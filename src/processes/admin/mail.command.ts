@@ -7,9 +7,8 @@ import { UsageError } from '../lifecycle';
 import type { Command } from './command';
 
 export const testCommand: Command = {
-  usage: 'ADDRESS',
-  help: `Sends a test mail to this address now, by the server of SMTP_URL, and says how that went. Changes nothing.`,
-  positionals: 1,
+  summary: 'Sends a test mail to this address now, by the server of SMTP_URL, and prints the result',
+  arguments: '<address>',
   async run({ config, positionals, dryRun }) {
     const address = readAddress(positionals[0]);
     const transport = createMailTransport(config);
@@ -30,9 +29,8 @@ export const testCommand: Command = {
 };
 
 export const allowCommand: Command = {
-  usage: 'ADDRESS',
-  help: `Sends mails again to an address that bounced: it is suppressed for 30 days otherwise.`,
-  positionals: 1,
+  summary: 'Sends mails again to an address that bounced, which is suppressed for 30 days otherwise',
+  arguments: '<address>',
   async run({ positionals, dryRun, open }) {
     const address = readAddress(positionals[0]);
     const suppressions = (await open()).get(Suppressions, { strict: false });

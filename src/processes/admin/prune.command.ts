@@ -2,10 +2,10 @@ import { RetentionJob } from '../../retention/retention-job';
 import type { Command } from './command';
 
 export const pruneCommand: Command = {
-  usage: '',
-  help: `Deletes now what the leading worker deletes each minute: sessions, stored answers and counters of failed sign-ins that have
-expired, and events with their deliveries and attempts that are older than WEBHOOK_RETENTION_DAYS. In small batches,
-beside running processes, until nothing is left.`,
+  summary: 'Deletes expired rows now, which the elected leader deletes each minute',
+  description: `Expired rows are sessions, stored responses, counters of failed sign-ins and the like, and events with their deliveries
+and attempts that are older than WEBHOOK_RETENTION_DAYS. Works in small batches, beside running processes, until none is
+left.`,
   async run({ dryRun, open }) {
     const janitor = (await open()).get(RetentionJob, { strict: false });
     const pruned = dryRun ? await janitor.count() : await janitor.prune();

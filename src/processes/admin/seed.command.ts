@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { RegisterDto } from '../../auth/sign-in/auth.dto';
+import { RegisterDto } from '../../auth/sign-in/auth.requests';
 import { findUserId } from '../../users/users.queries';
 import { seedTenant } from '../../dev/demo';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
@@ -10,23 +10,18 @@ import { UsageError } from '../lifecycle';
 import { type Command, type Invocation, readInteger } from './command';
 
 export const seedCommand: Command = {
-  usage: '--email ADDRESS [--tenant-name NAME] [--orders N] [--password-file FILE]',
-  help: `Makes a tenant with its owner and orders in every state, to try things with.
-
-  --email ADDRESS         of the owner; must not be known yet
-  --tenant-name NAME      (Demo Ltd)
-  --orders N              how many, 0 to 10000 (36)
-  --password-file FILE    the owner's password is this file's first line; left out, one is made and printed`,
+  summary: 'Makes a tenant with its owner and orders in every state, for trials',
+  requiredOptions: { '--email <address>': 'of the owner; must not be registered yet' },
   options: {
-    email: { type: 'string' },
-    'tenant-name': { type: 'string' },
-    orders: { type: 'string' },
-    'password-file': { type: 'string' },
+    '--tenant-name <name>': 'name of the tenant (Demo Ltd)',
+    '--orders <n>': 'number of orders, 0 to 10000 (36)',
+    '--password-file <file>':
+      'file with the password of the owner in its first line; without it, a password is made and printed',
   },
   async run(invocation) {
     const { values, dryRun, open } = invocation;
     const orders = readInteger('--orders', values.orders ?? '36', 0, 10_000);
-    const made = values['password-file'] === undefined;
+    const made = values.passwordFile === undefined;
     const { email, password, tenant_name: tenantName } = readOwner(invocation);
     const app = await open();
     const [known] = await app.get(SignInDatabase).transaction({}, (tx) => tx.query(findUserId(email)));
@@ -48,12 +43,11 @@ export const seedCommand: Command = {
 
 /** What a registration takes, by the rules of the API. */
 function readOwner({ values }: Invocation): RegisterDto {
-  if (values.email === undefined) throw new UsageError('--email is needed');
   try {
     return readDto(RegisterDto, {
       email: values.email,
-      tenant_name: values['tenant-name'] ?? 'Demo Ltd',
-      password: readPassword(values['password-file']),
+      tenant_name: values.tenantName ?? 'Demo Ltd',
+      password: readPassword(values.passwordFile),
     });
   } catch (error) {
     if (!(error instanceof ValidationFailed)) throw error;

@@ -19,13 +19,12 @@ import { type Command, type Invocation, printable, readId, readInteger, type Rep
 const MEMBERS_SHOWN = 20;
 
 export const listCommand: Command = {
-  usage: '[--limit N] [--after ID] [--suspended]',
-  help: `Lists tenants, oldest first.
-
-  --limit N      at most so many (100)
-  --after ID     those that come after this one
-  --suspended    only those that are suspended`,
-  options: { limit: { type: 'string' }, after: { type: 'string' }, suspended: { type: 'boolean' } },
+  summary: 'Lists tenants, oldest first',
+  options: {
+    '--limit <n>': 'the greatest number of tenants (100)',
+    '--after <id>': 'tenants that come after this one',
+    '--suspended': 'suspended tenants only',
+  },
   async run({ values, open }) {
     const limit = readInteger('--limit', values.limit ?? '100', 1, 10_000);
     const after = values.after === undefined ? undefined : readId('--after', values.after);
@@ -40,9 +39,9 @@ export const listCommand: Command = {
 };
 
 export const showCommand: Command = {
-  usage: 'ID',
-  help: `Shows a tenant: its state, its people (owners first, at most ${MEMBERS_SHOWN}) and how many endpoints it has.`,
-  positionals: 1,
+  summary: 'Shows a tenant: its state, its people and the number of its endpoints',
+  description: `Owners come first; at most ${MEMBERS_SHOWN} people are shown.`,
+  arguments: '<id>',
   async run({ positionals, open }) {
     const app = await open();
     const tenant = await find(app, positionals);
@@ -80,17 +79,17 @@ export const showCommand: Command = {
 };
 
 export const suspendCommand: Command = {
-  usage: 'ID',
-  help: `Suspends a tenant: within 2 seconds none of its credentials count, and nobody signs in to it. Its data stay, and
-what is on its way to its webhook endpoints is delivered.`,
-  positionals: 1,
+  summary: 'Suspends a tenant: its credentials do not count any more',
+  description: `Every process follows within 2 seconds, and sign-ins to the tenant are refused. Its data stay, and deliveries that are
+due already are sent.`,
+  arguments: '<id>',
   run: (invocation) => mark(invocation, new Date()),
 };
 
 export const resumeCommand: Command = {
-  usage: 'ID',
-  help: 'Lets a suspended tenant back in. Sessions that have not expired meanwhile count again.',
-  positionals: 1,
+  summary: 'Resumes a suspended tenant',
+  description: 'Sessions that have not expired meanwhile count again.',
+  arguments: '<id>',
   run: (invocation) => mark(invocation, null),
 };
 

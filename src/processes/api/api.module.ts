@@ -28,8 +28,10 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
@@ -52,6 +54,7 @@ export class ApiModule {
         AuditPlatformModule,
         MailPlatformModule,
         DatabaseModule.forRoot(),
+        EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
@@ -88,7 +91,7 @@ export async function createApi(
   app.setGlobalPrefix(API_PREFIX, {
     exclude: ['health', 'health/live', 'health/ready', '.well-known/audit-keys.json'],
   });
-  await prepareServer(app, config, records);
+  prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);

@@ -1,23 +1,23 @@
-/** The role `migrate`: brings the database to this build's schema, or says what that would do. */
-import { parseArgs } from 'node:util';
+/** The process `migrate`: brings the database to this build's schema, or prints what that would do. */
+import { Argument, Command, CommanderError } from 'commander';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';
 import { PLACEMENTS } from '../tables';
-import { Inoperable, UsageError } from '../lifecycle';
+import { Inoperable } from '../lifecycle';
 import { namingDatabase, ownerVariable } from '../name-database';
+import { usageErrorOf } from '../usage-error';
 
-const USAGE = `usage: migrate [plan | apply | verify]
+const MORE = `
+  plan     prints the pending migrations with their SQL; changes nothing
+  apply    applies them, each in a transaction of its own, then updates the queue's tables, the roles and the service's
+           login; this is the default
+  verify   lists what is pending, or was applied by a newer release, and then ends with 1; changes nothing
 
-  plan     prints what is pending, with its SQL; changes nothing
-  apply    applies it, each migration in a transaction of its own, and sees to the queue's own tables, the roles
-           and the service's login (this is what is done when nothing is said)
-  verify   ends with 1 and says what is pending, or was applied by a newer release; changes nothing
+All wait for a migration that is under way. They log in as MIGRATION_DATABASE_URL, the owner of the tables. Ends with 0; with
+1 where not all is well; with 2 where the command line is wrong.`;
 
-All wait for a migration that is under way. They log in as MIGRATION_DATABASE_URL, the owner of the tables.
-`;
-
-const COMMANDS: Readonly<Record<string, (config: Config) => Promise<string>>> = {
-  async plan(config) {
+const COMMANDS = {
+  async plan(config: Config): Promise<string> {
     const planned = await planMigrations(ownerUrl(config));
     if (planned.length === 0) return 'nothing to migrate\n';
     return planned
@@ -28,7 +28,7 @@ const COMMANDS: Readonly<Record<string, (config: Config) => Promise<string>>> = 
       .join('\n');
   },
 
-  async apply(config) {
+  async apply(config: Config): Promise<string> {
     const applied = await migrate({
       serviceUrl: required(config, 'DATABASE_URL'),
       migrationUrl: ownerUrl(config),
@@ -40,7 +40,7 @@ const COMMANDS: Readonly<Record<string, (config: Config) => Promise<string>>> = 
     return applied.length === 0 ? 'nothing to migrate\n' : `applied ${applied.join(', ')}\n`;
   },
 
-  async verify(config) {
+  async verify(config: Config): Promise<string> {
     const { pending, unknown, invalid } = await migrationStatus(ownerUrl(config));
     const faults = [
       ...pending.map((name) => `pending: ${name}`),
@@ -56,24 +56,23 @@ function ownerUrl(config: Config): string {
   return config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL');
 }
 
-/** Runs `migrate …`. @throws UsageError for arguments that make no sense; Inoperable when `verify` finds something */
+/** Runs `migrate …`. @throws UsageError for a wrong command line; Inoperable when `verify` finds something */
 export async function runMigrate(config: Config, args: string[]): Promise<void> {
-  const { values, positionals } = parseMigrateArgs(args);
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return;
-  }
-  const [name = 'apply', ...others] = positionals;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command || others.length > 0) throw new UsageError(`migrate ${positionals.join(' ')}: see migrate --help`);
-  const work = (): Promise<string> => command(config);
-  process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work));
-}
-
-function parseMigrateArgs(args: string[]) {
+  const program = new Command('migrate')
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .helpOption('-h, --help', 'prints this')
+    .usage('[plan | apply | verify]')
+    .addArgument(new Argument('[command]').choices(Object.keys(COMMANDS)).default('apply').argOptional())
+    .addHelpText('after', MORE)
+    .action(async (name: keyof typeof COMMANDS) => {
+      const work = (): Promise<string> => COMMANDS[name](config);
+      process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work));
+    });
   try {
-    return parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true });
+    await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    throw new UsageError(`migrate: ${(error as Error).message}`);
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code !== 'commander.helpDisplayed') throw usageErrorOf(error, 'migrate');
   }
 }

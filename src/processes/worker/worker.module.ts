@@ -19,10 +19,12 @@ import { QueueHealth } from '../../platform/health/queue-health';
 import { DESCRIBED_QUEUES, QueueUi } from '../../platform/queue/queue-ui';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
+import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
 import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
 import { RETENTION } from '../tables';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
@@ -46,6 +48,7 @@ export class WorkerModule {
         MailPlatformModule,
         HooksModule,
         DatabaseModule.forRoot(),
+        EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),

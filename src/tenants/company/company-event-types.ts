@@ -1,5 +1,5 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
-import { OwnTenantView } from './company.dto';
+import { OwnTenantView } from './company.views';
 
 /** What a tenant emits of itself. */
 export const COMPANY_EVENT_TYPES: readonly EventType[] = [

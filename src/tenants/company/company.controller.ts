@@ -1,6 +1,5 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import {
   type Caller,
@@ -12,9 +11,11 @@ import {
   Requires,
   StepUp,
 } from '../../platform/http/requests/caller';
-import { sendResource } from '../../platform/http/responses/json-response';
-import { callerAddress } from '../../platform/net/client-network';
-import { OwnTenantView, UpdateTenantDto } from './company.dto';
+import { CallerAddress } from '../../platform/http/requests/request-details';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import type { Representation } from '../../platform/http/responses/results';
+import { UpdateTenantDto } from './company.requests';
+import { OwnTenantView } from './company.views';
 import { CompanyService } from './company.service';
 
 @ApiSection('Tenant', 'The company of the caller: its name, its policies, its end.')
@@ -24,18 +25,15 @@ export class CompanyController {
 
   @Get()
   @Requires('signed-in')
+  @Conditional()
   @ApiOperation({
     operationId: 'getTenant',
     summary: 'Get the tenant',
     description: 'For every member; `policies` are shown to callers with `tenant:manage`.',
   })
   @ApiOkResponse({ type: OwnTenantView, description: 'The tenant.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.company.find(caller), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller): Promise<Representation> {
+    return this.company.find(caller);
   }
 
   @Patch()
@@ -49,14 +47,13 @@ export class CompanyController {
       'their person. A change that would shut its own maker out is refused.',
   })
   @ApiOkResponse({ type: OwnTenantView, description: 'The tenant as it is now.' })
-  async update(
+  update(
     @CurrentCaller() caller: Caller,
     @Body() body: UpdateTenantDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.company.update(caller, body, callerAddress(request), ifMatch));
+    @CallerAddress() address: string,
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.company.update(caller, body, address, ifMatch);
   }
 
   @Delete()

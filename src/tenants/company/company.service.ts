@@ -5,14 +5,15 @@ import { Config } from '../../platform/config/config';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, type FieldFault, Forbidden, ValidationFailed } from '../../platform/errors';
 import type { Caller, Person } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import type { Representation } from '../../platform/http/responses/json-response';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { Representation } from '../../platform/http/responses/results';
 import { AllowedAddresses } from '../../platform/net/allowed-addresses';
 import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Tenant } from '../tenant.entity';
-import type { OwnTenantView, TenantStatus, UpdateTenantDto } from './company.dto';
+import type { UpdateTenantDto } from './company.requests';
+import type { OwnTenantView, TenantStatus } from './company.views';
 import type { Policies } from './policies';
 
 /** A tenant that is closed is erased after this. */
@@ -44,11 +45,16 @@ export class CompanyService {
    * @param address the address of the caller, which a change of the networks may not shut out
    * @throws VersionConflict; Forbidden for policies from anyone but an owner; ValidationFailed
    */
-  async update(caller: Caller, input: UpdateTenantDto, address: string, ifMatch?: string): Promise<Representation> {
+  async update(
+    caller: Caller,
+    input: UpdateTenantDto,
+    address: string,
+    ifMatch?: Precondition,
+  ): Promise<Representation> {
     if (input.policies !== undefined) assertOwner(caller, 'Policies are for owners to change.');
     const tenant = await this.database.transaction(caller, async (tx) => {
       const before = await lockTenant(tx);
-      assertMatch(ifMatch, etagOf(before.version));
+      ifMatch?.assertVersion(before.version);
       const { policies = {} } = input;
       const faults = this.faultsOf(caller, before, policies, address);
       if (faults.length > 0) throw new ValidationFailed(faults);
@@ -249,7 +255,7 @@ function statusOf(tenant: Tenant): TenantStatus {
 }
 
 function representationOf(tenant: Tenant, withPolicies: boolean): Representation {
-  return { json: JSON.stringify(viewOf(tenant, withPolicies)), etag: etagOf(tenant.version) };
+  return new Representation(JSON.stringify(viewOf(tenant, withPolicies)), tenant.version);
 }
 
 /** The tenant as the API shows it to its members. */

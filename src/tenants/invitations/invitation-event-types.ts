@@ -1,5 +1,5 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
-import { InvitationView } from './invitations.dto';
+import { InvitationView } from './invitations.views';
 
 /** What invitations emit. */
 export const INVITATION_EVENT_TYPES: readonly EventType[] = [

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiCreatedResponse,
@@ -6,15 +6,16 @@ import {
   ApiOkResponse,
   ApiOperation,
 } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../../platform/http/responses/json-response';
-import { CreateInvitationDto, InvitationPage, InvitationView } from './invitations.dto';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
+import { CreateInvitationDto } from './invitations.requests';
+import { InvitationPage, InvitationView } from './invitations.views';
 import { InvitationsService } from './invitations.service';
 
 const InvitationId = () => Param('id', new ResourceId('Invitation'));
@@ -38,39 +39,29 @@ export class InvitationsController {
   @ApiCreatedResponse({ type: InvitationView, description: 'The invitation.' })
   @ApiProblem('conflict', 'This address has a pending invitation: send it again, or withdraw it.')
   @ApiProblem('business_rule_violation', 'Mail is not configured: an invitation could not be sent.')
-  async create(
+  create(
     @CurrentCaller() caller: Caller,
     @Body() body: CreateInvitationDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.invitations.create(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.invitations.create(caller, body, request);
   }
 
   @Get()
   @Requires('members:manage')
   @ApiOperation({ operationId: 'listInvitations', summary: 'List invitations', description: 'Newest first.' })
   @ApiOkResponse({ type: InvitationPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.invitations.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {
+    return this.invitations.list(caller, query);
   }
 
   @Get(':id')
   @Requires('members:manage')
+  @Conditional()
   @ApiOperation({ operationId: 'getInvitation', summary: 'Get an invitation', description: 'Without its token.' })
   @ApiOkResponse({ type: InvitationView, description: 'The invitation.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @InvitationId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.invitations.find(caller, id), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @InvitationId() id: string): Promise<Representation> {
+    return this.invitations.find(caller, id);
   }
 
   @Delete(':id')
@@ -85,7 +76,7 @@ export class InvitationsController {
   remove(
     @CurrentCaller() caller: Caller,
     @InvitationId() id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.invitations.remove(caller, id, ifMatch);
   }

@@ -3,13 +3,12 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { MembersDatabase } from '../../platform/database/roles/members-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, Conflict, type FieldFault, NotFound, ValidationFailed } from '../../platform/errors';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import type { Caller } from '../../platform/http/requests/caller';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { Idempotency, type IdempotentRequest, type StoredResponse } from '../../platform/http/responses/idempotency';
-import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { type JsonPage, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { newTimedId } from '../../platform/ids/ids';
 import { Mailer } from '../../platform/mail/mailer';
@@ -20,7 +19,8 @@ import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
 import { Tenant } from '../tenant.entity';
 import { newInvitationToken } from './invitation-token';
-import type { CreateInvitationDto, InvitationView } from './invitations.dto';
+import type { CreateInvitationDto } from './invitations.requests';
+import type { InvitationView } from './invitations.views';
 import * as queries from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
@@ -44,7 +44,7 @@ export class InvitationsService {
    * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or
    * a member of the address; AppError `business_rule_violation` without mail, or for one too many
    */
-  async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  async create(caller: Caller, input: CreateInvitationDto, request?: IdempotentRequest): Promise<WriteResult> {
     this.assertMail();
     const key = emailKey(input.email);
     if (!isPlainAddress(input.email))
@@ -83,29 +83,29 @@ export class InvitationsService {
       });
       const body = JSON.stringify(viewOf(row));
       this.outbox.publish(tx, [{ type: 'member.invited', data: body, aggregateId: id }]);
-      return { status: 201, headers: { location: `${API_PREFIX}/invitations/${id}`, etag: etagOf(1) }, body };
+      return new Outcome(body, { id, version: 1 });
     });
   }
 
   /** A page of invitations, newest first, those that have expired among them. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'invitations', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listInvitations(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.query<queries.InvitationRow>(caller, statement);
-    const shown = rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const statement = queries.listInvitations(caller.tenantId, afterId, count);
+      const rows = await this.database.query<queries.InvitationRow>(caller, statement);
+      return rows.map((row) => ({ id: row.id, json: JSON.stringify(viewOf(row)) }));
+    });
   }
 
   /** @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
     const [row] = await this.database.query<queries.InvitationRow>(caller, queries.findInvitation(caller.tenantId, id));
     if (!row) throw new NotFound('Invitation', id);
-    return { json: JSON.stringify(viewOf(row)), etag: etagOf(row.version) };
+    return new Representation(JSON.stringify(viewOf(row)), row.version);
   }
 
   /** Withdraws an invitation. @throws NotFound; VersionConflict; Forbidden for a role with more than the caller has */
-  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const row = await lock(tx, id, ifMatch);
       assertNotAbove(caller, await permissionsOf(tx, row.role));
@@ -175,10 +175,10 @@ function findPendingOf(tenantId: string, key: string) {
   };
 }
 
-async function lock(tx: TenantTransaction, id: string, ifMatch?: string): Promise<queries.InvitationRow> {
+async function lock(tx: TenantTransaction, id: string, ifMatch?: Precondition): Promise<queries.InvitationRow> {
   const [row] = await tx.query<queries.InvitationRow>(queries.lockInvitation(tx.tenantId, id));
   if (!row) throw new NotFound('Invitation', id);
-  assertMatch(ifMatch, etagOf(row.version));
+  ifMatch?.assertVersion(row.version);
   return row;
 }
 

@@ -1,5 +1,5 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
-import { MemberView } from './members.dto';
+import { MemberView } from './members.views';
 
 /** What members emit. */
 export const MEMBER_EVENT_TYPES: readonly EventType[] = [

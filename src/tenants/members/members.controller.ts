@@ -1,12 +1,13 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
-import { sendPage, sendResource } from '../../platform/http/responses/json-response';
-import { ListMembersDto, MemberPage, MemberView, UpdateMemberDto } from './members.dto';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import type { JsonPage, Representation } from '../../platform/http/responses/results';
+import { ListMembersDto, UpdateMemberDto } from './members.requests';
+import { MemberPage, MemberView } from './members.views';
 import { MembersService } from './members.service';
 
 const MemberId = () => Param('user_id', new ResourceId('Member'));
@@ -21,26 +22,17 @@ export class MembersController {
   @Requires('members:read')
   @ApiOperation({ operationId: 'listMembers', summary: 'List members', description: 'The newest accounts first.' })
   @ApiOkResponse({ type: MemberPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: ListMembersDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.members.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: ListMembersDto): Promise<JsonPage> {
+    return this.members.list(caller, query);
   }
 
   @Get(':user_id')
   @Requires('members:manage')
+  @Conditional()
   @ApiOperation({ operationId: 'getMember', summary: 'Get a member', description: 'By the id of the person.' })
   @ApiOkResponse({ type: MemberView, description: 'The member.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @MemberId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.members.find(caller, id), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @MemberId() id: string): Promise<Representation> {
+    return this.members.find(caller, id);
   }
 
   @Patch(':user_id')
@@ -56,14 +48,13 @@ export class MembersController {
   @ApiOkResponse({ type: MemberView, description: 'The member as it is now.' })
   @ApiProblem('conflict', 'A directory manages this member: change it there.')
   @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
-  async update(
+  update(
     @CurrentCaller() caller: Caller,
     @MemberId() id: string,
     @Body() body: UpdateMemberDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.members.update(caller, id, body, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.members.update(caller, id, body, ifMatch);
   }
 
   @Delete(':user_id')
@@ -83,7 +74,7 @@ export class MembersController {
   remove(
     @CurrentCaller() caller: Caller,
     @MemberId() id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.members.remove(caller, id, ifMatch);
   }

@@ -7,8 +7,8 @@ import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../
 import { Conflict, Forbidden, NotFound, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Caller } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { type JsonPage, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
 import type { Permission } from '../../platform/permissions/permissions';
 import { Mailer } from '../../platform/mail/mailer';
@@ -19,7 +19,8 @@ import { Membership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
-import type { ListMembersDto, MemberView, UpdateMemberDto } from './members.dto';
+import type { ListMembersDto, UpdateMemberDto } from './members.requests';
+import type { MemberView } from './members.views';
 import { findMember, listMemberPage, type MemberRow } from './members.queries';
 
 /** The rules of members. A change of a member is one transaction under the lock of the tenant. */
@@ -37,20 +38,15 @@ export class MembersService {
   ) {}
 
   /** A page of members. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListMembersDto): Promise<JsonPage> {
+  list(caller: Caller, input: ListMembersDto): Promise<JsonPage> {
     const { limit, cursor, ...filters } = input;
     const scope = { tenant: caller, list: 'members', filters };
-    const afterId = this.cursors.decode(scope, cursor);
-    const rows = await this.people.query<MemberRow>(
-      caller,
-      listMemberPage(caller.tenantId, filters, afterId, limit + 1),
-    );
-    const factors = await this.secondFactors(caller, rows.slice(0, limit));
-    const shown = rows.map((row) => ({
-      id: row.user_id,
-      json: JSON.stringify(viewOf(row, factors?.has(row.user_id))),
-    }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, { limit, cursor }, async (afterId, count) => {
+      const statement = listMemberPage(caller.tenantId, filters, afterId, count);
+      const rows = await this.people.query<MemberRow>(caller, statement);
+      const factors = await this.secondFactors(caller, rows);
+      return rows.map((row) => ({ id: row.user_id, json: JSON.stringify(viewOf(row, factors?.has(row.user_id))) }));
+    });
   }
 
   /** @throws NotFound */
@@ -63,12 +59,17 @@ export class MembersService {
    * @throws NotFound; VersionConflict; Forbidden above the caller's own permissions; Conflict where a directory or the
    * person alone may change it; AppError `business_rule_violation` for the last active owner
    */
-  async update(caller: Caller, userId: string, input: UpdateMemberDto, ifMatch?: string): Promise<Representation> {
+  async update(
+    caller: Caller,
+    userId: string,
+    input: UpdateMemberDto,
+    ifMatch?: Precondition,
+  ): Promise<Representation> {
     const before = await this.read(caller, userId);
     const after = await this.database.transaction(caller, async (tx) => {
       await lockMembers(tx);
       const member = await lockMember(tx, userId);
-      assertMatch(ifMatch, etagOf(member.version));
+      ifMatch?.assertVersion(member.version);
       assertNotAbove(caller, await permissionsOf(tx, member.role));
       const role = input.role ?? member.role;
       const status = input.status ?? member.status;
@@ -109,7 +110,7 @@ export class MembersService {
    * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError
    * `business_rule_violation`
    */
-  async remove(caller: Caller, userId: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, userId: string, ifMatch?: Precondition): Promise<void> {
     const isOwn = caller.actor.type === 'user' && caller.actor.id === userId;
     if (!isOwn && !caller.permissions.has('members:manage')) {
       throw new Forbidden(`The role ${caller.role} may not do this: it lacks members:manage.`);
@@ -118,7 +119,7 @@ export class MembersService {
     await this.database.transaction(caller, async (tx) => {
       await lockMembers(tx);
       const member = await lockMember(tx, userId);
-      assertMatch(ifMatch, etagOf(member.version));
+      ifMatch?.assertVersion(member.version);
       if (!isOwn) assertNotAbove(caller, await permissionsOf(tx, member.role));
       assertNotOfDirectory(member);
       await this.end(tx, member);
@@ -196,7 +197,7 @@ export class MembersService {
 
   private async represent(caller: Caller, row: MemberRow): Promise<Representation> {
     const factors = await this.secondFactors(caller, [row]);
-    return { json: JSON.stringify(viewOf(row, factors?.has(row.user_id))), etag: etagOf(row.version) };
+    return new Representation(JSON.stringify(viewOf(row, factors?.has(row.user_id))), row.version);
   }
 
   /** Which of the members have a second factor; undefined for a caller who does not manage members. */

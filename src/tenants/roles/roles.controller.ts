@@ -1,12 +1,13 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, NoApiKeys, Requires, StepUp } from '../../platform/http/requests/caller';
 import { PageDto } from '../../platform/http/requests/page.dto';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../../platform/http/responses/json-response';
-import { CreateRoleDto, RolePage, RoleView, UpdateRoleDto } from './roles.dto';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
+import { CreateRoleDto, UpdateRoleDto } from './roles.requests';
+import { RolePage, RoleView } from './roles.views';
 import { RolesService } from './roles.service';
 
 @ApiSection('Roles', 'Named sets of permissions: four built in, at most 50 of the tenant itself. API keys: 403.')
@@ -26,13 +27,12 @@ export class RolesController {
   @ApiCreatedResponse({ type: RoleView, description: 'The role.' })
   @ApiProblem('conflict', 'The role support exists already.')
   @ApiProblem('business_rule_violation', 'A tenant has at most 50 custom roles.')
-  async create(
+  create(
     @CurrentCaller() caller: Caller,
     @Body() body: CreateRoleDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.roles.create(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.roles.create(caller, body, request);
   }
 
   @Get()
@@ -43,26 +43,17 @@ export class RolesController {
     description: 'Custom ones newest first, then those built in.',
   })
   @ApiOkResponse({ type: RolePage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.roles.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {
+    return this.roles.list(caller, query);
   }
 
   @Get(':name')
   @Requires('members:read')
+  @Conditional()
   @ApiOperation({ operationId: 'getRole', summary: 'Get a role', description: 'With its permissions.' })
   @ApiOkResponse({ type: RoleView, description: 'The role.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @Param('name') name: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.roles.find(caller, name), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<Representation> {
+    return this.roles.find(caller, name);
   }
 
   @Patch(':name')
@@ -76,14 +67,13 @@ export class RolesController {
   })
   @ApiOkResponse({ type: RoleView, description: 'The role as it is now.' })
   @ApiProblem('business_rule_violation', 'Built-in roles cannot be changed.')
-  async update(
+  update(
     @CurrentCaller() caller: Caller,
     @Param('name') name: string,
     @Body() body: UpdateRoleDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.roles.update(caller, name, body, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.roles.update(caller, name, body, ifMatch);
   }
 
   @Delete(':name')
@@ -100,7 +90,7 @@ export class RolesController {
   remove(
     @CurrentCaller() caller: Caller,
     @Param('name') name: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.roles.remove(caller, name, ifMatch);
   }

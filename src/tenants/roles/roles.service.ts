@@ -4,18 +4,18 @@ import { TenantDatabase, type TenantTransaction } from '../../platform/database/
 import { AppError, Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import type { PageDto } from '../../platform/http/requests/page.dto';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
-import { type JsonPage, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { type JsonPage, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { Epochs } from '../../platform/revocation/epochs';
 import { assertMayGrant, assertNotAbove } from '../../platform/http/requests/grants';
 import { lockMembers } from '../tenant-lock';
 import { builtInRoles, customRole, findRole, type Role } from './role-catalogue';
 import { CustomRole } from './role.entity';
-import type { CreateRoleDto, RoleView, UpdateRoleDto } from './roles.dto';
+import type { CreateRoleDto, UpdateRoleDto } from './roles.requests';
+import type { RoleView } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
@@ -37,7 +37,7 @@ export class RolesService {
    * @throws Forbidden for a permission that the caller lacks; Conflict for a name in use; AppError
    * `business_rule_violation` for one too many
    */
-  create(caller: Caller, input: CreateRoleDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateRoleDto, request?: IdempotentRequest): Promise<WriteResult> {
     return this.idempotency.transaction(caller, request, async (tx) => {
       assertMayGrant(caller, input.permissions);
       await lockMembers(tx);
@@ -55,27 +55,23 @@ export class RolesService {
         target: { type: 'role', id: name },
         changes: { permissions: [null, permissions] },
       });
-      return {
-        status: 201,
-        headers: { location: `${API_PREFIX}/roles/${name}`, etag: etagOf(1) },
-        body: JSON.stringify(viewOf(customRole(row), 0)),
-      };
+      return new Outcome(JSON.stringify(viewOf(customRole(row), 0)), { id: name, version: 1 });
     });
   }
 
   /** A page of roles: custom ones newest first, then those built in. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'roles', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const [rows, counts] = await Promise.all([
-      this.database.query<RoleRow>(caller, listCustomRoles(caller.tenantId)),
-      this.counts(caller),
-    ]);
-    const roles = [...rows.map(customRole), ...builtInRoles()].filter(({ id }) => !afterId || id < afterId);
-    const shown = roles
-      .slice(0, limit + 1)
-      .map((role) => ({ id: role.id, json: JSON.stringify(viewOf(role, counts.get(role.name))) }));
-    return toPage(shown, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, async (afterId, count) => {
+      const [rows, counts] = await Promise.all([
+        this.database.query<RoleRow>(caller, listCustomRoles(caller.tenantId)),
+        this.counts(caller),
+      ]);
+      return [...rows.map(customRole), ...builtInRoles()]
+        .filter(({ id }) => !afterId || id < afterId)
+        .slice(0, count)
+        .map((role) => ({ id: role.id, json: JSON.stringify(viewOf(role, counts.get(role.name))) }));
+    });
   }
 
   /** @throws NotFound */
@@ -93,7 +89,7 @@ export class RolesService {
    * seconds.
    * @throws NotFound; VersionConflict; Forbidden; AppError `business_rule_violation` for a built-in role
    */
-  async update(caller: Caller, name: string, input: UpdateRoleDto, ifMatch?: string): Promise<Representation> {
+  async update(caller: Caller, name: string, input: UpdateRoleDto, ifMatch?: Precondition): Promise<Representation> {
     const role = await this.database.transaction(caller, async (tx) => {
       const before = await lockCustomRole(tx, caller, name, ifMatch);
       assertMayGrant(caller, input.permissions ?? []);
@@ -125,7 +121,7 @@ export class RolesService {
    * Deletes a custom role that has neither members nor invitations. @throws NotFound; VersionConflict; Forbidden;
    * Conflict
    */
-  async remove(caller: Caller, name: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, name: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const role = await lockCustomRole(tx, caller, name, ifMatch);
       const [use] = await tx.query<{ kind: string }>(findUseOfRole(tx.tenantId, name, new Date()));
@@ -146,18 +142,23 @@ export class RolesService {
 }
 
 /** The custom role, under the tenant's lock, where the caller may change it. */
-async function lockCustomRole(tx: TenantTransaction, caller: Caller, name: string, ifMatch?: string): Promise<Role> {
+async function lockCustomRole(
+  tx: TenantTransaction,
+  caller: Caller,
+  name: string,
+  ifMatch?: Precondition,
+): Promise<Role> {
   await lockMembers(tx);
   const role = await findRole(tx, name);
   if (!role) throw new NotFound('Role', name);
-  assertMatch(ifMatch, etagOf(role.version));
+  ifMatch?.assertVersion(role.version);
   if (role.builtIn) throw new AppError('business_rule_violation', 'Built-in roles cannot be changed.');
   assertNotAbove(caller, role.permissions);
   return role;
 }
 
 function representationOf(role: Role, counts: ReadonlyMap<string, number>): Representation {
-  return { json: JSON.stringify(viewOf(role, counts.get(role.name))), etag: etagOf(role.version) };
+  return new Representation(JSON.stringify(viewOf(role, counts.get(role.name))), role.version);
 }
 
 function viewOf(role: Role, memberCount = 0): RoleView {

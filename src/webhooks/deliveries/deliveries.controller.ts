@@ -1,13 +1,13 @@
-import { Controller, Get, Headers, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { sendJson, sendPage, sendResource } from '../../platform/http/responses/json-response';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { DeliveryDetailView, DeliveryPage, DeliveryView, ListDeliveriesDto } from './deliveries.dto';
-import { EndpointsService } from '../endpoints/endpoints.service';
+import { Conditional } from '../../platform/http/responses/conditional-requests';
+import type { Json, JsonPage, Representation } from '../../platform/http/responses/results';
+import { ListDeliveriesDto } from './deliveries.requests';
+import { DeliveryDetailView, DeliveryPage, DeliveryView } from './deliveries.views';
 import { DeliveriesService } from './deliveries.service';
 
 const DeliveryId = () => Param('id', new ResourceId('Delivery'));
@@ -18,10 +18,7 @@ const DeliveryId = () => Param('id', new ResourceId('Delivery'));
 )
 @Controller('webhooks/deliveries')
 export class DeliveriesController {
-  constructor(
-    private readonly deliveries: DeliveriesService,
-    private readonly endpoints: EndpointsService,
-  ) {}
+  constructor(private readonly deliveries: DeliveriesService) {}
 
   @Get()
   @Requires('webhooks:read')
@@ -31,34 +28,26 @@ export class DeliveriesController {
     description: 'Newest event first, those that were not sent (`filtered`, `disabled`) included.',
   })
   @ApiOkResponse({ type: DeliveryPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: ListDeliveriesDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.deliveries.list(caller, query));
+  list(@CurrentCaller() caller: Caller, @Query() query: ListDeliveriesDto): Promise<JsonPage> {
+    return this.deliveries.list(caller, query);
   }
 
   @Get(':id')
   @Requires('webhooks:read')
+  @Conditional()
   @ApiOperation({
     operationId: 'getDelivery',
     summary: 'Get a delivery',
     description: 'With its attempts and what was answered to them.',
   })
   @ApiOkResponse({ type: DeliveryDetailView, description: 'The delivery.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @DeliveryId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.deliveries.find(caller, id), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @DeliveryId() id: string): Promise<Representation> {
+    return this.deliveries.find(caller, id);
   }
 
   @Post(':id/retry')
   @Requires('webhooks:write')
+  @HttpCode(202)
   @ApiOperation({
     operationId: 'retryDelivery',
     summary: 'Send a delivery again, now',
@@ -68,14 +57,7 @@ export class DeliveriesController {
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery, due now.' })
   @ApiProblem('conflict', "The endpoint '0198c0de-7a11-7000-8000-000000000031' is disabled: enable it first.")
-  async retry(
-    @CurrentCaller() caller: Caller,
-    @DeliveryId() id: string,
-    @NoBody() _none: undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    const { endpoint_id } = JSON.parse((await this.deliveries.find(caller, id)).json) as { endpoint_id: string };
-    await this.endpoints.assertMayUse(caller, endpoint_id, 'or-gone');
-    sendJson(reply, await this.deliveries.retry(caller, id), 202);
+  retry(@CurrentCaller() caller: Caller, @DeliveryId() id: string, @NoBody() _none: undefined): Promise<Json> {
+    return this.deliveries.retry(caller, id);
   }
 }

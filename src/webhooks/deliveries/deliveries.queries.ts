@@ -1,7 +1,7 @@
 /** Deliveries as the API shows them, and manual actions on them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
-import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.dto';
+import { type DeliveryStatus, SHOWN_ATTEMPTS } from './deliveries.views';
 
 const FIELDS = `'id', d.id, 'endpoint_id', d.endpoint_id, 'event_id', d.event_id, 'event_type', d.event_type,
     'status', d.status, 'attempt_count', d.attempt_count, 'next_attempt_at', ${jsonTime('d.next_attempt_at')},
@@ -63,11 +63,19 @@ export function notHidden(column: string, parameter: number): string {
   return `not exists (select from unnest($${parameter}::text[]) as hidden where starts_with(${column}, hidden))`;
 }
 
+/** A delivery as the API shows it, with the columns that access to it depends on. */
+export interface ShownDelivery extends Row {
+  endpoint_id: string;
+  event_type: string;
+  json: string;
+}
+
 /** One delivery with its attempts. */
 export function findDeliveryJson(tenantId: string, id: string): Statement {
   return {
     name: 'delivery_json',
-    text: `select json_build_object(${FIELDS}, 'attempts', ${ATTEMPTS_JSON})::text as json
+    text: `select d.endpoint_id, d.event_type,
+                  json_build_object(${FIELDS}, 'attempts', ${ATTEMPTS_JSON})::text as json
              from deliveries d where d.tenant_id = $1 and d.id = $2`,
     values: [tenantId, id],
   };
@@ -79,7 +87,7 @@ export interface HeldDelivery extends Row {
   endpoint_id: string;
 }
 
-/** The endpoint of a delivery, held as `holdEndpoint` does; no row where it is gone. */
+/** The endpoint of a delivery, locked as `holdEndpoint` does; no row if it was removed. */
 export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
   return {
     name: 'delivery_endpoint_hold',
@@ -101,6 +109,11 @@ export function lockDelivery(tenantId: string, id: string): Statement {
   };
 }
 
+/** A delivery that is due again. */
+export interface RequestedDelivery extends HeldDelivery {
+  json: string;
+}
+
 /** Makes a delivery due now, with its whole schedule ahead. */
 export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
   return {
@@ -109,7 +122,7 @@ export function requestDelivery(tenantId: string, id: string, now: Date): Statem
               set status = case when d.attempt_count = 0 then 'pending' else 'retrying' end,
                   tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
             where d.tenant_id = $1 and d.id = $2
-           returning ${DELIVERY_JSON}::text as json`,
+           returning d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json`,
     values: [tenantId, id, now],
   };
 }
@@ -131,7 +144,7 @@ export function deliveriesOfEvent(tenantId: string, eventId: string, limit: numb
   };
 }
 
-/** Writes the delivery of a test at once; the relay finds it later. */
+/** Writes the delivery of a test immediately; the relay later finds it in place. */
 export function insertRequestedDelivery(
   tenantId: string,
   row: { id: string; endpointId: string; eventId: string; eventType: string; createdAt: Date },

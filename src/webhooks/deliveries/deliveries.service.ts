@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { TenantDatabase, type TenantScope, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Conflict, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { etagOfContent } from '../../platform/http/responses/etag';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Json, type JsonPage, type JsonRow, Representation } from '../../platform/http/responses/results';
 import { Cursors } from '../../platform/http/responses/pagination';
-import type { ListDeliveriesDto } from './deliveries.dto';
+import type { ListDeliveriesDto } from './deliveries.requests';
 import * as queries from './deliveries.queries';
+import { EndpointsService } from '../endpoints/endpoints.service';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
@@ -21,59 +21,64 @@ export class DeliveriesService {
     private readonly cursors: Cursors,
     private readonly signal: DispatchRequests,
     private readonly access: EventAccess,
+    private readonly endpoints: EndpointsService,
   ) {}
 
   /** A page of deliveries, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListDeliveriesDto): Promise<JsonPage> {
-    const { limit, cursor, ...filters } = input;
+  list(caller: Caller, { limit, cursor, ...filters }: ListDeliveriesDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/deliveries', filters };
-    const afterId = this.cursors.decode(scope, cursor);
     const filter = {
       endpointId: filters.endpoint_id,
       eventId: filters.event_id,
       eventType: filters.event_type,
       status: filters.status,
     };
+    const hidden = this.access.hiddenFrom(caller);
     // Not on the shared connections: a search by several filters in a long log takes a while.
-    const rows = await this.database.queryLong<JsonRow>(
-      caller,
-      queries.listDeliveriesJson(caller.tenantId, filter, this.access.hiddenFrom(caller), afterId, limit + 1),
+    return this.cursors.page(scope, { limit, cursor }, (afterId, count) =>
+      this.database.queryLong<JsonRow>(
+        caller,
+        queries.listDeliveriesJson(caller.tenantId, filter, hidden, afterId, count),
+      ),
     );
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** A delivery with its attempts. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.query<JsonRow>(caller, queries.findDeliveryJson(caller.tenantId, id));
-    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { event_type: string }).event_type)) {
-      throw new NotFound('Delivery', id);
-    }
-    return { json: row.json, etag: etagOfContent(row.json) };
+    return new Representation((await this.read(caller, id)).json);
   }
 
   /**
-   * Sends a delivery now, out of turn and with its whole schedule ahead; a successful one too.
-   * @returns the delivery's JSON
-   * @throws NotFound; Conflict where the endpoint is gone or disabled
+   * {@link sendAgain} for a caller with access to the delivery's endpoint. @throws as {@link sendAgain}; Forbidden if
+   * the endpoint takes events that the caller may not read
    */
-  async retry(scope: TenantScope, id: string): Promise<string> {
+  async retry(caller: Caller, id: string): Promise<Json> {
+    const { endpoint_id: endpointId } = await this.read(caller, id);
+    await this.endpoints.assertMayUse(caller, endpointId, 'or-gone');
+    return new Json((await this.sendAgain(caller, id)).json);
+  }
+
+  /**
+   * Sends a delivery now, before others and with a new schedule; also after a success.
+   * @throws NotFound; Conflict if the endpoint is removed or disabled
+   */
+  async sendAgain(scope: TenantScope, id: string): Promise<queries.RequestedDelivery> {
     const { tenantId } = scope;
     return this.database.transaction(scope, async (tx) => {
       const delivery = await holdToRetry(tx, id);
-      const [row] = await tx.query<JsonRow>(queries.requestDelivery(tenantId, id, new Date()));
+      const [row] = await tx.query<queries.RequestedDelivery>(queries.requestDelivery(tenantId, id, new Date()));
       this.signal.send(tx, { tenantId, endpointId: delivery.endpoint_id, deliveryId: id });
-      return (row as JsonRow).json;
+      if (!row) throw new Error('the delivery is locked');
+      return row;
     });
   }
 
-  /** The delivery that {@link retry} would send again, unchanged. @throws as {@link retry} */
+  /** The delivery that {@link sendAgain} would send, unchanged. @throws as {@link sendAgain} */
   async findToRetry(scope: TenantScope, id: string): Promise<queries.HeldDelivery> {
     return this.database.transaction(scope, (tx) => holdToRetry(tx, id));
   }
 
-  /**
-   * The deliveries of an event, without those that the endpoint did not want. @throws NotFound for an event without any
-   */
+  /** The deliveries of an event, except the filtered ones. @throws NotFound for an event without any */
   async listOfEvent(scope: TenantScope, eventId: string): Promise<queries.EventDelivery[]> {
     const rows = await this.database.query<queries.EventDelivery>(
       scope,
@@ -82,9 +87,18 @@ export class DeliveriesService {
     if (rows.length === 0) throw new NotFound('Delivery of event', eventId);
     return rows;
   }
+
+  private async read(caller: Caller, id: string): Promise<queries.ShownDelivery> {
+    const [row] = await this.database.query<queries.ShownDelivery>(
+      caller,
+      queries.findDeliveryJson(caller.tenantId, id),
+    );
+    if (!row || !this.access.mayRead(caller, row.event_type)) throw new NotFound('Delivery', id);
+    return row;
+  }
 }
 
-/** The delivery, locked with its endpoint so that it can be sent again. */
+/** Locks the delivery and its endpoint before it is sent again. */
 async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.HeldDelivery> {
   const [[endpoint], [delivery]] = await Promise.all([
     tx.query<{ enabled: boolean }>(queries.holdEndpointOf(tx.tenantId, id)),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The id of the delivery of an event to an endpoint: a UUID of version 7's shape, with the event's time and 74 bits of
- * a hash of both ids. It is the same each time, so that a pair never gets a second row, and it sorts by time.
+ * The id of the delivery of an event to an endpoint: a UUID of version 7's form, with the event's time and 74 bits of a
+ * hash of both ids. It is deterministic, so that a pair never gets a second row, and it sorts by time.
  */
 export function deliveryId(eventId: string, endpointId: string): string {
   const hash = createHash('sha256').update(`${eventId}/${endpointId}`).digest('hex');

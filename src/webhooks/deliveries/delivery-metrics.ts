@@ -10,7 +10,7 @@ const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30
 /** The state of a delivery after an attempt. */
 export type DeliveryOutcome = (typeof OUTCOMES)[number];
 
-/** Counters of this worker. All series exist from the start, so that a first failure is a rise from 0. */
+/** Counters of this worker. All series exist from the start, so that a first failure is an increase from 0. */
 @Injectable()
 export class DeliveryMetrics {
   private readonly deliveries: Counter<'outcome'>;

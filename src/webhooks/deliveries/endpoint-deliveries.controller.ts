@@ -1,17 +1,18 @@
-import { Body, Controller, Get, HttpCode, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { WriteResult } from '../../platform/http/responses/results';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
-import { DeliveryView } from './deliveries.dto';
+import { DeliveryView } from './deliveries.views';
 import { EndpointsService } from '../endpoints/endpoints.service';
 import { EndpointStats } from './endpoint-stats';
 import { EndpointId, ENDPOINTS_SECTION } from '../endpoints/endpoints.controller';
 import { Recovery } from './recovery';
 import { TestDeliveries } from './test-deliveries';
-import { RecoverDto, RecoveredView, StatsDto, StatsView } from './endpoint-deliveries.dto';
+import { RecoverDto, StatsDto } from './endpoint-deliveries.requests';
+import { RecoveredView, StatsView } from './endpoint-deliveries.views';
 
 /** Deliveries of one endpoint: test, recovery, statistics. */
 @ApiSection(...ENDPOINTS_SECTION)
@@ -26,20 +27,20 @@ export class EndpointDeliveriesController {
 
   @Post('test')
   @Requires('webhooks:write')
+  @HttpCode(202)
   @ApiOperation({
     operationId: 'testEndpoint',
     summary: 'Send a test message',
     description: 'A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.',
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; see what became of it by its id.' })
-  async test(
+  test(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
     @NoBody() _none: undefined,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.tests.send(caller, id, request));
+  ): Promise<WriteResult> {
+    return this.tests.send(caller, id, request);
   }
 
   @Post('recover')

@@ -4,7 +4,8 @@ import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { findEndpointJson } from '../endpoints/endpoints.queries';
-import type { HourView, StatsDto } from './endpoint-deliveries.dto';
+import type { StatsDto } from './endpoint-deliveries.requests';
+import type { HourView } from './endpoint-deliveries.views';
 
 const HOUR = 3_600_000;
 const DEFAULT_HOURS = 24;

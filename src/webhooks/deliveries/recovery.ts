@@ -8,7 +8,7 @@ import { DispatchRequests } from '../notifications/dispatch-request';
 
 const ROWS_AT_ONCE = 5_000;
 
-/** The range of time; until now if the end is left out. */
+/** The range of time; until now without an end. */
 interface Period {
   since: Date;
   until?: Date;
@@ -24,7 +24,7 @@ export class Recovery {
 
   /**
    * Makes every failed or disabled delivery of a range due again, in transactions of a bounded size. After an
-   * interruption a second call does the rest. It ends early where the endpoint is disabled meanwhile.
+   * interruption a second call does the rest. It ends early if the endpoint is disabled meanwhile.
    * @returns the number of deliveries
    * @throws NotFound; Conflict when the endpoint is disabled
    */

@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Outcome, type WriteResult } from '../../platform/http/responses/results';
 import { Outbox } from '../../platform/outbox/outbox';
 import { insertRequestedDelivery } from './deliveries.queries';
-import type { DeliveryView } from './deliveries.dto';
+import type { DeliveryView } from './deliveries.views';
 import { deliveryId } from './delivery-id';
-import { findEndpointJson } from '../endpoints/endpoints.queries';
+import { findEndpointJson, type ShownEndpoint } from '../endpoints/endpoints.queries';
 import { TEST_EVENT } from '../event-types/event-type-names';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 
-/** Sends a test message to an endpoint, whatever it subscribes to, enabled or not. */
+/** Sends a test message to an endpoint, enabled or not, whatever its subscriptions. */
 @Injectable()
 export class TestDeliveries {
   constructor(
@@ -21,13 +22,15 @@ export class TestDeliveries {
     private readonly access: EventAccess,
   ) {}
 
-  /** Publishes the event with its delivery, so that the delivery's id is known at once. @throws NotFound */
-  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<StoredResponse> {
+  /**
+   * Publishes the event together with its delivery, so that the delivery's id is known immediately. @throws NotFound
+   */
+  send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [endpoint] = await tx.query<{ json: string }>(findEndpointJson(tenantId, endpointId));
+      const [endpoint] = await tx.query<ShownEndpoint>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);
-      this.access.assertMayTake(caller, (JSON.parse(endpoint.json) as { event_types: string[] }).event_types);
+      this.access.assertMayTake(caller, endpoint.event_types);
       const [event] = this.outbox.publish(tx, [{ type: TEST_EVENT, data: endpoint.json, recipientId: endpointId }]);
       if (!event) throw new Error('one event was published');
       const id = deliveryId(event.id, endpointId);
@@ -46,7 +49,7 @@ export class TestDeliveries {
         created_at: time,
         completed_at: null,
       };
-      return { status: 202, headers: {}, body: JSON.stringify(view) };
+      return new Outcome(JSON.stringify(view));
     });
   }
 }

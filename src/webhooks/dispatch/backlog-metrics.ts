@@ -24,9 +24,9 @@ interface Backlog {
 }
 
 /**
- * Gauges of the backlog. Every worker reads them, not the leader alone, since they matter most when no worker leads.
- * All workers report the same values, so take the `max`; a failed reading is left out. Values that the leader alone
- * knows (breakers) are 0 elsewhere, so take the sum.
+ * Gauges of the backlog. Every worker reads them, not only the leader, since they matter most without a leader. All
+ * workers report the same values, so use `max`; a failed reading is left out. Values of the leader alone (breakers) are
+ * 0 elsewhere, so use the sum.
  */
 @Injectable()
 export class BacklogMetrics {

@@ -27,7 +27,7 @@ export class Breaker {
     return !this.isOpen ? 'closed' : this.probing ? 'half_open' : 'open';
   }
 
-  /** The earliest time of the next attempt; in the past where one is admitted now. */
+  /** The earliest time of the next attempt; a time in the past admits one now. */
   get retryAt(): number {
     return this.isOpen ? (this.probing ? Infinity : this.probeAt) : 0;
   }
@@ -60,7 +60,7 @@ export class Breaker {
     }
   }
 
-  /** The probe sent nothing, since its delivery was no longer due: the next one may go. */
+  /** The probe sent nothing, since its delivery was no longer due: admit the next one. */
   skipped(): void {
     this.probing = false;
   }

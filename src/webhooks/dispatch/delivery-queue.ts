@@ -33,11 +33,11 @@ export class DeliveryQueue implements OnApplicationShutdown {
 
   private open(): Queue<DeliveryJob> {
     const queue = new Queue<DeliveryJob>(DELIVERY_QUEUE, producerOptions(this.config, DELIVERY_JOB_OPTIONS));
-    queue.on('error', () => undefined); // adds fail by themselves, and are reported there
+    queue.on('error', () => undefined); // a failed add reports the error itself
     return queue;
   }
 
-  /** BullMQ on PostgreSQL keeps the failure of its first query for good: such a queue is replaced. */
+  /** BullMQ on PostgreSQL keeps the failure of its first query permanently: replace such a queue. */
   private async ask<T>(question: (queue: Queue<DeliveryJob>) => Promise<T>): Promise<T> {
     const { queue } = this;
     try {
@@ -56,7 +56,7 @@ export class DeliveryQueue implements OnApplicationShutdown {
     await withTimeout(this.queue.close()).catch(() => undefined);
   }
 
-  /** Adds jobs; an existing job stays as it is. @throws when the queue does not take them in time */
+  /** Adds jobs; an existing job stays as it is. @throws when the queue does not accept them in time */
   async add(jobs: readonly DeliveryJob[]): Promise<void> {
     const entries = jobs.map((job) => ({ name: 'deliver', data: job, opts: { jobId: deliveryJobId(job) } }));
     await this.ask<unknown>((queue) =>
@@ -76,12 +76,12 @@ export class DeliveryQueue implements OnApplicationShutdown {
     return this.ask((queue) => queue.getJobCounts(...COUNTED_STATES));
   }
 
-  /** The jobs that wait or are being done, so many at most. @throws when the queue does not reply in time */
+  /** The waiting and active jobs, up to a maximum. @throws when the queue does not reply in time */
   async jobs(limit: number): Promise<Omit<DeliveryJob, 'tenantId'>[]> {
     return (await this.ask((queue) => queue.getRanges(['active', 'waiting'], 0, limit - 1))).map(parseDeliveryJobId);
   }
 
-  /** The jobs among these that the queue does not have (any more). */
+  /** The jobs among these that the queue no longer has. */
   async missing<J extends Omit<DeliveryJob, 'tenantId'>>(jobs: readonly J[]): Promise<J[]> {
     const states = await this.ask((queue) => Promise.all(jobs.map((job) => queue.getJobState(deliveryJobId(job)))));
     return jobs.filter((_, index) => states[index] === 'unknown');

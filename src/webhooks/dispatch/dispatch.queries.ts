@@ -25,9 +25,9 @@ export interface LaneRow extends Row {
 }
 
 /**
- * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. In an
- * ordered endpoint, a delivery that must wait for an earlier one of its aggregate is left out. A suspended tenant has
- * none to send: its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
+ * The head of an endpoint's lane: the first waiting deliveries by time, due or not, with the endpoint's settings. An
+ * ordered endpoint leaves out a delivery that must wait for an earlier one of its aggregate. A suspended tenant sends
+ * nothing: its deliveries stay as they are, and the sweep finds them once the tenant is resumed.
  */
 export function readLane(
   tenantId: string,

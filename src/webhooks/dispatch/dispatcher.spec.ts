@@ -7,7 +7,7 @@ import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import type { DeliveryQueue } from './delivery-queue';
 import { Dispatcher, type Offer } from './dispatcher';
 
-/** A row of a lane with nothing in it. */
+/** A row of an empty lane. */
 const NOTHING_WAITS = { id: null, enabled: true, rate_limit: null, ordering: 'none' };
 
 describe('the dispatcher', () => {
@@ -50,7 +50,7 @@ describe('the dispatcher', () => {
         durationMs: 1,
       })),
     );
-  /** Endpoints of unknown health would be given two each. */
+  /** An endpoint of unknown health would get two each. */
   const prove = async (offers: Offer[]): Promise<void> => {
     dispatcher.offer(offers);
     await turnsOfTheLoop();

@@ -27,7 +27,7 @@ const MAX_ENDPOINTS = 50_000;
 const TICK_MS = 25;
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
-/** How often the queue is asked for a job in flight, and for how many at once. */
+/** How often and for how many jobs in flight the dispatcher queries the queue. */
 const SUSPECT_AFTER_MS = 2_000;
 const SUSPECTS_AT_ONCE = 200;
 
@@ -35,7 +35,7 @@ const SUSPECTS_AT_ONCE = 200;
 export interface Offer {
   tenantId: string;
   deliveryId: string;
-  /** Its endpoint, as it was when the delivery was made. */
+  /** Its endpoint at the time of the delivery's creation. */
   endpoint: SubscriberRow;
 }
 
@@ -50,13 +50,13 @@ interface KnownTenant extends TenantPlaces {
  * Decides which deliveries are sent next. It runs in one process, the leader, and keeps the head of each waiting
  * endpoint's queue; the rest waits in PostgreSQL. It admits a few deliveries per endpoint and tenant to BullMQ,
  * round-robin, so that a tenant with a million waiting deliveries delays no other. Endpoints that hang or have not
- * answered yet share a part of the workers. All of its state can be read again: after a crash or a lost queue, the
+ * responded yet share a part of the workers. All of its state can be read again: after a crash or a lost queue, the
  * sweep finds the due deliveries.
  */
 @Injectable()
 export class Dispatcher {
   private readonly tenants = new Map<string, KnownTenant>();
-  /** Tenants with something to send or to read, so that the cost does not grow with idle tenants. */
+  /** Tenants with deliveries to send or to read, so that the cost does not grow with idle tenants. */
   private readonly turns = new Turns<KnownTenant>();
   private readonly places: Places;
   private readonly leftovers: LeftoverJobs;
@@ -97,14 +97,17 @@ export class Dispatcher {
     void this.takeOver();
   }
 
-  /** Learns what the leader before has left in the queue, before anything that waits is read. */
+  /** Reads the jobs that the previous leader has left in the queue, before any waiting delivery is read. */
   private async takeOver(): Promise<void> {
     const failed = (error: Error) => this.logger.warn({ reason: error.message }, 'the queue could not be read');
     await this.leftovers.learn().catch(failed);
     await this.sweep();
   }
 
-  /** Sets the capacity of all workers together. Where one went, what it had in flight says nothing of its receivers. */
+  /**
+   * Sets the capacity of all workers together. After the loss of a worker, its deliveries in flight do not count
+   * against their receivers.
+   */
   resize(capacity: number): void {
     if (!this.places.resize(capacity)) return;
     for (const { endpoints } of this.tenants.values()) endpoints.forEach((each) => each.doubt(performance.now()));
@@ -150,7 +153,7 @@ export class Dispatcher {
   ended(ends: readonly AttemptEnd[]): void {
     if (!this.running) return;
     for (const end of ends) this.end(end);
-    // At once, so that the next jobs are in the queue when the ended ones ask for more.
+    // Immediately, so that the next jobs are in the queue when the ended ones ask for more.
     this.pump();
   }
 
@@ -175,7 +178,7 @@ export class Dispatcher {
     this.pump();
   }
 
-  /** Puts a manually requested delivery before all waiting ones; if that fails, it has its regular turn. */
+  /** Puts a manually requested delivery before all waiting ones; if that fails, it gets its regular turn. */
   private async admitRequested(endpoint: EndpointQueue, deliveryId: string): Promise<void> {
     try {
       const attempt = await this.lanes.attemptOf(endpoint.tenantId, deliveryId);
@@ -197,7 +200,7 @@ export class Dispatcher {
     this.activate(endpoint);
   }
 
-  /** Lets an endpoint take part in the round robin. */
+  /** Adds an endpoint to the round robin. */
   private activate({ tenantId, endpointId }: EndpointQueue): void {
     const tenant = this.tenants.get(tenantId);
     const endpoint = tenant?.endpoints.get(endpointId);
@@ -354,7 +357,7 @@ export class Dispatcher {
       if (suspects.length === 0) return;
       for (const lost of await this.queue.missing(suspects)) this.forget(lost.tenantId, lost.deliveryId);
     } catch {
-      // away: adds fail too, and report it
+      // unavailable: adds fail too, and report it
     }
   }
 

@@ -6,11 +6,11 @@ import { dueTime } from './due-time';
 /** Deliveries of one endpoint in flight at once: first attempts, retries, and manual requests. */
 const SLOTS: Readonly<Record<SlotName, number>> = { pending: 320, retrying: 8, requested: 8 };
 /**
- * Waiting deliveries of a lane that are known by id, besides two for each in flight; all others wait in PostgreSQL. So
- * a busy endpoint is read in large portions, and others take little memory.
+ * Waiting deliveries of a lane that are kept by id, plus two for each in flight; all others wait in PostgreSQL. So a
+ * busy endpoint is read in large portions, and others take little memory.
  */
 const READY_AT_LEAST = 64;
-/** Maximum deliveries in flight of an endpoint that has not answered. */
+/** Maximum deliveries in flight of an endpoint that has not responded. */
 const SLOTS_OF_STANDING: Readonly<Record<Standing, number>> = { proven: Infinity, unknown: 2, slow: 2 };
 /** A success within this time proves an endpoint. */
 const PROVEN_FOR_MS = 10 * 60_000;
@@ -19,9 +19,9 @@ const SLOW_MS = 2_000;
 /** How far a rate limit may catch up after a late dispatcher. */
 const CATCH_UP_MS = 25;
 
-/** So long after a worker was lost, its deliveries have been taken by others. */
+/** After this time other workers have taken the deliveries of a lost worker. */
 const DOUBT_MS = 10_000;
-/** Rows that are read past those whose jobs the leader before has left. */
+/** Additional rows to read, since the jobs of the previous leader are skipped. */
 const MOST_LEFTOVERS = 1_000;
 const NO_LEFTOVERS = { has: () => false, size: 0 };
 
@@ -30,7 +30,7 @@ const LANES_RETRYING_FIRST: readonly LaneName[] = ['retrying', 'pending'];
 
 type SlotName = LaneName | 'requested';
 
-/** The health of an endpoint: answered well and recently, not yet (or badly), or not in time. */
+/** The health of an endpoint: a recent good response, none yet (or a bad one), or none in time. */
 export type Standing = 'proven' | 'unknown' | 'slow';
 
 /** A delivery that may be sent now, with the number of its next attempt. */
@@ -99,7 +99,7 @@ export class EndpointQueue {
   private readonly breaker = new Breaker();
   private readonly used: Record<SlotName, number> = { pending: 0, retrying: 0, requested: 0 };
   private provenUntil = 0;
-  /** When a worker was last lost: what was in flight then says nothing of the receiver, for a while. */
+  /** The last loss of a worker: deliveries in flight at that time do not count against the receiver for a while. */
   private doubted = -Infinity;
   private wasSlow = false;
   private nextSendAt = 0;
@@ -111,7 +111,7 @@ export class EndpointQueue {
     private readonly leftovers: Pick<LeftoverJobs, 'has' | 'size'> = NO_LEFTOVERS,
   ) {}
 
-  /** A worker was lost, with some of what is in flight. */
+  /** Records the loss of a worker with a part of the deliveries in flight. */
   doubt(now: number): void {
     this.doubted = now;
   }
@@ -162,7 +162,7 @@ export class EndpointQueue {
     );
   }
 
-  /** Takes the next delivery to send; undefined where there is none, or a limit holds it back. */
+  /** Takes the next delivery to send; undefined without one, or if a limit holds it back. */
   take(now: number, standing: Standing): Ready | undefined {
     const asked = this.used.requested < SLOTS.requested ? this.requested.shift() : undefined;
     if (asked) return this.begin(asked, 'requested', now);
@@ -179,8 +179,8 @@ export class EndpointQueue {
   }
 
   /**
-   * Records the end of an attempt after `durationMs`. `ok` is undefined where nothing was sent.
-   * @returns the time since when it was in flight, or undefined where it was not
+   * Records the end of an attempt after `durationMs`. `ok` is undefined if nothing was sent.
+   * @returns the start of the attempt, or undefined if it was not in flight
    */
   ended(deliveryId: string, ok: boolean | undefined, durationMs: number, now: number): number | undefined {
     const entry = this.underWay.get(deliveryId);

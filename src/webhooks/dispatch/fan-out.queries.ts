@@ -4,7 +4,7 @@ import type { Statement } from '../../platform/database/sql/statement';
 import type { OutboxEvent } from '../../platform/outbox/relay';
 import type { SubscriberRow } from './dispatch.queries';
 
-/** An endpoint, with what decides whether it is sent an event. */
+/** An endpoint with the columns that decide about an event. */
 export interface Subscriber extends SubscriberRow {
   event_types: string[];
   consent: 'given' | 'pending';
@@ -28,7 +28,7 @@ export function listSubscribers(tenantId: string): Statement {
   };
 }
 
-/** Writes deliveries; those that are there already stay as they are. */
+/** Writes deliveries; existing ones stay as they are. */
 export function insertDeliveries(tenantId: string, deliveries: readonly NewDelivery[], now: Date): Statement[] {
   return insertValues({
     name: 'deliveries_insert',
@@ -62,7 +62,7 @@ export function insertDeliveries(tenantId: string, deliveries: readonly NewDeliv
   });
 }
 
-/** Notes how many endpoints did not want an event, where not each of them has a row. */
+/** Records how many endpoints filtered an event if not each of them has a row. */
 export function noteFiltered(tenantId: string, eventId: string, count: number): Statement {
   return {
     name: 'event_note_filtered',

@@ -7,13 +7,13 @@ import { isSubscribed } from '../event-types/event-type-names';
 import { Dispatcher, type Offer } from './dispatcher';
 import { insertDeliveries, listSubscribers, type NewDelivery, noteFiltered, type Subscriber } from './fan-out.queries';
 
-/** Deliveries that one transaction makes, about: of a tenant of many endpoints fewer events are taken at once. */
+/** Approximate number of deliveries of one transaction: a tenant with many endpoints gets fewer events at once. */
 const DELIVERIES_AT_ONCE = 4_000;
-/** Endpoints that did not want an event and have a row that says so; the event has the number of all. */
+/** Filtered endpoints with a row of their own; the event has the number of all. */
 const FILTERED_ROWS = 100;
 
 /**
- * Turns events into deliveries: a row for each endpoint of the tenant, also where it is not sent, so that the log says
+ * Turns events into deliveries: a row for each endpoint of the tenant, also for an unsent one, so that the log shows
  * why. Deliveries to send are offered to the dispatcher once the rows are committed.
  */
 @Injectable()
@@ -60,7 +60,7 @@ export class FanOut implements OutboxConsumer {
   }
 }
 
-/** Adds what becomes of an event; gives how many endpoints did not want it. */
+/** Adds the deliveries of an event; returns the number of endpoints that filtered it. */
 function addDeliveries(deliveries: NewDelivery[], event: OutboxEvent, subscribers: readonly Subscriber[]): number {
   let filtered = 0;
   for (const subscriber of subscribers) {

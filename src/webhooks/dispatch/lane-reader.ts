@@ -52,7 +52,7 @@ export class LaneReader {
     }
   }
 
-  /** The number of the next attempt of a manual request; undefined where it waits no more. */
+  /** The number of the next attempt of a manual request; undefined if it no longer waits. */
   async attemptOf(tenantId: string, deliveryId: string): Promise<number | undefined> {
     const [row] = await this.database.query<{ attempt_count: number }>(
       { tenantId },

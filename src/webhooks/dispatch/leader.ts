@@ -11,7 +11,7 @@ import { Dispatcher } from './dispatcher';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
 
-/** Any 64-bit number, the same in every release: the holder of this advisory lock leads. */
+/** Any 64-bit number, the same in every release: the session with this advisory lock is the leader's. */
 const LEADER_LOCK = 7_263_540_120;
 /** The cost of a lost notification. */
 const POLL_MS = 500;

@@ -2,7 +2,7 @@ import { EndpointQueue } from './endpoint-queue';
 import { Places, type TenantPlaces } from './places';
 
 const CAPACITY = 128;
-/** One tenant whose endpoints have not answered may have an eighth of all permits. */
+/** A tenant whose endpoints have not responded may have an eighth of all permits. */
 const OF_ONE_TENANT = 16;
 
 describe('places', () => {

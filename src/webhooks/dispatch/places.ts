@@ -2,7 +2,7 @@ import type { EndpointQueue, Ready } from './endpoint-queue';
 
 /** Deliveries of one tenant in flight at once. */
 const TENANT_SLOTS = 320;
-/** Shares of all permits: of endpoints that have not answered, of endpoints that hang, of one tenant. */
+/** Shares of all permits: of endpoints that have not responded, of endpoints that hang, of one tenant. */
 const UNPROVEN_SHARE = 0.75;
 const SLOW_SHARE = 0.25;
 const TENANT_UNPROVEN_SHARE = 0.125;
@@ -14,12 +14,12 @@ const STOCK_INTERVAL_MS = 10;
 /** The tenant's deliveries in flight. */
 export interface TenantPlaces {
   underWay: number;
-  /** Of these, to endpoints that have not answered. */
+  /** Of these, to endpoints that have not responded. */
   unproven: number;
 }
 
 /**
- * The permits of all workers. They are limited in total and by tenant, and endpoints that hang or have not answered yet
+ * The permits of all workers. They are limited in total and by tenant. Endpoints that hang or have not responded yet
  * share a part of them, so that they leave room for healthy ones.
  */
 export class Places {
@@ -47,12 +47,12 @@ export class Places {
     return this.capacity - this.underWay;
   }
 
-  /** Whether there is room for so many, or for a good part of all where there are few. */
+  /** Whether there is room for so many, or for a good part of all permits if there are few. */
   hasRoomFor(deliveries: number): boolean {
     return this.free >= Math.min(deliveries, this.capacity * ROOM_SHARE);
   }
 
-  /** Forgets all permits. */
+  /** Drops all permits. */
   clear(): void {
     this.underWay = 0;
     this.unproven = 0;
@@ -60,7 +60,9 @@ export class Places {
     this.taken.clear();
   }
 
-  /** Acquires a permit for the next delivery of an endpoint; undefined where none is free or no delivery may go. */
+  /**
+   * Acquires a permit for the next delivery of an endpoint; undefined without a free permit or an admissible delivery.
+   */
   take(tenant: TenantPlaces, endpoint: EndpointQueue, now: number): Ready | undefined {
     if (tenant.underWay >= TENANT_SLOTS || this.free <= 0) return undefined;
     const standing = endpoint.standing(now, this.hangsAfter);
@@ -83,7 +85,7 @@ export class Places {
   }
 
   /**
-   * Releases a permit of the endpoint. @param took how long it was held, milliseconds; left out where nothing was
+   * Releases a permit of the endpoint. @param took how long it was held, milliseconds; left out if nothing was
    * delivered
    */
   giveBack(endpoint: EndpointQueue, took?: number): void {
@@ -93,11 +95,11 @@ export class Places {
     this.underWay--;
     tenant.underWay--;
     if (endpoint.underWay.size === 0) this.taken.delete(endpoint);
-    // Stock is taken of those that have places: what a tenant without one had would stand for ever.
+    // The recount covers tenants with permits only: the count of a tenant without permits would stay forever.
     if (tenant.underWay === 0) tenant.unproven = 0;
   }
 
-  /** Counts anew what each standing has under way: endpoints become slow by waiting, which is no event. */
+  /** Recounts the deliveries in flight by health: an endpoint becomes slow by waiting, which is no event. */
   takeStock(now: number): void {
     if (now - this.countedAt < STOCK_INTERVAL_MS) return;
     this.countedAt = now;
@@ -115,7 +117,8 @@ export class Places {
   }
 
   /**
-   * From admission to outcome for longer than this, a delivery counts as hanging: well above what the queue takes now.
+   * A delivery that takes longer than this from admission to outcome counts as hanging: well above the current time in
+   * the queue.
    */
   private get hangsAfter(): number {
     return Math.max(HANGS_AFTER_MS, 4 * this.roundTrip);

@@ -1,6 +1,6 @@
 /**
- * A round robin of items by their keys. The item served last comes last in the next round, so that a permit that
- * becomes free goes to the one who has waited longest, and not to the first in the list.
+ * A round robin of items by their keys. The item served last comes last in the next round, so that a free permit goes
+ * to the item that has waited longest, and not to the first in the list.
  */
 export class Turns<T> {
   private readonly items = new Map<string, T>();
@@ -25,17 +25,17 @@ export class Turns<T> {
     return this.items.size;
   }
 
-  /** All items, the one that waits longest first. */
+  /** All items, the longest waiting first. */
   values(): IterableIterator<T> {
     return this.items.values();
   }
 
-  /** A round in a fixed order: what is served on the way is asked again only in the next one. */
+  /** A round in a fixed order: an item that is served on the way has its next turn in the next round. */
   round(): [string, T][] {
     return [...this.items];
   }
 
-  /** Puts what was served behind all others. */
+  /** Moves the served items behind all others. */
   served(key: string): void {
     const item = this.items.get(key);
     if (item === undefined) return;

@@ -1,9 +1,8 @@
 import type { EncryptedColumn } from '../../platform/crypto/reencryption';
+import type { SampledColumn } from '../../platform/crypto/sampled-column';
 import { secretContext } from './endpoint-secrets';
 
-/**
- * The secrets of endpoints, their URLs and headers, for encrypting them anew. Their endpoints' version is not of them.
- */
+/** The secrets, URLs and headers of endpoints, to encrypt them again. The endpoint's version does not change. */
 export const ENDPOINT_SECRETS: EncryptedColumn = {
   what: 'webhook secrets',
 
@@ -32,4 +31,12 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
             where tenant_id = $1 and sealed is not null group by 1`,
     values: [tenantId],
   }),
+};
+
+/** The secrets of endpoints, for trying a key on them. */
+export const SAMPLED_SECRETS: SampledColumn = {
+  table: 'webhook_endpoints',
+  key: ['tenant_id', 'id'],
+  column: 'secret',
+  contextOf: ([tenantId = '', id = '']) => secretContext(tenantId, id),
 };

@@ -1,9 +1,9 @@
 /**
- * What the audit log says of endpoints: which values changed, and of those that may hold secrets only that they did.
+ * The audit entries of endpoints: the changed values; for a value that may hold a secret, only the fact of the change.
  */
 import { type Change, SECRET_CHANGE } from '../../platform/audit/audit-entry';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
-import type { CreateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto } from './endpoints.requests';
 
 export function endpointTarget(id: string): { type: string; id: string } {
   return { type: 'webhook_endpoint', id };
@@ -22,7 +22,7 @@ const FIELDS: Readonly<Partial<Record<keyof WebhookEndpoint, string>>> = {
   enabled: 'enabled',
 };
 
-/** What a change of an endpoint makes different. */
+/** The difference that a change of an endpoint makes. */
 export function auditedChanges(before: WebhookEndpoint, change: Partial<WebhookEndpoint>): Record<string, Change> {
   const changes: Record<string, Change> = {};
   for (const [column, value] of Object.entries(change)) {
@@ -32,7 +32,7 @@ export function auditedChanges(before: WebhookEndpoint, change: Partial<WebhookE
   return changes;
 }
 
-/** What an endpoint was made of. */
+/** The initial values of an endpoint. */
 export function creationOf(input: CreateEndpointDto): Record<string, Change> {
   const { url, event_types, enabled = true, headers } = input;
   return {
@@ -43,7 +43,7 @@ export function creationOf(input: CreateEndpointDto): Record<string, Change> {
   };
 }
 
-/** A receiver's token may stand in its headers, and in the query string of its URL. */
+/** The headers, or the query string of the URL, may contain a receiver's token. */
 function shown(name: string, before: unknown, after: unknown): Change {
   if (name === 'headers' || name === 'secret') return SECRET_CHANGE;
   return name === 'url' ? [withoutQuery(before), withoutQuery(after)] : [before, after];

@@ -1,7 +1,6 @@
 /**
- * Whether a receiver wants to be one. Where the configuration asks for consent, a new endpoint is sent a signed
- * challenge, and no other event before its receiver has answered it: so an endpoint cannot aim the service at a
- * stranger's host.
+ * The receiver's consent. If the configuration requires consent, a new endpoint gets a signed challenge, and no other
+ * event before its receiver has responded to it: so an endpoint cannot aim the service at a stranger's host.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -26,7 +25,7 @@ export class ChallengeView {
 /** The columns that hold it. */
 export type ConsentColumns = Pick<WebhookEndpoint, 'consent' | 'challenge'>;
 
-/** Asks for consent, in the API process. */
+/** Requests consent, in the API process. */
 @Injectable()
 export class EndpointConsent {
   private readonly isOn: boolean;
@@ -48,7 +47,7 @@ export class EndpointConsent {
     return { consent: 'pending', challenge: randomBytes(32).toString('base64url') };
   }
 
-  /** Sends the challenge, where there is one. */
+  /** Sends the challenge, if there is one. */
   ask(tx: TenantTransaction, endpointId: string, { challenge }: ConsentColumns): void {
     if (challenge === null) return;
     this.outbox.publish(tx, [{ type: CHALLENGE_EVENT, data: JSON.stringify({ challenge }), recipientId: endpointId }]);
@@ -63,7 +62,7 @@ export class ConsentRecorder {
     private readonly signal: DispatchRequests,
   ) {}
 
-  /** Lets events through from now on, unless the endpoint was given another challenge meanwhile. */
+  /** Enables other events from now on, unless the endpoint has a new challenge meanwhile. */
   record(tenantId: string, endpointId: string, challenge: string): Promise<void> {
     return this.database.transaction({ tenantId }, async (tx) => {
       await tx.query(giveConsent(tenantId, endpointId, challenge, new Date()));

@@ -14,8 +14,8 @@ export const ENDPOINT_DISABLED_EVENT = 'webhook.endpoint.disabled';
 const GONE = 'The endpoint answered 410 Gone.';
 
 /**
- * Disables endpoints that fail for good. The event, the audit entry and the notice to those who may write webhooks are
- * written in the same transaction.
+ * Disables endpoints that fail permanently. The event, the audit entry and the notice to users who may write webhooks
+ * are written in the same transaction.
  */
 @Injectable()
 export class EndpointDisabling {
@@ -27,14 +27,14 @@ export class EndpointDisabling {
     private readonly audit: AuditLog,
   ) {}
 
-  /** Disables an endpoint that answered 410; a disabled or removed one is left alone. */
+  /** Disables an endpoint that returned 410; a disabled or removed one stays as it is. */
   disableGone(tenantId: string, endpointId: string): Promise<void> {
     return this.database.transaction({ tenantId }, (tx) => this.disable(tx, endpointId, GONE, null));
   }
 
   /**
-   * Disables an endpoint where nothing has succeeded since `failingSince`, days ago, and deliveries failed all that
-   * time: an endpoint that is sent little is not disabled for one failure after a long silence.
+   * Disables an endpoint without a success since `failingSince`, days ago, and with failed deliveries in all that time:
+   * an endpoint with few deliveries is not disabled for one failure after a long silence.
    */
   disableFailing(tenantId: string, endpointId: string, failingSince: Date): Promise<void> {
     return this.database.transaction({ tenantId }, async (tx) => {

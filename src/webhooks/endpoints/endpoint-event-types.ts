@@ -1,10 +1,10 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
 import { ENDPOINT_DISABLED_EVENT } from './endpoint-disabling';
-import { EndpointView } from './endpoints.dto';
+import { EndpointView } from './endpoints.views';
 import { ChallengeView } from './endpoint-consent';
 import { CHALLENGE_EVENT, TEST_EVENT } from '../event-types/event-type-names';
 
-/** What webhooks emit about themselves. In `data` an endpoint is masked as the API masks it. */
+/** The events that webhooks emit about themselves. In `data` an endpoint is masked as in the API. */
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
   {
     name: TEST_EVENT,

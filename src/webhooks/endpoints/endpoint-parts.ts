@@ -1,6 +1,6 @@
 /**
- * What an endpoint's URL and headers hold that only those who may write webhooks see: often a receiver's credentials.
- * The row keeps both masked, which is also how they are shown, and beside them the whole of them, encrypted.
+ * The parts of an endpoint's URL and headers that only users who may write webhooks see: often a receiver's
+ * credentials. The row keeps both masked, as they are shown, and beside them the whole of them, encrypted.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import { ValidationFailed, type FieldFault } from '../../platform/errors';
@@ -8,7 +8,7 @@ import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.mod
 import { secretContext } from './endpoint-secrets';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
 
-/** What stands in place of a value. */
+/** The mask of a value. */
 export const MASK = '***';
 
 /** An endpoint's URL and headers, as they are sent. */
@@ -57,8 +57,8 @@ export class EndpointPartsCipher {
 }
 
 /**
- * The parts after a change. What was read masked and is sent back masked stays what it is.
- * @throws ValidationFailed where a mask stands for nothing
+ * The parts after a change. A masked value that the client sends back unchanged keeps its stored value.
+ * @throws ValidationFailed if a mask has no stored value
  */
 export function changedParts(
   stored: EndpointParts,

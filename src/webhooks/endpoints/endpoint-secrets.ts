@@ -1,6 +1,7 @@
 /** Secrets of endpoints: generated, stored encrypted, shown to permitted callers, rotated with an overlap. */
 import { Inject, Injectable } from '@nestjs/common';
 import type { JsonWebKey } from 'node:crypto';
+import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { newSecret, newSigningKeyPair, publicJwk, publicKeyOf } from '../http-client/signature';
 import type { Signature, WebhookEndpoint } from './webhook-endpoint.entity';
@@ -39,7 +40,7 @@ export class EndpointSecrets {
     return isPrivateKey(secret) ? publicKeyOf(secret) : secret;
   }
 
-  /** The columns after a rotation: the old secret signs beside the new one until the given time, if any. */
+  /** The columns after a rotation: the old secret also signs until the given time, if any. */
   rotated(endpoint: Secrets, next: NewEndpointSecret, overlapEnds: Date | null): Secrets {
     return {
       secret: next.sealed,
@@ -54,9 +55,19 @@ export class EndpointSecrets {
     const keys = [{ kid: id, sealed: secret }];
     if (previousSecret && until && until > now) keys.push({ kid: `${id}/previous`, sealed: previousSecret });
     return keys.flatMap(({ kid, sealed }) => {
-      const key = this.open(endpoint, sealed);
-      return isPrivateKey(key) ? [{ ...publicJwk(publicKeyOf(key)), kid }] : [];
+      const key = sealed === secret ? this.open(endpoint, sealed) : this.openPrevious(endpoint, sealed);
+      return key !== undefined && isPrivateKey(key) ? [{ ...publicJwk(publicKeyOf(key)), kid }] : [];
     });
+  }
+
+  /** A previous secret with a lost key no longer signs. */
+  private openPrevious(owner: Owner, sealed: string): string | undefined {
+    try {
+      return this.open(owner, sealed);
+    } catch (error) {
+      if (error instanceof SecretBoxError) return undefined;
+      throw error;
+    }
   }
 
   private open(owner: Owner, sealed: string): string {

@@ -1,6 +1,6 @@
 /**
- * Pipes for bodies whose rules depend on the configuration or on the catalogue of events. A pipe replaces the global
- * pipe at its parameter, so that one answer names all faults; the parameter's type is therefore imported as a type.
+ * Pipes for bodies whose rules depend on the configuration or on the event catalogue. A pipe replaces the global pipe
+ * at its parameter, so that one response has all faults; the parameter's type is therefore imported as a type.
  */
 import { Injectable, type PipeTransform } from '@nestjs/common';
 import { Config } from '../../platform/config/config';
@@ -10,7 +10,7 @@ import { parseCidr } from '../../platform/net/cidrs';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { unknownTypesFaults } from '../event-types/event-type-names';
 import { checkUrl, type SsrfPolicy } from '../http-client/ssrf-policy';
-import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 
 /** Rules of an endpoint that depend on the configuration: allowed URLs and known event types. */
 @Injectable()

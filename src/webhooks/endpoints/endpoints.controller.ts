@@ -1,16 +1,17 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../../platform/http/responses/json-response';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { CreateEndpointPipe, UpdateEndpointPipe } from './endpoint.pipe';
-import { EndpointCreatedView } from './secrets.dto';
-import * as dto from './endpoints.dto';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import { EndpointCreatedView } from './secrets.views';
+import * as requests from './endpoints.requests';
+import * as views from './endpoints.views';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import { EndpointsService } from './endpoints.service';
 
 export const EndpointId = () => Param('id', new ResourceId('Endpoint'));
@@ -31,42 +32,32 @@ export class EndpointsController {
     summary: 'Create an endpoint',
     description: 'Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.',
   })
-  @ApiBody({ type: dto.CreateEndpointDto })
+  @ApiBody({ type: requests.CreateEndpointDto })
   @ApiCreatedResponse({ type: EndpointCreatedView, description: 'The endpoint, with its secret.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 1000 endpoints.')
-  async create(
+  create(
     @CurrentCaller() caller: Caller,
     @Body(CreateEndpointPipe) body: CreateEndpointDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.endpoints.create(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.endpoints.create(caller, body, request);
   }
 
   @Get()
   @Requires('webhooks:read')
   @ApiOperation({ operationId: 'listEndpoints', summary: 'List endpoints', description: 'Newest first.' })
-  @ApiOkResponse({ type: dto.EndpointPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: PageDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.endpoints.list(caller, query));
+  @ApiOkResponse({ type: views.EndpointPage, description: 'A page.' })
+  list(@CurrentCaller() caller: Caller, @Query() query: PageDto): Promise<JsonPage> {
+    return this.endpoints.list(caller, query);
   }
 
   @Get(':id')
   @Requires('webhooks:read')
+  @Conditional()
   @ApiOperation({ operationId: 'getEndpoint', summary: 'Get an endpoint', description: 'Without its secret.' })
-  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @EndpointId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.endpoints.find(caller, id), ifNoneMatch);
+  @ApiOkResponse({ type: views.EndpointView, description: 'The endpoint.' })
+  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<Representation> {
+    return this.endpoints.find(caller, id);
   }
 
   @Patch(':id')
@@ -78,16 +69,15 @@ export class EndpointsController {
       'With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what ' +
       'waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.',
   })
-  @ApiBody({ type: dto.UpdateEndpointDto })
-  @ApiOkResponse({ type: dto.EndpointView, description: 'The endpoint as it is now.' })
-  async update(
+  @ApiBody({ type: requests.UpdateEndpointDto })
+  @ApiOkResponse({ type: views.EndpointView, description: 'The endpoint as it is now.' })
+  update(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
     @Body(UpdateEndpointPipe) body: UpdateEndpointDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.endpoints.update(caller, id, body, ifMatch));
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation> {
+    return this.endpoints.update(caller, id, body, ifMatch);
   }
 
   @Delete(':id')
@@ -102,7 +92,7 @@ export class EndpointsController {
   remove(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.endpoints.remove(caller, id, ifMatch);
   }

@@ -1,6 +1,4 @@
-/**
- * Endpoints as the API shows them: their JSON is made by PostgreSQL, so that lists, events and answers cannot differ.
- */
+/** Endpoints as the API shows them: PostgreSQL builds their JSON, so that lists, events and responses cannot differ. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { Row, SqlValue, Statement } from '../../platform/database/sql/statement';
 import type { PartsColumns } from './endpoint-parts';
@@ -16,14 +14,22 @@ const SETTINGS_JSON = `json_build_object(
     'disabled_reason', p.disabled_reason, 'version', p.version,
     'created_at', ${jsonTime('p.created_at')}, 'updated_at', ${jsonTime('p.updated_at')})::text`;
 
-/** With `consent`, while it is not given yet. */
+/** With `consent` until it is given. */
 const ENDPOINT_JSON = `case when p.consent = 'pending' then left(${SETTINGS_JSON}, -1) || ', "consent" : "pending"}'
          else ${SETTINGS_JSON} end`;
+
+/** An endpoint as the API shows it, with the columns that access to it and its version depend on. */
+export interface ShownEndpoint extends Row {
+  version: number;
+  event_types: string[];
+  json: string;
+}
 
 export function findEndpointJson(tenantId: string, id: string): Statement {
   return {
     name: 'endpoint_json',
-    text: `select p.version, ${ENDPOINT_JSON} as json from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
+    text: `select p.version, p.event_types, ${ENDPOINT_JSON} as json
+             from webhook_endpoints p where p.tenant_id = $1 and p.id = $2`,
     values: [tenantId, id],
   };
 }
@@ -57,8 +63,8 @@ export function countEndpoints(tenantId: string): Statement {
 }
 
 /**
- * Whether an endpoint is there and enabled; what a person does to it waits until this transaction ends, and what the
- * worker notes of it does not.
+ * Checks that an endpoint exists and is enabled. Changes by users wait until this transaction ends; updates by the
+ * worker do not.
  */
 export function holdEndpoint(tenantId: string, id: string): Statement {
   return {
@@ -72,7 +78,7 @@ export function holdEndpoint(tenantId: string, id: string): Statement {
 export interface Failures extends Row {
   /** An attempt failed on each of the last three days. */
   each_day: boolean;
-  /** The newest delivery that was sent failed for good. */
+  /** The newest sent delivery has failed finally. */
   used_up: boolean;
 }
 
@@ -93,7 +99,7 @@ export function findFailures(tenantId: string, id: string, now: Date): Statement
   };
 }
 
-/** Disables an endpoint that is enabled, and that has not answered well since `failingSince`, where that is given. */
+/** Disables an enabled endpoint without a success since `failingSince`, if that is given. */
 export function disableEndpoint(
   tenantId: string,
   id: string,
@@ -114,7 +120,7 @@ export function disableEndpoint(
   };
 }
 
-/** Ends deliveries that will not be sent, since their endpoint is gone or disabled; a bounded number at a time. */
+/** Ends deliveries of a removed or disabled endpoint, which will not be sent; a bounded number at a time. */
 export function endWaiting(
   tenantId: string,
   endpointId: string,
@@ -135,10 +141,10 @@ export function endWaiting(
   };
 }
 
-/** What a row has in clear that is encrypted since. */
+/** The clear values of a row from before encryption. */
 const IS_CLEAR = `encrypted_parts is null and (headers <> '{}' or position('?' in url) > 0)`;
 
-/** An endpoint whose URL and headers are in clear. */
+/** An endpoint with a clear URL and headers. */
 export interface UnencryptedRow extends Row {
   id: string;
   url: string;

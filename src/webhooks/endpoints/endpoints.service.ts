@@ -1,21 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
-import type { Row } from '../../platform/database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { assertMatch, etagOf } from '../../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  type WriteResult,
+} from '../../platform/http/responses/results';
 import type { PageDto } from '../../platform/http/requests/page.dto';
 import { Cursors } from '../../platform/http/responses/pagination';
-import { API_PREFIX } from '../../platform/http/api-prefix';
 import { newTimedId } from '../../platform/ids/ids';
 import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
-import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.dto';
+import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
 import * as queries from './endpoints.queries';
 import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
@@ -45,7 +49,7 @@ export class EndpointsService {
   /**
    * Creates an endpoint; its secret is in the response. @throws AppError `business_rule_violation` beyond the maximum
    */
-  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  create(caller: Caller, input: CreateEndpointDto, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     this.access.assertMayTake(caller, input.event_types);
     return this.idempotency.transaction(caller, request, async (tx) => {
@@ -82,39 +86,35 @@ export class EndpointsService {
         updatedAt: at,
       });
       if (enabled) this.consent.ask(tx, id, consent);
-      const { json, etag } = await represent(tx, id);
+      const { json, version } = await represent(tx, id);
       const target = endpointTarget(id);
       this.audit.record(tx, caller, { action: 'webhook_endpoint.created', target, changes: creationOf(input) });
-      return {
-        status: 201,
-        headers: { location: `${API_PREFIX}/webhooks/endpoints/${id}`, etag },
-        body: `${json.slice(0, -1)},"secret":${JSON.stringify(secret.shown)}}`,
-        secret: true,
-      };
+      const shown = `${json.slice(0, -1)},"secret":${JSON.stringify(secret.shown)}}`;
+      return new Outcome(shown, { id, version, secret: true });
     });
   }
 
   /** A page of endpoints, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, { limit, cursor }: PageDto): Promise<JsonPage> {
+  list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'webhooks/endpoints', filters: {} };
-    const afterId = this.cursors.decode(scope, cursor);
-    const statement = queries.listEndpointsJson(caller.tenantId, afterId, limit + 1);
-    const rows = await this.database.query<JsonRow>(caller, statement);
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
+    return this.cursors.page(scope, page, (afterId, count) =>
+      this.database.query<JsonRow>(caller, queries.listEndpointsJson(caller.tenantId, afterId, count)),
+    );
   }
 
   /** @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
     return representationOf(
       id,
-      await this.database.query<VersionedRow>(caller, queries.findEndpointJson(caller.tenantId, id)),
+      await this.database.query<queries.ShownEndpoint>(caller, queries.findEndpointJson(caller.tenantId, id)),
     );
   }
 
-  /** @throws NotFound; Forbidden where the endpoint takes events that the caller may not read */
+  /** @throws NotFound; Forbidden if the endpoint takes events that the caller may not read */
   async assertMayUse(caller: Caller, id: string, presence: 'there' | 'or-gone' = 'there'): Promise<void> {
-    const [row] = await this.database.query<{ json: string }>(caller, queries.findEndpointJson(caller.tenantId, id));
-    if (row) this.access.assertMayTake(caller, (JSON.parse(row.json) as { event_types: string[] }).event_types);
+    const statement = queries.findEndpointJson(caller.tenantId, id);
+    const [row] = await this.database.query<queries.ShownEndpoint>(caller, statement);
+    if (row) this.access.assertMayTake(caller, row.event_types);
     else if (presence === 'there') throw new NotFound('Endpoint', id);
   }
 
@@ -123,11 +123,11 @@ export class EndpointsService {
    * `disabled`, up to a bounded number in the same transaction.
    * @throws NotFound; VersionConflict
    */
-  update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: string): Promise<Representation> {
+  update(caller: Caller, id: string, input: UpdateEndpointDto, ifMatch?: Precondition): Promise<Representation> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMatch(ifMatch, etagOf(endpoint.version));
+      ifMatch?.assertVersion(endpoint.version);
       this.access.assertMayTake(caller, [...endpoint.eventTypes, ...(input.event_types ?? [])]);
       const now = new Date();
       const stored = this.parts.decrypt(endpoint);
@@ -158,11 +158,11 @@ export class EndpointsService {
   }
 
   /** Removes an endpoint; its waiting deliveries are cancelled. @throws NotFound; VersionConflict */
-  async remove(caller: Caller, id: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     const { tenantId } = caller;
     await this.database.transaction(caller, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
-      assertMatch(ifMatch, etagOf(endpoint.version));
+      ifMatch?.assertVersion(endpoint.version);
       await tx.repository(WebhookEndpoint).delete({ tenantId, id });
       this.audit.record(tx, caller, { action: 'webhook_endpoint.deleted', target: endpointTarget(id) });
       tx.defer(queries.endWaiting(tenantId, id, 'cancelled', new Date(), ENDED_AT_ONCE));
@@ -170,7 +170,7 @@ export class EndpointsService {
     });
   }
 
-  /** Asks a receiver that has not agreed: a new one, or one whose endpoint was disabled when it was asked. */
+  /** Requests the consent of a receiver: of a new endpoint, or of one that was disabled during its first request. */
   private askAnew(
     tx: TenantTransaction,
     endpoint: WebhookEndpoint,
@@ -223,18 +223,13 @@ export async function lockEndpoint(tx: TenantTransaction, id: string): Promise<W
   return endpoint;
 }
 
-interface VersionedRow extends Row {
-  version: number;
-  json: string;
-}
-
 async function represent(tx: TenantTransaction, id: string): Promise<Representation> {
-  return representationOf(id, await tx.query<VersionedRow>(queries.findEndpointJson(tx.tenantId, id)));
+  return representationOf(id, await tx.query<queries.ShownEndpoint>(queries.findEndpointJson(tx.tenantId, id)));
 }
 
-function representationOf(id: string, [row]: VersionedRow[]): Representation {
+function representationOf(id: string, [row]: queries.ShownEndpoint[]): Representation {
   if (!row) throw new NotFound('Endpoint', id);
-  return { json: row.json, etag: etagOf(row.version) };
+  return new Representation(row.json, row.version);
 }
 
 function distinct(entries: readonly string[]): string[] {

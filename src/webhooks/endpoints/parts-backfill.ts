@@ -7,10 +7,7 @@ import { EndpointPartsCipher } from './endpoint-parts';
 import { findUnencrypted, lockUnencrypted, replaceParts, type UnencryptedRow } from './endpoints.queries';
 
 const ENDPOINTS_AT_ONCE = 100;
-/**
- * A leader begins so long after it was elected: by then the workers of the release before, which read clear values, are
- * gone.
- */
+/** The delay after an election: by then the workers of the previous release, which read clear values, have ended. */
 const BEGIN_AFTER_MS = 10 * 60_000;
 const INTERVAL_MS = 60 * 60_000;
 
@@ -26,7 +23,7 @@ export class PartsBackfill {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Runs after a while, and again until nothing is left. */
+  /** Runs after a while, and again until no clear value is left. */
   start(): void {
     this.schedule(BEGIN_AFTER_MS);
   }
@@ -36,7 +33,7 @@ export class PartsBackfill {
     this.timer = undefined;
   }
 
-  /** Encrypts what there is, in small transactions; gives how many endpoints. Each run is safe beside another one. */
+  /** Encrypts clear values in small transactions; returns the number of endpoints. Concurrent runs are safe. */
   async run(): Promise<number> {
     for (let total = 0; ;) {
       const found = await this.discovery.query<{ tenant_id: string }>(findUnencrypted(ENDPOINTS_AT_ONCE));

@@ -1,14 +1,14 @@
-import { Body, Controller, Get, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendJson } from '../../platform/http/responses/json-response';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { Json, WriteResult } from '../../platform/http/responses/results';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { OptionalBody } from '../../platform/http/requests/validation.pipe';
 import { EndpointId, ENDPOINTS_SECTION } from './endpoints.controller';
-import * as dto from './secrets.dto';
-import type { RotateSecretDto } from './secrets.dto';
+import * as requests from './secrets.requests';
+import * as views from './secrets.views';
+import type { RotateSecretDto } from './secrets.requests';
 import { SecretsService } from './secrets.service';
 
 @ApiSection(...ENDPOINTS_SECTION)
@@ -23,8 +23,8 @@ export class SecretsController {
     summary: "Get an endpoint's secret",
     description: 'What you verify signatures with, and the whole URL and headers, which are masked elsewhere.',
   })
-  @ApiOkResponse({ type: dto.EndpointSecretsView, description: 'The secret.' })
-  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<dto.EndpointSecretsView> {
+  @ApiOkResponse({ type: views.EndpointSecretsView, description: 'The secret.' })
+  find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<views.EndpointSecretsView> {
     return this.secrets.find(caller, id);
   }
 
@@ -38,16 +38,15 @@ export class SecretsController {
       'Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that ' +
       'you may change over at any moment in between.',
   })
-  @ApiBody({ type: dto.RotateSecretDto, required: false })
-  @ApiOkResponse({ type: dto.EndpointSecretView, description: 'The new secret.' })
-  async rotate(
+  @ApiBody({ type: requests.RotateSecretDto, required: false })
+  @ApiOkResponse({ type: views.EndpointSecretView, description: 'The new secret.' })
+  rotate(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
-    @Body(new OptionalBody(dto.RotateSecretDto)) body: RotateSecretDto,
+    @Body(new OptionalBody(requests.RotateSecretDto)) body: RotateSecretDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.secrets.rotate(caller, id, body.overlap_seconds, request));
+  ): Promise<WriteResult> {
+    return this.secrets.rotate(caller, id, body.overlap_seconds, request);
   }
 
   @Get('jwks')
@@ -57,8 +56,8 @@ export class SecretsController {
     summary: 'Get your public keys',
     description: 'Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.',
   })
-  @ApiOkResponse({ type: dto.JwksView, description: 'The keys.' })
-  async jwks(@CurrentCaller() caller: Caller, @Res() reply: FastifyReply): Promise<void> {
-    sendJson(reply, await this.secrets.jwks(caller));
+  @ApiOkResponse({ type: views.JwksView, description: 'The keys.' })
+  jwks(@CurrentCaller() caller: Caller): Promise<Json> {
+    return this.secrets.jwks(caller);
   }
 }

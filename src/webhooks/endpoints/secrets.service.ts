@@ -4,7 +4,8 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Json, Outcome, type WriteResult } from '../../platform/http/responses/results';
 import { EventAccess } from '../event-types/event-access';
 import { endpointTarget } from './endpoint-audit';
 import { type EndpointParts, EndpointPartsCipher, haveSecrets } from './endpoint-parts';
@@ -38,8 +39,8 @@ export class SecretsService {
     });
   }
 
-  /** Generates a new secret; the old one signs beside it for the overlap, an older one no more. @throws NotFound */
-  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<StoredResponse> {
+  /** Generates a new secret; the old one also signs during the overlap, an older one no longer. @throws NotFound */
+  rotate(caller: Caller, id: string, overlapSeconds: number, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
     return this.idempotency.transaction(caller, request, async (tx) => {
       const endpoint = await lockEndpoint(tx, id);
@@ -52,17 +53,17 @@ export class SecretsService {
         target: endpointTarget(id),
         changes: { secret: SECRET_CHANGE, overlap_seconds: [null, overlapSeconds] },
       });
-      return { status: 200, headers: {}, body: JSON.stringify({ secret: next.shown }), secret: true };
+      return new Outcome(JSON.stringify({ secret: next.shown }), { secret: true });
     });
   }
 
   /** The public keys of all the tenant's endpoints that have one, as a JSON Web Key Set. */
-  async jwks(caller: Caller): Promise<string> {
+  async jwks(caller: Caller): Promise<Json> {
     const { tenantId } = caller;
     const endpoints = await this.database.transaction(caller, (tx) =>
       tx.repository(WebhookEndpoint).find({ where: { tenantId }, order: { id: 'DESC' } }),
     );
     const now = new Date();
-    return JSON.stringify({ keys: endpoints.flatMap((endpoint) => this.secrets.publicKeys(endpoint, now)) });
+    return new Json(JSON.stringify({ keys: endpoints.flatMap((endpoint) => this.secrets.publicKeys(endpoint, now)) }));
   }
 }

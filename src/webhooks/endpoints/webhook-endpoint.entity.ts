@@ -4,7 +4,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 export const SIGNATURES = ['v1', 'v1a'] as const;
 export type Signature = (typeof SIGNATURES)[number];
 
-/** Whether events go out as they come, or one after the other for each aggregate. */
+/** Whether events are sent without order, or in order for each aggregate. */
 export const ORDERINGS = ['none', 'by_aggregate'] as const;
 export type Ordering = (typeof ORDERINGS)[number];
 
@@ -33,7 +33,7 @@ export class WebhookEndpoint {
   @Column('jsonb')
   headers: Record<string, string>;
 
-  /** URL and headers, encrypted; null where nothing of them is masked. See `endpoint-parts.ts`. */
+  /** URL and headers, encrypted; null if no part is masked. See `endpoint-parts.ts`. */
   @Column('text', { name: 'encrypted_parts', nullable: true })
   encryptedParts: string | null;
 
@@ -51,7 +51,7 @@ export class WebhookEndpoint {
   @Column('text')
   secret: string;
 
-  /** The previous one, encrypted: signs beside the current one until it expires. */
+  /** The previous one, encrypted: it also signs until it expires. */
   @Column('text', { name: 'previous_secret', nullable: true })
   previousSecret: string | null;
 
@@ -64,7 +64,7 @@ export class WebhookEndpoint {
   @Column('text', { name: 'disabled_reason', nullable: true })
   disabledReason: string | null;
 
-  /** Whether the receiver has agreed to be one; `pending` until it has answered the challenge. */
+  /** Whether the receiver has consented; `pending` until it has responded to the challenge. */
   @Column('text')
   consent: 'given' | 'pending';
 

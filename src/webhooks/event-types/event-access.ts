@@ -9,15 +9,14 @@ interface Holder {
 }
 
 /**
- * Which events a caller may have sent, and see. Types of people, keys and the tenant have permissions of their own
- * beside `webhooks:read`: else a role that may write webhooks would read by an endpoint what it may not read by the
- * API.
+ * The events that a caller may subscribe to and see. Types about people, keys and the tenant require permissions beyond
+ * `webhooks:read`: otherwise a role that may write webhooks could read through an endpoint what the API refuses it.
  */
 @Injectable()
 export class EventAccess {
   constructor(private readonly types: EventCatalogue) {}
 
-  /** @throws Forbidden where a pattern covers a type whose permission the caller lacks */
+  /** @throws Forbidden if a pattern covers a type whose permission the caller lacks */
   assertMayTake({ permissions }: Holder, patterns: readonly string[]): void {
     for (const pattern of patterns) {
       for (const permission of this.types.permissionsOf(pattern)) {
@@ -33,7 +32,7 @@ export class EventAccess {
     return permission === undefined || permissions.has(permission);
   }
 
-  /** The beginnings of the types that the caller may not see. */
+  /** The prefixes of the types that the caller may not see. */
   hiddenFrom({ permissions }: Holder): string[] {
     return this.types.reservedFor((permission) => !permissions.has(permission));
   }

@@ -1,6 +1,6 @@
 /**
- * Messages as receivers get them: their JSON Schema (2020-12) and an example, made from the classes that describe the
- * same resources in the API, so that the two cannot differ.
+ * Messages as receivers get them: their JSON Schema (2020-12) and an example, derived from the classes that describe
+ * the same resources in the API, so that the two cannot differ.
  */
 import { generateSchema } from '@nestjs/swagger';
 import { exampleOf } from '../../platform/http/openapi/examples';
@@ -11,7 +11,7 @@ export const MESSAGE_TIME = '2026-01-31T12:00:00.000Z';
 
 type Schema = Record<string, unknown>;
 
-/** The body of a message of this type, as it may look. */
+/** An example body of a message of this type. */
 export function exampleMessage(type: EventType): Record<string, unknown> {
   const { schema, schemas } = generateSchema(type.data);
   const data = exampleOf(schema, { schemas }) as Record<string, unknown>;

@@ -3,7 +3,7 @@ import { NotFound, ValidationFailed } from '../../platform/errors';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { MAX_TYPE_NAME, ownTypeFaults, TYPE_NAME } from './event-type-names';
 
-/** Reads the name of a type in a path. A malformed name is answered with 404, like an unknown one. */
+/** Reads the name of a type in a path. A malformed name gets 404, like an unknown one. */
 @Injectable()
 export class EventTypeNamePipe implements PipeTransform<string, string> {
   transform(name: string): string {

@@ -5,10 +5,10 @@ import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 /** The event that goes only to the endpoint under test. */
 export const TEST_EVENT = 'webhook.test';
 
-/** The event by which a receiver is asked whether it wants to be one; only the endpoint in question is sent it. */
+/** The event that requests a receiver's consent; only the endpoint in question gets it. */
 export const CHALLENGE_EVENT = 'webhook.challenge';
 
-/** What is sent to one endpoint alone, whatever it subscribes to; nothing covers it. */
+/** The types that one endpoint gets regardless of its subscriptions; no pattern covers them. */
 const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
 
 /**

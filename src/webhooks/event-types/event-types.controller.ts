@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Put, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Put } from '@nestjs/common';
 import {
   ApiBody,
   ApiCreatedResponse,
@@ -7,14 +7,15 @@ import {
   ApiOperation,
   ApiParam,
 } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { sendJson, sendResource } from '../../platform/http/responses/json-response';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiProblem, ApiSection } from '../../platform/http/openapi/declarations';
+import { Conditional, IfMatch, type Precondition } from '../../platform/http/responses/conditional-requests';
+import { type Json, type Representation, WithStatus } from '../../platform/http/responses/results';
 import { EventTypeNamePipe, OwnEventTypeNamePipe } from './event-type-name.pipe';
 import { MAX_TYPE_NAME, TYPE_NAME } from './event-type-names';
-import * as dto from './event-types.dto';
+import * as requests from './event-types.requests';
+import * as views from './event-types.views';
 import { EventTypesService } from './event-types.service';
 
 const ApiName = (example: string) =>
@@ -39,28 +40,24 @@ export class EventTypesController {
     summary: 'List event types',
     description: 'All that the service emits, and those of your own that you have registered.',
   })
-  @ApiOkResponse({ type: dto.EventTypeList, description: 'The catalogue.' })
-  async list(@CurrentCaller() caller: Caller, @Res() reply: FastifyReply): Promise<void> {
-    sendJson(reply, await this.types.list(caller));
+  @ApiOkResponse({ type: views.EventTypeList, description: 'The catalogue.' })
+  list(@CurrentCaller() caller: Caller): Promise<Json> {
+    return this.types.list(caller);
   }
 
   @Get(':name')
   @Requires('webhooks:read')
+  @Conditional()
   @ApiName('order.created')
   @ApiOperation({
     operationId: 'getEventType',
     summary: 'Get an event type',
     description: "One of the service's, or of your own.",
   })
-  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type.' })
+  @ApiOkResponse({ type: views.EventTypeView, description: 'The type.' })
   @ApiProblem('not_found', "Event type 'invoice.paid' not found")
-  async find(
-    @CurrentCaller() caller: Caller,
-    @Param('name', EventTypeNamePipe) name: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.types.find(caller, name), ifNoneMatch);
+  find(@CurrentCaller() caller: Caller, @Param('name', EventTypeNamePipe) name: string): Promise<Representation> {
+    return this.types.find(caller, name);
   }
 
   @Put(':name')
@@ -74,20 +71,19 @@ export class EventTypesController {
       'type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a ' +
       '200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.',
   })
-  @ApiBody({ type: dto.RegisterEventTypeDto })
-  @ApiCreatedResponse({ type: dto.EventTypeView, description: 'The type, which is new.' })
-  @ApiOkResponse({ type: dto.EventTypeView, description: 'The type as it is now.' })
+  @ApiBody({ type: requests.RegisterEventTypeDto })
+  @ApiCreatedResponse({ type: views.EventTypeView, description: 'The type, which is new.' })
+  @ApiOkResponse({ type: views.EventTypeView, description: 'The type as it is now.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
   @RouteConfig({ tokens: TOKENS_OF_REGISTRATION })
   async register(
     @CurrentCaller() caller: Caller,
     @Param('name', OwnEventTypeNamePipe) name: string,
-    @Body() body: dto.RegisterEventTypeDto,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    const { created, ...type } = await this.types.register(caller, name, body, ifMatch);
-    sendResource(reply.status(created ? 201 : 200), type);
+    @Body() body: requests.RegisterEventTypeDto,
+    @IfMatch() ifMatch: Precondition | undefined,
+  ): Promise<Representation | WithStatus> {
+    const { created, type } = await this.types.register(caller, name, body, ifMatch);
+    return created ? new WithStatus(201, type) : type;
   }
 
   @Delete(':name')
@@ -105,7 +101,7 @@ export class EventTypesController {
   remove(
     @CurrentCaller() caller: Caller,
     @Param('name', EventTypeNamePipe) name: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @IfMatch() ifMatch: Precondition | undefined,
   ): Promise<void> {
     return this.types.remove(caller, name, ifMatch);
   }

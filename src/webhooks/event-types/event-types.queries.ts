@@ -52,7 +52,7 @@ export function measureOtherEventTypes(tenantId: string, name: string): Statemen
   };
 }
 
-/** What is written of a type. */
+/** The written columns of a type. */
 export interface EventTypeValues {
   id: string;
   description: string | null;

@@ -4,17 +4,18 @@ import type { Row } from '../../platform/database/sql/statement';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError, NotFound, VersionConflict } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { assertMatch, etagOfContent } from '../../platform/http/responses/etag';
-import type { Representation } from '../../platform/http/responses/json-response';
+import type { Precondition } from '../../platform/http/responses/conditional-requests';
+import { Json, Representation } from '../../platform/http/responses/results';
 import { newTimedId } from '../../platform/ids/ids';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { exampleMessage, messageSchema } from './event-messages';
-import type { EventTypeView, RegisterEventTypeDto } from './event-types.dto';
+import type { RegisterEventTypeDto } from './event-types.requests';
+import type { EventTypeView } from './event-types.views';
 import * as queries from './event-types.queries';
 import { SchemaCache } from './schema-cache';
 
 export const MAX_EVENT_TYPES = 500;
-/** Of all schemas and examples of a tenant: what the catalogue is made of, in one answer. */
+/** All schemas and examples of a tenant: the catalogue returns them in one response. */
 const MAX_BYTES = 1024 * 1024;
 
 /** The catalogue: the service's own event types, and the types that a tenant has registered. */
@@ -30,13 +31,13 @@ export class EventTypesService {
   ) {}
 
   /** All of them as one page. */
-  async list(caller: Caller): Promise<string> {
+  async list(caller: Caller): Promise<Json> {
     // Not on the shared connections: a tenant's types may be a megabyte.
     const own = await this.database.transaction(caller, (tx) =>
       tx.query<{ json: string }>(queries.listEventTypes(caller.tenantId)),
     );
     const data = [...this.ours().values(), ...own.map((row) => row.json)].join(',');
-    return `{"data":[${data}],"next_cursor":null,"has_more":false}`;
+    return new Json(`{"data":[${data}],"next_cursor":null,"has_more":false}`);
   }
 
   /** @throws NotFound */
@@ -57,8 +58,8 @@ export class EventTypesService {
     caller: Caller,
     name: string,
     input: RegisterEventTypeDto,
-    ifMatch?: string,
-  ): Promise<Representation & { created: boolean }> {
+    ifMatch?: Precondition,
+  ): Promise<{ type: Representation; created: boolean }> {
     const { tenantId } = caller;
     return this.database.transaction(caller, async (tx) => {
       const [row, [others]] = await Promise.all([
@@ -66,11 +67,11 @@ export class EventTypesService {
         tx.query<OthersRow>(queries.measureOtherEventTypes(tenantId, name)),
       ]);
       // A missing resource has no tag that could match.
-      if (!row && ifMatch !== undefined) throw new VersionConflict();
+      if (!row && ifMatch) throw new VersionConflict();
       const schema = JSON.stringify(input.schema);
       const example = input.example ? JSON.stringify(input.example) : null;
       const description = input.description ?? null;
-      if (row && says(row, description, schema, example)) return { ...representationOf(row.json), created: false };
+      if (row && says(row, description, schema, example)) return { type: representationOf(row.json), created: false };
       assertRoom(others, row === undefined, Buffer.byteLength(schema) + Buffer.byteLength(example ?? ''));
       const { id, at } = newTimedId();
       const [saved] = await tx.query<{ json: string }>(
@@ -86,12 +87,12 @@ export class EventTypesService {
       );
       tx.afterCommit(() => this.schemas.forget(tenantId, name));
       if (!saved) throw new Error('an event type was saved');
-      return { ...representationOf(saved.json), created: row === undefined };
+      return { type: representationOf(saved.json), created: row === undefined };
     });
   }
 
   /** Removes a type of the tenant's own: its events are not checked any more. @throws NotFound; VersionConflict */
-  async remove(caller: Caller, name: string, ifMatch?: string): Promise<void> {
+  async remove(caller: Caller, name: string, ifMatch?: Precondition): Promise<void> {
     const { tenantId } = caller;
     if (this.ours().has(name)) {
       throw new AppError('business_rule_violation', `Event type '${name}' is the service's own and cannot be removed.`);
@@ -105,13 +106,17 @@ export class EventTypesService {
   }
 
   /** The type, if any, locked against other changes until this transaction ends. */
-  private async lock(tx: TenantTransaction, name: string, ifMatch?: string): Promise<queries.EventTypeRow | undefined> {
-    // In one round trip: the second statement's snapshot is taken once the lock is held.
+  private async lock(
+    tx: TenantTransaction,
+    name: string,
+    ifMatch?: Precondition,
+  ): Promise<queries.EventTypeRow | undefined> {
+    // In one round trip: the second statement takes its snapshot after the lock.
     const [, [row]] = await Promise.all([
       tx.query(queries.lockEventTypes(tx.tenantId)),
       tx.query<queries.EventTypeRow>(queries.findEventType(tx.tenantId, name)),
     ]);
-    if (row) assertMatch(ifMatch, etagOfContent(row.json));
+    if (row) ifMatch?.assertContent(row.json);
     return row;
   }
 
@@ -158,5 +163,5 @@ function says(row: queries.EventTypeRow, description: string | null, schema: str
 
 function representationOf(json: string): Representation {
   // Independent of the version: a type that is removed and registered again begins with version 1.
-  return { json, etag: etagOfContent(json) };
+  return new Representation(json);
 }

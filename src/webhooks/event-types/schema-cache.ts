@@ -8,7 +8,7 @@ import { dataFaults } from '../json-schema/evaluation';
 import type { SchemaObject } from '../json-schema/validator';
 
 const MAX_ENTRIES = 10_000;
-/** Characters of schemas that are kept; ADR 0032 says what they are in memory. */
+/** Characters of cached schemas; ADR 0032 has their size in memory. */
 const MAX_CHARACTERS = 2 * 1024 * 1024;
 
 const DIVISION_BY_ZERO = '22012';
@@ -27,7 +27,7 @@ export class Registration {
     private readonly schema: SchemaObject | undefined,
   ) {}
 
-  /** What data of this type breaks; `onCost` is told how many steps it took to see. */
+  /** The violations in data of this type; `onCost` receives the number of steps of the check. */
   faults(data: Record<string, unknown>, onCost?: (steps: number) => void): FieldFault[] {
     return this.schema ? dataFaults(this.schema, data, undefined, onCost) : [];
   }

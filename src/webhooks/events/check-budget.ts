@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RateLimited } from '../../platform/errors';
 
-/** Steps of schema checks that a tenant may take in a process at once, and a second: some hundredths of its time. */
+/** Steps of schema checks that a tenant may take in a process at once, and per second: some hundredths of its time. */
 const BURST = 400_000;
 const PER_SECOND = 200_000;
 const MAX_TENANTS = 10_000;
@@ -12,14 +12,14 @@ interface Spent {
 }
 
 /**
- * Bounds the time that a process spends on checks of one tenant's events. The tenant's request limit is charged for
- * them too, but only afterwards: of a thousand events that arrive at once, each has paid its one token by then.
+ * Bounds the time that a process spends on checks of one tenant's events. They also count against the tenant's request
+ * limit, but only afterwards: a thousand events that arrive at once have each paid one token by then.
  */
 @Injectable()
 export class CheckBudget {
   private readonly spentBy = new Map<string, Spent>();
 
-  /** @throws RateLimited where the checks of the tenant took more than it may take */
+  /** @throws RateLimited if the tenant's checks have used up their budget */
   assertLeft(tenantId: string): void {
     const over = this.level(tenantId) - BURST;
     if (over > 0)

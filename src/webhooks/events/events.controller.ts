@@ -1,15 +1,16 @@
-import { Body, Controller, Get, Headers, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, Requires } from '../../platform/http/requests/caller';
-import { Idempotent, type IdempotentRequest, sendResponse } from '../../platform/http/responses/idempotency';
-import { sendPage, sendResource } from '../../platform/http/responses/json-response';
+import { Conditional } from '../../platform/http/responses/conditional-requests';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { JsonPage, Representation, WriteResult } from '../../platform/http/responses/results';
 import { ApiSection } from '../../platform/http/openapi/declarations';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { EmitEventPipe } from './emit-event.pipe';
-import * as dto from './events.dto';
-import type { EmitEventDto } from './events.dto';
+import * as requests from './events.requests';
+import * as views from './events.views';
+import type { EmitEventDto } from './events.requests';
 import { EventsService } from './events.service';
 
 /** Data may be a map by keys of the tenant's own. */
@@ -23,22 +24,22 @@ export class EventsController {
 
   @Post()
   @Requires('webhooks:write')
+  @HttpCode(202)
   @ApiOperation({
     operationId: 'emitEvent',
     summary: 'Emit an event of your own',
     description:
       'It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.',
   })
-  @ApiBody({ type: dto.EmitEventDto })
-  @ApiAcceptedResponse({ type: dto.EventView, description: 'The event; it is delivered within moments.' })
+  @ApiBody({ type: requests.EmitEventDto })
+  @ApiAcceptedResponse({ type: views.EventView, description: 'The event; it is delivered within moments.' })
   @RouteConfig({ maxMembers: MAX_MEMBERS_OF_DATA })
-  async emit(
+  emit(
     @CurrentCaller() caller: Caller,
     @Body(EmitEventPipe) body: EmitEventDto,
     @Idempotent() request: IdempotentRequest | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResponse(reply, await this.events.emit(caller, body, request));
+  ): Promise<WriteResult> {
+    return this.events.emit(caller, body, request);
   }
 
   @Get()
@@ -48,30 +49,21 @@ export class EventsController {
     summary: 'List events',
     description: 'Newest first, ours and yours, each with its first deliveries.',
   })
-  @ApiOkResponse({ type: dto.EventPage, description: 'A page.' })
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: dto.ListEventsDto,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendPage(request, reply, await this.events.list(caller, query));
+  @ApiOkResponse({ type: views.EventPage, description: 'A page.' })
+  list(@CurrentCaller() caller: Caller, @Query() query: requests.ListEventsDto): Promise<JsonPage> {
+    return this.events.list(caller, query);
   }
 
   @Get(':id')
   @Requires('webhooks:read')
+  @Conditional()
   @ApiOperation({
     operationId: 'getEvent',
     summary: 'Get an event',
     description: 'With its first deliveries: what became of it.',
   })
-  @ApiOkResponse({ type: dto.EventView, description: 'The event.' })
-  async find(
-    @CurrentCaller() caller: Caller,
-    @EventId() id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
-    sendResource(reply, await this.events.find(caller, id), ifNoneMatch);
+  @ApiOkResponse({ type: views.EventView, description: 'The event.' })
+  find(@CurrentCaller() caller: Caller, @EventId() id: string): Promise<Representation> {
+    return this.events.find(caller, id);
   }
 }

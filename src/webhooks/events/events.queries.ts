@@ -1,11 +1,11 @@
 /** Events as the API shows them. */
 import { jsonTime } from '../../platform/database/sql/json';
 import type { SqlValue, Statement } from '../../platform/database/sql/statement';
-import { PAGE_BYTES } from '../../platform/http/responses/json-response';
+import { type JsonRow, PAGE_BYTES } from '../../platform/http/responses/results';
 import { DELIVERY_JSON, notHidden } from '../deliveries/deliveries.queries';
-import { SHOWN_DELIVERIES } from './events.dto';
+import { SHOWN_DELIVERIES } from './events.views';
 
-/** Events `e` with the first of their deliveries, those that were not sent last. */
+/** Events `e` with the first of their deliveries, unsent ones last. */
 const EVENT_JSON = `json_build_object(
     'id', e.id, 'type', e.type, 'timestamp', ${jsonTime('e.created_at')}, 'data', e.data,
     'aggregate_id', e.aggregate_id, 'sequence', e.sequence, 'event_id', e.event_id,
@@ -20,10 +20,16 @@ const WITH_DELIVERIES = `cross join lateral (
               from (select * from deliveries where tenant_id = $1 and event_id = e.id
                      order by status = 'filtered', id limit ${SHOWN_DELIVERIES + 1}) first) d) as shown`;
 
+/** An event as the API shows it, with its type, on which access to it depends. */
+export interface ShownEvent extends JsonRow {
+  type: string;
+}
+
 export function findEventJson(tenantId: string, id: string): Statement {
   return {
     name: 'event_json',
-    text: `select e.id, ${EVENT_JSON} as json from events e ${WITH_DELIVERIES} where e.tenant_id = $1 and e.id = $2`,
+    text: `select e.id, e.type, ${EVENT_JSON} as json from events e ${WITH_DELIVERIES}
+            where e.tenant_id = $1 and e.id = $2`,
     values: [tenantId, id],
   };
 }
@@ -38,10 +44,7 @@ export function findEventByOwnId(tenantId: string, eventId: string): Statement {
   };
 }
 
-/**
- * The page after `afterId`, newest first; ask for one more than the page holds. Rows that no page has room for stay
- * out.
- */
+/** The page after `afterId`, newest first; ask for one more than the page holds. Rows beyond the page stay out. */
 export function listEventsJson(
   tenantId: string,
   type: string | undefined,

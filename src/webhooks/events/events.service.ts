@@ -1,22 +1,29 @@
 import { Injectable } from '@nestjs/common';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import { TenantDatabase } from '../../platform/database/tenant-database';
+import { assertConnected } from '../../platform/net/client-connection';
 import { type FieldFault, NotFound, Unavailable, ValidationFailed } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
-import { etagOfContent } from '../../platform/http/responses/etag';
-import { type StoredResponse, Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { RequestLimits } from '../../platform/http/limits/request-limits';
-import { type JsonPage, type JsonRow, type Representation, toPage } from '../../platform/http/responses/json-response';
+import {
+  type JsonPage,
+  type JsonRow,
+  Outcome,
+  Representation,
+  type WriteResult,
+} from '../../platform/http/responses/results';
 import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
 import { EventAccess } from '../event-types/event-access';
 import { CheckBudget } from './check-budget';
-import type { EmitEventDto, EventView, ListEventsDto } from './events.dto';
+import type { EmitEventDto, ListEventsDto } from './events.requests';
+import type { EventView } from './events.views';
 import * as queries from './events.queries';
 import { isOutdated, SchemaCache, type Registration } from '../event-types/schema-cache';
 
-/** How often an event is checked again because its type was changed meanwhile. */
+/** How often an event is checked again because its type changed meanwhile. */
 const MAX_CHECKS = 5;
 
 /** Steps of a check against a schema that cost the tenant one more of its requests: about the time that one takes. */
@@ -37,25 +44,26 @@ export class EventsService {
   ) {}
 
   /**
-   * Emits a tenant's own event, whose data fits the schema of its type, if one is registered. Of two events with one
-   * `event_id` the first is emitted and is the response to both, also when they arrive at the same time.
+   * Emits a tenant's own event, whose data satisfies the schema of its type, if one is registered. Of two events with
+   * one `event_id` the first is emitted, and both requests get its response, even if they arrive at the same time.
    *
    * The cached schema may be stale. That costs no extra query: the transaction that writes the event asserts the
-   * schema's version, and a fault counts only by a schema that was just read.
+   * schema's version, and a fault counts only with a freshly read schema.
    * @throws ValidationFailed
    */
-  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<StoredResponse> {
+  async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<WriteResult> {
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));
+      assertConnected(caller.connection);
       this.budget.assertLeft(caller.tenantId);
       const faults = registration.faults(input.data, (steps) => {
         this.budget.spend(caller.tenantId, steps);
         this.limits.charge(caller.tenantId, Math.floor(steps / STEPS_A_TOKEN));
       });
       if (faults.length === 0) {
-        const answer = await this.write(caller, input, registration, request);
-        if (answer) return answer;
+        const written = await this.write(caller, input, registration, request);
+        if (written) return written;
       } else if (!known) {
         return this.answerFirst(caller, input, request, faults);
       }
@@ -64,13 +72,13 @@ export class EventsService {
     throw new Unavailable('an event type was changed each time that an event of it was checked');
   }
 
-  /** Writes the event; returns undefined where its type was changed meanwhile. */
+  /** Writes the event; returns undefined if its type changed meanwhile. */
   private async write(
     caller: Caller,
     input: EmitEventDto,
     registration: Registration,
     request?: IdempotentRequest,
-  ): Promise<StoredResponse | undefined> {
+  ): Promise<WriteResult | undefined> {
     try {
       return await this.idempotency.write(caller, request, (tx) => {
         const { type, event_id: eventId } = input;
@@ -89,7 +97,7 @@ export class EventsService {
           deliveries: [],
           has_more_deliveries: false,
         };
-        return { status: 202, headers: {}, body: withJsonMember(view, 'data', input.dataText) };
+        return new Outcome(withJsonMember(view, 'data', input.dataText));
       });
     } catch (error) {
       if (isOutdated(error)) return undefined;
@@ -99,7 +107,7 @@ export class EventsService {
   }
 
   /**
-   * Replays the response to the first event of this id, or key: a repetition gets the original response, also where the
+   * Replays the response to the first event of this id or key: a repetition gets the original response, even if the
    * schema has changed since.
    */
   private answerFirst(
@@ -107,34 +115,32 @@ export class EventsService {
     { event_id: eventId }: EmitEventDto,
     request: IdempotentRequest | undefined,
     faults?: FieldFault[],
-  ): Promise<StoredResponse> {
+  ): Promise<WriteResult> {
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [first] =
         eventId === undefined ? [] : await tx.query<JsonRow>(queries.findEventByOwnId(caller.tenantId, eventId));
-      if (first) return { status: 202, headers: {}, body: first.json };
+      if (first) return new Outcome(first.json);
       if (faults) throw new ValidationFailed(faults);
       throw new Unavailable('the first event of this id expired between two transactions');
     });
   }
 
   /** A page of events, newest first. @throws AppError `invalid_cursor` */
-  async list(caller: Caller, input: ListEventsDto): Promise<JsonPage> {
-    const { limit, cursor, type } = input;
+  list(caller: Caller, input: ListEventsDto): Promise<JsonPage> {
+    const { type } = input;
     const scope = { tenant: caller, list: 'webhooks/events', filters: { type } };
-    const afterId = this.cursors.decode(scope, cursor);
+    const hidden = this.access.hiddenFrom(caller);
     // Not on the shared connections: data may be large, and so may the deliveries of each event be.
-    const rows = await this.database.queryLong<JsonRow>(
-      caller,
-      queries.listEventsJson(caller.tenantId, type, this.access.hiddenFrom(caller), afterId, limit + 1),
+    return this.cursors.page(scope, input, (afterId, count) =>
+      this.database.queryLong<JsonRow>(caller, queries.listEventsJson(caller.tenantId, type, hidden, afterId, count)),
     );
-    return toPage(rows, limit, (lastId) => this.cursors.encode(scope, lastId));
   }
 
   /** An event with its deliveries. @throws NotFound */
   async find(caller: Caller, id: string): Promise<Representation> {
-    const [row] = await this.database.query<JsonRow>(caller, queries.findEventJson(caller.tenantId, id));
-    if (!row || !this.access.mayRead(caller, (JSON.parse(row.json) as { type: string }).type))
-      throw new NotFound('Event', id);
-    return { json: row.json, etag: etagOfContent(row.json) };
+    const statement = queries.findEventJson(caller.tenantId, id);
+    const [row] = await this.database.query<queries.ShownEvent>(caller, statement);
+    if (!row || !this.access.mayRead(caller, row.type)) throw new NotFound('Event', id);
+    return new Representation(row.json);
   }
 }

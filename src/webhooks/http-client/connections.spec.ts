@@ -12,7 +12,7 @@ const loopback = { allowHttp: true, allowCidrs: ['127.0.0.0/8'].map(parseCidr) }
 const closed = { allowHttp: true, allowCidrs: [] };
 const body = Buffer.from('{}');
 
-/** A sender whose resolver and sockets are watched: what was looked up, and every address that was dialled. */
+/** A sender with a recording resolver and sockets: the names that it resolved, and every address that it dialled. */
 function watched(options: Partial<WebhookClientOptions> = {}) {
   const dialled: SocketTarget[] = [];
   const lookedUp: string[] = [];
@@ -28,7 +28,7 @@ function watched(options: Partial<WebhookClientOptions> = {}) {
     },
     openSocket: (target) => {
       dialled.push(target);
-      // Nothing but loopback is ever dialled from a test, whatever it is that is being tested.
+      // A test dials loopback only, whatever it tests.
       if (!target.address.startsWith('127.')) throw new Error(`a test dialled ${target.address}`);
       return open(target);
     },
@@ -67,6 +67,8 @@ describe('connections to receivers', () => {
 
   describe('to destinations that are not allowed', () => {
     const refusal = { error: 'destination not allowed' };
+    /** The same phrase as for a name that does not resolve: a tenant must not learn which internal names exist. */
+    const nameRefusal = { error: 'host not found or not allowed' };
 
     it.each([
       'http://127.0.0.1:8080/',
@@ -129,7 +131,7 @@ describe('connections to receivers', () => {
       ['2130706433'],
     ])('dials nothing for a name that is %j', async (address) => {
       const { sender, dialled, lookedUp } = senderWith({ policy: closed, resolve: () => Promise.resolve([address]) });
-      expect(await post(sender, 'https://receiver.test/')).toMatchObject(refusal);
+      expect(await post(sender, 'https://receiver.test/')).toMatchObject(nameRefusal);
       expect([dialled, lookedUp]).toEqual([[], ['receiver.test']]);
     });
 
@@ -140,7 +142,7 @@ describe('connections to receivers', () => {
       [['127.0.0.1', '10.0.0.1']],
     ])('refuses a host for one bad address: %j', async (addresses) => {
       const { sender, dialled } = senderWith({ resolve: () => Promise.resolve(addresses) });
-      expect(await post(sender, 'https://receiver.test/')).toMatchObject(refusal);
+      expect(await post(sender, 'https://receiver.test/')).toMatchObject(nameRefusal);
       expect(dialled).toEqual([]);
     });
 
@@ -158,7 +160,7 @@ describe('connections to receivers', () => {
       expect(await post(opened.sender, `http://receiver.internal:${receiver.port}/`)).toMatchObject({ status: 200 });
       for (const addresses of [['8.8.8.8'], ['127.0.0.1', '8.8.8.8']]) {
         const public_ = to(...addresses);
-        expect(await post(public_.sender, `http://receiver.internal:${receiver.port}/`)).toMatchObject(refusal);
+        expect(await post(public_.sender, `http://receiver.internal:${receiver.port}/`)).toMatchObject(nameRefusal);
         expect(public_.dialled).toEqual([]);
       }
     });
@@ -200,7 +202,7 @@ describe('connections to receivers', () => {
       ['knows no address', () => Promise.resolve([])],
     ])('says that a host was not found when the resolver %s', async (_name, resolve) => {
       const { sender, dialled } = senderWith({ resolve });
-      expect(await post(sender, 'https://receiver.test/')).toMatchObject({ error: 'host not found' });
+      expect(await post(sender, 'https://receiver.test/')).toMatchObject({ error: 'host not found or not allowed' });
       expect(dialled).toEqual([]);
     });
 
@@ -250,7 +252,8 @@ describe('connections to receivers', () => {
       const url = `http://receiver.test:${receiver.port}/`;
       expect(await post(sender, url)).toMatchObject({ status: 200 });
       await receiver.drained();
-      for (let n = 0; n < 3; n++) expect(await post(sender, url)).toMatchObject({ error: 'destination not allowed' });
+      for (let n = 0; n < 3; n++)
+        expect(await post(sender, url)).toMatchObject({ error: 'host not found or not allowed' });
       expect(dialled).toHaveLength(1);
       expect(lookedUp).toHaveLength(4);
     });
@@ -271,7 +274,7 @@ describe('connections to receivers', () => {
       const origin = `http://receiver.test:${receiver.port}`;
       expect(await post(sender, `${origin}/`)).toMatchObject({ status: 200 });
       const slow = post(sender, `${origin}/slow`);
-      expect(await post(sender, `${origin}/`)).toMatchObject({ error: 'destination not allowed' });
+      expect(await post(sender, `${origin}/`)).toMatchObject({ error: 'host not found or not allowed' });
       expect(await slow).toMatchObject({ status: 200 });
       expect([dialled.length, receiver.accepted]).toEqual([1, 1]);
     });
@@ -281,7 +284,7 @@ describe('connections to receivers', () => {
       const { sender, dialled } = senderWith({ maxAge: 0, resolve: rebinding(['127.0.0.1'], ['10.0.0.1']) });
       const url = `http://receiver.test:${receiver.port}/`;
       expect(await post(sender, url)).toMatchObject({ status: 200 });
-      expect(await post(sender, url)).toMatchObject({ error: 'destination not allowed' });
+      expect(await post(sender, url)).toMatchObject({ error: 'host not found or not allowed' });
       expect(dialled).toHaveLength(1);
     });
 
@@ -293,7 +296,7 @@ describe('connections to receivers', () => {
       const { sender, dialled } = senderWith({ resolve: rebinding(['127.0.0.1'], ['10.0.0.1']) });
       const url = `http://receiver.test:${receiver.port}/`;
       expect(await post(sender, url)).toMatchObject({ status: 200 });
-      expect(await post(sender, url)).toMatchObject({ error: 'destination not allowed' });
+      expect(await post(sender, url)).toMatchObject({ error: 'host not found or not allowed' });
       expect(dialled).toHaveLength(1);
     });
   });
@@ -459,7 +462,7 @@ describe('connections to receivers', () => {
   });
 
   describe('for a request that may be unwanted by now', () => {
-    /** Fresh until `stale` is set; what `confirm` answers is given. */
+    /** Fresh until `stale` is set; `confirm` sets the result of the confirmation. */
     function freshness(confirmed: boolean) {
       const state = { stale: false, asked: 0 };
       const confirm = (): Promise<boolean> => {

@@ -1,13 +1,12 @@
 /**
- * Connections to receivers. The rule of this file: no socket is opened to an address that was not checked a moment
- * before, and it is that address, not a name, that the socket is given. So a resolver that changes its mind between
- * check and dial, or between two deliveries, gains nothing; and a kept connection still leads to the address that was
- * checked.
+ * Connections to receivers. The rule of this file: a socket opens only to an address that was checked immediately
+ * before, and it gets this address, not a name. So a resolver that changes its answer between check and dial, or
+ * between two deliveries, gains nothing; and a kept connection still leads to the checked address.
  *
- * undici's own pools were weighed and left aside. They bound how many requests run at a time to one origin, which lets
- * one tenant's hanging endpoint hold up all others on a shared host (hooks.slack.com); and a request that waits in one
- * of their queues cannot be taken back at its deadline. Here each running request has a connection of its own, how many
- * run is the caller's to say, and what is bounded is how many connections are kept when idle: per origin and in all.
+ * undici's own pools were rejected. They limit concurrent requests per origin, so that one tenant's hanging endpoint
+ * would block all others on a shared host (hooks.slack.com); and a request that waits in their queues cannot be
+ * withdrawn at its deadline. Here each running request has its own connection, the caller limits the number of
+ * requests, and this file limits the number of idle connections: per origin and in total.
  */
 import { isIP, connect as connectPlain } from 'node:net';
 import type { Socket } from 'node:net';
@@ -58,6 +57,8 @@ export function socketOpener(tls: Pick<ConnectionOptions, 'ca'> = {}): OpenSocke
     return socket.setNoDelay(true).setKeepAlive(true, 60_000);
   };
 }
+
+const NAME_REFUSED = 'host not found or not allowed';
 
 /** One HTTP/1.1 connection with one request at a time on it. */
 export class Connection {
@@ -130,7 +131,7 @@ export class Connection {
   }
 
   #handOver(callback: buildConnector.Callback): void {
-    // Later in this turn: undici ignores a socket that it gets while it asks for one.
+    // Later in this turn: undici ignores a socket that it gets while it requests one.
     queueMicrotask(() => {
       const { socket } = this;
       if (socket && !socket.destroyed) callback(null, socket);
@@ -142,15 +143,17 @@ export class Connection {
     const literal = isIP(hostname) !== 0;
     const addresses = literal ? [hostname] : await this.#lookUp(hostname);
     const refused = addresses.filter((address) => !isAllowedAddress(address, this.options.policy));
+    // One phrase for a name that does not resolve and one that is not allowed: a tenant must not learn which internal
+    // names exist. A literal address reveals nothing new.
+    const phrase = literal ? 'destination not allowed' : NAME_REFUSED;
     // One forbidden address refuses the whole host: mixed results are the way of DNS rebinding.
-    if (refused.length > 0) throw new SendFailure('destination not allowed', `${hostname} is ${refused.join(', ')}`);
+    if (refused.length > 0) throw new SendFailure(phrase, `${hostname} is ${refused.join(', ')}`);
     const secure = protocol === 'https:';
     const plain = secure ? [] : addresses.filter((address) => !allowsHttpTo(address, this.options.policy));
-    if (plain.length > 0)
-      throw new SendFailure('destination not allowed', `${hostname} is ${plain.join(', ')}: https only`);
+    if (plain.length > 0) throw new SendFailure(phrase, `${hostname} is ${plain.join(', ')}: https only`);
     const numericPort = Number(port) || (secure ? 443 : 80);
     const tried = addresses.slice(0, MAX_ADDRESSES);
-    let failure: unknown = new SendFailure('host not found', `${hostname} has no address`);
+    let failure: unknown = new SendFailure(NAME_REFUSED, `${hostname} has no address`);
     for (const [index, address] of tried.entries()) {
       const target = { address, port: numericPort, secure, servername: literal ? '' : hostname };
       try {
@@ -166,7 +169,7 @@ export class Connection {
     try {
       return await this.options.resolve(hostname);
     } catch (error) {
-      throw new SendFailure('host not found', toSendFailure(error, false).message, error);
+      throw new SendFailure(NAME_REFUSED, toSendFailure(error, false).message, error);
     }
   }
 
@@ -238,7 +241,7 @@ export class IdleConnections {
     while (this.#count > this.options.maxIdle) this.#evict();
   }
 
-  /** Forgets a connection that was closed while idle; a used one is not listed here. */
+  /** Drops a connection that was closed while idle; a used one is not listed here. */
   remove(connection: Connection): void {
     const list = this.#byKey.get(connection.key);
     const index = list?.indexOf(connection) ?? -1;

@@ -1,6 +1,7 @@
 /**
- * The headers that a tenant may add to its endpoint's requests, such as an `Authorization` of its own. They are written
- * into a request beside ours, so what would frame the message, steer the connection or forge a signature is refused.
+ * The headers that a tenant may add to its endpoint's requests, such as its own `Authorization`. They are written into
+ * a request together with ours, so headers that frame the message, control the connection or forge a signature are
+ * refused.
  */
 
 const MAX_HEADERS = 20;

@@ -179,7 +179,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return list;
   }
 
-  /** Called in the turn that writes the first byte, where a process that was paused finds out. */
+  /** Called in the turn that writes the first byte, so that a process that was paused notices it. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.request.freshness?.isFresh() ?? true) return;
     this.#giveUp();

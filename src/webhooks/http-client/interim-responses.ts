@@ -1,18 +1,17 @@
 import type { Socket } from 'node:net';
 
-/** An interim response is held until its end has arrived; a longer one is left to the parser, which refuses it. */
+/** An interim response is held until its end has arrived; a longer one goes to the parser, which refuses it. */
 const MAX_INTERIM_BYTES = 32 * 1024;
 /** Every interim response but 101, which changes the protocol and is refused. */
 const INTERIM = /^HTTP\/1\.[01] 1(?!01)\d\d[ \r]/;
 const PREFIX = 'HTTP/1.';
-/** Enough of a response to tell an interim one from a final one. */
+/** Enough bytes to distinguish an interim response from a final one. */
 const DECISIVE_BYTES = 'HTTP/1.1 100 '.length;
 const END_OF_HEAD = '\r\n\r\n';
 
 /**
- * Takes interim responses (1xx) out of the bytes that a socket reads. A client has to accept them before the final
- * response, even where it did not ask for one (RFC 9110, section 15.2); undici breaks the connection off at `100
- * Continue`.
+ * Removes interim responses (1xx) from the bytes that a socket reads. A client must accept them before the final
+ * response, even if it did not request one (RFC 9110, section 15.2); undici aborts the connection at `100 Continue`.
  */
 export class InterimResponses {
   /** The beginning of a response, while it is not known yet which kind it is. */
@@ -21,7 +20,7 @@ export class InterimResponses {
 
   private constructor(private readonly readSocket: () => Buffer | null) {}
 
-  /** Filters what is read from this socket from now on. */
+  /** Filters the bytes that are read from this socket from now on. */
   static filter(socket: Socket): InterimResponses {
     const read = socket.read.bind(socket) as (size?: number) => Buffer | null;
     const filter = new InterimResponses(() => read());
@@ -29,7 +28,7 @@ export class InterimResponses {
     return filter;
   }
 
-  /** A request goes out: the next bytes are the beginning of its response. */
+  /** A request starts: the next bytes are the beginning of its response. */
   expect(): void {
     this.expecting = true;
   }
@@ -43,7 +42,7 @@ export class InterimResponses {
     }
   }
 
-  /** What is left for the parser; undefined while more is needed to decide. */
+  /** The remaining bytes for the parser; undefined while a decision needs more. */
   private withoutInterim(bytes: Buffer): Buffer | undefined {
     let rest = bytes;
     while (INTERIM.test(rest.toString('latin1', 0, DECISIVE_BYTES))) {

@@ -6,7 +6,7 @@ import type { Resolve } from './resolver';
 
 type Behaviour = Record<string, { A?: number[][]; AAAA?: number[][]; code?: number; silent?: true }>;
 
-/** A name server on loopback, just big enough: one question, its answers or an error code, or silence. */
+/** A minimal name server on loopback: one question, then its addresses, an error code, or silence. */
 async function nameServer(zone: Behaviour): Promise<{ address: string; asked: string[]; socket: Socket }> {
   const socket = createSocket('udp4');
   const asked: string[] = [];

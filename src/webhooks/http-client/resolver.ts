@@ -1,10 +1,10 @@
 /**
  * Resolves names to addresses, so that one tenant's slow name server does not delay the deliveries of others.
  *
- * `dns.lookup` asks the operating system on libuv's thread pool, which runs at most two lookups at a time: two names
- * whose servers never reply would block all others. So DNS is asked first, without threads (c-ares). Only names that
- * DNS does not know are then asked of the system, for the hosts file and search domains. A query without a reply is not
- * repeated there: it would hang again.
+ * `dns.lookup` uses the operating system on libuv's thread pool, which runs at most two lookups at a time: two names
+ * whose servers never reply would block all others. So DNS is queried first, without threads (c-ares). Only names that
+ * DNS does not have are then resolved by the system, for the hosts file and search domains. A query without a reply is
+ * not repeated there: it would hang again.
  *
  * No result is cached or trusted: the caller checks every address and dials a checked one.
  */

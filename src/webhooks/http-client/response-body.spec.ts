@@ -67,7 +67,7 @@ describe('a packed answer', () => {
   });
 
   it.each(packers)('shows what came before it was damaged or cut: %s', async (encoding, pack) => {
-    // Random text, so that the cut falls into the middle of what the reader would see.
+    // Random text, so that the cut falls into the middle of the visible part.
     const long = Array.from({ length: 3_000 }, (_, n) => ((n * 7_919) % 36).toString(36)).join('');
     const packed = pack(Buffer.from(long));
     const text = (await textOf(packed.subarray(0, packed.length / 2), encoding))!;

@@ -55,7 +55,7 @@ export function toStorableText(bytes: Buffer): string {
 }
 
 /**
- * One at a time: a brotli stream may ask for 16 MiB of window however little it holds, and a hundred at once would
+ * One at a time: a brotli stream may require a window of 16 MiB however little it holds, and a hundred at once would
  * exhaust the memory. Each is quick, since it stops after a few KiB.
  */
 let turn: Promise<unknown> = Promise.resolve();

@@ -6,7 +6,7 @@
 
 export type SendError =
   | 'destination not allowed'
-  | 'host not found'
+  | 'host not found or not allowed'
   | 'host unreachable'
   | 'connection refused'
   | 'connection reset'
@@ -16,6 +16,7 @@ export type SendError =
   | 'invalid response'
   | 'invalid request'
   | 'challenge not answered'
+  | 'not signed'
   | 'not sent';
 
 /** An error with a known public text. */

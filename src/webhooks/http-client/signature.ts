@@ -1,8 +1,8 @@
 /**
- * Signatures after the Standard Webhooks specification 1.0: what is signed is `<id>.<timestamp>.<body>`, over the
- * exact bytes that are sent. `v1` is HMAC-SHA256 with a shared `whsec_` secret; `v1a` is ed25519 with a `whsk_` private
- * key, whose `whpk_` public key anybody may have. An endpoint whose secret is being rotated gets one signature per
- * secret, separated by a space, so that a receiver may change over at any moment in between.
+ * Signatures after the Standard Webhooks specification 1.0, over `<id>.<timestamp>.<body>` with the exact bytes that
+ * are sent. `v1` is HMAC-SHA256 with a shared `whsec_` secret; `v1a` is ed25519 with a `whsk_` private key, whose
+ * `whpk_` key is public. An endpoint whose secret is being rotated gets one signature per secret, separated by a space,
+ * so that a receiver may change at any moment in between.
  */
 import {
   createHmac,
@@ -26,7 +26,7 @@ const MAX_SECRET_BYTES = 64;
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 export interface Signable {
-  /** The `webhook-id`: without a full stop, which is the separator of what is signed. */
+  /** The `webhook-id`: without a full stop, which separates the signed parts. */
   id: string;
   /** Unix time of this attempt, in whole seconds. */
   timestamp: number;
@@ -125,7 +125,7 @@ function loadPrivateKey(privateKey: string): KeyObject {
 }
 
 /**
- * Strict: Node's own decoder skips what is not base64, and a mangled key would sign without a sound. No error names the
+ * Strict: Node's own decoder skips invalid base64, and a damaged key would sign without an error. No error contains the
  * key.
  */
 function decodeKey(text: string, prefix: string, lengths?: readonly number[]): Buffer {

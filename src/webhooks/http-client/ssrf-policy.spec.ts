@@ -13,7 +13,9 @@ function fault(text: string, policy: SsrfPolicy = http): string {
   return verdict.ok ? 'ok' : verdict.code;
 }
 
-/** First, last and one in between of what no webhook may reach. IANA's special-purpose registries, RFC by RFC. */
+/**
+ * The first, the last and one middle address of each forbidden range. IANA's special-purpose registries, RFC by RFC.
+ */
 const REFUSED_IPV4 = {
   'this network': ['0.0.0.0', '0.0.0.1', '0.255.255.255'],
   private: ['10.0.0.0', '10.255.255.255', '172.16.0.0', '172.31.255.255', '192.168.0.0', '192.168.255.255'],

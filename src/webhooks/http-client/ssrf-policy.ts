@@ -1,30 +1,29 @@
 /**
- * Where a webhook may not go. A tenant names the URL, the service dials it from inside our network: so what is behind
- * our walls must not be reachable through it. Two checks, and the second is the wall:
+ * The destinations that a webhook must not reach. A tenant names the URL, and the service dials it from inside our
+ * network: internal systems must not be reachable through it. Two checks, of which the second one is the protection:
  *
- * - `checkUrl`, at registration and again before each send, reads the text alone. Nothing is resolved: a name says
- *    nothing about where it will point tomorrow.
- * - `isAllowedAddress`, at connect time, on every address that the resolver gave and on the very one that is dialled.
+ * - `checkUrl`, at registration and again before each send, reads the text alone. It resolves nothing: a name does not
+ *   show where it will point tomorrow.
+ * - `isAllowedAddress`, at connect time, checks every address that the resolver returned and the address that is
+ *   dialled.
  *
- * ipaddr.js (2.5) parses addresses and knows the special ranges. It was weighed against IANA's special-purpose
- * registries, and what it misses is mended here:
- * - It lists what is special and calls all else `unicast`; that is complete for IPv4, but in IPv6 it lets through
- *    IPv4-compatible `::7f00:1`, the dummy prefix `100:0:0:1::/64` and most of the unassigned space (`::2`, `200::/7`,
- *    `4000::/3`, `8000::/1`…). So IPv6 must lie in 2000::/3, the only space that was ever given to the internet, first.
- * - It parses what a resolver would never say (`0177.1`, zones; `::127.0.0.1` it reads as IPv4-mapped), and prints `::`
- *   as `:`.
- *    So text must pass net.isIP, has no zone, and is never printed back by it.
- * - ISATAP interface ids carry an IPv4 address under any prefix. Azure's wire server, which hands out a virtual
- *   machine's
- *    secrets, sits at an ordinary public address. What nobody can know is a NAT64 prefix of one's own (RFC 6052): do
- * not run one on a network where workers dial out.
+ * ipaddr.js (2.5) parses addresses and has the special ranges. It was compared with IANA's special-purpose registries,
+ * and this file covers its gaps:
+ * - It lists special ranges and reports all others as `unicast`. That is complete for IPv4. In IPv6 it accepts the
+ *   IPv4-compatible `::7f00:1`, the dummy prefix `100:0:0:1::/64` and most of the unassigned space (`::2`, `200::/7`,
+ *   `4000::/3`, `8000::/1`…). So IPv6 must first be in 2000::/3, the only space that is assigned to the internet.
+ * - It parses forms that no resolver returns (`0177.1`, zones; `::127.0.0.1` as IPv4-mapped), and prints `::` as `:`.
+ *   So text must pass net.isIP, has no zone, and is never printed by it.
+ * - ISATAP interface ids contain an IPv4 address under any prefix. Azure's wire server, which serves a virtual
+ *   machine's secrets, has an ordinary public address. A private NAT64 prefix (RFC 6052) cannot be detected: do not run
+ *   one on a network from which workers dial out.
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type Address, type Cidr, contains, parseAddress } from '../../platform/net/cidrs';
 
 export interface SsrfPolicy {
-  /** `WEBHOOK_ALLOW_HTTP`: http beside https, for any destination that is allowed. */
+  /** `WEBHOOK_ALLOW_HTTP`: http in addition to https, for any allowed destination. */
   readonly allowHttp: boolean;
   /** `WEBHOOK_ALLOW_CIDRS`: one's own ranges, opened with http included. */
   readonly allowCidrs: readonly Cidr[];
@@ -66,9 +65,9 @@ export function checkUrl(text: string, policy: SsrfPolicy): UrlVerdict {
   const authority = /^https?:\/\/([^/?#]+)/i.exec(text)?.[1];
   if (authority === undefined || !URL.canParse(text))
     return refuse('invalid_url', 'must be a URL such as https://example.com/webhooks');
-  // By the text too: the parser forgets an empty user ("https://@host").
+  // By the text too: the parser drops an empty user ("https://@host").
   if (authority.includes('@')) return refuse('user_info', 'must not hold a user name or password');
-  // A fragment is never sent; a URL that has one was meant for a browser.
+  // A fragment is never sent; a URL with a fragment was meant for a browser.
   if (text.includes('#')) return refuse('fragment', 'must not have a fragment (#…)');
 
   const url = new URL(text);
@@ -95,12 +94,12 @@ function isLocalhost(host: string): boolean {
   return /(^|\.)localhost\.*$/.test(host);
 }
 
-/** Names that DNS can hold as host names; the URL standard lets more through (`a..b`, `*`, `a,b`). */
+/** Names that DNS can hold as host names; the URL standard accepts more (`a..b`, `*`, `a,b`). */
 function isHostName(host: string): boolean {
   return host.length <= MAX_NAME && host.split('.').every((label) => LABEL.test(label));
 }
 
-/** Whether a socket may be opened to this address. Whatever is not plainly an address is refused. */
+/** Whether a socket may open to this address. Any text that is not plainly an address is refused. */
 export function isAllowedAddress(ip: string, policy: SsrfPolicy): boolean {
   const address = parseAddress(ip);
   if (!address) return false;
@@ -113,7 +112,7 @@ export function allowsHttpTo(ip: string, policy: SsrfPolicy): boolean {
 }
 
 /**
- * Whether a name may be registered with http: it may resolve into a range that is opened, which only the dial can tell.
+ * Whether a name may be registered with http: it may resolve into an opened range, which only the dial can check.
  * Loopback does not count: a name is no way to it.
  */
 function allowsHttpByName({ allowHttp, allowCidrs }: SsrfPolicy): boolean {

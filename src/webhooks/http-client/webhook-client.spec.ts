@@ -30,7 +30,7 @@ function message(url: string, more: Partial<SendRequest> = {}): SendRequest {
 }
 
 describe('sending a webhook', () => {
-  /** Ample, so that only what hangs meets it; `hasty` is for that. */
+  /** Generous, so that only a hanging receiver reaches it; `hasty` is for that. */
   const patient = createWebhookClient({ policy, resolve, timeout: 20_000 });
   const hasty = createWebhookClient({ policy, resolve, timeout: 300 });
   const receivers: StubReceiver[] = [];
@@ -334,7 +334,7 @@ describe('sending a webhook', () => {
       await receiver.drained();
       expect(outcome).toMatchObject({ status: 200, body: 'a'.repeat(4_096) });
       expect(succeeded(outcome)).toBe(true);
-      // What was read is 64 KiB; the rest is what the kernel's buffers on both sides had taken.
+      // The client has read 64 KiB; the rest is in the kernel's buffers on both sides.
       expect(sent.bytes()).toBeLessThan(16 * 1024 * 1024);
     });
 
@@ -464,7 +464,7 @@ describe('sending a webhook', () => {
         const outcome = await outcomeOf(receiver);
         expect(outcome).toMatchObject({ status: Number(status.slice(0, 3)), body: '' });
         expect(outcome.error).toBeUndefined();
-        // What comes after belongs to no request: the connection is not used again.
+        // Later bytes belong to no request: the connection is not used again.
         await receiver.drained();
       }
     });

@@ -4,7 +4,7 @@
  *
  * A success is a complete 2xx response: `succeeded(outcome)`. Redirects are not followed: a 3xx is a failure like any
  * other status. A response beyond the read limit (64 KiB) is cut off by closing the connection, and counts by its
- * status. A response that breaks off by itself counts as failed, since the receiver's state is unknown.
+ * status. A truncated response counts as failed, since the receiver's state is unknown.
  *
  * A kept connection that is dead before the first byte of the response is replaced once, within the same deadline:
  * receivers close idle connections at will. The retry has the same `webhook-id`, which receivers must expect twice.
@@ -42,7 +42,7 @@ export interface WebhookClientOptions {
 
 export interface WebhookClient {
   send(request: SendRequest): Promise<SendOutcome>;
-  /** The number of requests in flight for at least so long, milliseconds. */
+  /** The number of requests in flight for at least this time, milliseconds. */
   outFor(milliseconds: number): number;
   /** Waits for running requests, each within its deadline, then closes all connections. Later sends are 'not sent'. */
   close(): Promise<void>;

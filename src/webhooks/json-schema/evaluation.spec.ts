@@ -132,7 +132,7 @@ describe('a schema', () => {
       }),
       { seed: Number(process.env.FUZZ_SEED ?? 20261128), numRuns: Number(process.env.FUZZ_RUNS ?? 400) },
     );
-    // It says something only where both happen often.
+    // The comparison is meaningful only if both results are frequent.
     expect(Math.min(fitting, refused)).toBeGreaterThan(1000);
   });
 });
@@ -193,7 +193,7 @@ const { schema: parts } = fc.letrec<{ schema: SchemaObject | boolean }>((tie) =>
 const objects = parts.filter((part): part is SchemaObject => typeof part === 'object');
 const schemas = fc.tuple(objects, parts, parts).map(([schema, x, y]): SchemaObject => ({ ...schema, $defs: { x, y } }));
 
-/** What an enemy would register. Without bounds each takes seconds, or for ever; with them tens of milliseconds. */
+/** Schemas of an attacker. Without bounds each takes seconds or forever; with them, tens of milliseconds. */
 describe('a schema that is meant to cost much', () => {
   const KIB_256 = 256 * 1024;
   const ones = Array(KIB_256 / 2 - 100).fill(1);
@@ -210,10 +210,7 @@ describe('a schema that is meant to cost much', () => {
   const nested = (depth: number, inner: unknown): unknown => (depth === 0 ? inner : [nested(depth - 1, inner)]);
   const deep = (depth: number): unknown => (depth === 0 ? 1 : { a: deep(depth - 1) });
 
-  /**
-   * Milliseconds of CPU. The least of three: jest's process has other things to do, such as collecting what other
-   * suites left.
-   */
+  /** Milliseconds of CPU. The minimum of three: jest's process has other work, such as garbage of other suites. */
   function costOf(work: () => unknown): number {
     const costs = [1, 2, 3].map(() => {
       const before = process.cpuUsage();
@@ -222,7 +219,7 @@ describe('a schema that is meant to cost much', () => {
     });
     return Math.min(...costs);
   }
-  /** What any body costs: to be read, once, without a schema. */
+  /** The cost of any body: one parse, without a schema. */
   const reading = (): unknown => JSON.parse(JSON.stringify(manyKeys));
 
   it.each<[string, SchemaObject, unknown]>([

@@ -8,7 +8,7 @@ import { fieldAt } from '../../platform/http/requests/json-body';
 import { resolveReference, type Schema, type SchemaObject } from './validator';
 import { type Evaluation, type Kind, kindOf, RULES, type Rule } from './keywords';
 
-/** Steps that one check may take; see ADR 0032 for what the worst of them cost. */
+/** Steps that one check may take; ADR 0032 has the cost of the worst of them. */
 export const MAX_STEPS = 100_000;
 const MAX_FAULTS = 100;
 /** Characters that are compared in the time of a step. */
@@ -17,8 +17,8 @@ const CHARACTERS_A_STEP = 32;
 const STEPS_OF_A_FAULT = 100;
 
 /**
- * What the data breaks of a schema that has no faults, as faults of `field` and below; at most one for each place.
- * @param onCost is told how many steps the check took
+ * The violations of a schema without faults in the data, as faults of `field` and below; at most one for each place.
+ * @param onCost receives the number of steps of the check
  */
 export function dataFaults(
   schema: SchemaObject,
@@ -145,7 +145,7 @@ class Check implements Evaluation {
 }
 
 type BoundRule = { of: Kind | undefined; fits: Rule; argument: unknown };
-/** Kept as long as the schema is, which is looked at over and over. */
+/** Kept as long as the schema, since every check reads it. */
 const rulesOfSchema = new WeakMap<SchemaObject, readonly BoundRule[]>();
 
 function rulesOf(schema: SchemaObject): readonly BoundRule[] {

@@ -1,7 +1,7 @@
 import type { FieldFault } from '../../platform/errors';
 import { InvalidText, isJsonObject, toPlainNumbers } from '../../platform/http/requests/json-body';
 
-/** Faults in the numbers and the length of an object that is kept as it was sent. Makes its numbers plain. */
+/** Faults in the numbers and the length of an object that is stored as it was sent. Makes its numbers plain. */
 export function jsonFaults(field: string, value: unknown, maxKib: number): FieldFault[] {
   if (!isJsonObject(value)) return [];
   try {

@@ -6,7 +6,7 @@ import type { Schema, SchemaObject } from './validator';
 
 const MAX_SHOWN = 200;
 
-/** The evaluation of one value, as a rule sees it. */
+/** The interface of one evaluation to a rule. */
 export interface Evaluation {
   /** Whether faults are of no interest now. */
   readonly isQuiet: boolean;
@@ -16,11 +16,11 @@ export interface Evaluation {
   applyAt(key: string | number, schema: Schema, value: unknown): boolean;
   /** Whether the value fits the schema, without reporting faults. */
   fits(schema: Schema, value: unknown): boolean;
-  /** Whether all of them pass, by checks that pay for themselves; all are looked at if faults are reported. */
+  /** Whether all checks pass; each pays for itself, and all run if faults are reported. */
   every<T>(list: readonly T[], check: (entry: T, index: number) => boolean): boolean;
   /** The schema that a reference names. */
   target(reference: string): Schema;
-  /** `message` is evaluated only where it is reported: most mismatches are one of several alternatives. */
+  /** `message` is evaluated only for a report: most mismatches are one of several alternatives. */
   fail(code: string, message: () => string): false;
   failAt(key: string | number, code: string, message: () => string): false;
   /** Pays for so many steps; throws when the budget is used up. */
@@ -28,7 +28,7 @@ export interface Evaluation {
   spendOnText(text: string): void;
 }
 
-/** Whether a value fits what a keyword of its schema says; faults are reported to the evaluation. */
+/** Whether a value satisfies a keyword of its schema; faults are reported to the evaluation. */
 export type Rule = (argument: never, value: never, on: Evaluation, schema: SchemaObject) => boolean;
 
 export type Kind = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object';
@@ -58,10 +58,10 @@ function isOfType(value: unknown, types: string | readonly string[]): boolean {
   return [types].flat().some((type) => type === kind || (type === 'integer' && Number.isInteger(value)));
 }
 
-/** The rules of all keywords that say anything, and the kind of values that they say it of, if not of any. */
+/** The rules of all keywords with an effect, and the type of values to which they apply, if not to any. */
 export const RULES = new Map<string, { of: Kind | undefined; fits: Rule }>();
 
-/** Adds keywords that say something of values of one kind alone, or of any. */
+/** Adds keywords that apply to values of one type, or of any. */
 function add<A, V>(
   of: Kind | undefined,
   rules: Record<string, (argument: A, value: V, on: Evaluation, schema: SchemaObject) => boolean>,
@@ -222,8 +222,8 @@ function isEqual(a: unknown, b: unknown, on: Evaluation): boolean {
 }
 
 /**
- * Whether a text has so many characters, of one or two UTF-16 units each; they are counted only where the length does
- * not decide.
+ * Whether a text has so many characters, of one or two UTF-16 units each; they are counted only if the length does not
+ * decide.
  */
 function hasLength(text: string, least: number, most: number, on: Evaluation): boolean {
   if (text.length < least || text.length > 2 * most) return false;
@@ -235,7 +235,7 @@ function hasLength(text: string, least: number, most: number, on: Evaluation): b
 
 function isAmong(allowed: readonly unknown[], value: unknown, on: Evaluation): boolean {
   if (typeof value === 'object' && value !== null) return allowed.some((entry) => isEqual(entry, value, on));
-  // A word in a long list is found a good deal faster than an object.
+  // Finding a word in a long list is much faster than finding an object.
   on.spend(Math.ceil(allowed.length / 16));
   return allowed.includes(value);
 }
@@ -263,8 +263,8 @@ function keysOf(object: SchemaObject, on: Evaluation): string[] {
 }
 
 /**
- * Fails where no alternative fits. If only one of them is for values of this type, as in "an address, or null", its own
- * faults are reported.
+ * Fails without a matching alternative. If only one of them is for values of this type, as in "an address, or null",
+ * its own faults are reported.
  */
 function failLikeliest(code: string, schemas: readonly Schema[], value: unknown, on: Evaluation): false {
   if (on.isQuiet) return false;
@@ -289,7 +289,7 @@ function canonical(value: unknown, on: Evaluation): string {
   on.spend(2);
   if (typeof value === 'string') on.spendOnText(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  // Not by join(), which copies what is deep inside once for each level.
+  // Not by join(), which copies nested parts once per level.
   let text = '';
   if (Array.isArray(value)) {
     for (const entry of value) text += `${canonical(entry, on)},`;

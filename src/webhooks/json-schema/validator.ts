@@ -126,7 +126,7 @@ export function resolveReference(root: SchemaObject, reference: string): Schema 
 class Reading {
   readonly faults: FieldFault[] = [];
   private subschemas = 0;
-  /** Of each schema where it stands, and the schemas that look at the same value. */
+  /** For each schema its place, and the schemas that apply to the same value. */
   private readonly places = new Map<SchemaObject, { field: string; layers: SchemaObject[] }>();
 
   constructor(private readonly root: SchemaObject) {}

@@ -12,7 +12,7 @@ export interface AttemptEnd {
   tenantId: string;
   endpointId: string;
   deliveryId: string;
-  /** Left out where no request was sent. */
+  /** Left out if no request was sent. */
   ok?: boolean;
   /** Duration of the request, milliseconds. */
   durationMs?: number;
@@ -21,8 +21,8 @@ export interface AttemptEnd {
 }
 
 /**
- * Carries ends of attempts to the dispatcher: by a call where the elected leader runs in this process, by NOTIFY where
- * it runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
+ * Carries ends of attempts to the dispatcher: by a call if the elected leader runs in this process, by NOTIFY if it
+ * runs in another. A message that is lost with its process costs the interval of the dispatcher's audit.
  */
 @Injectable()
 export class AttemptEnds {
@@ -35,7 +35,7 @@ export class AttemptEnds {
     this.listener = listener;
   }
 
-  /** Announces ends of one tenant; returns at once, never throws. */
+  /** Announces ends of one tenant; returns immediately, never throws. */
   announce(ends: readonly AttemptEnd[]): void {
     if (this.listener) {
       this.listener(ends);

@@ -9,7 +9,7 @@ export const REQUEST_CHANNEL = 'webhook_requests';
 export interface DispatchRequest {
   tenantId: string;
   endpointId: string;
-  /** One delivery, out of turn; left out, the endpoint is read again. */
+  /** One delivery, before all others; without it, the endpoint is read again. */
   deliveryId?: string;
 }
 

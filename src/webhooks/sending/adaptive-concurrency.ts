@@ -1,4 +1,4 @@
-/** Deliveries that a worker itself is busy with at once: being loaded, signed or recorded. */
+/** Deliveries that occupy the worker itself at once: being loaded, signed or recorded. */
 const AT_HAND = 192;
 /** After this time in flight a request counts as waiting for its receiver, milliseconds. */
 const OUT_AFTER_MS = 25;
@@ -13,9 +13,8 @@ export interface ConsumerControl {
 }
 
 /**
- * Decides how many deliveries a worker takes from the queue at once: few that wait for the worker itself, and on top
- * all that wait for their receivers, up to a bound. So fast receivers are served with few jobs, and slow ones block no
- * other.
+ * Decides how many deliveries a worker takes from the queue at once: few that occupy the worker itself, plus all that
+ * wait for their receivers, up to a bound. So fast receivers are served with few jobs, and slow ones block no other.
  */
 export class AdaptiveConcurrency {
   private timer: NodeJS.Timeout | undefined;
@@ -28,8 +27,8 @@ export class AdaptiveConcurrency {
   private readonly atHand: number;
 
   /**
-   * @param most deliveries at once in any case
-   * @param outFor how many requests have been under way for at least so long, milliseconds
+   * @param most upper bound of deliveries at once
+   * @param outFor the number of requests in flight for at least this time, milliseconds
    */
   constructor(
     private readonly taker: ConsumerControl,
@@ -68,7 +67,8 @@ export class AdaptiveConcurrency {
       this.timer = undefined;
     }
     if (!this.raised || !isQuiet) return;
-    // BullMQ's worker looks for more jobs when one ends; where all hang, none does: this makes it look.
+    // BullMQ's worker reads its concurrency when a job ends; while all jobs hang, this call makes it read the new
+    // value.
     this.raised = false;
     await this.taker.pause(true);
     if (!this.stopped) await this.taker.resume();

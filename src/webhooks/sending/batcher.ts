@@ -4,7 +4,7 @@ export interface BatchOptions {
   limit: number;
   /** The least time between the starts of two batches of one key, milliseconds. */
   interval?: number;
-  /** So many items do not wait for the end of the interval; the limit where it is left out. */
+  /** So many items do not wait for the end of the interval; default: the limit. */
   enough?: number;
 }
 
@@ -56,7 +56,7 @@ export class Batcher<I, O> {
       queue.timer ??= setTimeout(() => this.begin(key, queue), milliseconds);
       return;
     }
-    // Items of the same turn of the event loop go together.
+    // Items of the same turn of the event loop form one batch.
     queue.soon ??= setImmediate(() => this.begin(key, queue));
   }
 

@@ -30,8 +30,8 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
   }
 
   /**
-   * Begins once BullMQ's connections are there. Where its first query fails, BullMQ keeps the failure for good and asks
-   * for jobs again and again without a pause: such a worker is thrown away, and another one is made.
+   * Starts after BullMQ's connections are open. If its first query fails, BullMQ keeps the failure permanently and
+   * polls for jobs without a pause: such a worker is replaced by a new one.
    */
   private async start(): Promise<void> {
     while (!this.stopped) {
@@ -56,7 +56,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     }
   }
 
-  /** A job whose lock was lost is taken by another worker, and says nothing of the queue. */
+  /** A job whose lock was lost is taken by another worker; it is no error of the queue. */
   private reportQueue(error: Error): void {
     const isLock = /lock/i.test(error.message) && /job/i.test(error.message);
     this.logger.warn({ reason: error.message }, isLock ? 'the lock of a job was lost' : 'the queue is away');
@@ -66,8 +66,8 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     this.stopped = true;
     this.intake?.stop();
     const closed = this.worker?.close();
-    // Running sends are awaited here, and not through BullMQ: where Redis is away or has just returned, BullMQ waits
-    // for a connection that it has given up, without end.
+    // Running sends are awaited here, and not through BullMQ: during and right after an outage of Redis, BullMQ waits
+    // endlessly for a connection that it has already closed.
     while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
     if (closed) await withTimeout(closed).catch(() => this.logger.warn('the queue did not let go in time'));
     await this.deliveries.close();
@@ -94,7 +94,7 @@ export class DeliveriesProcessor implements OnApplicationBootstrap, BeforeApplic
     try {
       await this.deliveries.deliver(job.data);
     } catch (error) {
-      // The delivery stays due: the dispatcher finds its job gone and reads it again.
+      // The delivery stays due: the dispatcher finds that its job is missing and reads it again.
       this.logger.error({ err: error, delivery_id: job.data.deliveryId }, 'a delivery could not be processed');
       throw error;
     }

@@ -7,6 +7,7 @@ import { LOGGER } from '../../platform/observability/logger.module';
 import { parseTraceparent } from '../../platform/observability/trace-context';
 import { TRACING, type Tracing } from '../../platform/observability/tracing';
 import type { DeliveryJob } from '../notifications/delivery-job';
+import { SecretBoxError } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { Batcher } from './batcher';
 import { beginDeliverySpans } from './delivery-spans';
@@ -21,7 +22,8 @@ import { findToSend, type SendingRow } from './sending.queries';
 import { sign } from '../http-client/signature';
 
 /**
- * A busy tenant's rows are read at this interval, milliseconds, or as soon as there are enough; an idle one's at once.
+ * The rows of a busy tenant are read at this interval, milliseconds, or as soon as there are enough; those of an idle
+ * tenant immediately.
  */
 const READS = { limit: 100, interval: 15, enough: 32 };
 const OPENED_SECRETS = 2_000;
@@ -37,8 +39,8 @@ interface Loaded {
 }
 
 /**
- * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and has the outcome
- * written before the job ends. After a kill in between, the job comes back: the receiver may see the same `webhook-id`
+ * Runs one job: loads the delivery, checks that it is still due, signs the exact bytes, sends them, and records the
+ * outcome before the job ends. After a kill in between, the job returns: the receiver may get the same `webhook-id`
  * twice, but never a delivery after a recorded success.
  */
 @Injectable()
@@ -86,7 +88,7 @@ export class DeliverySender {
     }
   }
 
-  /** A challenge has arrived where the receiver has answered it; then its consent is recorded first. */
+  /** A challenge succeeds when the receiver has responded to it; then its consent is recorded first. */
   private async judge({ tenantId }: DeliveryJob, row: SendingRow, sent: SendOutcome): Promise<SendOutcome> {
     if (row.event_type !== CHALLENGE_EVENT || row.challenge === null || !succeeded(sent)) return sent;
     if (!answersChallenge(row.challenge, sent)) return { ...sent, error: 'challenge not answered' };
@@ -111,8 +113,21 @@ export class DeliverySender {
       `{"id":"${row.event_id}","type":"${row.event_type}","timestamp":"${row.event_created_at.toISOString()}","data":${row.data}}`,
     );
     const timestamp = Math.floor(new Date().getTime() / 1000);
-    const { url, headers } = this.partsOf(tenantId, row);
-    const signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    const startedAt = new Date();
+    let parts: EndpointParts;
+    let signature: string;
+    try {
+      parts = this.partsOf(tenantId, row);
+      signature = sign({ id: row.id, timestamp, body, secrets: this.secretsOf(tenantId, row) });
+    } catch (error) {
+      if (!(error instanceof SecretBoxError)) throw error;
+      this.logger.error(
+        { delivery_id: row.id, endpoint_id: row.endpoint_id, reason: error.message },
+        'a delivery could not be signed',
+      );
+      return { error: 'not signed', startedAt, durationMs: 0 };
+    }
+    const { url, headers } = parts;
     const outcome = await this.sender.send({
       tenantId,
       freshness: this.freshness(job, loaded),
@@ -156,11 +171,18 @@ export class DeliverySender {
   private secretsOf(tenantId: string, row: SendingRow): string[] {
     const context = secretContext(tenantId, row.endpoint_id);
     const secrets = [this.open(row.secret, context)];
-    if (row.previous_secret) secrets.push(this.open(row.previous_secret, context));
+    if (row.previous_secret) {
+      try {
+        secrets.push(this.open(row.previous_secret, context));
+      } catch (error) {
+        // Its key is lost, which is why a tenant rotates: the new secret signs alone.
+        if (!(error instanceof SecretBoxError)) throw error;
+      }
+    }
     return secrets;
   }
 
-  /** Where it goes and with which headers. */
+  /** The destination and the headers. */
   private partsOf(tenantId: string, { url, headers, endpoint_id, encrypted_parts: parts }: SendingRow): EndpointParts {
     if (parts === null) return { url, headers };
     return JSON.parse(this.open(parts, secretContext(tenantId, endpoint_id))) as EndpointParts;
@@ -187,7 +209,7 @@ export class DeliverySender {
   }
 }
 
-/** The time since something was read, by whichever clock says more: neither runs on in every pause of a machine. */
+/** The time since a read, by the clock that shows more: neither clock runs during every pause of a machine. */
 class Age {
   private readonly monotonic = performance.now();
   private readonly wall = new Date().getTime();
@@ -197,12 +219,12 @@ class Age {
   }
 }
 
-/** Whether the attempt that a job is for is still to be made. */
+/** Whether the attempt of a job is still due. */
 function isDue(row: SendingRow, job: DeliveryJob): boolean {
   return row.is_due && row.attempt_count === job.attempt - 1;
 }
 
-/** Whether a request that was made from one row would be made from the other. */
+/** Whether both rows lead to the same request. */
 function isSameMessage(a: SendingRow, b: SendingRow): boolean {
   return (
     a.url === b.url &&

@@ -15,8 +15,8 @@ export interface DeliverySpans {
 }
 
 /**
- * Begins them in the trace of the event, where it has one. Of the receiver's URL only host and port are kept: paths and
- * queries of webhooks often hold a key.
+ * Begins them in the trace of the event, if it has one. Only host and port of the receiver's URL are recorded: paths
+ * and queries of webhooks often contain a key.
  * @param takenAt when the job was taken from the queue, milliseconds of Unix time
  */
 export function beginDeliverySpans(

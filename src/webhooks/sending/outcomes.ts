@@ -16,7 +16,7 @@ import { markFailing, markWorking, type Outcome, recordOutcomes, type SendingRow
 const WRITES = { limit: 100, interval: 20, enough: 32 };
 const FAILING_TOO_LONG_MS = 5 * 24 * 60 * 60 * 1000;
 const GONE = 410;
-/** Pauses between attempts to write an outcome before the job is left to come back. */
+/** Pauses between attempts to write an outcome before the job is released. */
 const WRITE_ATTEMPTS_MS = [100, 300, 1_000, 2_000, 4_000];
 
 /** An outcome, with its effect on the endpoint's state. */
@@ -63,9 +63,12 @@ export class Outcomes {
       responseBody: sent.body ?? null,
       error: sent.error ?? (ok ? null : `answered ${sent.status}`),
     };
-    await this.writes.submit(tenantId, { outcome, working: ok === (row.failing_since === null) ? undefined : ok });
+    // An attempt without a request says nothing about the receiver.
+    const isReceiverToBlame = sent.error !== 'not signed';
+    const isUnchanged = ok === (row.failing_since === null) || (!ok && !isReceiverToBlame);
+    await this.writes.submit(tenantId, { outcome, working: isUnchanged ? undefined : ok });
     this.metrics.count(outcome.status);
-    if (ok) return;
+    if (ok || !isReceiverToBlame) return;
     const failingSince = row.failing_since ?? endedAt;
     if (sent.status === GONE) await this.disabling.disableGone(tenantId, row.endpoint_id);
     else if (endedAt.getTime() - failingSince.getTime() >= FAILING_TOO_LONG_MS) {

@@ -39,8 +39,8 @@ export function nextDelay({
 }
 
 /**
- * The milliseconds that a `Retry-After` asks for, at most a day; undefined where it is neither a number of seconds
- * nor a date of RFC 9110.
+ * The milliseconds of a `Retry-After`, at most a day; undefined if it is neither a number of seconds nor a date of RFC
+ * 9110.
  */
 export function parseRetryAfter(value: string, now: Date = new Date()): number | undefined {
   const text = value.trim();

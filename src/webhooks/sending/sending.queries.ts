@@ -2,7 +2,7 @@
 import { CHALLENGE_EVENT } from '../event-types/event-type-names';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-/** A delivery with all columns for sending it. Endpoint columns are null where the endpoint is gone. */
+/** A delivery with all columns for sending it. Endpoint columns are null if the endpoint was removed. */
 export interface SendingRow extends Row {
   id: string;
   endpoint_id: string;
@@ -17,13 +17,13 @@ export interface SendingRow extends Row {
   is_due: boolean;
   data: string;
   event_created_at: Date;
-  /** The trace that the event belongs to, where there is one. */
+  /** The trace of the event, if there is one. */
   traceparent: string | null;
   url: string;
   headers: Record<string, string>;
-  /** The whole URL and headers, encrypted; null where the columns have them. */
+  /** The whole URL and headers, encrypted; null if the columns have them. */
   encrypted_parts: string | null;
-  /** What the receiver has to answer before it is sent anything else; null where it has agreed. */
+  /** The challenge that the receiver must respond to before other events; null after its consent. */
   challenge: string | null;
   secret: string;
   /** During its overlap with the current one. */
@@ -72,12 +72,12 @@ const ofOutcome = (parameter: string): string => `(${parameter})[array_position(
 
 /**
  * Writes attempts and their effects on deliveries. A delivery that was ended meanwhile (its endpoint was disabled or
- * removed during the request) stays ended unless the request succeeded; the attempt counts all the same. A delivery
- * that another worker has recorded, or that is deleted, is left alone: the update locks its row, so that no attempt is
- * written beside it. Of two outcomes of one delivery the later attempt counts.
+ * removed during the request) stays ended unless the request succeeded; the attempt still counts. A delivery that
+ * another worker has recorded, or that is deleted, is skipped: the update locks its row, so that no attempt is written
+ * without it. Of two outcomes of one delivery the later attempt counts.
  */
 export function recordOutcomes(tenantId: string, recorded: readonly Outcome[]): Statement {
-  // What is looked up is the first of a delivery.
+  // The look-up finds the first one of a delivery.
   const outcomes = recorded.toSorted((a, b) => b.number - a.number);
   const status = ofOutcome('$5::text[]');
   return {

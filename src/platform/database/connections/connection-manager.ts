@@ -153,8 +153,8 @@ export class ConnectionManager {
   }
 
   /**
-   * What has to be set in each transaction, since the session has it otherwise: nothing where `migrate` has seen to the
-   * login. It is the way that works behind a pooler, whose sessions are not the service's to change.
+   * The settings that each transaction must make because the session differs: none if `migrate` has configured the
+   * login. This also works behind a pooler, whose sessions the service must not change.
    */
   private async sessionCorrections(): Promise<Setting[]> {
     const wanted = sessionSettings();
@@ -166,7 +166,7 @@ export class ConnectionManager {
     return wanted.filter(([name, value]) => current.get(name) !== value);
   }
 
-  /** Replaces what the failed query tells to be of no more use; its own connection closes by itself. */
+  /** Replaces the connections that the failed query shows to be useless; its own connection closes by itself. */
   private learnFrom(error: unknown, txSettings: TransactionSettings): void {
     if (isStaleStatement(error)) this.poolRenewedAt = performance.now();
     else if (!isReadOnly(txSettings) && isReadOnlyServer(error)) leaveServer();
@@ -218,11 +218,13 @@ export class ConnectionManager {
   }
 
   /** One read-only statement in one round trip. */
-  async query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
-    const [rows] = await this.spans.around([statement], () =>
-      this.flies ? this.reads.run(txSettings, [statement]) : this.stepwise(txSettings, [statement]),
-    );
-    return rows as R[];
+  query<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[]> {
+    const statements = [statement];
+    return this.spans
+      .around(statements, () =>
+        this.flies ? this.reads.run(txSettings, statements) : this.stepwise(txSettings, statements),
+      )
+      .then(([rows]) => rows as R[]);
   }
 
   /** As {@link query}, on a separate connection: a long read must not delay the short reads behind it. */
@@ -234,9 +236,9 @@ export class ConnectionManager {
   }
 
   /**
-   * As {@link query}, on the replica; `undefined` where no replica has all that the primary has acknowledged at this
-   * moment. The login there takes on the service's role first, in the same round trip, so that row-level security holds
-   * as on the primary.
+   * As {@link query}, on the replica; `undefined` if no replica has replayed all acknowledged writes of this moment.
+   * The login there changes to the service's role first, in the same round trip, so that row-level security holds as on
+   * the primary.
    */
   async queryReplica<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     if (!this.replica || this.citus) return undefined;
@@ -264,7 +266,7 @@ export class ConnectionManager {
     return row?.position ?? '';
   }
 
-  /** Writing statements in one transaction and one round trip. @returns the rows of each, where they are wanted */
+  /** Writing statements in one transaction and one round trip. @returns the rows of each, if requested */
   write(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = false): Promise<Row[][]> {
     return this.spans.around(statements, () =>
       this.flies ? this.writes.run(txSettings, statements, wantRows) : this.stepwise(txSettings, statements),
@@ -312,8 +314,8 @@ export class ConnectionManager {
   }
 
   /**
-   * A connection of the pool, and the function that gives it back (with an error or `true`: closes it).
-   * @param tenantId whose share of the pool it counts against
+   * A connection of the pool, and the function that releases it (with an error or `true`: closes it).
+   * @param tenantId the tenant whose share of the pool it uses
    */
   async acquire(tenantId?: string): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     const askedAt = performance.now();
@@ -338,7 +340,7 @@ export class ConnectionManager {
     }
   }
 
-  /** A usable connection of the pool. Each unusable one is closed and makes room for a new one, so the loop ends. */
+  /** A usable connection of the pool. Each unusable one is closed and replaced, so the loop ends. */
   private async obtain(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
     for (;;) {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
@@ -355,7 +357,7 @@ export class ConnectionManager {
     return this.reads.room(longestWait);
   }
 
-  /** The same for writes, which use a pipelined connection or the pool: none where one of the two is full. */
+  /** The same for writes, which use a pipelined connection or the pool: 0 if one of the two is full. */
   roomForWrites(longestWait: number): number {
     return this.expectedPoolWait() > longestWait ? 0 : this.writes.room(longestWait);
   }
@@ -386,7 +388,7 @@ export class ConnectionManager {
   }
 }
 
-/** The settings that `migrate` makes for the service's own login, for a login that it leaves alone. */
+/** The settings that `migrate` makes for the service's own login, for another login. */
 function patience(statementTimeout: number): Setting[] {
   return [
     ['statement_timeout', String(statementTimeout)],

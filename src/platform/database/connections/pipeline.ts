@@ -16,6 +16,10 @@ const MAX_IN_FLIGHT = 1_024;
 const LET_IN = 128;
 /** The number of transactions in the moving average. */
 const FLIGHTS_REMEMBERED = 20;
+/** Stands for the duration of a transaction while none has ended. */
+const SHORTEST_FLIGHT_MS = 0.001;
+/** Longer than any transaction may take. */
+const FULL_MS = 1e6;
 const RECONNECT_DELAYS_MS = [20, 100, 250, 500, 1_000, 2_000];
 
 /** Options of a {@link Pipeline}. */
@@ -47,36 +51,43 @@ export class Pipeline {
    * @returns the rows of each statement, unless `wantRows` is false
    * @throws Unavailable when no connection is open, or this one is lost (the outcome is then unknown)
    */
-  async run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
-    const askedAt = performance.now();
-    try {
-      return await this.attempt(txSettings, statements, wantRows);
-    } catch (error) {
-      if (!isStaleStatement(error)) throw error;
-      this.renew(askedAt);
-      return this.attempt(txSettings, statements, wantRows);
-    }
+  run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows = true): Promise<Row[][]> {
+    return new Promise((resolve, reject) => {
+      this.start({ txSettings, statements, wantRows, askedAt: performance.now(), resolve, reject });
+    });
   }
 
-  /** Replaces connections made before this time (`performance.now()`). Transactions in flight are still answered. */
+  /**
+   * Replaces connections made before this time (`performance.now()`). Transactions in flight still get their results.
+   */
   renew(before: number): void {
     for (const connection of this.connections) connection.renew(before);
   }
 
-  private async attempt(
-    txSettings: TransactionSettings,
-    statements: readonly Statement[],
-    wantRows: boolean,
-  ): Promise<Row[][]> {
-    let connection = this.leastBusy();
-    if (!connection) {
-      await Promise.race(this.connections.map((candidate) => candidate.connected()));
-      connection = this.leastBusy();
-      if (!connection) throw new Unavailable('no pipelined connection to the database');
-    }
+  private start(flight: Flight, isRetry = false): void {
+    const connection = this.soonest(flight.askedAt);
+    if (!connection) return this.startOnceOpen(flight, isRetry);
     this.next = (this.next + 1) % this.connections.length;
-    if (connection.inFlight >= MAX_IN_FLIGHT) throw new Unavailable('all pipelined connections are full');
-    return connection.run(txSettings, statements, wantRows);
+    if (connection.inFlight >= MAX_IN_FLIGHT) {
+      flight.reject(new Unavailable('all pipelined connections are full'));
+      return;
+    }
+    try {
+      connection.run(flight, (error) => {
+        if (isRetry || !isStaleStatement(error)) return flight.reject(error);
+        this.renew(flight.askedAt);
+        this.start(flight, true);
+      });
+    } catch (error) {
+      flight.reject(error);
+    }
+  }
+
+  private startOnceOpen(flight: Flight, isRetry: boolean): void {
+    void Promise.race(this.connections.map((candidate) => candidate.connected())).then(() => {
+      if (this.soonest(performance.now())) this.start(flight, isRetry);
+      else flight.reject(new Unavailable('no pipelined connection to the database'));
+    });
   }
 
   /** Opens the connections. @throws when the database cannot be reached */
@@ -106,20 +117,42 @@ export class Pipeline {
    * The number of further requests whose transaction would wait behind others for at most `longestWait` milliseconds.
    */
   room(longestWait: number): number {
-    const open = this.connections.filter((connection) => connection.open);
+    let isOpen = false;
+    let room = 0;
+    for (const connection of this.connections) {
+      if (!connection.open) continue;
+      isOpen = true;
+      room += connection.room(longestWait);
+    }
     // Without an open connection, admit the request so that it fails with the real error.
-    if (open.length === 0) return LET_IN;
-    return open.reduce((room, connection) => room + connection.room(longestWait), 0);
+    return isOpen ? room : LET_IN;
   }
 
-  private leastBusy(): PipelinedConnection | undefined {
+  /**
+   * The connection that would begin a transaction the soonest, by turns among those that are idle. Their number in
+   * flight alone does not tell: a backend that gets less of the processor takes several times as long for each.
+   */
+  private soonest(now: number): PipelinedConnection | undefined {
     let best: PipelinedConnection | undefined;
+    let shortest = Infinity;
     for (let i = 0; i < this.connections.length; i++) {
       const connection = this.connections[(this.next + i) % this.connections.length] as PipelinedConnection;
-      if (connection.open && (!best || connection.inFlight < best.inFlight)) best = connection;
+      if (!connection.open) continue;
+      const wait = connection.expectedWait(now);
+      if (wait < shortest) [best, shortest] = [connection, wait];
     }
     return best;
   }
+}
+
+/** A transaction on its way. */
+interface Flight {
+  txSettings: TransactionSettings;
+  statements: readonly Statement[];
+  wantRows: boolean;
+  askedAt: number;
+  resolve: (rows: Row[][]) => void;
+  reject: (error: unknown) => void;
 }
 
 class PipelinedConnection {
@@ -133,7 +166,10 @@ class PipelinedConnection {
   private watchdog?: NodeJS.Timeout;
   /** Replies seen so far: the watchdog's sign of life. */
   private answered = 0;
-  /** When PostgreSQL began the current transaction: at the end of the one before, or at once on an idle connection. */
+  /**
+   * The start of the current transaction in PostgreSQL: at the end of the previous one, or immediately on an idle
+   * connection.
+   */
   private begunAt = 0;
   /** A moving average of the duration of a transaction, milliseconds. */
   private flightTime = 0;
@@ -142,33 +178,42 @@ class PipelinedConnection {
 
   constructor(private readonly options: PipelineOptions) {}
 
-  run(txSettings: TransactionSettings, statements: readonly Statement[], wantRows: boolean): Promise<Row[][]> {
+  /** @throws where a statement cannot be sent */
+  run({ txSettings, statements, wantRows, resolve }: Flight, onError: (error: unknown) => void): void {
     const client = this.client as ServiceClient;
-    const { prepared } = this;
     for (const statement of statements) assertSound(statement);
     const sentAt = performance.now();
     if (this.inFlight === 0) this.begunAt = sentAt;
-    return new Promise((resolve, reject) => {
-      const onEnd = (error: Error | null, rows: Row[][]): void => {
-        this.inFlight--;
-        this.answered++;
-        const now = performance.now();
-        this.options.onWait(Math.max(0, this.begunAt - sentAt) / 1000);
-        this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
-        this.begunAt = now;
-        if (error) {
-          const readOnly = isReadOnly(txSettings);
-          if (!readOnly && isReadOnlyServer(error)) leaveServer();
-          reject(translateDatabaseError(error, readOnly));
-        } else {
-          resolve(rows);
-        }
-      };
-      const names = this.options.preparedStatements ? prepared : undefined;
-      const flight = new PipelinedTransaction(txSettings, statements, wantRows, names, onEnd);
-      this.inFlight++;
-      client.query(flight);
-    });
+    const onEnd = (error: Error | null, rows: Row[][]): void => {
+      this.inFlight--;
+      this.answered++;
+      const now = performance.now();
+      this.options.onWait(Math.max(0, this.begunAt - sentAt) / 1000);
+      this.flightTime += (now - this.begunAt - this.flightTime) / FLIGHTS_REMEMBERED;
+      this.begunAt = now;
+      if (!error) return resolve(rows);
+      const readOnly = isReadOnly(txSettings);
+      if (!readOnly && isReadOnlyServer(error)) leaveServer();
+      onError(translateDatabaseError(error, readOnly));
+    };
+    const names = this.options.preparedStatements ? this.prepared : undefined;
+    const transaction = new PipelinedTransaction(txSettings, statements, wantRows, names, onEnd);
+    this.inFlight++;
+    client.query(transaction);
+  }
+
+  /**
+   * How long a transaction would wait behind those in flight, milliseconds. One with no room for new requests comes
+   * last: what a fast one did in time it need not do now.
+   */
+  expectedWait(now: number): number {
+    if (this.inFlight >= LET_IN) return this.inFlight * FULL_MS;
+    return this.inFlight * Math.max(this.flightTime, SHORTEST_FLIGHT_MS) + this.lateness(now);
+  }
+
+  /** By how much the current transaction takes longer than they do on average, milliseconds. */
+  private lateness(now: number): number {
+    return this.inFlight === 0 ? 0 : Math.max(0, now - this.begunAt - this.flightTime);
   }
 
   /**
@@ -176,8 +221,8 @@ class PipelinedConnection {
    * current one has run.
    */
   room(longestWait: number): number {
-    const late = this.inFlight === 0 ? 0 : Math.max(0, performance.now() - this.begunAt - this.flightTime);
-    const fitting = 1 + Math.floor((longestWait - late) / Math.max(this.flightTime, 0.001));
+    const fitting =
+      1 + Math.floor((longestWait - this.lateness(performance.now())) / Math.max(this.flightTime, SHORTEST_FLIGHT_MS));
     return Math.max(0, Math.min(LET_IN, fitting) - this.inFlight);
   }
 
@@ -226,7 +271,7 @@ class PipelinedConnection {
     };
     client.on('error', onLost);
     client.onDropped = onLost;
-    // Transactions in flight are still answered; the next one uses a new connection.
+    // Transactions in flight still get their results; the next one uses a new connection.
     client.onRetired = () => {
       if (this.client !== client) return;
       this.open = false;

@@ -1,4 +1,4 @@
-import { type Connection, DatabaseError, Query, type QueryConfig, types } from 'pg';
+import { type Connection, DatabaseError, Query, types } from 'pg';
 import { serialize } from 'pg-protocol';
 import { corkForThisTurn } from '../../net/stream-cork';
 import { type TransactionSettings, settingsStatement } from './transaction-settings';
@@ -14,7 +14,7 @@ interface PgQuery {
 
 // A client in pipeline mode accepts only pg's own class of query, or a subclass.
 const PgQuery = Query as unknown as new (
-  config: QueryConfig,
+  text: string,
   values: undefined,
   callback: (error: Error | null) => void,
 ) => PgQuery;
@@ -51,7 +51,7 @@ export class PipelinedTransaction extends PgQuery {
   private readonly made: string[] = [];
   private readonly firstOfCaller: number;
   private current = 0;
-  /** Why a row could not be read; the answer is then this error. */
+  /** The reason why a row could not be read; the result is then this error. */
   private unreadable?: Error;
 
   /**
@@ -59,13 +59,13 @@ export class PipelinedTransaction extends PgQuery {
    * @param prepared the connection's prepared statements by name; `undefined` where names are off
    */
   constructor(
-    txSettings: TransactionSettings,
+    private readonly txSettings: TransactionSettings,
     statements: readonly Statement[],
     private readonly wantRows: boolean,
     private readonly prepared: Map<string, Prepared> | undefined,
     onEnd: (error: Error | null, rows: Row[][]) => void,
   ) {
-    super({ text: '' }, undefined, (error) => {
+    super('', undefined, (error) => {
       this.settle(error !== null);
       onEnd(error ?? this.unreadable ?? null, this.answers);
     });
@@ -107,7 +107,7 @@ export class PipelinedTransaction extends PgQuery {
         row[name] = value === null ? null : (types.getTypeParser(dataTypeID, 'text')(value) as unknown);
       }
     } catch (error) {
-      // Thrown from here it would end the reading of all that follows on this connection.
+      // Thrown from here it would stop the parser of this connection.
       this.unreadable ??= error as Error;
       return;
     }
@@ -146,7 +146,10 @@ export class PipelinedTransaction extends PgQuery {
       messages.push(serialize.close({ type: 'S', name }));
     }
     if (!known?.ready) messages.push(serialize.parse({ name: statement, text }));
-    messages.push(serialize.bind({ statement, values }));
+    // A tenant's settings are bound in every transaction, always to the same values.
+    if (index < this.firstOfCaller && statement !== '')
+      messages.push((this.txSettings.bound ??= bind(statement, values)));
+    else messages.push(serialize.bind({ statement, values }));
     if (this.wantRows && index >= this.firstOfCaller) {
       this.columns[index] = known?.columns;
       if (!known?.columns) messages.push(DESCRIBE);
@@ -168,6 +171,11 @@ interface WireStatement {
   name: string;
   text: string;
   values: (string | Buffer | null)[];
+}
+
+/** A Bind message to keep: the serializer's own buffer is used again. */
+function bind(statement: string, values: (string | Buffer | null)[]): Buffer {
+  return Buffer.from(serialize.bind({ statement, values }));
 }
 
 function toWireStatement({ name, text, values }: Statement): WireStatement {

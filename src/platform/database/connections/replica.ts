@@ -7,7 +7,7 @@ import type { Row, Statement } from '../sql/statement';
 
 /** The longest wait for the replica: a silent replica must not delay a request. */
 const ANSWER_MS = 2_000;
-/** The pause after a replica was behind or away. */
+/** The pause after a replica was behind or unavailable. */
 const REST_MS = 1_000;
 const RETRY_MS = 5;
 
@@ -25,9 +25,9 @@ export interface ReplicaOptions {
 
 /**
  * A streaming replica that returns the same rows as the primary. Before a read, the primary reports its WAL position;
- * the result counts only if the replica had replayed that position when it read. So a read misses nothing that was
- * acknowledged before it, whichever process wrote it. A replica that stays behind, is away, or is no replica any more
- * is skipped for a second.
+ * the result counts only if the replica had replayed that position at the read. So a read misses no write that was
+ * acknowledged before it, whichever process made the write. A replica that stays behind, is unavailable, or is no
+ * longer a replica is skipped for a second.
  */
 export class Replica {
   private restsUntil = 0;
@@ -36,7 +36,7 @@ export class Replica {
 
   constructor(private readonly options: ReplicaOptions) {}
 
-  /** Opens the connections, or goes on trying: the service does not need the replica. */
+  /** Opens the connections, or continues to try: the service does not need the replica. */
   async connect(): Promise<void> {
     await this.options.pipeline.connect().catch(this.options.onError);
   }
@@ -45,7 +45,7 @@ export class Replica {
     await this.options.pipeline.close();
   }
 
-  /** One statement that reads; `undefined` where the primary has to serve it. Never throws. */
+  /** One statement that reads; `undefined` if the primary must serve it. Never throws. */
   async read<R extends Row>(txSettings: TransactionSettings, statement: Statement): Promise<R[] | undefined> {
     const rows = await this.attempt<R>(txSettings, statement);
     this.options.reads.inc({ answered_by: rows ? 'replica' : 'primary' });

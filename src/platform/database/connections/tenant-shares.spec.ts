@@ -46,7 +46,7 @@ describe('shares of the pool', () => {
     await expect(shares.take('a')).rejects.toThrow(Unavailable);
     await jest.advanceTimersByTimeAsync(5_000);
     await settled;
-    // What gave up has no place that could be handed on.
+    // A waiter that gave up has no slot to pass on.
     shares.end('a');
     expect(shares.take('a')).toBeUndefined();
   });

@@ -27,8 +27,8 @@ export class TenantShares {
   }
 
   /**
-   * Takes one connection's worth of the tenant's share; {@link end} gives it back. Synchronous while there is room.
-   * @throws Unavailable where too many wait, or one waits for too long
+   * Takes one connection of the tenant's share; {@link end} returns it. Synchronous while there is room.
+   * @throws Unavailable if too many wait, or one waits too long
    */
   take(tenantId: string): Promise<void> | undefined {
     const share = this.shares.get(tenantId);

@@ -7,6 +7,9 @@ export type Setting = readonly [name: string, value: string];
 /** The settings at the start of a transaction: role, tenant, read-only. */
 export interface TransactionSettings {
   readonly settings: readonly Setting[];
+  /** What {@link settingsStatement} and a pipelined transaction make of them, kept for the next time. */
+  statement?: Statement;
+  bound?: Buffer;
 }
 
 export const READ_ONLY: Setting = ['transaction_read_only', 'on'];
@@ -32,7 +35,11 @@ export function beginText({ settings }: TransactionSettings): string {
 const textByCount: string[] = [];
 
 /** The settings as one prepared statement, for an implicit transaction. */
-export function settingsStatement({ settings }: TransactionSettings): Statement {
+export function settingsStatement(txSettings: TransactionSettings): Statement {
+  return (txSettings.statement ??= newSettingsStatement(txSettings));
+}
+
+function newSettingsStatement({ settings }: TransactionSettings): Statement {
   const text = (textByCount[settings.length] ??= `select ${settings
     .map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`)
     .join(', ')}`);

@@ -1,6 +1,6 @@
 import { Client, escapeIdentifier } from 'pg';
 
-/** Creates the database where the server at `adminUrl` has none of that name. */
+/** Creates the database unless the server at `adminUrl` has one of that name. */
 export async function createDatabase(adminUrl: string, name: string): Promise<void> {
   const client = new Client({ connectionString: adminUrl });
   await client.connect();

@@ -1,8 +1,7 @@
 /**
- * Tenants over several PostgreSQL servers: where the extension Citus is installed, `migrate` distributes the tables
- * after the migrations. A reference table has a copy on every server. A distributed table is split by `tenant_id`, and
- * all parts of one tenant are on one server, so a tenant's transaction stays there. A local table is on the coordinator
- * alone.
+ * Tenants over several PostgreSQL servers: with the extension Citus installed, `migrate` distributes the tables after
+ * the migrations. A reference table has a copy on every server. A distributed table is split by `tenant_id`, and all
+ * parts of one tenant are on one server, so a tenant's transaction stays there. A local table is on the coordinator.
  */
 import type { Client } from 'pg';
 import { HAS_CITUS } from '../sql/citus';

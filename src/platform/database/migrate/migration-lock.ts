@@ -10,10 +10,10 @@ const POLL_MS = 250;
 /** The other run may build an index of a large table. */
 const LONGEST_WAIT_MS = 6 * 60 * 60 * 1000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A server that does not reply to so short a query is given up. */
+/** A server that does not reply to such a short query counts as dead. */
 const ANSWER_TIMEOUT_MS = 9_000;
 
-/** Options of the owner's connections: a silent host is given up, as by the service's processes. */
+/** Options of the owner's connections: a silent host counts as dead, as in the service's processes. */
 export const OWNER_CONNECTION = {
   connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   keepAlive: true,

@@ -35,7 +35,7 @@ const NOTHING = new Proxy(
   {},
   {
     get(_, property) {
-      // What `await` looks for, to see whether this is a promise.
+      // `await` reads this property to detect a promise.
       if (property === 'then') return undefined;
       throw new Error('a migration does not look at answers: let a do block decide');
     },

@@ -15,14 +15,14 @@ import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
 export type MigrationClass = new () => MigrationInterface;
 
 /**
- * Longest wait of a migration for a table, and with it the wait of all statements behind it. Then it gives way and
- * tries again.
+ * Longest wait of a migration for a table, and with it the wait of all statements behind it. Then it releases the queue
+ * and retries.
  */
 const LOCK_TIMEOUT_MS = 2_000;
 const LOCK_ATTEMPTS = 30;
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Where the migrations connect, and what the service's login needs. */
+/** The connections of the migrations, and the requirements of the service's login. */
 export interface MigrateOptions extends ServiceLogin {
   /** The owner of the tables. */
   migrationUrl: string;
@@ -38,7 +38,7 @@ export interface MigrateOptions extends ServiceLogin {
 export interface MigrationStatus {
   /** Migrations of this build that are not applied. */
   pending: string[];
-  /** Applied migrations that this build does not know: a newer release applied them. */
+  /** Applied migrations that are unknown to this build: a newer release applied them. */
   unknown: string[];
   /** Invalid indexes, each with the statement that repairs it. */
   invalid: string[];
@@ -153,7 +153,7 @@ async function statusOf(client: Client, migrations: readonly MigrationClass[]): 
   };
 }
 
-/** A statement that waits for a table's lock delays all statements behind it: better to fail and try again. */
+/** A statement that waits for a table's lock delays all statements behind it: better to fail and retry. */
 async function applyPending(dataSource: DataSource, onTableInUse?: (attempt: number) => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

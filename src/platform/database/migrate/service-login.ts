@@ -10,7 +10,7 @@ const ROLE_ATTEMPTS = 10;
 
 /** The inputs for the service's login. */
 export interface ServiceLogin {
-  /** The service's own login; where it differs from the owner, it is created or altered. */
+  /** The service's own login; if it differs from the owner, it is created or altered. */
   serviceUrl: string;
   /** Applied to the service's role, milliseconds. */
   statementTimeout: number;
@@ -56,7 +56,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   await grantQueueTables(client);
   const name = client.escapeIdentifier(login);
-  // Since PostgreSQL 16 inheritance belongs to the grant; before, to the role, which is made `noinherit`.
+  // Since PostgreSQL 16 inheritance belongs to the grant; before, it belongs to the role, which becomes `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
   await letBecomeOperator(client, owner, withoutInheriting);
   if (login === owner.name) {
@@ -66,7 +66,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
     return;
   }
   const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
-  // A URL without a password belongs to a login that authenticates in another way: its password is left alone.
+  // A URL without a password belongs to a login that authenticates in another way: its password is not changed.
   const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
   if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
   else if (login === DB_ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);

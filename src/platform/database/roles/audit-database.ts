@@ -6,8 +6,8 @@ import { runTransaction, type TenantScope, TenantTransaction } from '../tenant-d
 import { Transaction } from '../transaction';
 
 /**
- * For building the trees of the audit logs: its role reads entries and appends to the tree of the tenant it is given,
- * and discovers which tenants have work. It can change or delete no entry.
+ * For building the trees of the audit logs: its role reads entries, appends to the tree of the given tenant, and
+ * discovers the tenants with work. It can change or delete no entry.
  */
 @Injectable()
 export class AuditDatabase {
@@ -19,7 +19,7 @@ export class AuditDatabase {
     return runTransaction(new TenantTransaction(this.connections, settings, scope.tenantId), work);
   }
 
-  /** A transaction on what belongs to no tenant, or is discovered across all. */
+  /** A transaction without a tenant, or for discovery across all tenants. */
   acrossTenants<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return runTransaction(
       new Transaction(this.connections, this.connections.transactionSettings(DB_ROLES.audit, [])),
@@ -27,7 +27,7 @@ export class AuditDatabase {
     );
   }
 
-  /** The tenants with entries that are in no tree yet: by a loose index scan where the tables are on one server. */
+  /** The tenants with entries outside the tree: by a loose index scan if the tables are on one server. */
   async tenantsWithPending(limit: number): Promise<string[]> {
     const statement = this.connections.isDistributed
       ? {

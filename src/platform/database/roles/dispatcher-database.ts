@@ -5,7 +5,8 @@ import type { Row, Statement } from '../sql/statement';
 import { BACKLOG_TIMEOUT } from '../sql/timeouts';
 
 /**
- * For dispatchers: their role sees of every tenant only what the policies name, such as the due times of waiting rows.
+ * For dispatchers: of every tenant, their role sees only the columns that the policies name, such as due times of
+ * waiting rows.
  */
 @Injectable()
 export class DispatcherDatabase {

@@ -4,7 +4,7 @@ import { DB_ROLES } from '../sql/db-roles';
 import { runTransaction } from '../tenant-database';
 import { Transaction } from '../transaction';
 
-/** For sending mails: its role sees those that wait, of every tenant, and the addresses that bounced. */
+/** For sending mails: its role sees the waiting mails of every tenant, and the addresses that bounced. */
 @Injectable()
 export class MailDatabase {
   constructor(private readonly connections: ConnectionManager) {}

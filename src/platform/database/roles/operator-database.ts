@@ -9,7 +9,7 @@ import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 
 /**
- * For the operator's commands alone: one connection of the tables' owner, with a role that sees the list of tenants and
+ * For the operator's commands only: one connection of the tables' owner, with a role that sees the list of tenants and
  * none of their rows. One statement at a time, each in its own transaction.
  */
 @Injectable()

@@ -1,4 +1,4 @@
-/** What Citus needs of statements; `migrate/distribute-tables.ts` distributes the tables. */
+/** The requirements of Citus for statements; `migrate/distribute-tables.ts` distributes the tables. */
 import type { Statement } from './statement';
 
 /** Whether the database has Citus. */

@@ -1,7 +1,7 @@
 /**
  * The database roles of requests and background work. None owns a table or bypasses row-level security. The policies in
- * the migrations say what each may see; `test/golden/tenancy-exceptions.json` lists the roles that see rows of several
- * tenants.
+ * the migrations define the visible rows of each; `test/golden/tenancy-exceptions.json` lists the roles that see rows
+ * of several tenants.
  */
 export const DB_ROLES = {
   /** Serves requests: sees the rows of the tenant in `app.tenant_id` and nothing else. */
@@ -12,7 +12,7 @@ export const DB_ROLES = {
   janitor: 'app_janitor',
   /** Finds the tenants with events in the outbox, and sees nothing of the events. */
   relay: 'app_relay',
-  /** Finds what waits to be sent, of every tenant, and when it is due. */
+  /** Finds waiting rows of every tenant and their due times. */
   dispatcher: 'app_dispatcher',
   /** Compares the epochs of live credentials, of every tenant, and sees nothing else. */
   epochs: 'app_epochs',
@@ -20,9 +20,11 @@ export const DB_ROLES = {
   members: 'app_members',
   /** Builds the trees of the audit logs, and carries out erasures in them; changes no entry. */
   audit: 'app_audit',
-  /** Sends mails: sees those that wait, of every tenant, with their content sealed. */
+  /** Sends mails: sees the waiting mails of every tenant, with encrypted content. */
   mail: 'app_mail',
-  /** Finds the API keys that expire soon, of every tenant, and sees their ids and times alone. */
+  /** Compares the encryption keys with the values that they have encrypted; sees encrypted values of every tenant. */
+  keys: 'app_keys',
+  /** Finds the API keys that expire soon, of every tenant; sees only their ids and times. */
   keyExpiry: 'app_key_expiry',
 } as const;
 

@@ -25,8 +25,8 @@ function driverError(error: unknown): PostgresError | undefined {
 }
 
 /**
- * The same error in the service's terms: a temporary failure becomes {@link Unavailable} (503, the caller may try
- * again); every other error stays as it is, a fault of ours (500).
+ * The same error in the service's terms: a temporary failure becomes {@link Unavailable} (503, the caller may retry);
+ * every other error stays as it is, a bug (500).
  */
 export function translateDatabaseError(error: unknown, readOnly = false): unknown {
   if (error instanceof AppError) return error;
@@ -46,7 +46,7 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Whether the connection that reported this error is to be closed: the server goes away or is not the primary, or its
+ * Whether to close the connection that reported this error: the server shuts down or is not the primary, or its
  * prepared statements are stale. A new connection may lead to a healthy server.
  */
 export function closesConnection(error: unknown): boolean {
@@ -56,7 +56,7 @@ export function closesConnection(error: unknown): boolean {
 
 /**
  * Whether a write was refused because the server or its default is read-only: a demoted primary, or a full disk. In a
- * transaction that the service itself made read-only this says nothing about the server.
+ * transaction that the service itself made read-only, this does not concern the server.
  */
 export function isReadOnlyServer(error: unknown): boolean {
   const inner = driverError(error);
@@ -72,7 +72,7 @@ function isInRecovery(error: PostgresError): boolean {
 
 /**
  * Whether a prepared statement is stale: a migration has changed the type of a returned column, or the statement is
- * gone. Nothing was done, and the same text works once it is prepared again.
+ * missing. Nothing was done, and the same text works once it is prepared again.
  */
 export function isStaleStatement(error: unknown): boolean {
   const inner = driverError(error);

@@ -1,12 +1,12 @@
 import type { SqlValue, Statement } from './statement';
 
 /**
- * Rows of one statement. Few sizes, so that a connection prepares few texts; the rest of a size is left to the next
- * smaller.
+ * Rows of one statement. Few sizes, so that a connection prepares few texts; the remaining rows use the next smaller
+ * size.
  */
 const SIZES = [64, 8, 1];
 
-/** What is inserted. Names and types are ours, never a caller's. */
+/** The columns and rows to insert. Names and types are ours, never a caller's. */
 export interface InsertedRows {
   /** Of the statements, to which the number of rows is added. */
   name: string;
@@ -16,13 +16,13 @@ export interface InsertedRows {
   /** The other columns, with their types, in the order of a row's values. */
   columns: Readonly<Record<string, string>>;
   rows: readonly (readonly SqlValue[])[];
-  /** What follows, such as `on conflict … do nothing`. */
+  /** The end of the statement, such as `on conflict … do nothing`. */
   suffix?: string;
 }
 
 /**
- * Statements that insert rows by VALUES. Where tables are distributed, each goes to the tenant's shard, while INSERT …
- * SELECT of arrays is pulled to the coordinator and holds the metadata of all shards.
+ * Statements that insert rows by VALUES. If tables are distributed, each goes to the tenant's shard, while INSERT …
+ * SELECT of arrays is executed on the coordinator and locks the metadata of all shards.
  */
 export function insertValues(insert: InsertedRows): Statement[] {
   const statements: Statement[] = [];

@@ -11,7 +11,7 @@ refuseUnreadableTimes();
  */
 export const STARTUP_SETTINGS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' } as const;
 
-/** Longest time for a retired connection to answer its pending queries, milliseconds. */
+/** Longest time for a retired connection to finish its pending queries, milliseconds. */
 const DRAIN_MS = 20_000;
 /** Least time between two replacements of all connections, milliseconds. */
 const LEAVE_INTERVAL_MS = 1_000;
@@ -22,7 +22,7 @@ let leftAt = -Infinity;
 /**
  * The client of every connection of the service. It requests the session settings that parsing relies on, and retires
  * after an error that makes the connection useless, such as that of a demoted primary. A retired client accepts no more
- * queries and closes when its pending queries are answered.
+ * queries and closes when its pending queries have ended.
  */
 export class ServiceClient extends Client {
   /** Time of creation, by `performance.now()`. */
@@ -59,13 +59,13 @@ export class ServiceClient extends Client {
     return { ...base.getStartupConf.call(this), ...STARTUP_SETTINGS };
   }
 
-  /** The server closes the connection: no pending query is answered. */
+  /** The server closes the connection: pending queries get no result. */
   private drop(error: Error): void {
     this.onDropped?.(error);
     this.connection.stream.destroy();
   }
 
-  /** Closes the connection; a pipelined one answers its pending queries before. */
+  /** Closes the connection; a pipelined one finishes its pending queries first. */
   retire(reason: string): void {
     if (this.retired) return;
     this.retired = true;
@@ -84,7 +84,7 @@ export class ServiceClient extends Client {
 
 /**
  * Replaces every connection of the process. Called when a server accepts no writes: it may be a demoted primary whose
- * connections stay open. Connections that only read or listen are replaced, too: they would see stale rows and hear no
+ * connections stay open. Connections that only read or listen are replaced, too: they would see stale rows and get no
  * notifications.
  */
 export function leaveServer(): void {

@@ -1,8 +1,8 @@
 import { STARTUP_SETTINGS } from './service-client';
 
 /**
- * The session settings that the parsing of results and the names in statements rely on, whatever the database or the
- * login has. `pg_temp` is last, since otherwise a temporary table hides the table of the same name.
+ * The session settings that the parsing of results and the names in statements rely on, whatever the settings of the
+ * database or the login. `pg_temp` is last, since otherwise a temporary table hides the table of the same name.
  */
 const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   ...STARTUP_SETTINGS,

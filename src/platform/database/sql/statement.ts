@@ -11,7 +11,7 @@ export interface Statement {
   readonly name: string;
   readonly text: string;
   readonly values: readonly SqlValue[];
-  /** The name in traces, where it says more than `name`. */
+  /** The name in traces, if it is more specific than `name`. */
   readonly summary?: string;
 }
 
@@ -21,8 +21,8 @@ export type Row = Record<string, unknown>;
 const textOfName = new Map<string, string>();
 
 /**
- * Refuses values that `pg` would refuse on the client's side: there the COMMIT that is already written behind the
- * statement could not be held back, and would keep the rest.
+ * Refuses values that `pg` would refuse on the client's side: the COMMIT that is already written behind the statement
+ * could then not be stopped, and would commit the rest.
  * @throws for a second text under one name, and for a value that cannot be bound
  */
 export function assertSound({ name, text, values }: Statement): void {
@@ -40,8 +40,8 @@ export function assertSound({ name, text, values }: Statement): void {
 const joined = new Map<string, { name: string; text: string; summary: string }>();
 
 /**
- * Joins several writes into one statement, which costs PostgreSQL a third less than each on its own. All of them see
- * the database as it was before: none may depend on the rows of another, except by a foreign key.
+ * Joins several writes into one statement, which costs PostgreSQL less than separate ones. All of them see the database
+ * as it was before: none may depend on the rows of another, except by a foreign key.
  */
 export function joinWrites(writes: readonly Statement[]): Statement {
   const [first] = writes;
@@ -57,7 +57,7 @@ export function joinWrites(writes: readonly Statement[]): Statement {
     statement = { name: `joined_${joined.size}`, text: joinTexts(writes), summary: key.trimEnd() };
     joined.set(key, statement);
   }
-  return { ...statement, values };
+  return { name: statement.name, text: statement.text, summary: statement.summary, values };
 }
 
 function joinTexts(writes: readonly Statement[]): string {

@@ -20,12 +20,13 @@ export interface RetentionRule {
   /** How long a row stays after that time, milliseconds; 0 if left out. */
   readonly period?: (config: Config) => number;
   /**
-   * Tables with rows of the same tenant that go before, found by an id that carries its time. In the order of deletion.
+   * Tables with rows of the same tenant that are deleted first, found by an id that contains its time. In the order of
+   * deletion.
    */
   readonly dependents?: readonly RetentionDependent[];
 }
 
-/** Rows that go with expired rows. */
+/** Rows that are deleted together with expired rows. */
 export interface RetentionDependent {
   readonly table: string;
   /** The columns that, with `tenant_id`, are the primary key. */

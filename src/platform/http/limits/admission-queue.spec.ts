@@ -1,47 +1,70 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { arrivalOf, AdmissionQueue } from './admission-queue';
 
-describe('the waiting room', () => {
+describe('the admission queue', () => {
   const response = {} as ServerResponse;
   const request = (url: string, left = false) =>
     ({ url, socket: { destroyed: left, destroy: () => undefined } }) as unknown as IncomingMessage;
-  const urls = (room: AdmissionQueue, before?: number): (string | undefined)[] => {
+  const urls = (queue: AdmissionQueue): (string | undefined)[] => {
     const all = [];
-    for (let held = room.leave(before); held; held = room.leave(before)) all.push(held.request.url);
+    for (let held = queue.leave(); held; held = queue.leave()) all.push(held.request.url);
     return all;
   };
 
   it('lets in as they came, and knows when that was', () => {
-    const room = new AdmissionQueue(3);
+    const queue = new AdmissionQueue(8);
     const requests = ['a', 'b', 'c'].map((url) => request(url));
-    requests.forEach((one, at) => expect(room.enter(one, response, 100 + at)).toBe(true));
-    expect(room.size).toBe(3);
-    expect(urls(room)).toEqual(['a', 'b', 'c']);
-    expect(room.size).toBe(0);
+    requests.forEach((one, at) => expect(queue.enter('t', one, response, 100 + at)).toBe(true));
+    expect(queue.size).toBe(3);
+    expect(urls(queue)).toEqual(['a', 'b', 'c']);
+    expect(queue.size).toBe(0);
     expect(requests.map(arrivalOf)).toEqual([100, 101, 102]);
   });
 
-  it('takes no more than it has places, and as many again once they have left', () => {
-    const room = new AdmissionQueue(2);
+  it('lets tenants take turns', () => {
+    const queue = new AdmissionQueue(16);
+    for (const url of ['a1', 'a2', 'a3', 'a4']) queue.enter('a', request(url), response, 1);
+    for (const url of ['b1', 'b2']) queue.enter('b', request(url), response, 2);
+    expect(urls(queue)).toEqual(['a1', 'b1', 'a2', 'b2', 'a3', 'a4']);
+  });
+
+  it('gives a tenant half of the places, and as many again once they are left', () => {
+    const queue = new AdmissionQueue(4);
     for (let turn = 0; turn < 5; turn++) {
-      const entered = ['a', 'b', 'c'].map((url) => room.enter(request(`${url}${turn}`), response, turn));
+      const entered = ['a', 'b', 'c'].map((url) => queue.enter('t', request(`${url}${turn}`), response, turn));
       expect(entered).toEqual([true, true, false]);
-      expect(urls(room)).toEqual([`a${turn}`, `b${turn}`]);
+      expect(urls(queue)).toEqual([`a${turn}`, `b${turn}`]);
     }
   });
 
-  it('gives those who came before a time', () => {
-    const room = new AdmissionQueue(3);
-    for (const at of [1, 2, 3]) room.enter(request(String(at)), response, at);
-    expect(urls(room, 3)).toEqual(['1', '2']);
-    expect(room.size).toBe(1);
+  it('has a place for the next tenant, however many fill it', () => {
+    const queue = new AdmissionQueue(8_192);
+    for (const tenant of ['a', 'b', 'c', 'd', 'e', 'f']) {
+      for (let i = 0; i < 9_000; i++) queue.enter(tenant, request(''), response, 1);
+    }
+    expect(queue.enter('late', request('late'), response, 2)).toBe(true);
+    expect(queue.size).toBeLessThanOrEqual(8_192);
   });
 
-  it('passes over who has left', () => {
-    const room = new AdmissionQueue(3);
-    room.enter(request('left', true), response, 1);
-    room.enter(request('there'), response, 2);
-    expect(urls(room)).toEqual(['there']);
-    expect(room.leave()).toBeUndefined();
+  it('gives those that came before a time, of every tenant', () => {
+    const queue = new AdmissionQueue(16);
+    for (const at of [1, 2, 3]) queue.enter('a', request(`a${at}`), response, at);
+    for (const at of [2, 4]) queue.enter('b', request(`b${at}`), response, at);
+    expect(queue.leaveBefore(3).map((held) => held.request.url)).toEqual(['a1', 'a2', 'b2']);
+    expect(queue.size).toBe(2);
+    expect(urls(queue)).toEqual(['a3', 'b4']);
+  });
+
+  it('passes over clients that have left', () => {
+    const queue = new AdmissionQueue(8);
+    queue.enter('a', request('left', true), response, 1);
+    queue.enter('b', request('left', true), response, 1);
+    queue.enter('a', request('there'), response, 2);
+    expect(urls(queue)).toEqual(['there']);
+    expect(queue.leave()).toBeUndefined();
+    expect(queue.size).toBe(0);
+    queue.enter('a', request('left', true), response, 1);
+    expect(queue.leaveBefore(5)).toEqual([]);
+    expect(queue.size).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request before any work is done for it; its body is not read. */
+/** A request before any work for it; its body is not read. */
 export interface Held {
   request: IncomingMessage & { [ARRIVED]?: number };
   response: ServerResponse;
@@ -13,41 +13,65 @@ export function arrivalOf(request: Held['request']): number {
   return request[ARRIVED] ?? performance.now();
 }
 
-/** Requests that wait for admission, in the order of their arrival. */
+/**
+ * Requests that wait for admission, in a queue for each group (the requests of one tenant). The groups take turns, so
+ * that a group of many requests delays those of another by one turn; within a group the order is that of arrival.
+ */
 export class AdmissionQueue {
-  private held: Held[] = [];
-  /** Index of the oldest: shifting the array for each departure would cost time. */
-  private first = 0;
+  private readonly groups = new Map<unknown, Held[]>();
+  private count = 0;
 
   /** @param places maximum number of waiting requests */
   constructor(private readonly places: number) {}
 
   get size(): number {
-    return this.held.length - this.first;
+    return this.count;
   }
 
-  /** Adds a request; false where the queue is full. */
-  enter(request: IncomingMessage, response: ServerResponse, now: number): boolean {
-    if (this.size >= this.places) return false;
-    this.held.push({ request: Object.assign(request, { [ARRIVED]: now }), response });
+  /** Adds a request; false where its group has half of the places that are left to it and to come, so that some are. */
+  enter(group: unknown, request: IncomingMessage, response: ServerResponse, now: number): boolean {
+    const held = this.groups.get(group);
+    const others = this.count - (held?.length ?? 0);
+    if (this.count >= this.places || (held?.length ?? 0) >= (this.places - others) / 2) return false;
+    const entry = { request: Object.assign(request, { [ARRIVED]: now }), response };
+    if (held) held.push(entry);
+    else this.groups.set(group, [entry]);
+    this.count++;
     return true;
   }
 
-  /**
-   * Removes the oldest request whose client is still connected, of all or of those before a time; undefined where there
-   * is none.
-   */
-  leave(before = Infinity): Held | undefined {
-    for (let oldest = this.held[this.first]; oldest; oldest = this.held[this.first]) {
-      if (arrivalOf(oldest.request) >= before) return undefined;
-      this.first++;
-      if (this.first > this.places) {
-        this.held = this.held.slice(this.first);
-        this.first = 0;
+  /** Removes the oldest request of the group whose turn it is; undefined where no client waits. */
+  leave(): Held | undefined {
+    for (const [group, held] of this.groups) {
+      this.groups.delete(group);
+      const entry = this.takeFrom(held);
+      if (held.length > 0) this.groups.set(group, held);
+      if (entry) return entry;
+    }
+    return undefined;
+  }
+
+  /** Removes every request that arrived before a time. */
+  leaveBefore(time: number): Held[] {
+    const late: Held[] = [];
+    for (const [group, held] of this.groups) {
+      while (held[0] && arrivalOf(held[0].request) < time) {
+        const entry = this.takeFrom(held, time);
+        if (entry) late.push(entry);
       }
-      const { socket } = oldest.request;
-      // A caller that ended its side either left or waits in silence: with too much to do, nothing tells them apart.
-      if (!socket.destroyed && !socket.readableEnded) return oldest;
+      if (held.length === 0) this.groups.delete(group);
+    }
+    return late;
+  }
+
+  /** The oldest of a group, of those before a time, whose client is still connected. */
+  private takeFrom(held: Held[], before = Infinity): Held | undefined {
+    while (held[0] && arrivalOf(held[0].request) < before) {
+      const entry = held.shift() as Held;
+      this.count--;
+      const { socket } = entry.request;
+      // A client that ended its side either left or waits in silence: under overload both count as left.
+      if (!socket.destroyed && !socket.readableEnded) return entry;
       socket.destroy();
     }
     return undefined;

@@ -11,28 +11,30 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { publicPath } from '../public-url';
 import { instanceOf } from '../requests/request-target';
 import { requestIdOf } from '../requests/request-id';
+import { corsHeaders } from '../responses/cors';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 import { ShedRatio, SustainedDelay } from './shed-ratio';
 import { AdmissionQueue } from './admission-queue';
+import { TenantLoads } from './tenant-loads';
 
 type Reason = 'event_loop' | 'pool';
 
 const SAMPLE_MS = 20;
 /**
  * Maximum event-loop delay and queueing time before requests are rejected. One second absorbs a burst within a tenant's
- * rate limit, and bounds the cost of a client that retries at once.
+ * rate limit, and bounds the cost of a client that retries immediately.
  */
 const PATIENCE_MS = 1_000;
-/** For reads and for writes. */
-const MOST_HELD = 4_096;
+/** For reads and for writes; of one tenant half of them. */
+const MOST_HELD = 8_192;
 const LET_IN_EVERY_MS = 5;
 const LOG_MS = 1_000;
-/** Upper bound of `Retry-After`, seconds; each caller gets another value, so that they do not return together. */
+/** Upper bound of `Retry-After`, seconds; the values differ between callers, so that they do not return together. */
 const LONGEST_PAUSE = 3;
 /** A larger body is not read to its end to keep the connection. */
 const MAX_DRAINED = 64 * 1024;
 const HEALTH = /^\/health(?:[/?]|$)/;
-/** In the form that costs Node least: names and values in turn. */
+/** In the cheapest form for Node: alternating names and values. */
 const REFUSAL_HEADERS = Object.entries({
   ...SECURITY_HEADERS,
   'content-type': PROBLEM_CONTENT_TYPE,
@@ -49,9 +51,9 @@ interface Kind {
 
 /**
  * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
- * many statements in flight as it can serve in time, requests wait here, reads and writes apart, and a request that has
- * waited too long is refused. While the event loop is late, a share of the requests is refused at once. Health routes
- * are always admitted.
+ * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant, and
+ * a request that has waited too long is refused. While the event loop is late, a share of the requests is refused at
+ * once, those of the tenants with most under way first. Health routes are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -69,6 +71,7 @@ export class LoadShedding implements OnModuleDestroy {
   constructor(
     private readonly config: Config,
     private readonly database: DatabaseLoad,
+    private readonly loads: TenantLoads,
     { registry }: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -117,10 +120,18 @@ export class LoadShedding implements OnModuleDestroy {
     if (HEALTH.test(url)) return void this.next(request, response);
     const kind = method === 'GET' || method === 'HEAD' ? this.reads : this.writes;
     const now = performance.now();
-    if (kind.shedding.pick(this.eventLoopLag.ratio(now))) this.turnAway('event_loop', request, response);
+    if (this.isShed(kind, request, now)) this.turnAway('event_loop', request, response);
     else if (kind.held.size === 0 && this.roomFor(kind) > 0) this.next(request, response);
-    else if (kind.held.enter(request, response, now)) this.letting ??= this.letIn();
-    else this.turnAway('pool', request, response);
+    else if (kind.held.enter(this.loads.of(request.headers.authorization), request, response, now)) {
+      this.letting ??= this.letIn();
+    } else this.turnAway('pool', request, response);
+  }
+
+  /** Whether the request is one of the share that is refused; the tenants with most under way pay it first. */
+  private isShed({ shedding }: Kind, { headers }: IncomingMessage, now: number): boolean {
+    const ratio = this.eventLoopLag.ratio(now);
+    if (ratio === 0) return false;
+    return shedding.pick(ratio, this.loads.isHeaviest(this.loads.of(headers.authorization), now));
   }
 
   private roomFor({ reads }: Kind): number {
@@ -137,9 +148,8 @@ export class LoadShedding implements OnModuleDestroy {
           if (!entry) break;
           this.next(entry.request, entry.response);
         }
-        const late = performance.now() - PATIENCE_MS;
-        for (let entry = kind.held.leave(late); entry; entry = kind.held.leave(late)) {
-          this.turnAway('pool', entry.request, entry.response);
+        for (const { request, response } of kind.held.leaveBefore(performance.now() - PATIENCE_MS)) {
+          this.turnAway('pool', request, response);
         }
       }
       if (this.held > 0) return;
@@ -162,7 +172,8 @@ export class LoadShedding implements OnModuleDestroy {
       'retry-after', String(1 + Math.floor(Math.random() * LONGEST_PAUSE)),
       'x-request-id', requestId,
     ]; // prettier-ignore
-    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin)) headers.push(...corsHeaders(origin));
+    if (origin !== undefined && this.config.ALLOWED_ORIGINS.includes(origin))
+      headers.push(...Object.entries({ ...corsHeaders(origin), vary: 'Origin' }).flat());
     if (encoding !== undefined || Number(length) > MAX_DRAINED) headers.push('connection', 'close');
     response.writeHead(OVERLOADED.status, headers);
     response.end(body);
@@ -198,14 +209,4 @@ export class LoadShedding implements OnModuleDestroy {
 
 function newKind(reads: boolean): Kind {
   return { reads, held: new AdmissionQueue(MOST_HELD), shedding: new ShedRatio() };
-}
-
-/** CORS headers let a browser's script read the refusal. */
-function corsHeaders(origin: string): string[] {
-  return [
-    'access-control-allow-origin', origin,
-    'access-control-allow-credentials', 'true',
-    'access-control-expose-headers', 'Retry-After, X-Request-Id',
-    'vary', 'Origin',
-  ]; // prettier-ignore
 }

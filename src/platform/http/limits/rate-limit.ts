@@ -21,7 +21,7 @@ export interface Verdict {
 }
 
 const MAX_KEYS = 100_000;
-/** What sums of times are wrong by at most. */
+/** The maximum rounding error of sums of times. */
 const ROUNDING_MS = 1e-6;
 /** Maximum number of buckets that a new one may check once the store is full. */
 const LOOKED_AT = 8;
@@ -29,9 +29,9 @@ const LOOKED_AT = 8;
 const REDIS_PATIENCE_MS = 100;
 
 /**
- * The generic cell rate algorithm: of a bucket only the time is kept at which it will be full again. One number per
- * key, in this process or, where `REDIS_URL` is set, in Redis for all processes together. A stored time beyond what a
- * whole burst costs is from another clock (the server's stepped back, or another server took over): it counts as an
+ * The generic cell rate algorithm: of a bucket only the time is stored at which it will be full again. One number per
+ * key, in this process or, with `REDIS_URL`, in Redis for all processes together. A stored time beyond the cost of a
+ * whole burst comes from another clock (the server's clock stepped back, or another server took over): it counts as an
  * empty bucket.
  */
 const GCRA_SCRIPT = `
@@ -51,7 +51,7 @@ return { 1, next - now }`;
 
 type Eval = (key: string, interval: number, burst: number, cost: number, force: 0 | 1) => Promise<[number, number]>;
 
-/** Counts requests against limits. It never refuses because its own store is away. */
+/** Counts requests against limits. It never refuses because its own store is unavailable. */
 @Injectable()
 export class RateLimiter implements OnModuleDestroy {
   /** By `performance.now()`. */
@@ -67,7 +67,7 @@ export class RateLimiter implements OnModuleDestroy {
       commandTimeout: REDIS_PATIENCE_MS,
       retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
     });
-    this.redis.on('error', () => undefined); // away: every call falls back; readiness reports it
+    this.redis.on('error', () => undefined); // unavailable: every call falls back; readiness reports it
     this.redis.defineCommand('gcra', { numberOfKeys: 1, lua: GCRA_SCRIPT });
   }
 
@@ -75,12 +75,12 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis?.disconnect();
   }
 
-  /** Takes one, or what the request costs, from the key's allowance. Synchronous without Redis. */
+  /** Takes one token, or the cost of the request, from the key's allowance. Synchronous without Redis. */
   take(limit: Limit, key: string, cost = 1): Verdict | Promise<Verdict> {
     return this.count(limit, key, Math.min(cost, limit.burst), false);
   }
 
-  /** Takes what a request turned out to cost beyond its one: never refused, it empties the allowance at most. */
+  /** Takes the additional cost of a request: never refused, it empties the allowance at most. */
   charge(limit: Limit, key: string, cost: number): void {
     const counted = this.count(limit, key, cost, true);
     if (counted instanceof Promise) counted.catch(() => undefined);
@@ -123,7 +123,7 @@ export class RateLimiter implements OnModuleDestroy {
   }
 }
 
-/** The result, or the fallback's where it is late: a cluster in fail-over retries for longer than that. */
+/** The result, or the fallback's if it is late: a cluster in fail-over retries for longer than that. */
 function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
   return new Promise((resolve) => {
     let waiting = true;

@@ -1,10 +1,12 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
+import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
+import { TenantLoads } from './tenant-loads';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
 /** How long a request waits for room among those of its tenant, milliseconds. */
@@ -17,7 +19,7 @@ declare module 'fastify' {
     isCounted?: true;
   }
   interface FastifyContextConfig {
-    /** Tokens of its tenant's allowance that a request of this route takes; 1 where it is left out. */
+    /** Tokens of its tenant's allowance that a request of this route takes; default: 1. */
     tokens?: number;
     /** The route makes tenants: its requests count against the limit of registrations, too. */
     registers?: true;
@@ -25,8 +27,8 @@ declare module 'fastify' {
 }
 
 /**
- * The limits that every request counts against: those of its tenant, or of its address where it has no credential. They
- * are asked before a body is read, so that a caller over a limit costs nothing but the refusal.
+ * The limits that every request counts against: those of its tenant, or of its address without a credential. They are
+ * checked before a body is read, so that a caller over a limit costs nothing but the refusal.
  */
 @Injectable()
 export class RequestLimits {
@@ -40,6 +42,7 @@ export class RequestLimits {
   constructor(
     private readonly config: Config,
     private readonly limiter: RateLimiter,
+    private readonly loads: TenantLoads,
   ) {
     this.tenantLimit = {
       name: 'tenant',
@@ -61,9 +64,9 @@ export class RequestLimits {
   }
 
   /**
-   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis where there is
+   * Counts a request once, and waits for its turn among those of its tenant. Synchronous without Redis if there is
    * room.
-   * @throws RateLimited; Unavailable where the bodies of other tenants take all room
+   * @throws RateLimited; Unavailable if the bodies of other tenants take all room
    */
   count(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     if (request.isCounted) return;
@@ -73,11 +76,12 @@ export class RequestLimits {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
+    this.loads.begin(id, request);
     const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
     return taken ? taken.then(() => this.enter(id, request, reply)) : this.enter(id, request, reply);
   }
 
-  /** Takes what a request of a tenant turned out to cost beside its one token. */
+  /** Takes the cost of a tenant's request beyond its one token. */
   charge(tenantId: string, tokens: number): void {
     if (this.config.RATE_LIMIT_ENABLED && tokens > 0) this.limiter.charge(this.tenantLimit, tenantId, tokens);
   }
@@ -149,15 +153,18 @@ export class RequestLimits {
 export class RequestLimitsGuard implements CanActivate {
   constructor(private readonly limits: RequestLimits) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const counted = this.limits.count(request, http.getResponse<FastifyReply>());
-    if (counted) await counted;
-    // What is done from here on costs more than the refusal that nobody reads.
-    if (request.raw.socket.destroyed) throw new Unavailable('the caller has left');
-    return true;
+    return counted ? counted.then(() => isConnected(request)) : isConnected(request);
   }
+}
+
+/** The work from here on costs more than a refusal. @throws Unavailable where the client has left */
+function isConnected({ raw }: FastifyRequest): true {
+  assertConnected(raw.socket);
+  return true;
 }
 
 /** Bytes of a body that has to be read: what is too large is refused unread. */

@@ -1,10 +1,10 @@
 /**
- * How many requests with a body of some size a tenant has under way in a process at once, and how many bytes: what one
- * tenant sends, however much, leaves room for every other.
+ * Limits the requests with large bodies that a tenant has in flight in a process, and their bytes, so that no tenant
+ * takes the room of others.
  */
 
 /**
- * Bodies up to this size need no room: they cost less than what their request does, and the tenant's rate bounds them.
+ * Bodies up to this size need no room: they cost less than the work of the request, and the tenant's rate bounds them.
  */
 export const FREE_BYTES = 16 * 1024;
 /** Requests of a tenant with a larger body, from their credential to the end of their response. */
@@ -14,14 +14,14 @@ const MAX_WAITING = 1_024;
 const MAX_WAITING_IN_ALL = 4_096;
 /** Smaller bodies never wait for the bytes of other tenants: slots bound them. */
 const SMALL_BYTES = 64 * 1024;
-/** How long a large body may be on its way before it makes room for one that waits. */
+/** The time after which a slow large body must make room for a waiting one. */
 const SLOW_BODY_MS = 2_000;
 const LOOK_AFTER_MS = 100;
 
-/** Why a request found no room: its own tenant's requests, or the bodies of all. */
+/** The reason of a refusal: the tenant's own requests, or the bodies of all. */
 export type NoRoom = 'tenant' | 'process';
 
-/** A request as the slots see it. */
+/** The data of a request that the slots need. */
 export interface SlotRequest {
   tenantId: string;
   bodyBytes: number;
@@ -45,7 +45,7 @@ interface TenantRequests {
 export class RequestSlots {
   private readonly tenants = new Map<string, TenantRequests>();
   private readonly admitted = new Set<SlotRequest>();
-  /** Large bodies, the oldest first, and when each was let in. */
+  /** Large bodies, the oldest first, with the time of their admission. */
   private readonly large = new Map<SlotRequest, number>();
   private bytes = 0;
   private waiting = 0;
@@ -65,20 +65,22 @@ export class RequestSlots {
     return this.waiting;
   }
 
-  /** Takes room; undefined where it was there at once, else what becomes of the wait. {@link leave} ends both. */
+  /**
+   * Takes room; undefined if it was available immediately, otherwise the result of the wait. {@link leave} ends both.
+   */
   enter(request: SlotRequest): Promise<NoRoom | undefined> | undefined {
     const tenant = this.tenantOf(request.tenantId);
     if (tenant.waiting.size === 0 && this.lackOf(tenant, request) === undefined) {
       this.admit(tenant, request);
       return undefined;
     }
-    // The fuller the house, the fewer places a tenant has of those that are left: so that there are always some.
+    // The fewer free slots there are, the smaller the part of them that a tenant gets: so some are always left.
     const places = Math.min(MAX_WAITING, (MAX_WAITING_IN_ALL - this.waiting) / 2);
     if (tenant.waiting.size >= places) return Promise.resolve('tenant');
     return this.wait(tenant, request);
   }
 
-  /** Gives back the room of a request, or ends its wait. */
+  /** Returns the room of a request, or ends its wait. */
   leave(request: SlotRequest): void {
     const tenant = this.tenants.get(request.tenantId);
     tenant?.waiting.get(request)?.settle('tenant');
@@ -129,7 +131,7 @@ export class RequestSlots {
     });
   }
 
-  /** Lets in what waits of a tenant, in order, as far as there is room. */
+  /** Admits waiting requests of a tenant, in order, as far as there is room. */
   private pump(tenant: TenantRequests): void {
     for (const [request, waiting] of tenant.waiting) {
       if (this.lackOf(tenant, request) !== undefined) return;

@@ -15,7 +15,7 @@ describe('the share that is turned away', () => {
       const standing = new SustainedDelay(100, 0);
       let turn = 100;
       const shares: number[] = [];
-      // Each turn of the event loop does what arrived in the one before, but for what is turned away.
+      // Each turn of the event loop handles the arrivals of the previous one, except the refused ones.
       for (let i = 0; i < 40; i++) {
         standing.add(turn, i);
         const share = standing.ratio(i);
@@ -42,6 +42,26 @@ describe('picking a share', () => {
     let picked = 0;
     for (let i = 0; i < 10_000; i++) if (share.pick(i % 2 === 0 ? 0.9 : 0.3)) picked++;
     expect(picked).toBe(6_000);
+  });
+});
+
+describe('picking a share with a preference', () => {
+  it('picks the preferred first, for the others too', () => {
+    const share = new ShedRatio();
+    const picked = { preferred: 0, others: 0 };
+    for (let i = 0; i < 1_000; i++) {
+      if (share.pick(0.5, true)) picked.preferred++;
+      if (i % 4 === 0 && share.pick(0.5, false)) picked.others++;
+    }
+    expect(picked).toEqual({ preferred: 625, others: 0 });
+  });
+
+  it('picks the others too where the preferred are too few', () => {
+    const share = new ShedRatio();
+    let picked = 0;
+    for (let i = 0; i < 1_000; i++) if (share.pick(0.5, false)) picked++;
+    expect(picked).toBeGreaterThan(470);
+    expect(picked).toBeLessThanOrEqual(500);
   });
 });
 

@@ -6,14 +6,20 @@ export function shedRatio(delay: number, limit: number): number {
   return limit > 0 && delay > limit ? 1 - limit / delay : 0;
 }
 
-/** Picks a share of the calls evenly and not at random: of 0.25, every fourth. */
+/** Refusals that calls which are not preferred may owe before they are picked too. */
+const MAX_OWED = 20;
+
+/**
+ * Picks a share of the calls evenly and not at random: of 0.25, every fourth. Calls that are preferred are picked
+ * first, for the others too; where they are too few for that, all are picked alike.
+ */
 export class ShedRatio {
   private owed = 0;
 
   /** Whether this call is picked. */
-  pick(share: number): boolean {
-    this.owed += share;
-    if (this.owed < 1) return false;
+  pick(share: number, isPreferred = true): boolean {
+    this.owed = Math.min(MAX_OWED, this.owed + share);
+    if (this.owed < (isPreferred ? 1 : MAX_OWED)) return false;
     this.owed -= 1;
     return true;
   }

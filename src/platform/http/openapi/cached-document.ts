@@ -8,7 +8,7 @@ const compress = promisify(gzip);
 const CACHE_CONTROL = 'public, max-age=300';
 
 /**
- * A document that is the same for everybody: made once, compressed once, and sent only where the client has another.
+ * A document that is equal for all clients: built once, compressed once, and sent only if the client has another one.
  */
 export class CachedDocument {
   private readonly etag: string;

@@ -1,6 +1,6 @@
 /**
- * Declarations of a feature for the OpenAPI document, where the route's nature does not determine them: its section,
- * refusals of its own, and messages that the service sends. The rest is derived, see `openapi.ts`.
+ * Declarations of a feature for the OpenAPI document that the route's metadata do not determine: its section, its own
+ * refusals, and messages that the service sends. The rest is derived, see `openapi.ts`.
  */
 import { applyDecorators, SetMetadata, type Type } from '@nestjs/common';
 import { ApiTags, type OpenAPIObject } from '@nestjs/swagger';
@@ -28,8 +28,8 @@ export interface DeclaredProblem {
 }
 
 /**
- * Additions of a feature to the document beside its routes; called when the document is built, at its first request.
- * `messages` are what the service sends, by name; `models` are DTOs that only messages refer to.
+ * Additions of a feature to the document besides its routes; called when the document is built, at its first request.
+ * `messages` are sent by the service, by name; `models` are DTOs that only messages refer to.
  */
 export type DocumentPart = () => {
   sections?: Section[];

@@ -69,7 +69,7 @@ const DOCUMENT_ROUTE: Route = {
 /** The route of the document as JSON or YAML, which has an entity tag. */
 const OPENAPI_ROUTE: Route = { ...DOCUMENT_ROUTE, ifNoneMatch: true };
 
-/** The route of a file, which may be asked for in parts and on conditions. */
+/** The route of a file, with support for ranges and conditions. */
 const FILE_ROUTE: Route = {
   ...DOCUMENT_ROUTE,
   problems: (['version_conflict', 'range_not_satisfiable'] as const).map((code) => ({

@@ -104,7 +104,7 @@ function problemsOf(operation: Operation, route: Route, underApi: boolean): Prob
     ),
     ...when(underApi, 'not_acceptable'),
     ...when(route.ifMatch, 'version_conflict'),
-    // A body is read wherever there may be one: that no route asks for it makes it no better.
+    // A body is read wherever there may be one, even if no route expects it.
     ...when(!route.reads, 'payload_too_large', 'unsupported_media_type'),
     ...when(!route.reads || hasQuery, 'validation_error'),
     ...when(route.idempotent, 'idempotency_in_progress', 'idempotency_key_reused'),

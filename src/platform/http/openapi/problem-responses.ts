@@ -1,7 +1,7 @@
 /**
  * The problems of the document. Each refusal of a route is a response with an example for each kind; a refusal without
- * special content is a shared component. The schema of a response lists its kinds, so that a generated client can tell
- * them apart by the status or by `type`.
+ * special content is a shared component. The schema of a response lists its kinds, so that a generated client can
+ * distinguish them by the status or by `type`.
  */
 import { API_PREFIX } from '../api-prefix';
 import { PROBLEM_STATUS, type ProblemCode } from '../../errors';
@@ -23,7 +23,7 @@ export interface ProblemContext {
   path: string;
   /** All methods of the path. */
   methods: readonly string[];
-  /** The section that the operation stands in: its operations share the responses that only they have. */
+  /** The section of the operation: its operations share the responses that only they have. */
   section: string;
   resource?: string;
   declared: readonly DeclaredProblem[];
@@ -31,7 +31,7 @@ export interface ProblemContext {
 
 type NamedExample = [name: string, example: { summary: string; value: unknown } | Reference];
 
-/** Describes refusals, and adds what they share to the components of the document. */
+/** Describes refusals, and adds their shared parts to the components of the document. */
 export class ProblemResponses {
   private readonly responses: Record<string, Response | Reference>;
   private readonly examples: NonNullable<Components['examples']>;
@@ -72,7 +72,7 @@ export class ProblemResponses {
     };
   }
 
-  /** Refusals of what could not be read, and what a later version may add. */
+  /** Refusals of unreadable requests, and additions of a later version. */
   private otherProblem(): Reference {
     this.responses.OtherProblem ??= {
       description: 'Any other problem, in the same form: kinds may be added.',
@@ -97,7 +97,7 @@ export class ProblemResponses {
     return { $ref: `#/components/responses/${name}` };
   }
 
-  /** A response with what the operations of a section say themselves, an example for each. */
+  /** A response with the declarations of the operations of a section, an example for each. */
   private ofSection(section: string, codes: readonly ProblemCode[], special: readonly DeclaredProblem[]): Reference {
     const name = `${section.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase())}${codes.map(pascal).join('Or')}`;
     const earlier = this.responses[name] as Response | undefined;
@@ -151,7 +151,7 @@ export class ProblemResponses {
     };
   }
 
-  /** The schema of a problem that is one of these kinds; `errors` is there with `validation_error` alone. */
+  /** The schema of a problem of one of these kinds; only `validation_error` has `errors`. */
   private schema(codes: readonly ProblemCode[]): Schema {
     const onlyFaults = codes.every((code) => code === 'validation_error');
     return {

@@ -1,4 +1,4 @@
-/** `GET /`: what this address is, for people and programs that know nothing of it yet. */
+/** `GET /`: a description of this address, for people and programs. */
 import type { FastifyInstance } from 'fastify';
 import type { PathItem } from './declarations';
 import type { Product } from './product';

@@ -8,6 +8,7 @@ import { DECORATORS } from '@nestjs/swagger';
 import type { FastifyContextConfig } from 'fastify';
 import { ROUTE_METADATA } from '../requests/caller';
 import type { DeprecationNotice } from '../responses/deprecation';
+import { IfMatch } from '../responses/conditional-requests';
 import { Idempotent } from '../responses/idempotency';
 import { DECLARATION, type DeclaredProblem, type Section } from './declarations';
 import { ResourceId } from '../requests/resource-id.pipe';
@@ -19,9 +20,9 @@ export interface Route {
   public?: 'limited' | 'unlimited';
   /** The required permission, or `signed-in`. */
   permission?: string;
-  /** It serves a person, whatever the tenant. */
+  /** It serves a person, in any tenant or none. */
   person: boolean;
-  /** It asks for a fresh sign-in. */
+  /** It requires a fresh sign-in. */
   stepUp: boolean;
   bodyLimit?: number;
   produces?: string[];
@@ -31,7 +32,7 @@ export interface Route {
   ifNoneMatch: boolean;
   /** A GET: no body is read. */
   reads: boolean;
-  /** A PATCH, whose body may say that it is merged. */
+  /** A PATCH, which also accepts the media type of a merge patch. */
   patches?: boolean;
   /** The resource that the id in the path names, such as `Report`. */
   resource?: string;
@@ -73,6 +74,10 @@ function routeOf(controller: Type, name: string, handler: object): Route {
   const read = argumentsOf(controller, name);
   const readsHeader = (header: string): boolean =>
     read.some(({ kind, data }) => kind === RouteParamtypes.HEADERS && String(data).toLowerCase() === header);
+  const takes = (decorator: () => ParameterDecorator): boolean => {
+    const wanted = factoryOf(decorator);
+    return read.some(({ factory }) => factory !== undefined && factory === wanted);
+  };
   const resource = read
     .flatMap(({ kind, pipes }) => (kind === RouteParamtypes.PARAM ? (pipes ?? []) : []))
     .find((pipe) => pipe instanceof ResourceId);
@@ -87,9 +92,9 @@ function routeOf(controller: Type, name: string, handler: object): Route {
     deprecation: config?.deprecation,
     reads: Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.GET,
     patches: Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.PATCH,
-    idempotent: read.some(({ factory }) => factory !== undefined && factory === idempotentFactory()),
-    ifMatch: readsHeader('if-match'),
-    ifNoneMatch: readsHeader('if-none-match'),
+    idempotent: takes(Idempotent),
+    ifMatch: takes(IfMatch) || readsHeader('if-match'),
+    ifNoneMatch: config?.conditional === true || readsHeader('if-none-match'),
     resource: resource && (Reflect.get(resource, 'resource') as string),
     problems: (of(DECLARATION.PROBLEMS) ?? []) as DeclaredProblem[],
   };
@@ -100,14 +105,11 @@ function argumentsOf(controller: Type, name: string): (RouteArgument & { kind: n
   return Object.entries(metadata).map(([key, argument]) => ({ ...argument, kind: Number(key.split(':')[0]) }));
 }
 
-/**
- * A parameter decorator of ours leaves its function in the metadata of the method it stands in: here is the one of
- * `@Idempotent()`.
- */
-function idempotentFactory(): unknown {
+/** A parameter decorator of ours stores its function in the metadata of its method: this returns it. */
+function factoryOf(decorator: () => ParameterDecorator): unknown {
   class Probe {
     method(_request: unknown): void {}
   }
-  Idempotent()(Probe.prototype, 'method', 0);
+  decorator()(Probe.prototype, 'method', 0);
   return argumentsOf(Probe, 'method')[0]?.factory;
 }

@@ -2,7 +2,7 @@
 
 /**
  * Three changes to Swagger UI: a refusal is one line until it is opened, since a dozen of them with examples and
- * headers make an operation ten screens high; a token is kept as long as the tab and not in local storage; the filter
+ * headers make an operation ten screens high; a token is stored as long as the tab and not in local storage; the filter
  * is on.
  */
 export const START = `'use strict';
@@ -49,7 +49,7 @@ const ui = SwaggerUIBundle({
 });
 `;
 
-/** Authorize stands above the guide, which is long. */
+/** Authorize is above the guide, which is long. */
 export const STYLE = `body { margin: 0; background: #fafafa; }
 .swagger-ui div:has(> .scheme-container) { display: flex; flex-direction: column; }
 .swagger-ui .scheme-container { order: -1; margin: 0; padding: 12px 0; }

@@ -55,7 +55,7 @@ export async function swaggerUi(
   for (const file of PACKAGE_FILES) scope.get(`/${file}`, { config }, (_request, reply) => reply.sendFile(file));
 }
 
-/** @nestjs/swagger brings the package; in the image, which has not that package as such, it is beside the bundle. */
+/** @nestjs/swagger depends on the package; the image contains its files beside the bundle. */
 function packageFolder(): string {
   const name = 'swagger-ui-dist/package.json';
   try {

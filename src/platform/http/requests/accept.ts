@@ -5,8 +5,8 @@ interface Range {
 }
 
 /**
- * The media type of `offered` that the caller wants most; the first of them where it has no preference. Undefined where
- * it takes none.
+ * The media type of `offered` that the caller prefers; the first of them without a preference. Undefined if it accepts
+ * none.
  */
 export function preferredType<T extends string>(accept: string | undefined, offered: readonly T[]): T | undefined {
   if (accept === undefined || accept.trim() === '' || accept === '*/*') return offered[0];
@@ -20,7 +20,7 @@ export function preferredType<T extends string>(accept: string | undefined, offe
   return best;
 }
 
-/** Every route takes an `Accept` that names problems: each may answer with one. */
+/** Every route accepts an `Accept` that names problems: each may respond with one. */
 export function namesProblems(accept: string): boolean {
   return accept
     .split(',')

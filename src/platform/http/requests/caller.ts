@@ -14,7 +14,7 @@ export interface Actor {
 /** Authentication assurance: one factor, or two. */
 export type Assurance = 'aal1' | 'aal2';
 
-/** A sign-in of a person, and how it was made. */
+/** A sign-in of a person, and its methods. */
 export interface Session {
   readonly id: string;
   readonly userId: string;
@@ -37,9 +37,9 @@ export interface Caller extends TenantScope {
   readonly permissions: ReadonlySet<Permission>;
   /** Absent for an API key. */
   readonly session?: Session;
-  /** The key that calls, where the actor is one. */
+  /** The key that calls, if the actor is one. */
   readonly apiKey?: CallingKey;
-  /** Where the request came from, as the audit log keeps it. */
+  /** The origin of the request, as the audit log stores it. */
   readonly origin?: RequestOrigin;
 }
 
@@ -62,9 +62,9 @@ export interface Person {
 }
 
 /**
- * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` has
- * to add a second factor first, `step-up` has to use the one that the person has, `restore` belongs to a person who
- * asked to be erased.
+ * The sessions that may not act in a tenant: `account` has none, the tenant of `closed` is being deleted, `enrol` must
+ * add a second factor first, `step-up` must use the person's second factor, `restore` belongs to a person who requested
+ * erasure.
  */
 export type LimitedKind = 'account' | 'closed' | 'enrol' | 'step-up' | 'restore';
 
@@ -77,20 +77,20 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the authentication guard on every route that is not public. */
     principal?: Principal;
-    /** The principal's caller, where it acts in a tenant. */
+    /** The principal's caller, if it acts in a tenant. */
     caller?: Caller;
   }
   interface FastifyContextConfig {
     /** The route is open to callers without a credential, and counted against their address or not at all. */
     public?: 'limited' | 'unlimited';
-    /** The route serves a document of ours, to anybody. */
+    /** The route serves a public document of ours. */
     document?: true;
   }
 }
 
 /** Bytes of a body that a caller without a credential may send: a registration is less than 2 KiB. */
 const PUBLIC_BODY_LIMIT = 8 * 1024;
-/** What a route for persons takes beside sessions that act in a tenant. */
+/** The additional sessions that a route for persons accepts, besides those that act in a tenant. */
 export interface PersonRoute {
   kinds: readonly LimitedKind[];
   /** Whether a session that single sign-on made may call it before its person has signed in personally. */
@@ -105,7 +105,7 @@ const PERSON = 'route:person';
 const STEP_UP = 'route:step-up';
 const NO_API_KEYS = 'route:no-api-keys';
 
-/** What a route asks of its caller, read by the guards. */
+/** The requirements of a route for its caller, read by the guards. */
 export const ROUTE_METADATA = { PUBLIC, PERMISSION, PERSON, STEP_UP, NO_API_KEYS } as const;
 
 /**
@@ -119,14 +119,12 @@ export const Public =
     addRouteConfig(descriptor.value as object, { public: limited, bodyLimit: PUBLIC_BODY_LIMIT });
   };
 
-/**
- * The permission a route asks for, or `signed-in` where any credential will do. A route that says neither is refused.
- */
+/** The permission that a route requires, or `signed-in` for any credential. A route without either is refused. */
 export const Requires = (permission: Permission | 'signed-in') => SetMetadata(PERMISSION, permission);
 
 /**
  * Opens a route to persons whatever their tenant: to sessions that act in one, account sessions and those of a closed
- * tenant, and to the kinds that are named. The handler asks for {@link CurrentPerson}. API keys are refused.
+ * tenant, and to the named kinds. The handler takes {@link CurrentPerson}. API keys are refused.
  */
 export const ForPersons = (
   options: {
@@ -145,7 +143,7 @@ export const ForPersons = (
     } satisfies PersonRoute),
   );
 
-/** Marks a route that asks for a fresh sign-in (RFC 9470), by the person's second factor where there is one. */
+/** Marks a route that requires a fresh sign-in (RFC 9470), with the person's second factor if there is one. */
 export const StepUp = (): MethodDecorator => SetMetadata(STEP_UP, true);
 
 /** Closes a route, or a controller, to API keys. */

@@ -1,7 +1,7 @@
 import { UnsafeNumber } from './json-body';
 
 /**
- * A text that is the same for two values exactly where they mean the same: members in the order of their names. In an
+ * A text that is equal for two values exactly if they have the same meaning: members in the order of their names. In an
  * object that a DTO describes, null means the same as an absent member; in free-form data it does not. A number that a
  * double may not hold counts by its source text.
  */

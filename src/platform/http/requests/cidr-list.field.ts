@@ -14,7 +14,7 @@ export function CidrListField(options: FieldOptions): PropertyDecorator {
   });
 }
 
-/** What is wrong with a list of ranges, or undefined. */
+/** The fault in a list of ranges, or undefined. */
 export function cidrListFault(value: unknown): string | undefined {
   if (!Array.isArray(value)) return 'must be a list';
   if (value.length > MAX_CIDRS) return `must have at most ${MAX_CIDRS} entries`;

@@ -42,11 +42,23 @@ export interface CrossChecked {
 
 interface KnownField {
   nested?: { type: Constructor; max: number };
-  /** A time, in whose offset a bare `+` of a query arrives as a blank. */
+  /** A time, in whose offset a bare `+` of a query arrives as a space. */
   time?: boolean;
+  /** Reads the value before the rules see it. */
+  read?: (value: unknown) => unknown;
+  /** The value may be an object or a list, and stays as it was parsed. */
+  asParsed?: boolean;
 }
 
 const fieldsOfClass = new WeakMap<object, Map<string, KnownField>>();
+
+/** Adds what one decorator knows of a field to what the others do. */
+function note(known: KnownField): PropertyDecorator {
+  return (target, name) => {
+    const fields = fieldsOfClass.get(target) ?? new Map<string, KnownField>();
+    fieldsOfClass.set(target, fields.set(String(name), { ...fields.get(String(name)), ...known }));
+  };
+}
 
 /** The fields a DTO declares, its parents' included. */
 export function knownFields(dto: Constructor): Map<string, KnownField> {
@@ -56,10 +68,6 @@ export function knownFields(dto: Constructor): Map<string, KnownField> {
 }
 
 function field(options: FieldOptions, api: ApiPropertyOptions, rules: PropertyDecorator[], known: KnownField = {}) {
-  const register: PropertyDecorator = (target, name) => {
-    const fields = fieldsOfClass.get(target) ?? new Map<string, KnownField>();
-    fieldsOfClass.set(target, fields.set(String(name), known));
-  };
   const presence = options.nullable
     ? [IsOptional()]
     : options.optional
@@ -74,7 +82,7 @@ function field(options: FieldOptions, api: ApiPropertyOptions, rules: PropertyDe
     ...api,
   } as ApiPropertyOptions);
   // Of several faults of a field the first is reported, in the order of the rules here.
-  return applyDecorators(register, documented, ...presence, ...rules);
+  return applyDecorators(note(known), documented, ...presence, ...rules);
 }
 
 /** A custom rule: `check` returns the fault, or undefined. */
@@ -106,7 +114,18 @@ export class Parsed {
 
 /** Takes the value exactly as it was parsed. */
 const AsParsed = () =>
-  Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => Parsed.unwrap(obj[key]));
+  applyDecorators(
+    Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => Parsed.unwrap(obj[key])),
+    note({ asParsed: true }),
+  );
+
+/** Reads a field's value, one that is no object, before its rules see it. */
+export function ReadAs(read: (value: unknown) => unknown): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) => read(value)),
+    note({ read }),
+  );
+}
 
 const CleanText = (multiline: boolean) =>
   rule('text', (value) => (typeof value === 'string' ? textFault(value, multiline) : undefined));
@@ -122,11 +141,16 @@ export function lengthOf(text: string): number {
 
 const Length = (min: number, max: number) => [
   IsString({ message: 'must be a string' }),
+  // A character takes one unit or two: most texts are long or short enough without counting.
   rule('min_length', (value) =>
-    typeof value === 'string' && lengthOf(value) < min ? `must have at least ${plural(min, 'character')}` : undefined,
+    typeof value === 'string' && value.length < 2 * min && lengthOf(value) < min
+      ? `must have at least ${plural(min, 'character')}`
+      : undefined,
   ),
   rule('max_length', (value) =>
-    typeof value === 'string' && lengthOf(value) > max ? `must have at most ${plural(max, 'character')}` : undefined,
+    typeof value === 'string' && value.length > max && lengthOf(value) > max
+      ? `must have at most ${plural(max, 'character')}`
+      : undefined,
   ),
 ];
 
@@ -134,11 +158,11 @@ function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** `CleanText` as far as a schema can say it. */
+/** `CleanText` as far as a schema can express it. */
 const LINE_PATTERN = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$';
 const LINES_PATTERN = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
 
-/** Text with a length in characters, without control characters. `format` and `pattern` are for the document alone. */
+/** Text with a length in characters, without control characters. `format` and `pattern` are only for the document. */
 export function TextField(
   options: FieldOptions & { min?: number; max: number; multiline?: boolean; format?: string; pattern?: string },
 ): PropertyDecorator {
@@ -190,7 +214,7 @@ export function isUuid(text: string): boolean {
 /** A UUID of any version, read without case and kept in lower case. */
 export function UuidField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
-    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value)),
+    ReadAs((value) => (typeof value === 'string' ? value.toLowerCase() : value)),
     field(options, { type: 'string', format: 'uuid' }, [
       IsString({ message: 'must be a string' }),
       rule('uuid', (value) => (isUuid(String(value)) ? undefined : 'must be a UUID')),
@@ -222,7 +246,7 @@ export function CursorField(): PropertyDecorator {
 /** A whole number in a query string. */
 export function QueryIntegerField(options: FieldOptions & { min: number; max: number }): PropertyDecorator {
   return applyDecorators(
-    Transform(({ value }: { value: unknown }) =>
+    ReadAs((value) =>
       typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value === undefined ? undefined : NaN,
     ),
     IntegerField(options),
@@ -232,7 +256,7 @@ export function QueryIntegerField(options: FieldOptions & { min: number; max: nu
 /** `true` or `false` in a query string. */
 export function QueryBooleanField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
-    Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value)),
+    ReadAs((value) => (value === 'true' ? true : value === 'false' ? false : value)),
     BooleanField(options),
   );
 }
@@ -244,15 +268,18 @@ export function ChoiceField(options: FieldOptions & { values: readonly string[] 
   ]);
 }
 
-/** What a schema can say of such a time, beside its format: no leap second, and at most nine digits of a second. */
+/**
+ * The part of such a time that a schema can express besides its format: no leap second, and at most nine digits of a
+ * second.
+ */
 const TIME_PATTERN =
   '^\\d{4}-\\d{2}-\\d{2}[Tt ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$';
 const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
-/** A time of RFC 3339, with any offset; becomes a Date. What is finer than a millisecond is cut off. */
+/** A time of RFC 3339, with any offset; becomes a Date, truncated to milliseconds. */
 export function TimeField(options: FieldOptions): PropertyDecorator {
   return applyDecorators(
-    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? (parseTime(value) ?? value) : value)),
+    ReadAs((value) => (typeof value === 'string' ? (parseTime(value) ?? value) : value)),
     field(
       options,
       { type: 'string', format: 'date-time', pattern: TIME_PATTERN },

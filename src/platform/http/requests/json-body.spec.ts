@@ -34,7 +34,7 @@ const faultsOf = (text: string): InvalidText['faults'] => {
   return (error as InvalidText).faults;
 };
 
-/** What should happen, the slow way; throws errors that have the right name. */
+/** The expected result, computed the slow way; throws errors with the right name. */
 function reference(text: string): unknown {
   const fail = (name: string): never => {
     throw Object.assign(new Error(), { name });

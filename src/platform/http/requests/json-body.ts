@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 
 /**
- * The only parser of request bodies. It is stricter than JSON.parse where two parsers could read one body differently
- * (encoding, byte order mark, duplicate keys), where a value would be lost (numbers that a double cannot hold), and
- * where PostgreSQL refuses valid JSON (NUL, lone surrogates). JSON.parse checks the grammar; one linear scan before it
- * and one count after it do the rest.
+ * The only parser of request bodies. It is stricter than JSON.parse if two parsers could read one body differently
+ * (encoding, byte order mark, duplicate keys), if a value would be lost (numbers that a double cannot hold), and if
+ * PostgreSQL refuses valid JSON (NUL, lone surrogates). JSON.parse checks the grammar; one linear scan before it and
+ * one count after it do the rest.
  */
 
 const MAX_DEPTH = 32;
@@ -14,14 +14,14 @@ const MAX_TRUSTED_DIGITS = 15;
  * second.
  */
 const MAX_COST = 120_000;
-/** Maximum members of one object where the route sets no other: each new key is interned, and a wide object is slow. */
+/** Maximum members of one object if the route sets no other: each new key is interned, and a wide object is slow. */
 const MAX_MEMBERS = 1_000;
 const MEMBER_COST = 3;
 const UNSAFE_NUMBER_COST = 4;
 // A hostile body can hold a hundred thousand faults; its response must not.
 const MAX_FAULTS = 100;
 
-/** Answered with 400. The message may be shown to the client; `position` counts UTF-16 units from 0. */
+/** Gets 400. The message may be shown to the client; `position` counts UTF-16 units from 0. */
 export class MalformedJson extends Error {
   override readonly name = 'MalformedJson';
 
@@ -39,7 +39,7 @@ export interface BodyFault {
   code: string;
 }
 
-/** Answered with 422: the body is JSON, but a string in it is not text. */
+/** Gets 422: the body is JSON, but a string in it is not text. */
 export class InvalidText extends Error {
   override readonly name: string = 'InvalidText';
 
@@ -48,12 +48,12 @@ export class InvalidText extends Error {
   }
 }
 
-/** Answered with 422, as its parent: a number that no field of a double can take, such as 1e400. */
+/** Gets 422, as its parent: a number that no field of a double can take, such as 1e400. */
 export class InvalidNumber extends InvalidText {
   override readonly name = 'InvalidNumber';
 }
 
-/** Answered with 422, as its parent: more values than any request can mean, refused before they are read. */
+/** Gets 422, as its parent: more values than any valid request, refused before they are read. */
 export class TooManyValues extends InvalidText {
   override readonly name = 'TooManyValues';
 
@@ -62,7 +62,7 @@ export class TooManyValues extends InvalidText {
   }
 }
 
-/** Answered with 422, as its parent: an object with more members than any request of ours has. */
+/** Gets 422, as its parent: an object with more members than any valid request has. */
 export class TooManyMembers extends InvalidText {
   override readonly name = 'TooManyMembers';
 
@@ -129,12 +129,12 @@ export function textFault(text: string, multiline: boolean): string | undefined 
   return `must not contain control characters${multiline ? ' other than tabs and line breaks' : ''}`;
 }
 
-/** Marks that turn the order of the text around them, and so make a name look like another. */
+/** Marks that reverse the order of the text around them, and so make a name look like another. */
 const BIDI_CONTROL = /\p{Bidi_Control}/u;
 /** A character with ink; the blank pattern of Braille and the null note head are symbols without any. */
 const VISIBLE = /(?!\p{Default_Ignorable_Code_Point}|[\u2800\u{1d159}])[\p{L}\p{N}\p{P}\p{S}\p{Co}]/u;
 
-/** Why a text is no acceptable name, or undefined: a reader must see it, and see it as it is. */
+/** The reason why a text is no acceptable name, or undefined: a reader must see it, and see it as it is. */
 export function nameFault(text: string): string | undefined {
   if (BIDI_CONTROL.test(text)) return 'must not contain marks that change the direction of text';
   return VISIBLE.test(text) ? undefined : 'must have a visible character';

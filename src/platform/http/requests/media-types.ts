@@ -1,6 +1,6 @@
 /** The media types of request bodies. */
 export const JSON_TYPE = 'application/json';
-/** A PATCH merges its members into the resource (RFC 7396), so it may say so. */
+/** A PATCH merges its members into the resource (RFC 7396), so this type is also accepted. */
 export const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 
 /** `Accept` of a 415 (RFC 9110, 15.5.16) and, on a PATCH, `Accept-Patch` (RFC 5789, 2.2). */

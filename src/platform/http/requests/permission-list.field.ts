@@ -10,7 +10,7 @@ export const PERMISSION_LIST_DOC = {
   maxItems: 50,
 } satisfies ApiPropertyOptions;
 
-/** A list of permissions, each once: those that a custom role may contain, or those that an API key may have. */
+/** A list of permissions, each once: those allowed in a custom role, or those allowed for an API key. */
 export function PermissionListField(
   kind: 'customRoles' | 'apiKeys',
   options: FieldOptions & { min: number },

@@ -79,7 +79,7 @@ function admitPerson(principal: Principal, route: PersonRoute): void {
   }
 }
 
-/** Whether the person has proved an own factor in this session, beside what a provider says. */
+/** Whether the person has proved an own factor in this session, besides the claims of a provider. */
 function isPersonal(session: Session): boolean {
   return session.connectionId === null || session.amr.some((method) => method === 'pwd' || method === 'hwk');
 }

@@ -1,4 +1,4 @@
-/** How often a header stands in the request; `name` is in lower case. */
+/** How often the request has a header; `name` is in lower case. */
 export function countOf(rawHeaders: readonly string[], name: string): number {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

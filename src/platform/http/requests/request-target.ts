@@ -1,7 +1,7 @@
 /**
  * A request's address in one form. Clients may write one address in many ways: absolute (`http://host/path`), with a
- * fragment, with letters percent-encoded. Everything behind the server's front door (router, limits, metrics, problems,
- * links) sees the form that {@link canonicalTarget} gives, so that no two of them can read one address differently.
+ * fragment, with letters percent-encoded. All later code (router, limits, metrics, problems, links) sees the form of
+ * {@link canonicalTarget}, so that no two of them can read one address differently.
  */
 const PLAIN = /^\/[A-Za-z0-9\-._~/]*(?:\?[^#]*)?$/;
 const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*/;
@@ -11,11 +11,11 @@ const NOT_IN_A_PATH = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g;
 const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/g;
 
 /**
- * The origin form of a request target (RFC 9112, 3.2), with what needs no percent-encoding decoded (RFC 3986, 6.2.2.2).
- * A broken escape stays as it is: the router refuses it.
+ * The origin form of a request target (RFC 9112, 3.2), with unnecessary percent-encoding decoded (RFC 3986, 6.2.2.2). A
+ * broken escape stays as it is: the router refuses it.
  */
 export function canonicalTarget(method: string, target: string): string {
-  // The server as a whole has nothing to say but what its root says.
+  // The server as a whole (`*`) has the same options as its root.
   if (target === '*') return method === 'OPTIONS' ? '/' : target;
   if (PLAIN.test(target)) return target;
   const origin = target.replace(ABSOLUTE, '').replace(/#.*$/s, '');

@@ -2,7 +2,7 @@ import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/c
 import { NotFound } from '../../errors';
 import { isUuid } from './fields';
 
-/** Reads an id in a path. A malformed id is answered with 404, like an unknown one. */
+/** Reads an id in a path. A malformed id gets 404, like an unknown one. */
 @Injectable()
 export class ResourceId implements PipeTransform<string, string> {
   constructor(private readonly resource: string) {}

@@ -5,7 +5,7 @@ import { PERMISSIONS } from '../../permissions/permissions';
 import { ROUTE_METADATA } from './caller';
 
 /**
- * Stops the start where a route declares neither its permission nor that it is public, or asks for an undeclared
+ * Stops the start if a route declares neither its permission nor that it is public, or requires an undeclared
  * permission: no role could have it, and the mistake would show as a 403 in production.
  */
 @Injectable()

@@ -1,6 +1,6 @@
 import { UnsafeNumber } from './json-body';
 
-/** No text of a request has NUL in it: what begins with it stands for something else. */
+/** No text of a request contains NUL: a text that begins with it is a placeholder. */
 const MARK = '\0';
 const MARKED = /"\\u0000([^"]*)"/g;
 

@@ -9,6 +9,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import type { FastifyRequest } from 'fastify';
 import { type FieldFault, MalformedRequest, ValidationFailed } from '../../errors';
+import { type CompiledReader, compileReader } from './compiled-rules';
 import { type CrossChecked, knownFields, Parsed } from './fields';
 import { isJsonObject } from './json-body';
 
@@ -36,11 +37,11 @@ export class RequestValidationPipe implements PipeTransform {
 
 const BARE_OFFSET = /^(\S+) (\d{2}:\d{2})$/;
 
-/** A query whose times have their offsets: a `+` that was not escaped is a blank by the rules of forms. */
+/** A query whose times have their offsets: an unescaped `+` is a space by the rules of forms. */
 function withOffsets(dto: Constructor, query: unknown): unknown {
   if (!isJsonObject(query)) return query;
   const read = { ...query };
-  for (const [name, { time }] of fieldsOf(dto)) {
+  for (const [name, { time }] of planOf(dto).fields) {
     const value = read[name];
     if (time && typeof value === 'string') read[name] = value.replace(BARE_OFFSET, '$1+$2');
   }
@@ -81,7 +82,7 @@ export function readDto<T extends object>(dto: new () => T, value: unknown, more
 const understood = new WeakMap<object, object>();
 
 /**
- * A parsed body as its route has read it: two spellings of one request are one. The body itself where no DTO read it.
+ * A parsed body as its route has read it: two spellings of one request are equal. The body itself if no DTO read it.
  */
 export function understoodBody(body: unknown): unknown {
   return typeof body === 'object' && body !== null ? (understood.get(body) ?? body) : body;
@@ -94,7 +95,26 @@ function read(dto: Constructor, value: unknown, path: string, faults: FieldFault
     return undefined;
   }
   const prefix = path === '' ? '' : `${path}.`;
-  const fields = fieldsOf(dto);
+  const { lists, accept } = planOf(dto);
+  const instance = (accept(value) ?? readSlowly(dto, value, prefix, faults)) as Partial<CrossChecked> &
+    Record<string, unknown>;
+  for (const { name, nested } of lists) {
+    const list = instance[name];
+    // A list beyond its maximum is one fault; its items are not read.
+    if (!Array.isArray(list) || list.length > nested.max) continue;
+    instance[name] = list.map((entry, index) =>
+      faults.length < MAX_FAULTS ? read(nested.type, entry, `${prefix}${name}.${index}`, faults) : undefined,
+    );
+  }
+  if (instance.crossCheck && faults.length < MAX_FAULTS) {
+    for (const fault of instance.crossCheck()) faults.push({ ...fault, field: prefix + fault.field });
+  }
+  return instance;
+}
+
+/** Reads the fields of an object that has a fault, by the libraries themselves, which have the words for it. */
+function readSlowly(dto: Constructor, value: Record<string, unknown>, prefix: string, faults: FieldFault[]): object {
+  const { fields } = planOf(dto);
   const known: Record<string, unknown> = {};
   for (const name of Object.keys(value)) {
     if (fields.has(name)) {
@@ -103,23 +123,12 @@ function read(dto: Constructor, value: unknown, path: string, faults: FieldFault
       faults.push({ field: shown(prefix + name), message: 'is not a field of this request', code: 'unknown_field' });
     }
   }
-  const instance = plainToInstance(dto, known) as Partial<CrossChecked> & Record<string, unknown>;
+  const instance = plainToInstance(dto, known);
   // class-validator refuses a class without rules.
   for (const error of fields.size > 0 ? validateSync(instance, VALIDATION) : []) {
     for (const [rule, message] of Object.entries(error.constraints ?? {})) {
       faults.push({ field: prefix + error.property, message, code: codeOf(rule) });
     }
-  }
-  for (const [name, { nested }] of fields) {
-    const list = instance[name];
-    // A list beyond its maximum is one fault; its items are not read.
-    if (!nested || !Array.isArray(list) || list.length > nested.max) continue;
-    instance[name] = list.map((entry, index) =>
-      faults.length < MAX_FAULTS ? read(nested.type, entry, `${prefix}${name}.${index}`, faults) : undefined,
-    );
-  }
-  if (faults.length < MAX_FAULTS) {
-    for (const fault of instance.crossCheck?.() ?? []) faults.push({ ...fault, field: prefix + fault.field });
   }
   return instance;
 }
@@ -133,12 +142,23 @@ function opaque(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? new Parsed(value) : value;
 }
 
-const cache = new WeakMap<Constructor, ReturnType<typeof knownFields>>();
+/** What is known of a DTO, found out once. */
+interface Plan {
+  fields: ReturnType<typeof knownFields>;
+  lists: { name: string; nested: { type: Constructor; max: number } }[];
+  accept: CompiledReader;
+}
 
-function fieldsOf(dto: Constructor): ReturnType<typeof knownFields> {
-  let fields = cache.get(dto);
-  if (!fields) cache.set(dto, (fields = knownFields(dto)));
-  return fields;
+const plans = new WeakMap<Constructor, Plan>();
+
+function planOf(dto: Constructor): Plan {
+  let plan = plans.get(dto);
+  if (!plan) {
+    const fields = knownFields(dto);
+    const lists = [...fields].flatMap(([name, { nested }]) => (nested ? [{ name, nested }] : []));
+    plans.set(dto, (plan = { fields, lists, accept: compileReader(dto) }));
+  }
+  return plan;
 }
 
 function codeOf(constraint: string): string {
@@ -150,7 +170,7 @@ function unique(faults: FieldFault[]): FieldFault[] {
   return faults.filter((fault) => !seen.has(fault.field) && seen.add(fault.field));
 }
 
-/** Returns the body. @throws MalformedRequest where there is none */
+/** Returns the body. @throws MalformedRequest without one */
 export function requireBody(value: unknown): unknown {
   if (value === undefined) throw new MalformedRequest('A JSON body is required.');
   return value;

@@ -21,10 +21,10 @@ const DAY_MS = 86_400_000;
 const LEAST_NOTICE_DAYS = 180;
 
 /**
- * Marks a route as deprecated: all of its responses, refusals too, carry `Deprecation` (RFC 9745), `Sunset` (RFC 8594)
- * and a `Link` to the replacement, and the document says so. It stands above a `@RouteConfig()` of the same route,
- * which would overwrite it.
- * @throws Error at start where the notice is shorter than the minimum, or the link is invalid
+ * Marks a route as deprecated: all of its responses, including refusals, have `Deprecation` (RFC 9745), `Sunset` (RFC
+ * 8594) and a `Link` to the replacement, and the document marks it. It must be above a `@RouteConfig()` of the same
+ * route, which would overwrite it.
+ * @throws Error at start if the notice is shorter than the minimum, or the link is invalid
  */
 export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
   if (timeOf(notice.sunset) - timeOf(notice.since) < LEAST_NOTICE_DAYS * DAY_MS) {

@@ -13,17 +13,17 @@ export function etagOfContent(json: string): string {
 
 /** The longest `If-Match` or `If-None-Match` that is read. */
 export const MAX_CONDITION_LENGTH = 1024;
-/** One entity tag of a list (RFC 9110, 8.8.3): what is in its quotes may hold commas. */
+/** One entity tag of a list (RFC 9110, 8.8.3): its quoted text may contain commas. */
 const TAG = /\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"|\*)\s*(?:,|$)/y;
 
-/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may answer 304. @throws MalformedRequest */
+/** Whether `If-None-Match` names this tag (weak comparison), so that a GET may return 304. @throws MalformedRequest */
 export function isNotModified(ifNoneMatch: string | undefined, etag: string): boolean {
   return ifNoneMatch !== undefined && names('If-None-Match', ifNoneMatch, etag);
 }
 
 /**
- * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress make it of ours, and a tag of ours
- * names a version and not its bytes.
+ * Checks `If-Match`. The weak form of a tag counts as the tag: proxies that compress make it from ours, and our tags
+ * name a version and not bytes.
  * @throws VersionConflict when the header is given and does not name this tag; MalformedRequest when it is no list of
  * tags
  */

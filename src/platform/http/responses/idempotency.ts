@@ -10,31 +10,27 @@ import { canonicalJson } from '../requests/canonical-json';
 import { countOf } from '../requests/request-headers';
 import { understoodBody } from '../requests/validation.pipe';
 import { digest } from './pagination';
+import { type Outcome, StoredResponse, type WriteResult } from './results';
+import { headersOf } from './send-result';
 
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
-
-/** A response as it is sent and stored: it is replayed byte for byte. */
-export interface StoredResponse {
-  status: number;
-  /** `Location`, `ETag`: headers of the stored response. */
-  headers: Record<string, string>;
-  body: string;
-  /** The body holds a secret: it is stored encrypted. */
-  secret?: boolean;
-}
 
 /** An idempotent request: its key and the hash of its meaning. */
 export interface IdempotentRequest {
   key: string;
   /** SHA-256 of method, path and body as it was understood: another request under the same key is refused. */
   readonly hash: Buffer;
+  /** The target of the request, and the status of its route's success: parts of the stored response. */
+  readonly url: string;
+  readonly status: number;
 }
 
 /** The request's `Idempotency-Key`, checked, or undefined. */
 export const Idempotent = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
     const key = request.headers['idempotency-key'];
     if (key === undefined) return undefined;
     if (typeof key !== 'string' || !KEY.test(key)) {
@@ -45,18 +41,23 @@ export const Idempotent = createParamDecorator(
     if (countOf(request.raw.rawHeaders, 'idempotency-key') > 1) {
       throw new MalformedRequest('The Idempotency-Key header appears more than once.');
     }
-    return new KeyedRequest(key, request);
+    return new KeyedRequest(key, request, http.getResponse<FastifyReply>().statusCode);
   },
 );
 
-/** The hash is made when it is asked for: the body is read by then. */
+/** The hash is computed on demand: the body is read by then. */
 class KeyedRequest implements IdempotentRequest {
   private made?: Buffer;
 
   constructor(
     readonly key: string,
     private readonly request: FastifyRequest,
+    readonly status: number,
   ) {}
+
+  get url(): string {
+    return this.request.url;
+  }
 
   get hash(): Buffer {
     const { method, url, routeOptions, params, body } = this.request;
@@ -69,23 +70,7 @@ class KeyedRequest implements IdempotentRequest {
   }
 }
 
-/** Sends a response of {@link Idempotency.transaction}, new or replayed. */
-export function sendResponse(reply: FastifyReply, answer: StoredResponse): void {
-  const { location } = answer.headers;
-  if (location !== undefined) void reply.header('location', reply.server.publicPath + location);
-  void reply
-    .status(answer.status)
-    .headers(location === undefined ? answer.headers : withoutLocation(answer.headers))
-    .header('content-type', 'application/json; charset=utf-8')
-    .send(answer.body);
-}
-
-/** The headers but for `Location`, which is stored as the service's own path and sent as callers see it. */
-function withoutLocation({ location: _path, ...headers }: Record<string, string>): Record<string, string> {
-  return headers;
-}
-
-interface StoredAnswer extends Record<string, unknown> {
+interface StoredRow extends Record<string, unknown> {
   request_hash: Buffer;
   status: number;
   headers: Record<string, string>;
@@ -111,15 +96,15 @@ export class Idempotency {
   transaction(
     caller: Caller,
     request: IdempotentRequest | undefined,
-    work: (tx: TenantTransaction) => Promise<StoredResponse>,
-  ): Promise<StoredResponse> {
+    work: (tx: TenantTransaction) => Promise<Outcome>,
+  ): Promise<WriteResult> {
     return this.database.transaction(caller, async (tx) => {
       if (!request) return work(tx);
-      const stored = await this.claim(tx, caller, request);
-      if (stored) return { ...stored, headers: { ...stored.headers, 'Idempotency-Replayed': 'true' } };
-      const answer = await work(tx);
-      this.keep(tx, caller, request, answer);
-      return answer;
+      const replay = await this.claim(tx, caller, request);
+      if (replay) return replay;
+      const outcome = await work(tx);
+      this.keep(tx, caller, request, outcome);
+      return outcome;
     });
   }
 
@@ -131,15 +116,15 @@ export class Idempotency {
   async write(
     caller: Caller,
     request: IdempotentRequest | undefined,
-    work: (tx: TenantTransaction) => StoredResponse,
-  ): Promise<StoredResponse> {
+    work: (tx: TenantTransaction) => Outcome,
+  ): Promise<WriteResult> {
     if (request) {
       try {
         return await this.database.transaction(caller, async (tx) => {
           tx.defer(lockOrFail(caller, request));
-          const answer = work(tx);
-          tx.insert(this.record('idempotency_insert', '', caller, request, answer));
-          return answer;
+          const outcome = work(tx);
+          tx.insert(this.record('idempotency_insert', '', caller, request, outcome));
+          return outcome;
         });
       } catch (error) {
         // The key is locked, or was used: the longer way finds out which.
@@ -155,15 +140,15 @@ export class Idempotency {
     request: IdempotentRequest,
   ): Promise<StoredResponse | undefined> {
     const who = nameOf(caller);
-    // Two statements in one round trip: the second one's snapshot is taken once the lock is held, so it sees what the
-    // lock's last holder committed.
+    // Two statements in one round trip: the second one takes its snapshot after the lock, so it sees the commit of the
+    // lock's last holder.
     const [[lock], [stored]] = await Promise.all([
       tx.query<{ locked: boolean }>({
         name: 'idempotency_lock',
         text: `select pg_try_advisory_xact_lock(hashtextextended($1, 7)) as locked`,
         values: [contextOf(caller, request)],
       }),
-      tx.query<StoredAnswer>({
+      tx.query<StoredRow>({
         name: 'idempotency_find',
         text: `select request_hash, status, headers, body from idempotency_keys
                 where tenant_id = $1 and caller = $2 and key = $3 and expires_at > $4`,
@@ -184,15 +169,15 @@ export class Idempotency {
     }
     // An unencrypted body is JSON, which begins with another character.
     const body = stored.body.startsWith('{') ? stored.body : this.box.decrypt(stored.body, contextOf(caller, request));
-    return { status: stored.status, headers: stored.headers, body };
+    return new StoredResponse(stored.status, stored.headers, body);
   }
 
-  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, answer: StoredResponse): void {
+  private keep(tx: TenantTransaction, caller: Caller, request: IdempotentRequest, outcome: Outcome): void {
     const overwrite = `on conflict (tenant_id, caller, key) do update set
          request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
          body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at`;
     // The lock is held, so the row has expired.
-    tx.insert(this.record('idempotency_upsert', overwrite, caller, request, answer));
+    tx.insert(this.record('idempotency_upsert', overwrite, caller, request, outcome));
   }
 
   private record(
@@ -200,7 +185,7 @@ export class Idempotency {
     onConflict: string,
     caller: Caller,
     request: IdempotentRequest,
-    answer: StoredResponse,
+    { json, details }: Outcome,
   ): Statement {
     const now = new Date();
     return {
@@ -213,9 +198,9 @@ export class Idempotency {
         nameOf(caller),
         request.key,
         request.hash,
-        answer.status,
-        JSON.stringify(answer.headers),
-        answer.secret ? this.box.encrypt(answer.body, contextOf(caller, request)) : answer.body,
+        request.status,
+        JSON.stringify(headersOf(details, request.url)),
+        details.secret ? this.box.encrypt(json, contextOf(caller, request)) : json,
         now,
         new Date(now.getTime() + LIFETIME_MS),
       ],

@@ -1,3 +1,4 @@
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { FastifyBaseLogger } from 'fastify';
 import type { AppError } from '../../errors';
 
@@ -8,16 +9,17 @@ const LOOK_MS = 1_000;
 const MOST_CAUSES = 10;
 
 /**
- * The log of requests that were refused because something is away: one line for each cause when it begins, and one with
- * the count when it is over. A line for each request says nothing new, thousands of times.
+ * The log of requests that were refused because a dependency is unavailable: one line for each cause when it begins,
+ * and one with the count when it ends. A line for each request would repeat the same thousands of times.
  */
-export class OutageLog {
+@Injectable()
+export class OutageLog implements OnModuleDestroy {
   private readonly causes = new Set<string>();
   private refused = 0;
   private lastAt = 0;
   private timer?: NodeJS.Timeout;
 
-  /** Notes a request that was answered 503. */
+  /** Records a request that got 503. */
   note(log: FastifyBaseLogger, ids: Record<string, unknown>, error: AppError): void {
     this.refused++;
     this.lastAt = performance.now();
@@ -32,6 +34,10 @@ export class OutageLog {
       { ...ids, err: error.cause ?? error, internal: error.internal },
       'request failed; others that fail for the same cause are counted, not logged',
     );
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.timer);
   }
 
   private look(log: FastifyBaseLogger): void {

@@ -2,9 +2,10 @@ import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config, required } from '../../config/config';
 import { AppError } from '../../errors';
+import { type JsonPage, type JsonRow, toPage } from './results';
 import type { TenantScope } from '../../database/tenant-database';
 
-/** One page of a list, as the contract has it. `T` is whatever the rows are. */
+/** One page of a list, as in the contract. `T` is the type of the rows. */
 export interface Page<T> {
   data: T[];
   next_cursor: string | null;
@@ -14,10 +15,16 @@ export interface Page<T> {
 /** The scope of a cursor: one tenant, one list, one set of filters. */
 export interface CursorScope {
   tenant: TenantScope;
-  /** The list's name, with the parent's id where it has one. */
+  /** The list's name, with the parent's id if it has one. */
   list: string;
   /** The filters of the request; `limit` is not one. */
   filters: Readonly<Record<string, unknown>>;
+}
+
+/** The part of a list that a request asks for. */
+export interface PageRequest {
+  limit: number;
+  cursor?: string;
 }
 
 const ID_BYTES = 16;
@@ -34,6 +41,20 @@ export class Cursors {
 
   constructor(config: Config) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'cursor', 32));
+  }
+
+  /**
+   * The page after the cursor of a request. @param read gets at most this many rows behind an id: one more than the
+   * page holds, to see whether there is a next
+   * @throws AppError `invalid_cursor`
+   */
+  async page(
+    scope: CursorScope,
+    { limit, cursor }: PageRequest,
+    read: (afterId: string | undefined, count: number) => Promise<readonly JsonRow[]>,
+  ): Promise<JsonPage> {
+    const rows = await read(this.decode(scope, cursor), limit + 1);
+    return toPage(rows, limit, (lastId) => this.encode(scope, lastId));
   }
 
   /** The cursor that continues after the row with this id. */

@@ -1,18 +1,24 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusals } from '../../audit/refusals';
-import { AppError } from '../../errors';
+import { AppError, ClientGone } from '../../errors';
 import type { Caller } from '../requests/caller';
 import { instanceOf } from '../requests/request-target';
 import { logIds } from '../requests/request-id';
 import { typesTaken } from '../requests/media-types';
-import { OutageLog } from './outage-log';
+import { deprecationHeaders } from './deprecation';
+import type { OutageLog } from './outage-log';
 import { toAppError, toProblem, PROBLEM_CONTENT_TYPE } from '../problem';
 
 /** Headers that describe the response that a problem takes the place of. */
-const OF_A_SUCCESS = ['etag', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
+const OF_A_SUCCESS = ['etag', 'link', 'content-disposition', 'content-length', 'last-modified', 'accept-ranges'];
 
-const outages = new OutageLog();
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The outages of this server; see {@link sendProblem}. */
+    outages: OutageLog;
+  }
+}
 
 /** Turns every thrown value into `application/problem+json`: the only place that does. */
 @Catch()
@@ -26,7 +32,7 @@ export class ProblemFilter implements ExceptionFilter {
     sendProblem(error, request, http.getResponse<FastifyReply>());
   }
 
-  /** What a caller is refused is in the audit log of the caller's tenant, by the route's template. */
+  /** A refusal is in the audit log of the caller's tenant, by the route's template. */
   private count({ method, routeOptions }: FastifyRequest, { tenantId, actor, session, origin }: Caller): void {
     const target = { type: 'route', id: `${method} ${routeOptions.url ?? ''}` };
     this.refusals.count({
@@ -42,7 +48,9 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const status = error.status;
   const { log } = request;
   const ids = logIds(request);
-  if (status === 503) outages.note(log, ids, error);
+  // The request's own line says that its client left.
+  if (error instanceof ClientGone) return void reply.raw.destroy();
+  if (status === 503) request.server.outages.note(log, ids, error);
   else if (status >= 500) {
     log.error({ ...ids, err: error.cause ?? error, internal: error.internal }, 'request failed');
   } else if (error.internal) {
@@ -55,6 +63,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   }
   const problem = toProblem(error, request.server.publicPath + instanceOf(request.url), request.id);
   for (const name of OF_A_SUCCESS) reply.removeHeader(name);
+  const { deprecation } = request.routeOptions.config;
+  if (deprecation) reply.headers(deprecationHeaders(deprecation));
   if (error.code === 'unsupported_media_type') reply.headers(typesTaken(request.method));
   if (error.headers) reply.headers(error.headers);
   void reply

@@ -1,5 +1,5 @@
 /**
- * Nest's adapter for Fastify, with the settings of the server and with our own answers to errors and missing routes.
+ * Nest's adapter for Fastify, with the settings of the server and with our own responses to errors and missing routes.
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,6 +10,8 @@ import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
 import { limitServer, SERVER_OPTIONS } from '../../net/server-limits';
 import { sendProblem } from '../responses/problem.filter';
+import { Result } from '../responses/results';
+import { sendResult } from '../responses/send-result';
 import { requestIdOf } from '../requests/request-id';
 import type { RequestLog } from './request-log';
 import { SECURITY_HEADERS } from '../responses/security-headers';
@@ -18,7 +20,7 @@ import { Exchanges } from './exchanges';
 import { canonicalTarget } from '../requests/request-target';
 
 const MIB = 1024 * 1024;
-/** More than Node takes in a request's head, so that no id in a path is too long to be told from one of ours. */
+/** More than Node's limit of a request's head, so that no id in a path is truncated. */
 const MAX_PARAM_LENGTH = 65_536;
 /** A body of 8 MiB has this long to arrive. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -32,7 +34,7 @@ class QuietLogController extends LogController {
   }
 }
 
-/** Fastify's adapter, whose errors and missing routes are answered by us and not by Nest's defaults. */
+/** Fastify's adapter with our own responses to errors and missing routes, in place of Nest's defaults. */
 export class ApiAdapter extends FastifyAdapter {
   readonly exchanges: Exchanges;
 
@@ -46,12 +48,12 @@ export class ApiAdapter extends FastifyAdapter {
       bodyLimit: MIB,
       trustProxy: trustedProxies(config.TRUST_PROXY),
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
-      // Node's own answer to a request without Host has no body: ours is in the hook.
+      // Node's own response to a request without Host has no body: ours is in the hook.
       http: { requireHostHeader: false, ...SERVER_OPTIONS },
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: 72_000,
       forceCloseConnections: 'idle',
-      // What still arrives on a connection that is being closed is served; it has the whole time of the shutdown.
+      // Requests that still arrive on a closing connection are served; they have the whole time of the shutdown.
       return503OnClosing: false,
       requestIdHeader: false,
       genReqId: requestIdOf,
@@ -74,10 +76,17 @@ export class ApiAdapter extends FastifyAdapter {
     return this.getInstance();
   }
 
-  /** Sets what stands before all that Fastify does with a connection or a request. */
+  /**
+   * Sends the result of a controller's method: results in the form of `send-result.ts`, any other value as Nest does.
+   */
+  override reply(reply: FastifyReply, body: unknown, status?: number): FastifyReply {
+    return body instanceof Result ? sendResult(reply, body) : super.reply(reply, body, status);
+  }
+
+  /** Installs handlers that run before Fastify sees a connection or a request. */
   guardConnections(server: Server): void {
     limitServer(server, REQUEST_TIMEOUT_MS);
-    // A client that ends its side after its request still reads the answer. Undocumented, and so tested.
+    // A client that ends its side after its request still reads the response. Undocumented, and so tested.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.prependListener('request', (request) => {
       request.url = canonicalTarget(request.method ?? '', request.url ?? '/');

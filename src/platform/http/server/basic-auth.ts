@@ -17,7 +17,7 @@ interface Failures {
   until: number;
 }
 
-/** Knows one user. After ten failures a network waits until a quarter of an hour after the first one. */
+/** Authenticates one user. After ten failures a network waits until a quarter of an hour after the first one. */
 export class BasicAuth {
   private readonly expected: Buffer;
   private readonly failures = new Map<string, Failures>();
@@ -31,7 +31,7 @@ export class BasicAuth {
     this.expected = digest(`${user}:${password}`);
   }
 
-  /** Undefined where the request may pass. */
+  /** Undefined if the request may pass. */
   refusal(authorization: string | undefined, address: string): BasicAuthRefusal | undefined {
     const network = clientNetwork(address);
     const failures = this.failuresOf(network);

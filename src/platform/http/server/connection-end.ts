@@ -1,13 +1,13 @@
 /**
- * How a connection ends. Node closes it at once after its last answer, and a client that is still sending then loses
- * the answer to a reset. Here it is closed in stages (RFC 9112, 9.6): the answer and an end of our side first, then
- * what the client still sends is read and thrown away for a while, then it is closed.
+ * The end of a connection. Node closes it immediately after its last response, and a client that is still sending then
+ * loses the response to a reset. Here it is closed in stages (RFC 9112, 9.6): first the response and an end of our
+ * side, then the client's further bytes are read and discarded for a while, then the connection closes.
  */
 import type { Socket } from 'node:net';
 
-/** How long a client may take to hear the answer. */
+/** How long a client may take to read the response. */
 const MOST_MS = 5_000;
-/** Thrown away as fast as it comes; beyond it, a step for each pause. */
+/** Discarded without a pause; beyond it, a portion per pause. */
 const FAST_BYTES = 1024 * 1024;
 const PAUSE_MS = 10;
 
@@ -20,13 +20,13 @@ export function closeInStages(socket: Socket): void {
   const deadline = setTimeout(() => socket.destroy(), MOST_MS);
   socket.once('close', () => clearTimeout(deadline));
   socket.end();
-  // Node resumes the connection for the unread body in this turn; taken over before, it would stay paused.
+  // Node resumes the connection for the unread body in this turn; an earlier takeover would leave it paused.
   setImmediate(() => discard(socket));
 }
 
 function discard(socket: Socket): void {
   let discarded = 0;
-  // What is behind the refused body is no request any more: its response could not be sent.
+  // Bytes behind the refused body are no request any more: its response could not be sent.
   socket.removeAllListeners('data');
   socket.on('data', (chunk: Buffer) => {
     discarded += chunk.length;

@@ -6,8 +6,8 @@ import { addRouteConfig } from '../route-config';
 const NO_CONTENT = 204;
 
 /**
- * Tells the server which routes have no body in their success: nothing about them can be refused by `Accept`. Before
- * the routes are made.
+ * Declares to the server the routes whose success has no body: `Accept` cannot refuse them. Called before the routes
+ * are registered.
  */
 export function noteEmptyResponses(app: INestApplication): void {
   const scanner = new MetadataScanner();

@@ -1,8 +1,8 @@
 /**
- * The exchange that is under way on each connection, so that every request gets exactly one final answer. Node reports
- * a malformed request for the connection it came on, and not for a request: what is to be done depends on whether the
- * bytes belong to the body of a request that is not answered yet, come behind requests that are still being answered,
- * or are the first of a request of their own.
+ * The current exchange of each connection, so that every request gets exactly one final response. Node reports a
+ * malformed request for its connection, and not for a request. The reaction depends on the position of the bytes: in
+ * the body of a request without a response yet, behind requests with a running response, or at the start of a request
+ * of their own.
  */
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
@@ -13,9 +13,10 @@ import { PROBLEM_CONTENT_TYPE, toProblem } from '../problem';
 import { sendProblem } from '../responses/problem.filter';
 import { requestIdOf } from '../requests/request-id';
 import { SECURITY_HEADERS } from '../responses/security-headers';
+import { noteEnd } from '../../net/client-connection';
 import { closeInStages } from './connection-end';
 
-/** The newest exchange of a connection: answers go out in order, so when its answer has ended, all have. */
+/** The newest exchange of a connection: responses are sent in order, so when its response has ended, all have. */
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
@@ -23,7 +24,7 @@ interface Exchange {
   handled?: { request: FastifyRequest; reply: FastifyReply };
 }
 
-/** Hears of an answer to bytes that are not a request: it belongs in the log all the same. */
+/** Receives the response to bytes that are not a request: it also belongs in the log. */
 export type OnMalformed = (problem: { requestId: string; status: number; reason: string }) => void;
 
 const REFUSALS: Record<string, [code: ProblemCode, detail: string]> = {
@@ -42,16 +43,17 @@ export class Exchanges {
 
   constructor(private readonly onMalformed: OnMalformed) {}
 
-  /** Watches the connections of a server, before anything else sees a request. */
+  /** Observes the connections of a server before any other code sees a request. */
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
+      noteEnd(socket);
       const destroySoon = socket.destroySoon.bind(socket);
       socket.destroySoon = () => (this.isSending(socket) ? closeInStages(socket) : destroySoon());
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
       this.latest.set(request.socket, { request, response });
     });
-    // A tunnel is nothing that this server makes; Node would close the connection without an answer.
+    // This server makes no tunnels; Node would close the connection without a response.
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       socket.on('error', () => socket.destroy());
       this.latest.set(socket, { request, response: new ServerResponse(request) });
@@ -59,18 +61,21 @@ export class Exchanges {
     });
   }
 
-  /** The framework has taken over the request: refusals of its body go through its hooks and its log. */
+  /** The framework has taken over the request: refusals of its body use its hooks and its log. */
   handled(request: FastifyRequest, reply: FastifyReply): void {
     const exchange = this.latest.get(request.raw.socket);
     if (exchange?.request === request.raw) exchange.handled = { request, reply };
   }
 
-  /** Whether no later request has come on the connection: one whose answer would be lost if it were closed now. */
+  /** Whether no later request has come on the connection: its response would be lost if the connection closed now. */
   isLatest(request: IncomingMessage): boolean {
     return (this.latest.get(request.socket)?.request ?? request) === request;
   }
 
-  /** Answers, or lets end, what Node could not read. The server's `clientError`. */
+  /**
+   * Responds to bytes that Node could not parse, or ends the connection after a running response. The server's
+   * `clientError`.
+   */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     // Every later read of a connection that is broken is an error again.
@@ -91,7 +96,7 @@ export class Exchanges {
     }
   }
 
-  /** The client still sends: the rest of a body that was refused, or what could not be read. */
+  /** The client still sends: the rest of a refused body, or unreadable bytes. */
   private isSending(socket: Socket): boolean {
     const exchange = this.latest.get(socket);
     return this.broken.has(socket) || (exchange !== undefined && !exchange.request.complete);
@@ -109,7 +114,7 @@ export class Exchanges {
       connection: 'close',
       'x-request-id': requestId,
       ...SECURITY_HEADERS,
-      // A path that has no method at all says so (RFC 9110, 10.2.1).
+      // A path without any method has an empty `Allow` (RFC 9110, 10.2.1).
       ...(error.code === 'method_not_allowed' ? { allow: '' } : {}),
     };
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -120,7 +125,7 @@ export class Exchanges {
   }
 }
 
-/** Lets the connection end with an answer that is under way. */
+/** Lets the connection end with the running response. */
 function endAfter(response: ServerResponse, socket: Socket): void {
   if (!response.headersSent) response.shouldKeepAlive = false;
   if (isEnded(response)) socket.destroySoon();

@@ -1,4 +1,4 @@
-/** What is wrong with the head of a request, whatever its route does. */
+/** The faults in the head of a request, independent of its route. */
 import type { FastifyRequest } from 'fastify';
 import { AppError, MalformedRequest } from '../../errors';
 import { API_PREFIX } from '../api-prefix';
@@ -8,6 +8,11 @@ import { countOf } from '../requests/request-headers';
 const JSON_ONLY: readonly string[] = ['application/json'];
 /** A name, IPv4 address or bracketed IPv6 address, with an optional port (RFC 3986, 3.2.2). */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::\d{0,5})?$/;
+
+/** Values of `Accept` that are remembered, and how long one may be: clients have few, and send them each time. */
+const MAX_REMEMBERED = 100;
+const MAX_REMEMBERED_LENGTH = 200;
+const remembered = new Map<string, boolean>();
 
 /** The fault of the head that refuses the request, or undefined. */
 export function headFault(request: FastifyRequest): AppError | undefined {
@@ -36,7 +41,20 @@ function notAcceptable({ is404, url, headers, routeOptions }: FastifyRequest): A
   if (is404 || !url.startsWith(API_PREFIX) || accept === undefined || accept === '*/*' || accept === 'application/json')
     return undefined;
   const produces = routeOptions.config?.produces ?? JSON_ONLY;
-  // A route whose success has no body has nothing to refuse.
-  if (produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept)) return undefined;
+  if (produces === JSON_ONLY ? takesJson(accept) : takesOneOf(accept, produces)) return undefined;
   return new AppError('not_acceptable', `This route answers with ${produces.join(' or ')}; see Accept.`);
+}
+
+function takesJson(accept: string): boolean {
+  let takes = remembered.get(accept);
+  if (takes === undefined) {
+    takes = takesOneOf(accept, JSON_ONLY);
+    if (remembered.size < MAX_REMEMBERED && accept.length <= MAX_REMEMBERED_LENGTH) remembered.set(accept, takes);
+  }
+  return takes;
+}
+
+/** A route whose success has no body has nothing to refuse. */
+function takesOneOf(accept: string, produces: readonly string[]): boolean {
+  return produces.length === 0 || preferredType(accept, produces) !== undefined || namesProblems(accept);
 }

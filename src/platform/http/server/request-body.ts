@@ -1,6 +1,7 @@
-/** From the bytes of a request's body to a value, or to the refusal that says why there is none. */
+/** From the bytes of a request's body to a value, or to the refusal with the reason. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { assertConnected } from '../../net/client-connection';
 import { AppError, MalformedRequest, ValidationFailed } from '../../errors';
 import { InvalidText, MalformedJson, parseJsonBody } from '../requests/json-body';
 import { JSON_TYPE, MERGE_PATCH_TYPE } from '../requests/media-types';
@@ -18,7 +19,7 @@ export function addBodyParsers(server: FastifyInstance): void {
   server.addContentTypeParser('*', refuseBytes);
 }
 
-/** Where there are no bytes, what their type would be means nothing: `curl -X POST -d ''` sends that of a form. */
+/** Without bytes the media type means nothing: `curl -X POST -d ''` sends that of a form. */
 export function forgetTypeOfNothing({ headers }: FastifyRequest): void {
   if (headers['content-length'] === '0') delete headers['content-type'];
 }
@@ -42,6 +43,7 @@ function refuseBytes(
 
 function readBody(request: FastifyRequest, body: Buffer): unknown {
   if (body.length === 0) return undefined;
+  assertConnected(request.raw.socket);
   const type = request.headers['content-type'] ?? '';
   if (request.method !== 'PATCH' && type.trim().toLowerCase().startsWith(MERGE_PATCH_TYPE)) throw unsupported();
   const encoding = request.headers['content-encoding'];

@@ -8,7 +8,9 @@ const METHOD = 'http.request.method';
 const ROUTE = 'http.route';
 const STATUS = 'http.response.status_code';
 
-/** The span of a request, with its caller's as parent; undefined for health, which is asked every few seconds. */
+/**
+ * The span of a request, with the client's span as parent; undefined for health checks, which come every few seconds.
+ */
 export function beginRequestSpan(
   tracing: Tracing,
   request: FastifyRequest,
@@ -31,7 +33,7 @@ export function beginRequestSpan(
   });
 }
 
-/** Ends it with what became of the request. */
+/** Ends it with the result of the request. */
 export function endRequestSpan(
   span: TraceSpan,
   { method, caller }: FastifyRequest,

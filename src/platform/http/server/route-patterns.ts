@@ -1,12 +1,12 @@
 /**
- * The paths and methods that the server has, for the answer to a request that no route serves: 404, or 405 with `Allow`
- * where the path has other methods. The router alone cannot tell: `GET /reports/batch` would be a report called "batch".
+ * The paths and methods of the server, for the response to a request without a route: 404, or 405 with `Allow` if the
+ * path has other methods. The router is not sufficient: `GET /reports/batch` would be a report with the id "batch".
  */
 import type { FastifyRequest, RouteOptions } from 'fastify';
 import { AppError } from '../../errors';
 import { pathOf } from '../requests/request-target';
 
-/** A route's methods and path, and in how many places the path takes anything. */
+/** A route's methods and path, and the number of its parameters. */
 interface RoutePattern {
   url: string;
   methods: Set<string>;
@@ -28,7 +28,7 @@ export class RoutePatterns {
     this.literals.clear();
   }
 
-  /** The refusal of a request, where no route serves it or a more literal path than its route's forbids its method. */
+  /** The refusal of a request if no route serves it, or if a more literal path than its route's forbids its method. */
   refusal(request: FastifyRequest): AppError | undefined {
     if (request.is404) return this.missing(request);
     const { url } = request.routeOptions;
@@ -40,11 +40,11 @@ export class RoutePatterns {
     return literal && !literal.methods.has(request.method) ? notAllowed(request.method, literal.methods) : undefined;
   }
 
-  /** 404, or 405 with `Allow` where the path has other methods. */
+  /** 404, or 405 with `Allow` if the path has other methods. */
   missing(request: FastifyRequest): AppError {
     const path = trimmed(request.url);
     const matching = [...this.patterns.values()].filter((route) => route.path.test(path));
-    // A name in the path is meant before a parameter that could be anything.
+    // A literal name in the path has precedence over a parameter.
     const fewest = Math.min(...matching.map((route) => route.parameters));
     const methods = new Set(
       matching.filter((route) => route.parameters === fewest).flatMap((route) => [...route.methods]),
@@ -80,7 +80,7 @@ function trimmed(target: string): string {
 
 function toPattern(url: string): RoutePattern {
   const escaped = url.replace(/\/$/, '').replace(/[.*+?^${}()|[\]\\]/g, (c) => (c === '*' ? '.*' : `\\${c}`));
-  // The catch-all of the CORS plugin for preflights is not a resource.
+  // The catch-all for preflights is not a resource.
   const path = url === '*' ? /(?!)/ : new RegExp(`^${escaped.replace(/:[A-Za-z_]+/g, '[^/]+') || '/'}$`);
   return { url, methods: new Set(), path, parameters: url.split(':').length - 1 };
 }

@@ -1,9 +1,8 @@
 /**
  * The HTTP server under Nest: Fastify with everything that holds for each request before a controller sees it (request
- * id, JSON, sizes, media types, CORS, security headers) and after it (the log line, problems for what no route made).
+ * id, JSON, sizes, media types, CORS, security headers) and after it (the log line, problems without a route).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import cors from '@fastify/cors';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
@@ -13,7 +12,10 @@ import { Readiness } from '../../health/readiness';
 import { publicPath } from '../public-url';
 import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
+import { ResponseRoom } from '../limits/response-room';
+import { answerCors } from '../responses/cors';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
+import { OutageLog } from '../responses/outage-log';
 import { sendProblem } from '../responses/problem.filter';
 import { ApiAdapter } from './api-adapter';
 import { leavesUnread } from './discard-body';
@@ -25,42 +27,14 @@ import { RoutePatterns } from './route-patterns';
 import { SECURITY_HEADERS } from '../responses/security-headers';
 
 const IDLE_CLOSED_EVERY_MS = 50;
-/** Headers of answers that a browser's script may read. */
-const EXPOSED_HEADERS = [
-  'Deprecation',
-  'ETag',
-  'Idempotency-Replayed',
-  'Link',
-  'Location',
-  'RateLimit',
-  'RateLimit-Policy',
-  'Retry-After',
-  'Sunset',
-  'WWW-Authenticate',
-  'X-Request-Id',
-  'Content-Disposition',
-];
-/** Headers that a browser's script may send, those of its tracing included. */
-const ALLOWED_HEADERS = [
-  'Authorization',
-  'Content-Type',
-  'Idempotency-Key',
-  'If-Match',
-  'If-None-Match',
-  'X-Request-Id',
-  'X-Requested-With',
-  'baggage',
-  'traceparent',
-  'tracestate',
-];
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Largest body of this route in bytes; 1 MiB where it is left out. */
+    /** Largest body of this route in bytes; default: 1 MiB. */
     bodyLimit?: number;
-    /** Members that one object of this route's body may have; see `json-body.ts`. */
+    /** Maximum members of one object in this route's body; see `json-body.ts`. */
     maxMembers?: number;
-    /** Media types that the route answers with, beside problems; JSON where it is left out, empty for a 204. */
+    /** Media types of the route's responses, besides problems; default: JSON, empty for a 204. */
     produces?: string[];
   }
 }
@@ -71,13 +45,14 @@ export function createAdapter(config: Config, logger: Logger, records: RequestLo
 }
 
 /** Everything on the server that is not a route. */
-export async function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): Promise<void> {
+export function prepareServer(app: NestFastifyApplication, config: Config, records: RequestLog): void {
   const adapter = app.getHttpAdapter() as unknown as ApiAdapter;
   const server = adapter.getInstance() as unknown as FastifyInstance;
   const { exchanges } = adapter;
   const patterns = new RoutePatterns();
   noteEmptyResponses(app);
   server.decorate('publicPath', publicPath(config));
+  server.decorate('outages', app.get<OutageLog>(OutageLog, { strict: false }));
 
   server.addHook('onRoute', (route: RouteOptions) => {
     if (route.config?.bodyLimit) route.bodyLimit = route.config.bodyLimit;
@@ -85,12 +60,13 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     patterns.add(route);
   });
   const readiness = app.get(Readiness, { strict: false });
+  const responses = new ResponseRoom();
   server.addHook('onRequest', (request, reply, done) => {
     exchanges.handled(request, reply);
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     if (request.url.startsWith(API_PREFIX)) reply.header('cache-control', 'no-store');
-    records.within(request, done);
+    if (!answerCors(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
   });
   server.addHook('onSend', (request, reply, payload, done) => {
     const isLast = leavesUnread(request) || (readiness.isStopping && exchanges.isLatest(request.raw));
@@ -99,9 +75,11 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
     else if (reply.hasHeader('connection')) reply.removeHeader('connection');
     // A response without a body has no length either (RFC 9110, 8.6).
     if (reply.statusCode === 204) reply.removeHeader('content-length');
-    done(null, payload);
+    const refusal = responses.enter(request, reply, payload);
+    if (refusal) done(refusal);
+    else done(null, payload);
   });
-  // What is in flight when the door is shut keeps its connection, and a kept one would hold up the end.
+  // Requests in flight at the shutdown keep their connection, and a kept one would delay the end.
   server.addHook('preClose', (done) => {
     const timer = setInterval(() => server.server.closeIdleConnections(), IDLE_CLOSED_EVERY_MS);
     server.server.once('close', () => clearInterval(timer));
@@ -109,26 +87,17 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
   });
   addBodyParsers(server);
 
-  await server.register(cors, {
-    origin: config.ALLOWED_ORIGINS,
-    credentials: true,
-    // Any OPTIONS gets the preflight's answer, and not a refusal in plain text.
-    strictPreflight: false,
-    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
-    allowedHeaders: ALLOWED_HEADERS,
-    exposedHeaders: EXPOSED_HEADERS,
-    maxAge: 600,
-  });
-  // After the plugins, so that its refusals have their headers.
+  // The router serves no OPTIONS of its own; the hook above answers them.
+  server.options('*', (_request, reply) => void reply.code(204).send());
   const limits = app.get(RequestLimits, { strict: false });
   server.addHook('onRequest', (request, reply, done) => {
     forgetTypeOfNothing(request);
     const decide = (): void => done(headFault(request) ?? patterns.refusal(request));
-    // What no route serves counts against its address before it is answered, and so do the documents.
+    // Requests without a route count against their address before their response, and so do the documents.
     if (request.is404 || request.routeOptions.config.document) limits.takeAddress(request, reply).then(decide, done);
     else decide();
   });
-  // An expectation other than 100-continue may be ignored (RFC 9110); Node would answer 417 without a body.
+  // An expectation other than 100-continue may be ignored (RFC 9110); Node would send 417 without a body.
   server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
     server.server.emit('request', request, response),
   );
@@ -138,7 +107,7 @@ export async function prepareServer(app: NestFastifyApplication, config: Config,
   server.setNotFoundHandler((request, reply) => sendProblem(patterns.missing(request), request, reply));
 }
 
-/** Of such routes alone: the others need not ask on every request whether they are deprecated. */
+/** Only for such routes: others need no check of deprecation on every request. */
 function announceDeprecation(route: RouteOptions, notice: DeprecationNotice): void {
   const headers = deprecationHeaders(notice);
   route.onRequest = [

@@ -1,0 +1,103 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
+import { PERMISSION_LIST_DOC } from '../platform/http/requests/permission-list.field';
+import { KEY_KINDS, type KeyKind } from './api-key.entity';
+import { KEY_PATTERN } from './key-format';
+
+const KEY_ID = '0198c0de-7a11-7000-8000-000000000041';
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+const TIME = '2026-01-31T12:00:00.000Z';
+const EXAMPLE_KEY = 'osa_030neMevZyg0J2Hi1BoDsw_6QQ9oBBAMmMDO7u3ateQ6UEUXNF09HN4Msd6PFwMhNS4Lmnc8';
+
+const nullableTime = (description: string, example: string | null = null) =>
+  ApiProperty({ type: 'string', format: 'date-time', nullable: true, description, example });
+
+@ApiSchema({ description: 'An API key, without its text.' })
+export class ApiKeyView {
+  @ApiProperty({ format: 'uuid', description: "The key's id: the actor of what is done with it.", example: KEY_ID })
+  id: string;
+
+  @ApiProperty({ maxLength: 100, description: 'For people.', example: 'Warehouse' })
+  name: string;
+
+  @ApiProperty({ enum: KEY_KINDS, description: 'Whether it outlives people.', example: 'tenant' })
+  kind: KeyKind;
+
+  @ApiProperty({
+    ...PERMISSION_LIST_DOC,
+    description: 'What the key may do.',
+    example: ['orders:read', 'orders:write'],
+  })
+  scopes: string[];
+
+  @ApiProperty({
+    minLength: 4,
+    maxLength: 4,
+    description: "The first 4 characters of the key's random part.",
+    example: '6QQ9',
+  })
+  hint: string;
+
+  @ApiProperty({ format: 'uuid', description: 'The person that made it.', example: USER_ID })
+  created_by: string;
+
+  @nullableTime('When it ends; null: it does not.', '2027-01-31T12:00:00.000Z')
+  expires_at: string | null;
+
+  @nullableTime('When it was last used, at most a minute late.', TIME)
+  last_used_at: string | null;
+
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'string', maxLength: 50 },
+    maxItems: 20,
+    description: 'Networks from which it is let in; empty: all.',
+    example: ['203.0.113.0/24'],
+  })
+  allowed_cidrs: string[];
+
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    minimum: 1,
+    maximum: 10_000,
+    description: 'Requests a second at most.',
+    example: 20,
+  })
+  rate_limit: number | null;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  created_at: string;
+}
+
+@ApiSchema({ description: 'A key with its text, which is shown this once.' })
+export class ApiKeyCreatedView extends ApiKeyView {
+  @ApiProperty({
+    minLength: 76,
+    maxLength: 76,
+    pattern: `^${KEY_PATTERN.replaceAll('\\b', '')}$`,
+    description: 'The key: for `Authorization: Bearer`. The last 6 characters are a checksum.',
+    example: EXAMPLE_KEY,
+  })
+  key: string;
+}
+
+@ApiSchema({ description: 'A page of API keys, newest first.' })
+export class ApiKeyPage {
+  @ApiProperty({ type: [ApiKeyView], maxItems: 100, description: 'The keys.' })
+  data: ApiKeyView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

@@ -1,0 +1,21 @@
+import { ApiProperty, ApiSchema, PartialType } from '@nestjs/swagger';
+import { SignedInView, UserView } from '../sign-in/auth.views';
+
+@ApiSchema({ description: 'A registration that waits for its mailbox to be proved.' })
+export class VerificationSentView {
+  @ApiProperty({
+    enum: ['verification_sent'],
+    description: 'The same for every address.',
+    example: 'verification_sent',
+  })
+  status: 'verification_sent';
+}
+
+@ApiSchema({ description: 'A person whose mailbox is proved, and the session of an account that was made.' })
+export class VerifiedView extends PartialType(SignedInView) {}
+
+@ApiSchema({ description: 'A person whose mailbox is proved.' })
+export class ConfirmedView {
+  @ApiProperty({ type: UserView })
+  user: UserView;
+}

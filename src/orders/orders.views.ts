@@ -1,0 +1,183 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
+import { ORDER_STATUSES, type OrderStatus } from './order-status';
+
+export const ORDER_ID = '0198c0de-7a11-7000-8000-000000000001';
+export const CUSTOMER_ID = '3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c';
+const ITEM_ID = '0198c0de-7a11-7000-8000-000000000011';
+const EVENT_ID = '0198c0de-7a11-7000-8000-000000000021';
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+export const TIME = '2026-01-31T12:00:00.000Z';
+export const MAX_ITEMS = 50;
+export const MAX_BATCH = 100;
+export const MAX_METADATA = 50;
+export const MAX_KEY = 40;
+export const MAX_VALUE = 500;
+
+export const METADATA_API = {
+  type: 'object',
+  propertyNames: { minLength: 1, maxLength: MAX_KEY, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' },
+  additionalProperties: { type: 'string', maxLength: MAX_VALUE },
+  maxProperties: MAX_METADATA,
+} as const;
+
+const STATUS_DOC = {
+  enum: ORDER_STATUSES,
+  description: 'Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.',
+  example: 'pending',
+};
+const MONEY_DOC = { pattern: '^\\d+(\\.\\d+)?$', maxLength: 32 };
+
+@ApiSchema({ description: 'One line of an order.' })
+export class OrderItemView {
+  @ApiProperty({ format: 'uuid', description: "The line's id.", example: ITEM_ID })
+  id: string;
+
+  @ApiProperty({ minLength: 1, maxLength: 36, description: "Your product's id.", example: 'prod-1' })
+  product_id: string;
+
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 200,
+    description: "The product's name at the time of the order.",
+    example: 'Widget',
+  })
+  product_name: string;
+
+  @ApiProperty({ type: 'integer', minimum: 1, maximum: 1000, description: 'How many.', example: 2 })
+  quantity: number;
+
+  @ApiProperty({
+    ...MONEY_DOC,
+    description: "Price of one, with exactly the currency's minor units.",
+    example: '29.99',
+  })
+  unit_price: string;
+}
+
+@ApiSchema({ description: 'An order with its items.' })
+export class OrderView {
+  @ApiProperty({ format: 'uuid', description: "The order's id.", example: ORDER_ID })
+  id: string;
+
+  @ApiProperty({ format: 'uuid', description: "Your customer's id.", example: CUSTOMER_ID })
+  customer_id: string;
+
+  @ApiProperty(STATUS_DOC)
+  status: OrderStatus;
+
+  @ApiProperty({ ...MONEY_DOC, description: 'Σ quantity × unit_price, exact.', example: '59.98' })
+  total_amount: string;
+
+  @ApiProperty({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code.', example: 'USD' })
+  currency: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'Anything, as it was sent.',
+    example: 'Leave at the door',
+  })
+  notes: string | null;
+
+  @ApiProperty({ ...METADATA_API, description: 'Your own keys and values.', example: { channel: 'web' } })
+  metadata: Record<string, string>;
+
+  @ApiProperty({
+    type: [OrderItemView],
+    minItems: 1,
+    maxItems: MAX_ITEMS,
+    description: 'In the order they were sent.',
+  })
+  items: OrderItemView[];
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
+  updated_at: string;
+}
+
+@ApiSchema({ description: 'A page of orders, newest first.' })
+export class OrderPage {
+  @ApiProperty({ type: [OrderView], maxItems: 100, description: 'The orders.' })
+  data: OrderView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}
+
+@ApiSchema({ description: 'Orders that were made together.' })
+export class OrderBatchView {
+  @ApiProperty({
+    type: [OrderView],
+    minItems: 1,
+    maxItems: MAX_BATCH,
+    description: 'In the order they were sent.',
+  })
+  data: OrderView[];
+}
+
+@ApiSchema({ description: 'Who did something.' })
+export class ActorView {
+  @ApiProperty({ enum: ['user'], description: 'What kind of caller it was.', example: 'user' })
+  type: string;
+
+  @ApiProperty({ format: 'uuid', description: "The caller's id.", example: USER_ID })
+  id: string;
+}
+
+@ApiSchema({ description: 'One change of an order.' })
+export class OrderEventView {
+  @ApiProperty({ format: 'uuid', description: "The event's id.", example: EVENT_ID })
+  id: string;
+
+  @ApiProperty({
+    maxLength: 100,
+    description: '`order.created`, `order.updated`, or `order.` and the new status.',
+    example: 'order.confirmed',
+  })
+  type: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    enum: [...ORDER_STATUSES, null],
+    description: 'The status before; null where the order was made.',
+    example: 'pending',
+  })
+  from_status: string | null;
+
+  @ApiProperty({ enum: ORDER_STATUSES, description: 'The status since then.', example: 'confirmed' })
+  to_status: string;
+
+  @ApiProperty({ type: ActorView })
+  actor: ActorView;
+
+  @ApiProperty({ format: 'date-time', description: 'When it happened.', example: TIME })
+  created_at: string;
+}
+
+@ApiSchema({ description: "A page of an order's history, newest first." })
+export class OrderEventPage {
+  @ApiProperty({ type: [OrderEventView], maxItems: 100, description: 'The changes.' })
+  data: OrderEventView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

@@ -1,0 +1,49 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RateLimited, Unavailable } from '../../errors';
+
+/** Smaller responses need no room: they fit into the buffers of a connection, and the tenant's rate bounds them. */
+const FREE_LENGTH = 16 * 1024;
+const MIB = 1024 * 1024;
+
+/** The methods whose requests can be repeated: any other request always gets its response. */
+const CAN_BE_REFUSED: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
+/**
+ * Bounds the responses that wait for their clients, in a process and of one tenant, so that a tenant that requests
+ * large pages and does not read them fills no memory. Lengths are those of the text, in UTF-16 units.
+ */
+export class ResponseRoom {
+  private readonly usedBy = new Map<string, number>();
+  private used = 0;
+
+  constructor(
+    private readonly most = 64 * MIB,
+    private readonly mostOfTenant = 8 * MIB,
+  ) {}
+
+  /** Takes room for a response until it has been sent, or returns the refusal that replaces it. */
+  enter(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
+    if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
+    const { tenantId } = request.caller;
+    const { length } = payload;
+    const ofTenant = this.usedBy.get(tenantId) ?? 0;
+    if (CAN_BE_REFUSED.has(request.method)) {
+      if (ofTenant > 0 && ofTenant + length > this.mostOfTenant) {
+        return new RateLimited('Too many large responses at once; read those that are under way.', 1);
+      }
+      if (this.used > 0 && this.used + length > this.most) {
+        return new Unavailable('no room for the responses that wait for their clients');
+      }
+    }
+    this.count(tenantId, length);
+    reply.raw.once('close', () => this.count(tenantId, -length));
+    return undefined;
+  }
+
+  private count(tenantId: string, change: number): void {
+    const ofTenant = (this.usedBy.get(tenantId) ?? 0) + change;
+    this.used += change;
+    if (ofTenant > 0) this.usedBy.set(tenantId, ofTenant);
+    else this.usedBy.delete(tenantId);
+  }
+}

@@ -1,0 +1,27 @@
+import { UUID } from 'uuidv7';
+import { firstIdAt, newId, newTimedId, timeOfId } from './ids';
+
+describe('ids', () => {
+  it('are UUIDs of version 7, as the library writes them', () => {
+    for (let i = 0; i < 5_000; i++) {
+      const id = newId();
+      const parsed = UUID.parse(id);
+      expect(parsed.toString()).toBe(id);
+      expect([parsed.getVersion(), parsed.getVariant()]).toEqual([7, 'VAR_10']);
+    }
+  });
+
+  it('increase, and hold their time', () => {
+    const before = Date.now();
+    const made = Array.from({ length: 5_000 }, () => newTimedId());
+    const ids = made.map(({ id }) => id);
+    expect([...ids].sort()).toEqual(ids);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { id, at } of made) {
+      expect(timeOfId(id)).toEqual(at);
+      expect(at.getTime()).toBeGreaterThanOrEqual(before);
+      expect(id > firstIdAt(at.getTime())).toBe(true);
+      expect(id < firstIdAt(at.getTime() + 1)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,12 @@
+import { ApiSchema } from '@nestjs/swagger';
+import { EmailField, TextField } from '../../platform/http/requests/fields';
+import { ROLE_FIELD } from '../members/members.requests';
+
+@ApiSchema({ description: 'An offer of a place in the tenant.' })
+export class CreateInvitationDto {
+  @EmailField({ description: 'The address; the mail with the link goes there.', example: 'grace@example.com' })
+  email: string;
+
+  @TextField(ROLE_FIELD)
+  role: string;
+}

@@ -1,0 +1,47 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+
+const INVITATION_ID = '0198c0de-7a11-7000-8000-000000000051';
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+const TIME = '2026-01-31T12:00:00.000Z';
+
+@ApiSchema({ description: 'An offer of a place in the tenant, without its token.' })
+export class InvitationView {
+  @ApiProperty({ format: 'uuid', description: "The invitation's id.", example: INVITATION_ID })
+  id: string;
+
+  @ApiProperty({ format: 'email', maxLength: 254, description: 'The invited address.', example: 'grace@example.com' })
+  email: string;
+
+  @ApiProperty({ maxLength: 50, description: 'The role that the person will have.', example: 'member' })
+  role: string;
+
+  @ApiProperty({ format: 'uuid', description: 'The person that invited, or sent it again.', example: USER_ID })
+  invited_by: string;
+
+  @ApiProperty({ format: 'date-time', description: 'Until when it can be accepted.', example: TIME })
+  expires_at: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows each time it is sent; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+}
+
+@ApiSchema({ description: 'A page of invitations, newest first.' })
+export class InvitationPage {
+  @ApiProperty({ type: [InvitationView], maxItems: 100, description: 'The invitations.' })
+  data: InvitationView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

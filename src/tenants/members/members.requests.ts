@@ -1,0 +1,42 @@
+import { ApiSchema } from '@nestjs/swagger';
+import { ChoiceField, TextField } from '../../platform/http/requests/fields';
+import { PageDto } from '../../platform/http/requests/page.dto';
+import { MEMBER_STATUSES, type MemberStatus } from '../membership.entity';
+
+/** The states that others may put a member in. */
+const SETTABLE_STATUSES = ['active', 'suspended'] as const;
+
+/** A field that names a role of either kind. */
+export const ROLE_FIELD = {
+  description: 'A built-in role (`owner`, `admin`, `member`, `viewer`) or a custom one of the tenant.',
+  min: 1,
+  max: 50,
+  pattern: '^[a-z][a-z0-9_-]{0,49}$',
+  example: 'member',
+} as const;
+
+@ApiSchema({ description: 'Which members.' })
+export class ListMembersDto extends PageDto {
+  @TextField({ ...ROLE_FIELD, description: 'Members with this role.', optional: true })
+  role?: string;
+
+  @ChoiceField({ description: 'Members with this status.', values: MEMBER_STATUSES, optional: true, example: 'active' })
+  status?: MemberStatus;
+
+  @TextField({ description: 'The beginning of a name or address.', min: 1, max: 254, optional: true, example: 'ada' })
+  q?: string;
+}
+
+@ApiSchema({ description: 'What is left out stays as it is.' })
+export class UpdateMemberDto {
+  @TextField({ ...ROLE_FIELD, optional: true })
+  role?: string;
+
+  @ChoiceField({
+    description: '`suspended` ends the sessions and personal keys here; `active` lets the person sign in again.',
+    values: SETTABLE_STATUSES,
+    optional: true,
+    example: 'active',
+  })
+  status?: (typeof SETTABLE_STATUSES)[number];
+}

@@ -1,0 +1,83 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { MEMBER_MANAGERS, MEMBER_STATUSES, type MemberManager, type MemberStatus } from '../membership.entity';
+
+const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
+const TIME = '2026-01-31T12:00:00.000Z';
+
+@ApiSchema({ description: 'The person behind a membership.' })
+export class MemberUserView {
+  @ApiProperty({ format: 'uuid', description: "The person's id.", example: USER_ID })
+  id: string;
+
+  @ApiProperty({ format: 'email', maxLength: 254, description: "The person's address.", example: 'ada@example.com' })
+  email: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 200,
+    description: "The person's name, if known.",
+    example: 'Ada Lovelace',
+  })
+  name: string | null;
+}
+
+@ApiSchema({ description: "A person's place in the tenant." })
+export class MemberView {
+  @ApiProperty({ type: MemberUserView })
+  user: MemberUserView;
+
+  @ApiProperty({ maxLength: 50, description: 'A built-in role, or a custom one.', example: 'member' })
+  role: string;
+
+  @ApiProperty({
+    enum: MEMBER_STATUSES,
+    description:
+      'A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.',
+    example: 'active',
+  })
+  status: MemberStatus;
+
+  @ApiProperty({ enum: MEMBER_MANAGERS, description: 'A `directory` manages its members alone.', example: 'user' })
+  managed_by: MemberManager;
+
+  @ApiProperty({
+    required: false,
+    description: 'Whether the person has a second factor; shown to callers with `members:manage`.',
+    example: true,
+  })
+  second_factor?: boolean;
+
+  @ApiProperty({ format: 'date-time', description: 'When the person joined.', example: TIME })
+  joined_at: string;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    description: 'When the person last signed in to this tenant, or renewed a session of it.',
+    example: TIME,
+  })
+  last_seen_at: string | null;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+}
+
+@ApiSchema({ description: 'A page of members, the newest accounts first.' })
+export class MemberPage {
+  @ApiProperty({ type: [MemberView], maxItems: 100, description: 'The members.' })
+  data: MemberView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

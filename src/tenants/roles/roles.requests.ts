@@ -1,0 +1,53 @@
+import { ApiSchema } from '@nestjs/swagger';
+import { rule, TextField } from '../../platform/http/requests/fields';
+import { PermissionListField } from '../../platform/http/requests/permission-list.field';
+import { isBuiltInRole, type Permission } from '../../platform/permissions/permissions';
+import { ROLE_NAME } from './role-catalogue';
+
+const DESCRIPTION_FIELD = {
+  description: 'For people.',
+  max: 500,
+  multiline: true,
+  nullable: true,
+  example: 'Answers customers.',
+} as const;
+
+const PERMISSIONS_FIELD = {
+  description: 'What members with the role may do; nothing that the caller may not.',
+  min: 1,
+  example: ['orders:read', 'orders:write'],
+} as const;
+
+const NameForm = () =>
+  rule('role_name', (value) => {
+    if (typeof value !== 'string' || !ROLE_NAME.test(value)) return `must match ${ROLE_NAME.source}`;
+    return isBuiltInRole(value) ? 'is the name of a built-in role' : undefined;
+  });
+
+@ApiSchema({ description: 'A new role of the tenant.' })
+export class CreateRoleDto {
+  @TextField({
+    description: 'Fixed once made; none of the built-in names.',
+    min: 1,
+    max: 50,
+    pattern: ROLE_NAME.source,
+    example: 'support',
+  })
+  @NameForm()
+  name: string;
+
+  @TextField(DESCRIPTION_FIELD)
+  description?: string | null;
+
+  @PermissionListField('customRoles', PERMISSIONS_FIELD)
+  permissions: Permission[];
+}
+
+@ApiSchema({ description: 'What is left out stays as it is; `permissions` are replaced whole.' })
+export class UpdateRoleDto {
+  @TextField(DESCRIPTION_FIELD)
+  description?: string | null;
+
+  @PermissionListField('customRoles', { ...PERMISSIONS_FIELD, optional: true })
+  permissions?: Permission[];
+}

@@ -1,0 +1,53 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
+import { type Permission } from '../../platform/permissions/permissions';
+import { ROLE_NAME } from './role-catalogue';
+
+@ApiSchema({ description: 'A named set of permissions.' })
+export class RoleView {
+  @ApiProperty({ maxLength: 50, pattern: ROLE_NAME.source, description: 'The name.', example: 'support' })
+  name: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'For people.',
+    example: 'Answers customers.',
+  })
+  description: string | null;
+
+  @ApiProperty({
+    ...PERMISSION_LIST_DOC,
+    description: 'What members with the role may do.',
+    example: ['orders:read', 'orders:write'],
+  })
+  permissions: Permission[];
+
+  @ApiProperty({ description: 'Whether every tenant has it; such a role cannot be changed.', example: false })
+  built_in: boolean;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'How many members have it.', example: 3 })
+  member_count: number;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+}
+
+@ApiSchema({ description: 'A page of roles: custom ones newest first, then those built in.' })
+export class RolePage {
+  @ApiProperty({ type: [RoleView], maxItems: 100, description: 'The roles.' })
+  data: RoleView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

@@ -1,0 +1,136 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { ENDPOINT_ID } from '../endpoints/endpoints.views';
+import { MAX_TYPE_NAME } from '../event-types/event-type-names';
+
+const DELIVERY_ID = '0198c0de-7a11-7000-8000-000000000051';
+export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
+const TIME = '2026-01-31T12:00:00.000Z';
+/** Attempts that a delivery is shown with: more than the longest schedule has. */
+export const SHOWN_ATTEMPTS = 100;
+
+export const DELIVERY_STATUSES = [
+  'pending',
+  'succeeded',
+  'retrying',
+  'failed',
+  'cancelled',
+  'filtered',
+  'disabled',
+] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+@ApiSchema({ description: 'One event for one endpoint.' })
+export class DeliveryView {
+  @ApiProperty({
+    format: 'uuid',
+    description: "The delivery's id: the `webhook-id` of each of its attempts.",
+    example: DELIVERY_ID,
+  })
+  id: string;
+
+  @ApiProperty({ format: 'uuid', description: 'Whom it is for; the endpoint may be gone.', example: ENDPOINT_ID })
+  endpoint_id: string;
+
+  @ApiProperty({ format: 'uuid', description: 'What it tells of.', example: EVENT_ID })
+  event_id: string;
+
+  @ApiProperty({ maxLength: MAX_TYPE_NAME, description: "The event's type.", example: 'order.created' })
+  event_type: string;
+
+  @ApiProperty({
+    enum: DELIVERY_STATUSES,
+    description:
+      '`pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every ' +
+      'attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not ' +
+      'want such events; `disabled`, since the endpoint was disabled, which can be recovered.',
+    example: 'succeeded',
+  })
+  status: DeliveryStatus;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'How often it was tried.', example: 1 })
+  attempt_count: number;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    description: 'When it is tried next; null where it will not be.',
+    example: null,
+  })
+  next_attempt_at: string | null;
+
+  @ApiProperty({ format: 'date-time', description: 'When the event happened.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    description: 'When it came to its end; null while it waits.',
+    example: TIME,
+  })
+  completed_at: string | null;
+}
+
+@ApiSchema({ description: 'One try to send a delivery.' })
+export class AttemptView {
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'Its number, from 1.', example: 1 })
+  number: number;
+
+  @ApiProperty({ format: 'date-time', description: 'When it began.', example: TIME })
+  started_at: string;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'How long it took, milliseconds.', example: 87 })
+  duration_ms: number;
+
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    minimum: 100,
+    maximum: 999,
+    description: 'The status of the answer; null without one.',
+    example: 200,
+  })
+  response_status: number | null;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 4096,
+    description: 'The first 4 KiB of the answer, as text.',
+    example: 'ok',
+  })
+  response_body: string | null;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'Why it failed; null where it did not.',
+    example: null,
+  })
+  error: string | null;
+}
+
+@ApiSchema({ description: 'A delivery with its attempts.' })
+export class DeliveryDetailView extends DeliveryView {
+  @ApiProperty({
+    type: [AttemptView],
+    maxItems: SHOWN_ATTEMPTS,
+    description: `Its attempts, the first one first; of more than ${SHOWN_ATTEMPTS} the last ones.`,
+  })
+  attempts: AttemptView[];
+}
+
+@ApiSchema({ description: 'A page of deliveries, newest first.' })
+export class DeliveryPage {
+  @ApiProperty({ type: [DeliveryView], maxItems: 100, description: 'The deliveries.' })
+  data: DeliveryView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

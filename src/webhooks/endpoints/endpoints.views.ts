@@ -1,0 +1,142 @@
+import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { MAX_EVENT_TYPES, MAX_TYPE_NAME, PATTERN } from '../event-types/event-type-names';
+import { ORDERINGS, type Ordering, type Signature, SIGNATURES } from './webhook-endpoint.entity';
+
+export const ENDPOINT_ID = '0198c0de-7a11-7000-8000-000000000031';
+const TIME = '2026-01-31T12:00:00.000Z';
+const MAX_URL = 2048;
+export const MAX_DESCRIPTION = 500;
+export const MAX_RATE_LIMIT = 10_000;
+
+export const URL_FIELD = {
+  description:
+    'Where messages are sent: `https`, on port 443, 80 or one above 1023, to a host on the public internet, without ' +
+    'user info and fragment. Names are looked up and checked each time a message is sent.',
+  min: 1,
+  max: MAX_URL,
+  format: 'uri',
+  example: 'https://example.com/webhooks/orders',
+} as const;
+
+export const EVENT_TYPES_API = {
+  type: 'array',
+  items: { type: 'string', maxLength: MAX_TYPE_NAME, pattern: PATTERN.source },
+  minItems: 1,
+  maxItems: MAX_EVENT_TYPES,
+} satisfies ApiPropertyOptions;
+
+export const HEADERS_API = {
+  type: 'object',
+  additionalProperties: { type: 'string', maxLength: 1024, pattern: '^[\\x20-\\x7e]*$' },
+  maxProperties: 20,
+} satisfies ApiPropertyOptions;
+
+export const HEADERS_EXAMPLE = { Authorization: 'Bearer of-your-own' } as const;
+
+/** The masked form of a URL and headers. */
+export const URL_DOC = { format: 'uri', maxLength: MAX_URL, example: URL_FIELD.example } as const;
+export const HEADERS_DOC = { ...HEADERS_API, example: { ...HEADERS_EXAMPLE } } satisfies ApiPropertyOptions;
+
+export const ORDERING_DOC =
+  '`by_aggregate`: events of one order arrive in their sequence, each once the one before has arrived or was given up; ' +
+  '`none`: as fast as they can.';
+
+export const SIGNATURE_DOC =
+  'After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at ' +
+  '`GET /webhooks/jwks`.';
+
+@ApiSchema({ description: 'Where you receive events.' })
+export class EndpointView {
+  @ApiProperty({ format: 'uuid', description: "The endpoint's id.", example: ENDPOINT_ID })
+  id: string;
+
+  @ApiProperty({
+    ...URL_DOC,
+    description: 'Where messages are sent. A query is shown as `?***`; `GET …/secret` shows it.',
+  })
+  url: string;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: MAX_DESCRIPTION,
+    description: 'For people.',
+    example: 'Warehouse',
+  })
+  description: string | null;
+
+  @ApiProperty({ ...EVENT_TYPES_API, description: 'Which events it gets.', example: ['order.*', 'invoice.paid'] })
+  event_types: string[];
+
+  @ApiProperty({
+    ...HEADERS_API,
+    description: 'Headers of your own. Each value is shown as `***`; `GET …/secret` shows it.',
+    example: { Authorization: '***' },
+  })
+  headers: Record<string, string>;
+
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    minimum: 1,
+    maximum: MAX_RATE_LIMIT,
+    description: 'Messages a second at most.',
+    example: 50,
+  })
+  rate_limit: number | null;
+
+  @ApiProperty({ enum: ORDERINGS, description: ORDERING_DOC, example: 'none' })
+  ordering: Ordering;
+
+  @ApiProperty({ enum: SIGNATURES, description: SIGNATURE_DOC, example: 'v1' })
+  signature: Signature;
+
+  @ApiProperty({ description: 'Whether it is sent anything.', example: true })
+  enabled: boolean;
+
+  @ApiPropertyOptional({
+    enum: ['pending'],
+    description:
+      'There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has ' +
+      'answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the ' +
+      'operator asks receivers for consent.',
+    example: 'pending',
+  })
+  consent?: 'pending';
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 500,
+    description: 'Why it is disabled: a person, 410 Gone, or five days of failures.',
+    example: null,
+  })
+  disabled_reason: string | null;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    description: 'Grows with each change; the `ETag` is made of it.',
+    example: 1,
+  })
+  version: number;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
+  updated_at: string;
+}
+
+@ApiSchema({ description: 'A page of endpoints, newest first.' })
+export class EndpointPage {
+  @ApiProperty({ type: [EndpointView], maxItems: 100, description: 'The endpoints.' })
+  data: EndpointView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

@@ -1,0 +1,90 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { DeliveryView } from '../deliveries/deliveries.views';
+import { MAX_TYPE_NAME } from '../event-types/event-type-names';
+
+export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
+/** Maximum deliveries shown with an event. */
+export const SHOWN_DELIVERIES = 100;
+const TIME = '2026-01-31T12:00:00.000Z';
+export const DATA = { invoice: 'INV-2041', amount: '120.00' };
+
+@ApiSchema({ description: 'Something that happened, and whom it was sent to.' })
+export class EventView {
+  @ApiProperty({ format: 'uuid', description: "The event's id.", example: EVENT_ID })
+  id: string;
+
+  @ApiProperty({ maxLength: MAX_TYPE_NAME, description: 'What kind of event it is.', example: 'invoice.paid' })
+  type: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it happened.', example: TIME })
+  timestamp: string;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: 'For our own types the resource as the API showed it at that moment, for yours what you sent.',
+    example: DATA,
+  })
+  data: Record<string, unknown>;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'uuid',
+    nullable: true,
+    description: 'What it happened to, such as an order.',
+    example: null,
+  })
+  aggregate_id: string | null;
+
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    minimum: 1,
+    description: "The event's number among those of its aggregate.",
+    example: null,
+  })
+  sequence: number | null;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    maxLength: 255,
+    description: 'Your own id of it.',
+    example: 'invoice-2041-paid',
+  })
+  event_id: string | null;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    description: 'How many endpoints did not want it. The first 100 of them have a delivery that says so.',
+    example: 0,
+  })
+  filtered_count: number;
+
+  @ApiProperty({
+    type: [DeliveryView],
+    maxItems: SHOWN_DELIVERIES,
+    description: `Its deliveries, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
+  })
+  deliveries: DeliveryView[];
+
+  @ApiProperty({
+    description: 'Whether there are more: `GET /webhooks/deliveries?event_id=…` lists all.',
+    example: false,
+  })
+  has_more_deliveries: boolean;
+}
+
+@ApiSchema({ description: 'A page of events, newest first.' })
+export class EventPage {
+  @ApiProperty({ type: [EventView], maxItems: 100, description: 'The events.' })
+  data: EventView[];
+
+  @ApiProperty(NEXT_CURSOR_DOC)
+  next_cursor: string | null;
+
+  @ApiProperty(HAS_MORE_DOC)
+  has_more: boolean;
+}

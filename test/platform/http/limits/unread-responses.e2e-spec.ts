@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { ApiClient } from '../../../harness/client';
+import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
+import { expectProblem } from '../../../harness/problems';
+import { type ApiProcess, buildOnce, startApiProcess } from '../../../harness/service-process';
+import { until } from '../../../harness/until';
+
+const MIB = 1024 * 1024;
+
+function memory(pid: number, line: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
+}
+
+describe('responses that are not read', () => {
+  let database: TestDatabase;
+  let api: ApiProcess;
+  let tenant: ApiClient;
+  let other: ApiClient;
+  const sockets: Socket[] = [];
+
+  beforeAll(async () => {
+    buildOnce();
+    database = await createTestDatabase();
+    api = await startApiProcess(database, { DB_POOL_SIZE: '12' });
+    tenant = await new ApiClient(api.url).register();
+    other = await new ApiClient(api.url).register();
+    await database.sql(
+      `insert into events (tenant_id, id, type, data, created_at)
+       select $1, ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'big.one',
+              json_build_object('s', repeat('x', 250000)), now() from generate_series(1, 40) i`,
+      [tenant.tenantId],
+    );
+  }, 60_000);
+  afterAll(async () => {
+    for (const socket of sockets) socket.destroy();
+    await api.kill('SIGKILL');
+    await database.drop();
+  });
+
+  /** Asks for a page, many times on one connection, and reads none of the responses. */
+  const askAndNotRead = (client: ApiClient, times: number): void => {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    const request =
+      'GET /api/v1/webhooks/events?limit=100 HTTP/1.1\r\nHost: x\r\n' +
+      `Authorization: Bearer ${client.session?.access_token}\r\n\r\n`;
+    socket.write(request.repeat(times));
+    sockets.push(socket);
+  };
+
+  it('of one tenant hold a bounded amount of memory, and the tenant gets 429 until they are gone', async () => {
+    const page = await tenant.get('/webhooks/events?limit=100');
+    expect(Buffer.byteLength(page.text)).toBeGreaterThan(0.7 * MIB);
+    const before = memory(api.pid, 'VmRSS');
+    // The buffers of the connections take the first megabytes; all that was asked for are 600 MiB.
+    for (let i = 0; i < 20; i++) askAndNotRead(tenant, 30);
+    const refused = await until(
+      'the tenant to be refused more',
+      async () => {
+        const answer = await tenant.get('/webhooks/events?limit=100');
+        return answer.status === 429 && answer;
+      },
+      30_000,
+    );
+    expectProblem(refused, 'rate_limited');
+    expect(refused.headers.get('link')).toBeNull();
+    expect((await tenant.get('/orders')).status).toBe(200);
+    expect((await other.get('/webhooks/events?limit=100')).status).toBe(200);
+    expect(memory(api.pid, 'VmHWM') - before).toBeLessThan(200);
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await until('room again', async () => (await tenant.get('/webhooks/events?limit=100')).status === 200);
+  }, 90_000);
+
+  it('are answered for a change that has been made', async () => {
+    const data = { s: 'x'.repeat(200_000) };
+    for (let i = 0; i < 20; i++) askAndNotRead(tenant, 30);
+    await until('the tenant to be refused', async () => (await tenant.get('/webhooks/events')).status === 429, 30_000);
+    const made = await tenant.post('/webhooks/events', { type: 'big.one', data });
+    expect(made.status).toBe(202);
+    expect(made.body.data).toEqual(data);
+  }, 90_000);
+});
