@@ -32,6 +32,5 @@ import { PersonalKeys } from './personal-keys';
 export class ApiKeysModule {
   constructor(types: EventCatalogue) {
     types.add(...API_KEY_EVENT_TYPES);
-    types.reserve('api_key.', 'api_keys:manage');
   }
 }

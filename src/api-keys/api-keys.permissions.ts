@@ -7,5 +7,10 @@ declare module '../platform/permissions/permissions' {
 }
 
 PERMISSIONS.declare({
-  'api_keys:manage': { description: "Manage the tenant's API keys.", roles: ['admin'], apiKeys: false },
+  'api_keys:manage': {
+    description: "Manage the tenant's API keys.",
+    roles: ['admin'],
+    apiKeys: false,
+    events: ['api_key'],
+  },
 });

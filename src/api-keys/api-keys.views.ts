@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
+import { CREATED_AT_DOC, VERSION_DOC, pageOf } from '../platform/http/responses/view-docs';
 import { PERMISSION_LIST_DOC } from '../platform/http/requests/permission-list.field';
 import { KEY_KINDS, type KeyKind } from './api-key.entity';
 import { KEY_PATTERN } from './key-format';
@@ -66,15 +66,10 @@ export class ApiKeyView {
   })
   rate_limit: number | null;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  @ApiProperty(CREATED_AT_DOC)
   created_at: string;
 }
 
@@ -91,13 +86,4 @@ export class ApiKeyCreatedView extends ApiKeyView {
 }
 
 @ApiSchema({ description: 'A page of API keys, newest first.' })
-export class ApiKeyPage {
-  @ApiProperty({ type: [ApiKeyView], maxItems: 100, description: 'The keys.' })
-  data: ApiKeyView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class ApiKeyPage extends pageOf(ApiKeyView, { maxItems: 100, description: 'The keys.' }) {}

@@ -6,4 +6,6 @@ declare module '../platform/permissions/permissions' {
   }
 }
 
-PERMISSIONS.declare({ 'audit:read': { description: 'Reads and exports the audit log.', roles: ['admin'] } });
+PERMISSIONS.declare({
+  'audit:read': { description: 'Reads and exports the audit log.', roles: ['admin'], events: ['audit'] },
+});

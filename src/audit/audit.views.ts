@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
+import { pageOf } from '../platform/http/responses/view-docs';
 import { AuditEntryView } from './audit-entry.views';
 
 const HASH = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=';
@@ -13,16 +13,7 @@ const HASHES_DOC = {
 } as const;
 
 @ApiSchema({ description: 'A page of the audit log.' })
-export class AuditPage {
-  @ApiProperty({ type: [AuditEntryView], maxItems: 100, description: 'The entries, newest first.' })
-  data: AuditEntryView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class AuditPage extends pageOf(AuditEntryView, { maxItems: 100, description: 'The entries, newest first.' }) {}
 
 @ApiSchema({ description: 'The signed head of the tree of an audit log.' })
 export class AuditCheckpointView {

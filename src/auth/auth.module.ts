@@ -122,6 +122,5 @@ import { StepUpGuard } from './access/step-up.guard';
 export class AuthModule {
   constructor(types: EventCatalogue) {
     types.add(...SESSION_EVENT_TYPES);
-    types.reserve('session.', 'members:read');
   }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import { canonicalJson } from '../platform/http/requests/canonical-json';
 import { UnsafeNumber } from '../platform/http/requests/json-body';
-import { formatMoney, isPositive, parseMoney, sumOfLines } from './money';
+import { Money, parseMoney } from './money';
 
 const digits = fc.constantFrom(0, 2, 3, 4);
 const LIMIT = 10n ** 12n;
@@ -13,7 +14,7 @@ function fraction(decimal: string): { over: bigint; under: bigint } {
 
 function codeOf(input: unknown, minorUnits: number): string | bigint {
   const money = parseMoney(input, minorUnits);
-  return money.ok ? money.minor : money.fault.code;
+  return money instanceof Money ? money.minor : money.code;
 }
 
 describe('parseMoney', () => {
@@ -39,7 +40,7 @@ describe('parseMoney', () => {
     [0.001, 3, 1n],
     [0.0001, 4, 1n],
   ])('reads %j with %i digits', (input, minorUnits, minor) => {
-    expect(parseMoney(input, minorUnits)).toEqual({ ok: true, minor });
+    expect(parseMoney(input, minorUnits)).toEqual(new Money(minor, minorUnits));
   });
 
   it.each<[unknown, number, string]>([
@@ -100,16 +101,17 @@ describe('parseMoney', () => {
   });
 
   it('says what the currency allows', () => {
-    expect(parseMoney('1.005', 2)).toMatchObject({ fault: { message: expect.stringContaining('at most 2 digits') } });
-    expect(parseMoney('1.5', 0)).toMatchObject({ fault: { message: expect.stringContaining('no digits') } });
+    expect(parseMoney('1.005', 2)).toMatchObject({ message: expect.stringContaining('at most 2 digits') });
+    expect(parseMoney('1.5', 0)).toMatchObject({ message: expect.stringContaining('no digits') });
   });
 
-  it('is the inverse of formatMoney', () => {
+  it('is the inverse of writing an amount', () => {
     fc.assert(
       fc.property(digits, fc.bigInt({ min: 0n, max: LIMIT - 1n }), fc.nat(9999), (minorUnits, whole, rest) => {
         const unit = 10n ** BigInt(minorUnits);
         const minor = whole * unit + (BigInt(rest) % unit);
-        expect(parseMoney(formatMoney(minor, minorUnits), minorUnits)).toEqual({ ok: true, minor });
+        const money = new Money(minor, minorUnits);
+        expect(parseMoney(money.toString(), minorUnits)).toEqual(money);
       }),
     );
   });
@@ -124,8 +126,8 @@ describe('parseMoney', () => {
         const unit = 10n ** BigInt(minorUnits);
         const fits = over < LIMIT * under && under <= unit;
         const money = parseMoney(text, minorUnits);
-        expect(money.ok).toBe(fits);
-        if (money.ok) expect(money.minor * under).toBe(over * unit);
+        expect(money instanceof Money).toBe(fits);
+        if (money instanceof Money) expect(money.minor * under).toBe(over * unit);
       }),
     );
   });
@@ -150,14 +152,14 @@ describe('parseMoney', () => {
         digits,
         (input, minorUnits) => {
           const money = parseMoney(input, minorUnits);
-          if (money.ok) expect(Number(formatMoney(money.minor, minorUnits))).toBe(Number(input));
+          if (money instanceof Money) expect(Number(money.toString())).toBe(Number(input));
         },
       ),
     );
   });
 });
 
-describe('formatMoney', () => {
+describe('an amount as text', () => {
   it.each<[bigint, number, string]>([
     [0n, 2, '0.00'],
     [1n, 2, '0.01'],
@@ -170,38 +172,44 @@ describe('formatMoney', () => {
     [-5n, 2, '-0.05'],
     [-5n, 0, '-5'],
   ])('writes %p with %i digits as %s', (minor, minorUnits, text) => {
-    expect(formatMoney(minor, minorUnits)).toBe(text);
+    expect(new Money(minor, minorUnits).toString()).toBe(text);
   });
 });
 
-describe('sumOfLines', () => {
+describe('the sum of lines', () => {
   it('equals exact rational arithmetic over the decimals that were sent', () => {
     const line = fc.record({ quantity: fc.integer({ min: 1, max: 1000 }), minor: fc.bigInt({ min: 1n, max: LIMIT }) });
     fc.assert(
       fc.property(fc.array(line, { maxLength: 50 }), fc.constantFrom(2, 3, 4), (lines, minorUnits) => {
-        const sum = sumOfLines(lines.map(({ quantity, minor }) => ({ quantity, unitPrice: minor })));
+        const priced = lines.map(({ quantity, minor }) => ({ quantity, unitPrice: new Money(minor, minorUnits) }));
+        const sum = Money.sumOf(priced, minorUnits);
         let over = 0n;
         const under = 10n ** 6n;
         for (const { quantity, minor } of lines) {
-          const price = fraction(formatMoney(minor, minorUnits));
+          const price = fraction(new Money(minor, minorUnits).toString());
           over += (BigInt(quantity) * price.over * under) / price.under;
         }
-        const total = fraction(formatMoney(sum, minorUnits));
+        const total = fraction(sum.toString());
         expect(total.over * under).toBe(over * total.under);
       }),
     );
   });
 
   it('loses nothing where doubles would', () => {
-    expect(sumOfLines([{ quantity: 3, unitPrice: 10n }])).toBe(30n);
-    const lines = Array.from({ length: 50 }, () => ({ quantity: 1000, unitPrice: 9_999_999_999_999_999n }));
-    expect(sumOfLines(lines)).toBe(499_999_999_999_999_950_000n);
-    expect(sumOfLines([])).toBe(0n);
+    expect(Money.sumOf([{ quantity: 3, unitPrice: new Money(10n, 2) }], 2).minor).toBe(30n);
+    const line = { quantity: 1000, unitPrice: new Money(9_999_999_999_999_999n, 4) };
+    expect(Money.sumOf(Array<typeof line>(50).fill(line), 4).minor).toBe(499_999_999_999_999_950_000n);
+    expect(Money.sumOf([], 2)).toEqual(new Money(0n, 2));
   });
 });
 
-describe('isPositive', () => {
-  it('wants one minor unit at least', () => {
-    expect([-1n, 0n, 1n].map(isPositive)).toEqual([false, false, true]);
+describe('an amount', () => {
+  it('is positive from one minor unit on', () => {
+    expect([-1n, 0n, 1n].map((minor) => new Money(minor, 2).isPositive)).toEqual([false, false, true]);
+  });
+
+  it('is the same in a request however it is spelt', () => {
+    expect(canonicalJson({ price: parseMoney('29.9', 2) })).toBe(canonicalJson({ price: 2990n }));
+    expect(canonicalJson({ price: parseMoney(29.9, 2) })).toBe(canonicalJson({ price: parseMoney('29.90', 2) }));
   });
 });

@@ -1,7 +1,7 @@
 import { UnsafeNumber } from '../platform/http/requests/json-body';
 
 /*
- * Money is a bigint of minor units inside the service and a decimal string outside of it. No amount is ever held
+ * Money is a value of minor units inside the service and a decimal string outside of it. No amount is ever held
  * in a double: a JSON number is taken as the decimal that it prints as, and only where that is what was written.
  */
 
@@ -26,65 +26,76 @@ export interface MoneyFault {
   readonly message: string;
 }
 
-/** An amount in minor units, or the fault of the input. */
-export type Money = { readonly ok: true; readonly minor: bigint } | { readonly ok: false; readonly fault: MoneyFault };
+/** An exact amount: minor units, of which the currency has so many digits after the point. */
+export class Money {
+  constructor(
+    readonly minor: bigint,
+    readonly digits: number,
+  ) {}
+
+  /** At least one minor unit. */
+  get isPositive(): boolean {
+    return this.minor > 0n;
+  }
+
+  /** Exact for any number of lines; the quantities must be integers, which the validation of an order sees to. */
+  static sumOf(lines: readonly { quantity: number; unitPrice: Money }[], digits: number): Money {
+    let sum = 0n;
+    for (const line of lines) sum += BigInt(line.quantity) * line.unitPrice.minor;
+    return new Money(sum, digits);
+  }
+
+  /** The decimal with exactly as many digits after the point as the currency has. */
+  toString(): string {
+    if (this.minor < 0n) return `-${new Money(-this.minor, this.digits).toString()}`;
+    if (this.digits === 0) return this.minor.toString();
+    const digits = this.minor.toString().padStart(this.digits + 1, '0');
+    return `${digits.slice(0, -this.digits)}.${digits.slice(-this.digits)}`;
+  }
+
+  /** Two spellings of one amount are one request. */
+  canonicalForm(): bigint {
+    return this.minor;
+  }
+}
 
 /**
  * Reads a decimal string, or a number as parseJsonBody made it; input of any kind gets an answer, never an exception.
+ * @param digits digits after the point of the currency
  */
-export function parseMoney(input: unknown, minorUnits: number): Money {
-  if (typeof input === 'string') return parseString(input, minorUnits);
-  if (typeof input === 'number') return parseNumber(input, minorUnits);
-  if (input instanceof UnsafeNumber) return refuse(/[eE]/.test(input.source) ? EXPONENT : PRECISION);
-  return refuse(FORMAT);
+export function parseMoney(input: unknown, digits: number): Money | MoneyFault {
+  if (typeof input === 'string') return parseString(input, digits);
+  if (typeof input === 'number') return parseNumber(input, digits);
+  if (input instanceof UnsafeNumber) return /[eE]/.test(input.source) ? EXPONENT : PRECISION;
+  return FORMAT;
 }
 
-/** The amount with exactly as many digits after the point as the currency has. */
-export function formatMoney(minor: bigint, minorUnits: number): string {
-  if (minorUnits === 0) return minor.toString();
-  if (minor < 0n) return `-${formatMoney(-minor, minorUnits)}`;
-  const digits = minor.toString().padStart(minorUnits + 1, '0');
-  return `${digits.slice(0, -minorUnits)}.${digits.slice(-minorUnits)}`;
+function parseString(text: string, digits: number): Money | MoneyFault {
+  if (text.length > MAX_LENGTH) return LENGTH;
+  if (DECIMAL.test(text)) return parseDecimal(text, digits);
+  if (text.startsWith('-') && DECIMAL.test(text.slice(1))) return NEGATIVE;
+  return /^[0-9.]+[eE][+-]?[0-9]+$/.test(text) ? EXPONENT : FORMAT;
 }
 
-/** Exact for any number of lines; the quantities must be integers, which the validation of an order sees to. */
-export function sumOfLines(lines: readonly { quantity: number; unitPrice: bigint }[]): bigint {
-  let sum = 0n;
-  for (const line of lines) sum += BigInt(line.quantity) * line.unitPrice;
-  return sum;
-}
-
-/** At least one minor unit. */
-export function isPositive(minor: bigint): boolean {
-  return minor > 0n;
-}
-
-function parseString(text: string, minorUnits: number): Money {
-  if (text.length > MAX_LENGTH) return refuse(LENGTH);
-  if (DECIMAL.test(text)) return parseDecimal(text, minorUnits);
-  if (text.startsWith('-') && DECIMAL.test(text.slice(1))) return refuse(NEGATIVE);
-  return refuse(/^[0-9.]+[eE][+-]?[0-9]+$/.test(text) ? EXPONENT : FORMAT);
-}
-
-function parseNumber(number: number, minorUnits: number): Money {
-  if (!Number.isFinite(number)) return refuse(FORMAT);
-  if (number < 0 || Object.is(number, -0)) return refuse(NEGATIVE);
-  if (number >= 10 ** MAX_WHOLE_DIGITS) return refuse(TOO_LARGE);
+function parseNumber(number: number, digits: number): Money | MoneyFault {
+  if (!Number.isFinite(number)) return FORMAT;
+  if (number < 0 || Object.is(number, -0)) return NEGATIVE;
+  if (number >= 10 ** MAX_WHOLE_DIGITS) return TOO_LARGE;
   const text = String(number);
   // Below the limit above, only numbers under a millionth print with an exponent, and no currency has such units.
-  if (text.includes('e')) return refuse(tooManyDigits(minorUnits));
-  if (text.length > MAX_NUMBER_DIGITS && significantDigits(text) > MAX_NUMBER_DIGITS) return refuse(PRECISION);
-  return parseDecimal(text, minorUnits);
+  if (text.includes('e')) return tooManyDigits(digits);
+  if (text.length > MAX_NUMBER_DIGITS && significantDigits(text) > MAX_NUMBER_DIGITS) return PRECISION;
+  return parseDecimal(text, digits);
 }
 
 /** `text` matches DECIMAL, so its length tells its size. */
-function parseDecimal(text: string, minorUnits: number): Money {
+function parseDecimal(text: string, digits: number): Money | MoneyFault {
   const point = text.indexOf('.');
   const whole = point < 0 ? text : text.slice(0, point);
   const fraction = point < 0 ? '' : text.slice(point + 1);
-  if (whole.length > MAX_WHOLE_DIGITS) return refuse(TOO_LARGE);
-  if (fraction.length > minorUnits) return refuse(tooManyDigits(minorUnits));
-  return { ok: true, minor: BigInt(whole + fraction.padEnd(minorUnits, '0')) };
+  if (whole.length > MAX_WHOLE_DIGITS) return TOO_LARGE;
+  if (fraction.length > digits) return tooManyDigits(digits);
+  return new Money(BigInt(whole + fraction.padEnd(digits, '0')), digits);
 }
 
 function significantDigits(decimal: string): number {
@@ -104,11 +115,7 @@ const PRECISION: MoneyFault = {
 const NEGATIVE: MoneyFault = { code: 'money_range', message: 'must not be negative' };
 const TOO_LARGE: MoneyFault = { code: 'money_range', message: 'must be less than 1000000000000' };
 
-function tooManyDigits(minorUnits: number): MoneyFault {
-  const allowed = minorUnits === 0 ? 'no digits' : `at most ${minorUnits} digits`;
+function tooManyDigits(digits: number): MoneyFault {
+  const allowed = digits === 0 ? 'no digits' : `at most ${digits} digits`;
   return { code: 'money_digits', message: `must have ${allowed} after the decimal point in this currency` };
-}
-
-function refuse(fault: MoneyFault): Money {
-  return { ok: false, fault };
 }

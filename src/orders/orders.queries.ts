@@ -7,27 +7,14 @@ import { jsonTime as time } from '../platform/database/sql/json';
 import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
+import type { Order } from './order.entity';
+import type { OrderItem } from './order-item.entity';
 import type { OrderStatus } from './order-status';
 
-/** An order as it is written. */
-export interface NewOrder {
-  id: string;
-  customerId: string;
-  totalAmount: string;
-  currency: string;
-  notes: string | null;
-  metadata: string;
-  createdAt: Date;
-  items: NewItem[];
+/** An order as it is written, with its items in their places. */
+export interface NewOrder extends Omit<Order, 'tenantId'> {
+  items: Omit<OrderItem, 'tenantId' | 'orderId' | 'position'>[];
   historyId: string;
-}
-
-export interface NewItem {
-  id: string;
-  productId: string;
-  productName: string;
-  quantity: number;
-  unitPrice: string;
 }
 
 /** Filters of lists and exports; times are bounds of ids, whose first 48 bits are the time. */
@@ -73,7 +60,7 @@ function insertOrder(tenantId: string, order: NewOrder): Statement {
       order.totalAmount,
       order.currency,
       order.notes,
-      order.metadata,
+      JSON.stringify(order.metadata),
       order.createdAt,
     ],
   };
@@ -96,7 +83,7 @@ function insertManyOrders(tenantId: string, orders: readonly NewOrder[]): Statem
       orders.map((order) => order.totalAmount),
       orders.map((order) => order.currency),
       orders.map((order) => order.notes),
-      orders.map((order) => order.metadata),
+      orders.map((order) => JSON.stringify(order.metadata)),
       orders.map((order) => order.createdAt.toISOString()),
     ],
   };

@@ -21,7 +21,7 @@ import {
 import { isJsonObject, textFault } from '../platform/http/requests/json-body';
 import { minorUnits } from './currencies';
 import { EXPORT_FORMATS, type ExportFormat } from './export-format';
-import { isPositive, parseMoney } from './money';
+import { type Money, parseMoney } from './money';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 import {
   ORDER_ID,
@@ -103,8 +103,8 @@ export class CreateOrderItemDto {
       ],
     },
   })
-  /** As it was sent; once the order is read, minor units of its currency (bigint). */
-  unit_price: unknown;
+  /** Read with the minor units of the order's currency, which `crossCheck` of the order knows. */
+  unit_price: Money;
 }
 
 @ApiSchema({ description: 'A new order.' })
@@ -146,13 +146,13 @@ export class CreateOrderDto implements CrossChecked {
     if (!Array.isArray(this.items) || this.items.length > MAX_ITEMS) return [];
     const digits = typeof this.currency === 'string' ? minorUnits(this.currency) : undefined;
     return this.items.flatMap((item, index) => {
-      const price = (item as CreateOrderItemDto | undefined)?.unit_price;
+      const price: unknown = (item as CreateOrderItemDto | undefined)?.unit_price;
       if (price === undefined) return [];
       const field = `items.${index}.unit_price`;
       const money = parseMoney(price, digits ?? ANY_MINOR_UNITS);
-      if (!money.ok) return [{ field, message: money.fault.message, code: money.fault.code }];
-      (item as CreateOrderItemDto).unit_price = money.minor;
-      return isPositive(money.minor) ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
+      if ('code' in money) return [{ field, ...money }];
+      item.unit_price = money;
+      return money.isPositive ? [] : [{ field, message: 'must be at least one minor unit', code: 'min' }];
     });
   }
 }

@@ -17,12 +17,12 @@ import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
 import { minorUnits } from './currencies';
-import { formatMoney, sumOfLines } from './money';
+import { Money } from './money';
 import { canTransition, type OrderStatus } from './order-status';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
 import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
-import type { OrderView } from './orders.views';
+import { viewOf } from './orders.views';
 import * as queries from './orders.queries';
 
 /** The rules of orders. */
@@ -43,7 +43,7 @@ export class OrdersService {
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
-      const body = JSON.stringify(viewOfNew(order));
+      const body = JSON.stringify(viewOf(order, order.items));
       this.outbox.publish(tx, [createdEvent(order, body)]);
       return new Outcome(body, { id: order.id, version: 1 });
     });
@@ -54,7 +54,7 @@ export class OrdersService {
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
       tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
-      const bodies = orders.map((order) => JSON.stringify(viewOfNew(order)));
+      const bodies = orders.map((order) => JSON.stringify(viewOf(order, order.items)));
       this.outbox.publish(
         tx,
         orders.map((order, index) => createdEvent(order, bodies[index] as string)),
@@ -192,71 +192,27 @@ async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
 }
 
 function newOrder(input: CreateOrderDto): queries.NewOrder {
-  const digits = minorUnits(input.currency) as number;
-  const lines = input.items.map((item) => {
-    if (typeof item.unit_price !== 'bigint') throw new Error('the price is read with the request');
-    return { item, quantity: item.quantity, unitPrice: item.unit_price };
-  });
   const { id, at } = newTimedId();
+  const lines = input.items.map((item) => ({ quantity: item.quantity, unitPrice: item.unit_price }));
   return {
     id,
-    historyId: newId(),
     customerId: input.customer_id,
-    totalAmount: formatMoney(sumOfLines(lines), digits),
+    status: 'pending',
+    totalAmount: Money.sumOf(lines, minorUnits(input.currency) as number).toString(),
     currency: input.currency,
     notes: input.notes ?? null,
-    metadata: JSON.stringify(input.metadata ?? {}),
+    metadata: input.metadata ?? {},
+    version: 1,
     createdAt: at,
-    items: lines.map(({ item, quantity, unitPrice }) => ({
+    updatedAt: at,
+    historyId: newId(),
+    items: input.items.map((item) => ({
       id: newId(),
       productId: item.product_id,
       productName: item.product_name,
-      quantity,
-      unitPrice: formatMoney(unitPrice, digits),
+      quantity: item.quantity,
+      unitPrice: item.unit_price.toString(),
     })),
-  };
-}
-
-function viewOfNew(order: queries.NewOrder): OrderView {
-  const time = order.createdAt.toISOString();
-  return {
-    id: order.id,
-    customer_id: order.customerId,
-    status: 'pending',
-    total_amount: order.totalAmount,
-    currency: order.currency,
-    notes: order.notes,
-    metadata: JSON.parse(order.metadata) as Record<string, string>,
-    items: order.items.map((item) => itemView(item)),
-    version: 1,
-    created_at: time,
-    updated_at: time,
-  };
-}
-
-function viewOf(order: Order, items: OrderItem[]): OrderView {
-  return {
-    id: order.id,
-    customer_id: order.customerId,
-    status: order.status,
-    total_amount: order.totalAmount,
-    currency: order.currency,
-    notes: order.notes,
-    metadata: order.metadata,
-    items: items.map((item) => itemView(item)),
-    version: order.version,
-    created_at: order.createdAt.toISOString(),
-    updated_at: order.updatedAt.toISOString(),
-  };
-}
-
-function itemView(item: queries.NewItem): OrderView['items'][number] {
-  return {
-    id: item.id,
-    product_id: item.productId,
-    product_name: item.productName,
-    quantity: item.quantity,
-    unit_price: item.unitPrice,
   };
 }
 

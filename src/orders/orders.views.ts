@@ -1,5 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../platform/http/requests/page.dto';
+import { CREATED_AT_DOC, UPDATED_AT_DOC, VERSION_DOC, pageOf } from '../platform/http/responses/view-docs';
+import type { Order } from './order.entity';
+import type { OrderItem } from './order-item.entity';
 import { ORDER_STATUSES, type OrderStatus } from './order-status';
 
 export const ORDER_ID = '0198c0de-7a11-7000-8000-000000000001';
@@ -92,32 +94,44 @@ export class OrderView {
   })
   items: OrderItemView[];
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  @ApiProperty(CREATED_AT_DOC)
   created_at: string;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
+  @ApiProperty(UPDATED_AT_DOC)
   updated_at: string;
 }
 
-@ApiSchema({ description: 'A page of orders, newest first.' })
-export class OrderPage {
-  @ApiProperty({ type: [OrderView], maxItems: 100, description: 'The orders.' })
-  data: OrderView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
+/** The order as the API shows it: in responses and events, to every caller alike. */
+export function viewOf(
+  order: Omit<Order, 'tenantId'>,
+  items: readonly Omit<OrderItem, 'tenantId' | 'orderId' | 'position'>[],
+): OrderView {
+  return {
+    id: order.id,
+    customer_id: order.customerId,
+    status: order.status,
+    total_amount: order.totalAmount,
+    currency: order.currency,
+    notes: order.notes,
+    metadata: order.metadata,
+    items: items.map((item) => ({
+      id: item.id,
+      product_id: item.productId,
+      product_name: item.productName,
+      quantity: item.quantity,
+      unit_price: item.unitPrice,
+    })),
+    version: order.version,
+    created_at: order.createdAt.toISOString(),
+    updated_at: order.updatedAt.toISOString(),
+  };
 }
+
+@ApiSchema({ description: 'A page of orders, newest first.' })
+export class OrderPage extends pageOf(OrderView, { maxItems: 100, description: 'The orders.' }) {}
 
 @ApiSchema({ description: 'Orders that were made together.' })
 export class OrderBatchView {
@@ -171,13 +185,4 @@ export class OrderEventView {
 }
 
 @ApiSchema({ description: "A page of an order's history, newest first." })
-export class OrderEventPage {
-  @ApiProperty({ type: [OrderEventView], maxItems: 100, description: 'The changes.' })
-  data: OrderEventView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class OrderEventPage extends pageOf(OrderEventView, { maxItems: 100, description: 'The changes.' }) {}

@@ -54,9 +54,5 @@ import { UsageController } from './usage/usage.controller';
 export class TenantsModule {
   constructor(types: EventCatalogue) {
     types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES, ...SSO_EVENT_TYPES);
-    types.reserve('member.', 'members:read');
-    types.reserve('tenant.', 'tenant:manage');
-    types.reserve('sso.', 'sso:manage');
-    types.reserve('audit.', 'audit:read');
   }
 }

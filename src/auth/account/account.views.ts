@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { pageOf } from '../../platform/http/responses/view-docs';
 
 const ID = '0198c0de-7a11-7000-8000-0000000000cc';
 const TIME = '2026-01-31T12:00:00.000Z';
@@ -41,13 +41,4 @@ export class PersonSessionView {
 }
 
 @ApiSchema({ description: "A page of the person's sessions." })
-export class PersonSessionPage {
-  @ApiProperty({ type: [PersonSessionView], description: 'The newest first.' })
-  data: PersonSessionView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class PersonSessionPage extends pageOf(PersonSessionView, { description: 'The newest first.' }) {}

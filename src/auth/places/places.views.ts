@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { pageOf } from '../../platform/http/responses/view-docs';
 
 export const ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
@@ -45,13 +45,4 @@ export class PlaceView {
 }
 
 @ApiSchema({ description: "A page of the person's tenants." })
-export class PlacePage {
-  @ApiProperty({ type: [PlaceView], description: 'The newest first.' })
-  data: PlaceView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class PlacePage extends pageOf(PlaceView, { description: 'The newest first.' }) {}

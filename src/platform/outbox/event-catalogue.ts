@@ -1,5 +1,5 @@
 import { Injectable, type Type } from '@nestjs/common';
-import type { Permission } from '../permissions/permissions';
+import { type Permission, PERMISSIONS } from '../permissions/permissions';
 
 /** A type of event that the service emits, as its feature describes it. */
 export interface EventType {
@@ -25,18 +25,12 @@ export interface EventType {
 @Injectable()
 export class EventCatalogue {
   private readonly types = new Map<string, EventType>();
-  private readonly reserved = new Map<string, Permission>();
 
   add(...types: EventType[]): void {
     for (const type of types) {
       if (this.types.has(type.name)) throw new Error(`two features emit ${type.name}`);
       this.types.set(type.name, type);
     }
-  }
-
-  /** Reserves names with this prefix for the service, whose events need the permission; `audit.` is one. */
-  reserve(prefix: string, permission: Permission): void {
-    this.reserved.set(prefix, permission);
   }
 
   all(): EventType[] {
@@ -46,19 +40,21 @@ export class EventCatalogue {
   /** Whether the namespace of this name belongs to the service. */
   isReserved(name: string): boolean {
     const first = name.slice(0, name.indexOf('.') + 1);
-    return first !== '' && (this.reserved.has(first) || this.all().some((type) => type.name.startsWith(first)));
+    if (first === '') return false;
+    return PERMISSIONS.ofEvent(first) !== undefined || this.all().some((type) => type.name.startsWith(first));
   }
 
   /** Whether a pattern (an exact name, or a prefix and `.*`) covers any of them. */
   covers(pattern: string): boolean {
-    const prefix = pattern.endsWith('.*') ? pattern.slice(0, -1) : undefined;
-    if (prefix !== undefined && this.reserved.has(prefix)) return true;
-    return this.all().some((type) => (prefix === undefined ? type.name === pattern : type.name.startsWith(prefix)));
+    if (!pattern.endsWith('.*')) return this.types.has(pattern);
+    const prefix = pattern.slice(0, -1);
+    const isNamespace = prefix.indexOf('.') === prefix.length - 1 && PERMISSIONS.ofEvent(prefix) !== undefined;
+    return isNamespace || this.all().some((type) => type.name.startsWith(prefix));
   }
 
   /** The permission that reads events of this type; undefined for the general one. */
   permissionOf(name: string): Permission | undefined {
-    return this.types.get(name)?.permission ?? this.reserved.get(name.slice(0, name.indexOf('.') + 1));
+    return this.types.get(name)?.permission ?? PERMISSIONS.ofEvent(name);
   }
 
   /** The permissions, besides the general one, of all types that a pattern covers; `*` covers none with another one. */
@@ -69,10 +65,5 @@ export class EventCatalogue {
     const covered = this.all().filter((type) => type.name.startsWith(prefix));
     const permissions = [...covered.map((type) => type.permission), this.permissionOf(prefix)];
     return new Set(permissions.filter((one) => one !== undefined));
-  }
-
-  /** The reserved prefixes whose permission satisfies the condition. */
-  reservedFor(condition: (permission: Permission) => boolean): string[] {
-    return [...this.reserved].filter(([, permission]) => condition(permission)).map(([prefix]) => prefix);
   }
 }

@@ -24,6 +24,19 @@ describe('PermissionRegistry', () => {
     expect(registry.allowedIn('apiKeys')).toEqual(['orders:read']);
   });
 
+  it('knows the permission of events by their first word', () => {
+    const registry = declared();
+    registry.declare({ 'members:read': { description: 'Reads.', roles: [], events: ['member', 'session'] } });
+    expect(
+      ['member.joined', 'session.', 'order.created', 'member', 'members.x'].map((type) => registry.ofEvent(type)),
+    ).toEqual(['members:read', 'members:read', undefined, undefined, undefined]);
+    expect(registry.eventsOf((permission) => permission === 'members:read')).toEqual(['member.', 'session.']);
+    expect(registry.eventsOf(() => false)).toEqual([]);
+    expect(() => registry.declare({ 'sso:manage': { description: '', roles: [], events: ['member'] } })).toThrow(
+      'two permissions',
+    );
+  });
+
   it('refuses a permission that is declared twice', () => {
     const registry = declared();
     expect(() => registry.declare({ 'orders:read': { description: 'Again.', roles: [] } })).toThrow('declared twice');

@@ -29,12 +29,18 @@ export interface PermissionDeclaration {
   customRoles?: boolean;
   /** Whether an API key may have it as a scope; true if left out. */
   apiKeys?: boolean;
+  /**
+   * First words of the event types that only callers with the permission may see. They are reserved for the service,
+   * and a subscription to all events does not cover them.
+   */
+  events?: readonly string[];
 }
 
 /** The declared permissions. Names are a live list: documents that refer to it include later declarations. */
 export class PermissionRegistry {
   readonly names: Permission[] = [];
   private readonly declarations = new Map<string, PermissionDeclaration>();
+  private readonly eventNamespaces = new Map<string, Permission>();
   private readonly ofRoles = new Map<BuiltInRole, ReadonlySet<Permission>>();
   private readonly lists = new Map<'customRoles' | 'apiKeys', Permission[]>([
     ['customRoles', []],
@@ -47,6 +53,7 @@ export class PermissionRegistry {
       if (this.declarations.has(name)) throw new Error(`the permission ${name} is declared twice`);
       this.declarations.set(name, declaration);
       this.names.push(name);
+      for (const word of declaration.events ?? []) this.reserveEvents(word, name);
       for (const [kind, list] of this.lists) if (declaration[kind] ?? true) list.push(name);
     }
     this.ofRoles.clear();
@@ -60,6 +67,17 @@ export class PermissionRegistry {
     return this.declarations.get(name)?.description ?? '';
   }
 
+  /** The permission that events of this type need by the first word of their name, if any. */
+  ofEvent(type: string): Permission | undefined {
+    const dot = type.indexOf('.');
+    return dot === -1 ? undefined : this.eventNamespaces.get(type.slice(0, dot));
+  }
+
+  /** The first words, each with its dot, of the event types whose permission satisfies the condition. */
+  eventsOf(condition: (permission: Permission) => boolean): string[] {
+    return [...this.eventNamespaces].filter(([, permission]) => condition(permission)).map(([word]) => `${word}.`);
+  }
+
   /** The permissions of a built-in role. */
   ofRole(role: BuiltInRole): ReadonlySet<Permission> {
     let permissions = this.ofRoles.get(role);
@@ -70,6 +88,11 @@ export class PermissionRegistry {
       this.ofRoles.set(role, permissions);
     }
     return permissions;
+  }
+
+  private reserveEvents(word: string, permission: Permission): void {
+    if (this.eventNamespaces.has(word)) throw new Error(`the events ${word}.* have two permissions`);
+    this.eventNamespaces.set(word, permission);
   }
 
   /** The permissions that a custom role may contain, or an API key may have as a scope: a live list too. */

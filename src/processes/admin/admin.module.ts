@@ -7,7 +7,6 @@ import { type DynamicModule, type INestApplicationContext, Module } from '@nestj
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
-import '../../audit/audit.permissions';
 import { SuppressionsModule } from '../../mail/suppressions.module';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
@@ -35,6 +34,7 @@ import { TenantsModule } from '../../tenants/tenants.module';
 import { RetentionModule } from '../../retention/retention.module';
 import { RETENTION } from '../tables';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
+import '../permissions';
 
 /** Connections of one command, which does one thing at a time, or a few. */
 const CONNECTIONS = 8;

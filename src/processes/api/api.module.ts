@@ -4,7 +4,6 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
-import '../../audit/audit.permissions';
 import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
@@ -31,11 +30,14 @@ import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
 import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsModule } from '../../tenants/tenants.module';
+import { TENANT_TABLES } from '../tables';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 import { PRODUCT } from './product';
+import '../permissions';
 
 /** The API process: every feature's controllers, and no queue processor. */
 @Module({})
@@ -58,6 +60,7 @@ export class ApiModule {
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        TenantArchiveModule.forRoot(TENANT_TABLES),
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,

@@ -1,4 +1,5 @@
 import { ApiProperty, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
+import { VERSION_DOC } from '../../platform/http/responses/view-docs';
 import { MAX_CIDRS } from '../../platform/http/requests/cidr-list.field';
 import { SECOND_FACTOR_RULES } from '../tenant.entity';
 import { type Policies, POLICY_RANGES } from './policies';
@@ -74,11 +75,6 @@ export class OwnTenantView {
   @ApiProperty({ format: 'date-time', description: 'When the company was registered.', example: TIME })
   created_at: string;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 }

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { CREATED_AT_DOC, pageOf } from '../../platform/http/responses/view-docs';
 
 const INVITATION_ID = '0198c0de-7a11-7000-8000-000000000051';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -22,7 +22,7 @@ export class InvitationView {
   @ApiProperty({ format: 'date-time', description: 'Until when it can be accepted.', example: TIME })
   expires_at: string;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  @ApiProperty(CREATED_AT_DOC)
   created_at: string;
 
   @ApiProperty({
@@ -35,13 +35,4 @@ export class InvitationView {
 }
 
 @ApiSchema({ description: 'A page of invitations, newest first.' })
-export class InvitationPage {
-  @ApiProperty({ type: [InvitationView], maxItems: 100, description: 'The invitations.' })
-  data: InvitationView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class InvitationPage extends pageOf(InvitationView, { maxItems: 100, description: 'The invitations.' }) {}

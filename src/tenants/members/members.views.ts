@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { VERSION_DOC, pageOf } from '../../platform/http/responses/view-docs';
 import { MEMBER_MANAGERS, MEMBER_STATUSES, type MemberManager, type MemberStatus } from '../membership.entity';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -61,23 +61,9 @@ export class MemberView {
   })
   last_seen_at: string | null;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 }
 
 @ApiSchema({ description: 'A page of members, the newest accounts first.' })
-export class MemberPage {
-  @ApiProperty({ type: [MemberView], maxItems: 100, description: 'The members.' })
-  data: MemberView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class MemberPage extends pageOf(MemberView, { maxItems: 100, description: 'The members.' }) {}

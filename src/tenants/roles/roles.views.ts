@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { VERSION_DOC, pageOf } from '../../platform/http/responses/view-docs';
 import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
 import { type Permission } from '../../platform/permissions/permissions';
 import { ROLE_NAME } from './role-catalogue';
@@ -31,23 +31,9 @@ export class RoleView {
   @ApiProperty({ type: 'integer', minimum: 0, description: 'How many members have it.', example: 3 })
   member_count: number;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 }
 
 @ApiSchema({ description: 'A page of roles: custom ones newest first, then those built in.' })
-export class RolePage {
-  @ApiProperty({ type: [RoleView], maxItems: 100, description: 'The roles.' })
-  data: RoleView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class RolePage extends pageOf(RoleView, { maxItems: 100, description: 'The roles.' }) {}

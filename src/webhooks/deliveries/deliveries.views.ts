@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { pageOf } from '../../platform/http/responses/view-docs';
 import { ENDPOINT_ID } from '../endpoints/endpoints.views';
 import { MAX_TYPE_NAME } from '../event-types/event-type-names';
 
@@ -124,13 +124,4 @@ export class DeliveryDetailView extends DeliveryView {
 }
 
 @ApiSchema({ description: 'A page of deliveries, newest first.' })
-export class DeliveryPage {
-  @ApiProperty({ type: [DeliveryView], maxItems: 100, description: 'The deliveries.' })
-  data: DeliveryView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class DeliveryPage extends pageOf(DeliveryView, { maxItems: 100, description: 'The deliveries.' }) {}

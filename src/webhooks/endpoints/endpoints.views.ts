@@ -1,10 +1,9 @@
 import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { CREATED_AT_DOC, UPDATED_AT_DOC, VERSION_DOC, pageOf } from '../../platform/http/responses/view-docs';
 import { MAX_EVENT_TYPES, MAX_TYPE_NAME, PATTERN } from '../event-types/event-type-names';
 import { ORDERINGS, type Ordering, type Signature, SIGNATURES } from './webhook-endpoint.entity';
 
 export const ENDPOINT_ID = '0198c0de-7a11-7000-8000-000000000031';
-const TIME = '2026-01-31T12:00:00.000Z';
 const MAX_URL = 2048;
 export const MAX_DESCRIPTION = 500;
 export const MAX_RATE_LIMIT = 10_000;
@@ -114,29 +113,15 @@ export class EndpointView {
   })
   disabled_reason: string | null;
 
-  @ApiProperty({
-    type: 'integer',
-    minimum: 1,
-    description: 'Grows with each change; the `ETag` is made of it.',
-    example: 1,
-  })
+  @ApiProperty(VERSION_DOC)
   version: number;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was made.', example: TIME })
+  @ApiProperty(CREATED_AT_DOC)
   created_at: string;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was last changed.', example: TIME })
+  @ApiProperty(UPDATED_AT_DOC)
   updated_at: string;
 }
 
 @ApiSchema({ description: 'A page of endpoints, newest first.' })
-export class EndpointPage {
-  @ApiProperty({ type: [EndpointView], maxItems: 100, description: 'The endpoints.' })
-  data: EndpointView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class EndpointPage extends pageOf(EndpointView, { maxItems: 100, description: 'The endpoints.' }) {}

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Forbidden } from '../../platform/errors';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
-import type { Permission } from '../../platform/permissions/permissions';
+import { type Permission, PERMISSIONS } from '../../platform/permissions/permissions';
 
 /** The permissions of a caller. */
 interface Holder {
@@ -34,6 +34,6 @@ export class EventAccess {
 
   /** The prefixes of the types that the caller may not see. */
   hiddenFrom({ permissions }: Holder): string[] {
-    return this.types.reservedFor((permission) => !permissions.has(permission));
+    return PERMISSIONS.eventsOf((permission) => !permissions.has(permission));
   }
 }

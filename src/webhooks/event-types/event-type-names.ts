@@ -1,5 +1,6 @@
 /** The grammar of event types' names, and of the patterns by which endpoints choose among them. */
 import type { FieldFault } from '../../platform/errors';
+import { PERMISSIONS } from '../../platform/permissions/permissions';
 import type { EventCatalogue } from '../../platform/outbox/event-catalogue';
 
 /** The event that goes only to the endpoint under test. */
@@ -11,19 +12,12 @@ export const CHALLENGE_EVENT = 'webhook.challenge';
 /** The types that one endpoint gets regardless of its subscriptions; no pattern covers them. */
 const DIRECTED = new Set([TEST_EVENT, CHALLENGE_EVENT]);
 
-/**
- * First words of types that `*` does not take, since another permission than `webhooks:read` reads them. An
- * endpoint has to name them, or their prefix such as `member.*`.
- */
-export const NAMED_ONLY: ReadonlySet<string> = new Set(['member', 'api_key', 'session', 'sso', 'tenant', 'audit']);
-
-const isNamedOnly = (type: string): boolean => NAMED_ONLY.has(type.slice(0, type.indexOf('.')));
-
 /** Whether one of an endpoint's patterns (exact names, `order.*`, `*`) covers the type. */
 export function isSubscribed(patterns: readonly string[], type: string): boolean {
   if (DIRECTED.has(type)) return false;
   return patterns.some((pattern) => {
-    if (pattern === '*') return !isNamedOnly(type);
+    // Another permission than that of webhooks reads such events: an endpoint has to name them, or their prefix.
+    if (pattern === '*') return PERMISSIONS.ofEvent(type) === undefined;
     return pattern === type || (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1)));
   });
 }
@@ -36,7 +30,7 @@ export const TYPE_NAME = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 
 /** Faults in the name of a tenant's own type. */
 export function ownTypeFaults(field: string, name: string, types: EventCatalogue): FieldFault[] {
-  if (types.isReserved(name) || isNamedOnly(name)) {
+  if (types.isReserved(name)) {
     return [{ field, message: 'begins like our own event types', code: 'reserved_event_type' }];
   }
   if (TYPE_NAME.test(name) && name.length <= MAX_TYPE_NAME) return [];

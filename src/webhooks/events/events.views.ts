@@ -1,5 +1,5 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { HAS_MORE_DOC, NEXT_CURSOR_DOC } from '../../platform/http/requests/page.dto';
+import { pageOf } from '../../platform/http/responses/view-docs';
 import { DeliveryView } from '../deliveries/deliveries.views';
 import { MAX_TYPE_NAME } from '../event-types/event-type-names';
 
@@ -78,13 +78,4 @@ export class EventView {
 }
 
 @ApiSchema({ description: 'A page of events, newest first.' })
-export class EventPage {
-  @ApiProperty({ type: [EventView], maxItems: 100, description: 'The events.' })
-  data: EventView[];
-
-  @ApiProperty(NEXT_CURSOR_DOC)
-  next_cursor: string | null;
-
-  @ApiProperty(HAS_MORE_DOC)
-  has_more: boolean;
-}
+export class EventPage extends pageOf(EventView, { maxItems: 100, description: 'The events.' }) {}
