@@ -262,6 +262,12 @@ async function company({ service, wrap }: TourStops): Promise<void> {
     [() => owner.get('/tenant/usage'), 200],
     [() => owner.patch('/tenant', { name: 'Other', policies: { session_max_days: 30 } }), 200],
     [() => owner.patch('/tenant', { policies: { session_max_days: 0 } }), 422],
+  );
+  const [asked] = await expectAll([() => owner.post('/tenant/exports'), 202]);
+  const path = `/tenant/exports/${asked?.body.id}`;
+  await expectAll(
+    [() => owner.get(path), 200],
+    [() => owner.get(`${path}/archive`), 200],
     [() => owner.delete('/tenant'), 202],
     [() => owner.post('/tenant/restore'), 204],
   );
