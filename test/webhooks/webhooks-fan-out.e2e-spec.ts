@@ -1,3 +1,4 @@
+import { TenantUsage } from '../../src/platform/usage/tenant-usage';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
@@ -63,7 +64,7 @@ describe('fan-out', () => {
     constructor(deliveries: number) {
       const dispatcher = { offer: (made: readonly Offer[]) => void offers.push(...made) } as unknown as Dispatcher;
       const count = (status: string, number = 1) => counts.set(status, (counts.get(status) ?? 0) + number);
-      super(dispatcher, { count } as unknown as DeliveryMetrics);
+      super(dispatcher, { count } as unknown as DeliveryMetrics, service.app.get(TenantUsage, { strict: false }));
       this.deliveriesAtOnce = deliveries;
     }
   }

@@ -65,7 +65,7 @@ export class AuthService {
       return matches && found ? found : undefined;
     });
     if (!user) {
-      // Not waited for: the time must not tell whether there is an account.
+      // Not awaited: the time must not reveal whether there is an account.
       if (found) {
         const { network } = client;
         this.failures.note({ userId: found.id, tenantId: input.tenant_id, network, action: 'sign_in.failed' });
@@ -116,7 +116,7 @@ export class AuthService {
     };
   }
 
-  /** What an API key learns of itself. */
+  /** The description of an API key for itself. */
   private async keyView(principal: Principal): Promise<MeView> {
     const caller = principal.kind === 'tenant' ? principal.caller : undefined;
     if (!caller?.apiKey) throw new Unauthorized();

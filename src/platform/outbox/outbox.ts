@@ -5,6 +5,7 @@ import type { TenantTransaction } from '../database/tenant-database';
 import type { Transaction } from '../database/transaction';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { TenantUsage } from '../usage/tenant-usage';
 import { Notifier } from './notifier';
 
 /** The channel that wakes the relay. */
@@ -40,6 +41,7 @@ export class Outbox {
   constructor(
     private readonly wakeups: Notifier,
     @Inject(TRACING) private readonly tracing: Tracing,
+    private readonly usage: TenantUsage,
   ) {}
 
   /** Writes events in the given transaction; they leave when it commits. */
@@ -52,8 +54,18 @@ export class Outbox {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();
     tx.insert(...insertEvents(tenantId, events, published, trace ? formatTraceparent(trace) : null));
-    tx.afterCommit(() => this.wakeups.notify(OUTBOX_CHANNEL));
+    tx.afterCommit(() => {
+      this.wakeups.notify(OUTBOX_CHANNEL);
+      this.count(tenantId, events);
+    });
     return published;
+  }
+
+  private count(tenantId: string, events: readonly NewEvent[]): void {
+    let length = 0;
+    for (const { data } of events) length += data.length;
+    this.usage.add(tenantId, 'events', events.length);
+    this.usage.add(tenantId, 'event_bytes', length);
   }
 }
 
