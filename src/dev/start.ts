@@ -52,6 +52,7 @@ async function main(): Promise<void> {
     if (stop.asked) return;
     if (!given.JWT_SECRET) env.JWT_SECRET = kept(given.DATA_DIR, 'jwt-secret', 'JWT_SECRET');
     env.RATE_LIMIT_REGISTRATION ??= '0';
+    env.NEW_TENANT_LIMITS_PERCENT ??= '100';
     if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');
