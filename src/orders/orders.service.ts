@@ -16,14 +16,16 @@ import {
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
+import { type CountedAmount, FOR_GOOD, TenantUsage } from '../platform/usage/tenant-usage';
 import { minorUnits } from './currencies';
 import { Money } from './money';
 import { canTransition, type OrderStatus } from './order-status';
-import { Order } from './order.entity';
-import { OrderItem } from './order-item.entity';
 import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
 import { viewOf } from './orders.views';
 import * as queries from './orders.queries';
+
+/** Rows of orders, their items and their history. */
+export const ORDER_ROWS: CountedAmount = { name: 'order_rows', perDay: 0, storedDays: FOR_GOOD };
 
 /** The rules of orders. */
 @Injectable()
@@ -34,15 +36,17 @@ export class OrdersService {
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
+    private readonly usage: TenantUsage,
   ) {}
 
   /**
    * Creates an order with its items and history, and stores the response under the caller's idempotency key, if any.
    */
   create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
-      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
+      this.insert(tx, caller, [order]);
       const body = JSON.stringify(viewOf(order, order.items));
       this.outbox.publish(tx, [createdEvent(order, body)]);
       return new Outcome(body, { id: order.id, version: 1 });
@@ -51,9 +55,10 @@ export class OrdersService {
 
   /** Creates all of the orders, or none. */
   createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
-      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
+      this.insert(tx, caller, orders);
       const bodies = orders.map((order) => JSON.stringify(viewOf(order, order.items)));
       this.outbox.publish(
         tx,
@@ -104,12 +109,12 @@ export class OrdersService {
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
         return this.save(tx, caller, order, { notes, metadata }, 'order.updated');
       }
-      return represent(tx, order);
+      return represent(order);
     });
   }
 
   /**
-   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other sees the new
+   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other gets the new
    * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
@@ -129,20 +134,27 @@ export class OrdersService {
     });
   }
 
+  private insert(tx: TenantTransaction, { tenantId, actor }: Caller, orders: queries.NewOrder[]): void {
+    tx.insert(...queries.insertOrders(tenantId, actor, orders));
+    let rows = 0;
+    for (const { items } of orders) rows += 1 + items.length + 1;
+    this.usage.count(tx, ORDER_ROWS.name, rows);
+  }
+
   /** Writes a change with its line of history and its event, and returns the new order. */
-  private async save(
+  private save(
     tx: TenantTransaction,
     caller: Caller,
-    order: Order,
-    change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
+    order: queries.LockedOrder,
+    change: Partial<Pick<queries.LockedOrder, 'notes' | 'metadata' | 'status'>>,
     type: string,
-  ): Promise<Representation> {
+  ): Representation {
+    this.usage.assertLeft(caller);
+    this.usage.count(tx, ORDER_ROWS.name, 1);
     const { id: historyId, at } = newTimedId();
     const fromStatus = order.status;
     Object.assign(order, change, { version: order.version + 1, updatedAt: at });
-    await tx
-      .repository(Order)
-      .update({ tenantId: order.tenantId, id: order.id }, { ...change, version: order.version, updatedAt: at });
+    tx.defer(queries.updateOrder(order));
     tx.insert(
       queries.insertHistory(caller.tenantId, {
         orderId: order.id,
@@ -154,17 +166,14 @@ export class OrdersService {
         createdAt: at,
       }),
     );
-    const now = await represent(tx, order);
+    const now = represent(order);
     this.outbox.publish(tx, [{ type, data: now.json, aggregateId: order.id, sequence: order.version }]);
     return now;
   }
 }
 
-async function represent(tx: TenantTransaction, order: Order): Promise<Representation> {
-  const items = await tx
-    .repository(OrderItem)
-    .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-  return new Representation(JSON.stringify(viewOf(order, items)), order.version);
+function represent(order: queries.LockedOrder): Representation {
+  return new Representation(JSON.stringify(viewOf(order, order.items)), order.version);
 }
 
 function createdEvent(order: queries.NewOrder, data: string): NewEvent {
@@ -183,10 +192,8 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
   };
 }
 
-async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
-  const order = await tx
-    .repository(Order)
-    .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
+async function lockOrder(tx: TenantTransaction, id: string): Promise<queries.LockedOrder> {
+  const [order] = await tx.query<queries.LockedOrder>(queries.lockOrder(tx.tenantId, id));
   if (!order) throw new NotFound('Order', id);
   return order;
 }

@@ -13,21 +13,23 @@ const ADDRESS_WINDOW_MS = 15 * MINUTE_MS;
 const ACCOUNT_WINDOW_MS = 24 * 60 * MINUTE_MS;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15 * MINUTE_MS;
+/** The clocks of two processes may differ by this much. */
+const CLOCKS_DIFFER_MS = MINUTE_MS;
 const NO_LIMIT = 2 ** 31 - 1;
 const KNOWN_NETWORK_MS = 90 * 24 * 60 * MINUTE_MS;
 const NO_USER = '00000000-0000-0000-0000-000000000000';
 
-/** What attempts are counted for, by a hash: the table holds neither e-mail addresses nor network addresses. */
+/** The subject of a counter, as a hash: the table contains neither e-mail addresses nor network addresses. */
 interface Counted {
   kind: 'account' | 'address';
   key: string;
 }
 
-/** The account that an attempt is for, and where it comes from. */
+/** The account of an attempt, and its origin. */
 export interface Attempt {
   email: string;
   network: string;
-  /** Undefined where the address has no account. */
+  /** Undefined if the address has no account. */
   userId?: string;
 }
 
@@ -38,14 +40,14 @@ interface Counter extends Row {
 }
 
 /**
- * Slows down guessing: an account has some failures free, then pauses that double; a network has a number of failures
- * in a quarter of an hour. Counted in the database, so restarts and more processes give no more guesses, and for
- * accounts that do not exist as for those that do. A network that the account has signed in from counts apart, so that
- * a stranger's failures keep nobody out.
+ * Slows down guessing: an account has some free failures, then pauses that double; a network has a number of failures
+ * in a quarter of an hour. The counters are in the database, so restarts and more processes allow no more guesses, and
+ * unknown accounts count like existing ones. A network from which the account has signed in counts separately, so that
+ * a stranger's failures do not lock out the owner.
  *
- * An attempt counts as a failure from its beginning, and is taken back when it succeeds: so guesses sent at once are
- * no more than those sent one by one. Only a complete sign-in clears the count. The mutexes keep people who sign in at
- * once with the right password from counting against each other.
+ * An attempt counts as a failure from its beginning, and is uncounted when it succeeds: so concurrent guesses are no
+ * more than sequential ones. Only a complete sign-in clears the count. The mutexes prevent concurrent sign-ins with the
+ * right password from counting against each other.
  */
 @Injectable()
 export class SignInLimits {
@@ -61,10 +63,9 @@ export class SignInLimits {
   }
 
   /**
-   * Runs a check of a password or a code under the limits of its account and network; `check` gives undefined where it
-   * failed.
-   * @throws RateLimited while the account is paused or the network has used up its failures, before anything is
-   * compared
+   * Runs a check of a password or a code under the limits of its account and network; `check` returns undefined for a
+   * failure.
+   * @throws RateLimited while the account is paused or the network has used up its failures, before any comparison
    */
   async guard<T>(attempt: Attempt, check: () => Promise<T | undefined>): Promise<T | undefined> {
     const account = emailKey(attempt.email);
@@ -86,7 +87,7 @@ export class SignInLimits {
   }
 
   /**
-   * A sign-in is complete: clears the counts of the account, and remembers the network.
+   * Completes a sign-in: clears the counts of the account, and remembers the network.
    * @returns whether the network is new to an account that has signed in from others
    */
   async complete(userId: string, email: string, network: string): Promise<boolean> {
@@ -120,7 +121,7 @@ export class SignInLimits {
     return createHmac('sha256', this.key).update(`${userId}/${network}`).digest();
   }
 
-  /** Counts an attempt, unless it may not be made: then neither counter changes. */
+  /** Counts an attempt, unless it is refused: then neither counter changes. */
   private count(account: Counted, address: Counted): Promise<void> {
     const now = new Date();
     return this.database.transaction({}, async (tx) => {
@@ -160,19 +161,30 @@ function hashOf(value: string): string {
   return createHash('sha256').update(value).digest('hex');
 }
 
-/** Adds one, in a window that begins with the first; gives no row where the pause or the limit forbids it. */
+/** The window is over, or ends later than any window of now would: the clock was set back since it began. */
+const ENDED = '(f.expires_at <= $2 or f.expires_at > $5)';
+
+/** Adds one, in a window that begins with the first; returns no row if the pause or the limit forbids it. */
 function countAttempt({ key }: Counted, now: Date, windowMs: number, limit: number): Statement {
+  const after = (milliseconds: number): Date => new Date(now.getTime() + milliseconds);
   return {
     name: 'sign_in_count',
     text: `insert into sign_in_failures as f (key, failures, window_started_at, expires_at) values ($1, 1, $2, $3)
            on conflict (key) do update set
-             failures = case when f.expires_at <= $2 then 1 else f.failures + 1 end,
-             window_started_at = case when f.expires_at <= $2 then $2 else f.window_started_at end,
-             blocked_until = case when f.expires_at <= $2 then null else f.blocked_until end,
-             expires_at = case when f.expires_at <= $2 then $3 else f.expires_at end
-           where f.expires_at <= $2 or (f.failures < $4 and (f.blocked_until is null or f.blocked_until <= $2))
+             failures = case when ${ENDED} then 1 else f.failures + 1 end,
+             window_started_at = case when ${ENDED} then $2 else f.window_started_at end,
+             blocked_until = case when ${ENDED} then null else f.blocked_until end,
+             expires_at = case when ${ENDED} then $3 else f.expires_at end
+           where ${ENDED} or (f.failures < $4 and (f.blocked_until is null or f.blocked_until <= $2 or f.blocked_until > $6))
            returning failures, blocked_until, expires_at`,
-    values: [key, now, new Date(now.getTime() + windowMs), limit],
+    values: [
+      key,
+      now,
+      after(windowMs),
+      limit,
+      after(windowMs + CLOCKS_DIFFER_MS),
+      after(LONGEST_PAUSE_MS + CLOCKS_DIFFER_MS),
+    ],
   };
 }
 
