@@ -2,10 +2,6 @@
 import type { Statement } from '../platform/database/sql/statement';
 import { emailKey } from '../platform/net/email-key';
 
-export function findEmails(ids: readonly string[]): Statement {
-  return { name: 'users_emails', text: 'select id, email from users where id = any ($1::uuid[])', values: [ids] };
-}
-
 /** The id of the user of an address; one whose key is not filled in yet is found by the address itself. */
 export function findUserId(email: string): Statement {
   return {

@@ -17,7 +17,6 @@ import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { KeysDatabase } from '../../platform/database/roles/keys-database';
-import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { HooksModule } from '../../platform/hooks/hooks.module';
 import { MailPlatformModule } from '../../platform/mail/mail.module';
@@ -28,8 +27,10 @@ import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { KeyRecords } from '../../platform/crypto/key-records';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { TenantsOperatorModule } from '../../tenants/operator/tenants-operator.module';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { RetentionModule } from '../../retention/retention.module';
 import { RETENTION } from '../tables';
@@ -58,6 +59,7 @@ export class AdminModule {
         DatabaseModule.forRoot(),
         AuthModule,
         TenantsModule,
+        TenantsOperatorModule,
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,
@@ -65,7 +67,7 @@ export class AdminModule {
         SuppressionsModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, SignInDatabase, KeysDatabase, Reencryption, TotpReencryption],
+      providers: [SignInDatabase, KeyRecords, KeysDatabase, Reencryption, TotpReencryption],
     };
   }
 }
