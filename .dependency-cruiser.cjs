@@ -25,6 +25,7 @@ const ROLE_DATABASES = {
   'mail-database': ['mail'],
   'key-expiry-database': ['api-keys'],
   'audit-database': ['audit'],
+  'eraser-database': ['tenants'],
   'epoch-database': ['platform/revocation'],
   'keys-database': ['platform/crypto', 'processes/admin'],
   'retention-database': ['retention'],

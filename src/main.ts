@@ -7,6 +7,7 @@ import { type Config, configWarnings, loadConfig, required } from './platform/co
 import type { Metrics } from './platform/observability/metrics';
 import type { Tracing } from './platform/observability/tracing';
 import { watchEventLoop } from './processes/watchdog';
+import { namingDatabase } from './processes/name-database';
 import { run, serveUntilStopped, UsageError, workUntilStopped } from './processes/lifecycle';
 
 const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Promise<void>>> = {
@@ -19,7 +20,7 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
       const waiting = await waitForMigrations(config, logger, metrics);
       try {
         if (waiting.stopped) return;
-        const api = await createApi(config, logger, metrics, tracing);
+        const api = await connecting(config, () => createApi(config, logger, metrics, tracing));
         await waiting.close();
         await serveUntilStopped(api, config, logger);
       } finally {
@@ -41,7 +42,7 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
       const waiting = await waitForMigrations(config, logger, metrics);
       try {
         if (waiting.stopped) return;
-        const worker = await createWorker(config, logger, metrics, tracing);
+        const worker = await connecting(config, () => createWorker(config, logger, metrics, tracing));
         await waiting.close();
         await workUntilStopped(worker, worker.get(Readiness), config, logger);
       } finally {
@@ -61,6 +62,11 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
   },
 };
 
+/** Makes a process that needs the database; where that cannot be reached, the error names its variable. */
+function connecting<T>(config: Config, make: () => Promise<T>): Promise<T> {
+  return namingDatabase('DATABASE_URL', required(config, 'DATABASE_URL'), make);
+}
+
 const TAKE_ARGUMENTS: ReadonlySet<string> = new Set(['migrate', 'admin']);
 
 /** Runs a role with its log and traces, and with its metrics at their port for as long as it runs. */
@@ -69,11 +75,12 @@ async function withObservability(
   config: Config,
   work: (logger: Logger, metrics: Metrics, tracing: Tracing) => Promise<void>,
 ): Promise<void> {
-  const [{ createLogger }, { Metrics }, { serveMetrics }, { createTracing }] = await Promise.all([
+  const [{ createLogger }, { Metrics }, { serveMetrics }, { createTracing }, redis] = await Promise.all([
     import('./platform/observability/logger.js'),
     import('./platform/observability/metrics.js'),
     import('./platform/observability/metrics-server.js'),
     import('./platform/observability/create-tracing.js'),
+    config.REDIS_URL ? import('./platform/redis/redis-probe.js') : undefined,
   ]);
   const logger = createLogger(config);
   for (const warning of configWarnings(config, process.env)) logger.warn(warning);
@@ -81,6 +88,7 @@ async function withObservability(
   const server = await serveMetrics(metrics, config, logger, true);
   const tracing = await createTracing(config, logger, role);
   watchEventLoop();
+  if (config.REDIS_URL) void redis?.warnOfUnreachableRedis(config.REDIS_URL, logger);
   try {
     await work(logger, metrics, tracing);
   } finally {

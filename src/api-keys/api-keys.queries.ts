@@ -178,8 +178,8 @@ export function noteUses(tenantId: string, uses: readonly { keyId: string; at: D
 }
 
 /**
- * Keys of every tenant that expire within a week, or have half of a shorter life behind them, and of which no member was
- * told; as the role that sees their times alone.
+ * Keys of every tenant that expire within a week, or have half of a shorter life behind them, and of which no member
+ * was told; as the role that sees their times alone.
  */
 export function findExpiring(now: Date, limit: number): Statement {
   return {

@@ -5,7 +5,7 @@ import { AuditEntryView } from './audit-entry.views';
 import { AuditCheckpointView } from './audit.views';
 
 @ApiSchema({ description: 'An entry of the audit log, once its tree has taken it.' })
-export class AuditEventView extends AuditEntryView {
+class AuditEventView extends AuditEntryView {
   @ApiProperty({ type: 'integer', minimum: 0, description: "The entry's place in the tree.", example: 41 })
   leaf_index: number;
 

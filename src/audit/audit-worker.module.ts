@@ -4,7 +4,10 @@
  * is a leaf once; a leaf or node never changes; the leaves, the head and the events that tell of them commit together.
  */
 import { Module } from '@nestjs/common';
+import { AuditLog } from '../platform/audit/audit-log';
 import { AuditDatabase } from '../platform/database/roles/audit-database';
+import { NO_TENANT } from '../platform/database/tenant-database';
+import { Hooks } from '../platform/hooks/hooks';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { AuditFolder } from './folding/audit-folder';
 import { AuditJob } from './folding/audit-job';
@@ -16,4 +19,9 @@ import { SigningKeys } from './folding/signing-key';
   imports: [OutboxModule],
   providers: [AuditDatabase, AuditFolder, AuditJob, Erasures, RefusalWriter, SigningKeys],
 })
-export class AuditWorkerModule {}
+export class AuditWorkerModule {
+  constructor(hooks: Hooks, log: AuditLog) {
+    // The memberships have ended long before: the values go from the logs of all tenants.
+    hooks.userErased.on((tx, { userId }) => log.erasePerson(tx, NO_TENANT, userId));
+  }
+}

@@ -5,9 +5,6 @@
  * proof needs never changes.
  */
 import { Module } from '@nestjs/common';
-import { AuditLog } from '../platform/audit/audit-log';
-import { NO_TENANT } from '../platform/database/tenant-database';
-import { Hooks } from '../platform/hooks/hooks';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -24,9 +21,7 @@ import { AuditService } from './audit.service';
   providers: [AuditService, AuditExport, AuditVerification],
 })
 export class AuditModule {
-  constructor(types: EventCatalogue, hooks: Hooks, log: AuditLog) {
+  constructor(types: EventCatalogue) {
     types.add(...AUDIT_EVENT_TYPES);
-    // The memberships have ended long before: the values go from the logs of all tenants.
-    hooks.userErased.on((tx, { userId }) => log.erasePerson(tx, NO_TENANT, userId));
   }
 }

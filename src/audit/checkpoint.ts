@@ -22,7 +22,7 @@ export function originOfLog(tenantId: string): string {
   return `orders-saas-api/audit-log/${tenantId}`;
 }
 
-export function publicKeyOf(raw: Buffer): KeyObject {
+function publicKeyOf(raw: Buffer): KeyObject {
   return createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, raw]), format: 'der', type: 'spki' });
 }
 

@@ -1,12 +1,17 @@
 /** What the features declare of their tables, for the processes that need all of it. */
-import { API_KEYS_PLACEMENTS, API_KEYS_RETENTION } from '../api-keys/api-keys.tables';
-import { AUTH_PLACEMENTS, AUTH_RETENTION } from '../auth/auth.tables';
-import { ORDERS_PLACEMENTS } from '../orders/orders.tables';
-import type { Placements, RetentionRule } from '../platform/database/sql/tables';
-import { PLATFORM_PLACEMENTS, PLATFORM_RETENTION } from '../platform/tables/platform.tables';
-import { TENANTS_PLACEMENTS, TENANTS_RETENTION } from '../tenants/tenants.tables';
-import { USERS_PLACEMENTS } from '../users/users.tables';
-import { WEBHOOKS_PLACEMENTS, WEBHOOKS_RETENTION } from '../webhooks/webhooks.tables';
+import { API_KEYS_PLACEMENTS, API_KEYS_RETENTION, API_KEYS_TENANT_TABLES } from '../api-keys/api-keys.tables';
+import { AUTH_PERSON_TABLES, AUTH_PLACEMENTS, AUTH_RETENTION, AUTH_TENANT_TABLES } from '../auth/auth.tables';
+import { ORDERS_PLACEMENTS, ORDERS_TENANT_TABLES } from '../orders/orders.tables';
+import type { PersonTable, Placements, RetentionRule, TenantTable } from '../platform/database/sql/tables';
+import { PLATFORM_PLACEMENTS, PLATFORM_RETENTION, PLATFORM_TENANT_TABLES } from '../platform/tables/platform.tables';
+import {
+  TENANTS_PERSON_TABLES,
+  TENANTS_PLACEMENTS,
+  TENANTS_RETENTION,
+  TENANTS_TENANT_TABLES,
+} from '../tenants/tenants.tables';
+import { USERS_PERSON_TABLES, USERS_PLACEMENTS } from '../users/users.tables';
+import { WEBHOOKS_PLACEMENTS, WEBHOOKS_RETENTION, WEBHOOKS_TENANT_TABLES } from '../webhooks/webhooks.tables';
 
 /** Every table of the schema `public`. A test compares it with the schema. */
 export const PLACEMENTS: Placements = {
@@ -26,4 +31,21 @@ export const RETENTION: readonly RetentionRule[] = [
   ...API_KEYS_RETENTION,
   ...PLATFORM_RETENTION,
   ...WEBHOOKS_RETENTION,
+];
+
+/** Every table with a `tenant_id`, in the order in which the erasure of a tenant deletes. The tenant itself goes last. */
+export const TENANT_TABLES: readonly TenantTable[] = [
+  ...ORDERS_TENANT_TABLES,
+  ...WEBHOOKS_TENANT_TABLES,
+  ...API_KEYS_TENANT_TABLES,
+  ...AUTH_TENANT_TABLES,
+  ...TENANTS_TENANT_TABLES,
+  ...PLATFORM_TENANT_TABLES,
+];
+
+/** What is kept of a person, in the order in which an erasure deletes. */
+export const PERSON_TABLES: readonly PersonTable[] = [
+  ...TENANTS_PERSON_TABLES,
+  ...AUTH_PERSON_TABLES,
+  ...USERS_PERSON_TABLES,
 ];

@@ -1,11 +1,36 @@
 /**
- * The worker's half of the company: it answers which members a notice is for. Their addresses are read when the notice
- * is sent, so that a request does not wait for them.
+ * The worker's half of the company. A closed tenant is *erased* 30 days after its closing, by the elected leader; and
+ * the worker answers which members a notice is for: addresses are read when the notice is sent, so that a request does
+ * not wait for them. What must always hold: nothing of an open tenant is deleted, and an interrupted erasure goes on.
  */
-import { Module } from '@nestjs/common';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { EraserDatabase } from '../platform/database/roles/eraser-database';
 import { MembersDatabase } from '../platform/database/roles/members-database';
+import type { TenantTable } from '../platform/database/sql/tables';
+import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { TenantErasure } from './erasure/tenant-erasure';
 import { MailAudiences } from './members/mail-audiences';
+import { TENANT_TABLES } from './tenant-tables';
 import './tenants.permissions';
 
-@Module({ providers: [MailAudiences, MembersDatabase] })
-export class TenantsWorkerModule {}
+const ERASURE_INTERVAL_MS = 60_000;
+
+@Module({})
+export class TenantsWorkerModule {
+  constructor(tasks: LeaderTasks, erasure: TenantErasure) {
+    tasks.add({ intervalMs: ERASURE_INTERVAL_MS, run: () => erasure.run() });
+  }
+
+  static forRoot(tables: readonly TenantTable[]): DynamicModule {
+    return {
+      module: TenantsWorkerModule,
+      providers: [
+        EraserDatabase,
+        MailAudiences,
+        MembersDatabase,
+        TenantErasure,
+        { provide: TENANT_TABLES, useValue: tables },
+      ],
+    };
+  }
+}

@@ -1,61 +1,57 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../platform/database/sql/statement';
+import type { PersonTable } from '../platform/database/sql/tables';
 import { Hooks } from '../platform/hooks/hooks';
 import { LOGGER } from '../platform/observability/logger.module';
 
-const EVERY_MS = 60 * 60_000;
+/** Injection token of every {@link PersonTable}, in the order of deletion. */
+export const PERSON_TABLES = Symbol('PERSON_TABLES');
+
 const PERSONS_AT_ONCE = 100;
-/** What is kept of a person beside the account, by the column that names the person; the account goes last. */
-const KEPT_OF_A_PERSON = [
-  { table: 'sessions', column: 'user_id' },
-  { table: 'one_time_tokens', column: 'subject_id' },
-  { table: 'known_networks', column: 'user_id' },
-  { table: 'address_reservations', column: 'user_id' },
-  { table: 'users', column: 'id' },
-];
 
 /**
- * Erases the persons whose time has come, each in a transaction: what features keep of a person goes by the hook
- * `userErased`, then the account. Two processes at once erase each person once.
+ * Erases the persons whose time has come, each in a transaction: what features keep of a person in rows of tenants goes
+ * by the hook `userErased`, then the person's own rows, the account last. Two processes at once erase each person once.
  */
 @Injectable()
-export class ErasureJob implements OnApplicationBootstrap, OnModuleDestroy {
-  private timer?: NodeJS.Timeout;
-
+export class ErasureJob {
   constructor(
     private readonly database: SignInDatabase,
     private readonly hooks: Hooks,
+    @Inject(PERSON_TABLES) private readonly tables: readonly PersonTable[],
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.run(new Date()).catch((error: Error) => {
-        this.logger.warn({ reason: error.message }, 'accounts could not be erased; the next run goes on');
+  /** Erases those who are due, a bounded number of them. Never throws. @returns how many */
+  async run(now = new Date()): Promise<number> {
+    try {
+      const due = await this.database.transaction({}, (tx) => tx.query<{ id: string } & Row>(findDue(now)));
+      let erased = 0;
+      for (const { id } of due) erased += await this.erase(id);
+      return erased;
+    } catch (error) {
+      this.logger.warn({ reason: (error as Error).message }, 'accounts could not be erased; the next run goes on');
+      return 0;
+    }
+  }
+
+  /** One account that cannot be erased holds up none of the others. @returns how many it erased */
+  private async erase(userId: string): Promise<0 | 1> {
+    try {
+      return await this.database.transaction({ userId }, async (tx) => {
+        const [locked] = await tx.query(lockDue(userId));
+        if (!locked) return 0;
+        await this.hooks.userErased.run(tx, { userId, tenantIds: [] });
+        for (const { table, column } of this.tables) await tx.query(deleteOf(table, column, userId));
+        tx.afterCommit(() => this.logger.info({ user_id: userId }, 'an account was erased'));
+        return 1;
       });
-    }, EVERY_MS).unref();
-  }
-
-  onModuleDestroy(): void {
-    clearInterval(this.timer);
-  }
-
-  /** Erases those who are due, a bounded number of them. @returns how many */
-  async run(now: Date): Promise<number> {
-    const due = await this.database.transaction({}, (tx) => tx.query<{ id: string } & Row>(findDue(now)));
-    for (const { id } of due) await this.erase(id);
-    return due.length;
-  }
-
-  private erase(userId: string): Promise<void> {
-    return this.database.transaction({ userId }, async (tx) => {
-      const [locked] = await tx.query(lockDue(userId));
-      if (!locked) return;
-      await this.hooks.userErased.run(tx, { userId, tenantIds: [] });
-      for (const { table, column } of KEPT_OF_A_PERSON) await tx.query(deleteOf(table, column, userId));
-    });
+    } catch (error) {
+      this.logger.error({ user_id: userId, reason: (error as Error).message }, 'an account could not be erased');
+      return 0;
+    }
   }
 }
 

@@ -7,13 +7,12 @@ import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import { EmailKeyBackfill } from './email-key-backfill';
-import { ErasureJob } from './erasure';
 import { User } from './user.entity';
 import { Users } from './users';
 
 @Module({
   imports: [DatabaseModule.forFeature([User])],
-  providers: [EmailKeyBackfill, ErasureJob, SignInDatabase, Users],
+  providers: [EmailKeyBackfill, SignInDatabase, Users],
   exports: [Users],
 })
 export class UsersModule {}

@@ -1,3 +1,5 @@
-import type { Placements } from '../platform/database/sql/tables';
+import type { PersonTable, Placements } from '../platform/database/sql/tables';
 
 export const USERS_PLACEMENTS: Placements = { users: 'reference' };
+
+export const USERS_PERSON_TABLES: readonly PersonTable[] = [{ table: 'users', column: 'id' }];

@@ -1,4 +1,3 @@
-import { ErasureJob } from '../../src/users/erasure';
 import { ApiClient, type Answer, type SignedIn } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { mailsTo, tokenTo } from '../harness/mails';
@@ -411,23 +410,5 @@ describe('the own account', () => {
     const back = clientOf(restored.body as SignedIn);
     expect((await back.get('/auth/tenants')).body.data).toEqual([]);
     expectProblem(await back.post('/auth/me/restore'), 'forbidden');
-  });
-
-  it('is erased once its time has come, and not before', async () => {
-    await service.database.sql(`update memberships set role = 'member' where user_id = $1`, [session.user.id]);
-    expect((await client.delete('/auth/me')).status).toBe(202);
-    const job = service.app.get(ErasureJob, { strict: false });
-    const rows = () =>
-      service.database.sql('select 1 from users where id = $1 union all select 1 from sessions where user_id = $1', [
-        session.user.id,
-      ]);
-    await job.run(new Date());
-    expect(await rows()).not.toEqual([]);
-    const later = new Date(Date.now() + 31 * 86_400_000);
-    await Promise.all([job.run(later), second.app.get(ErasureJob, { strict: false }).run(later)]);
-    expect(await rows()).toEqual([]);
-    expectProblem(await login(), 'unauthorized');
-    const again = await service.client.post('/auth/register', { email, password: PASSWORD, tenant_name: 'Anew' });
-    expect(again.status).toBe(201);
   });
 });

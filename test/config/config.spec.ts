@@ -91,7 +91,9 @@ describe('the configuration', () => {
     [{ REDSI_URL: 'redis://cache' }, 'unknown REDSI_URL; did you mean REDIS_URL?'],
     [{ DATABSE_URL: 'postgres://db/orders' }, 'unknown DATABSE_URL; did you mean DATABASE_URL?'],
     [{ JWT_SECRET_FIEL: '/run/secret' }, 'unknown JWT_SECRET_FIEL; did you mean JWT_SECRET_FILE?'],
-    [{ WEBHOOK_TIMEOUT_SECONDS: '15' }, 'unknown WEBHOOK_TIMEOUT_SECONDS; remove it'],
+    [{ WEBHOOK_TIMEOUT_SECONDS: '15' }, 'unknown WEBHOOK_TIMEOUT_SECONDS; did you mean WEBHOOK_TIMEOUT?'],
+    [{ REFRESH_TOKEN_EXPIRE: '30' }, 'unknown REFRESH_TOKEN_EXPIRE; did you mean REFRESH_TOKEN_EXPIRE_DAYS?'],
+    [{ DB_POOL_MAX: '30' }, 'unknown DB_POOL_MAX; remove it'],
     [{ NODE_ENV: 'prodution' }, 'NODE_ENV is prodution; did you mean production?'],
   ])('names the misspelt variable of %p', (env, fault) => {
     expect(faultsOf(env as unknown as Record<string, string>)).toEqual([fault]);
@@ -120,9 +122,41 @@ describe('the configuration', () => {
 
   it.each([
     ['several hosts', 'postgres://one,two/orders', 'must name one host'],
+    ['several hosts with ports', 'postgres://me:zqxj@one:5432,two:5432/orders', 'must name one host'],
+    [
+      'a % that encodes nothing',
+      'postgres://me:zq%xj@db/orders',
+      'must have a % of its user and password written as %25',
+    ],
+    [
+      'a TLS mode that falls back to none',
+      'postgres://db/orders?sslmode=prefer',
+      'has the sslmode prefer; use one of disable, require, verify-ca, verify-full, no-verify',
+    ],
+    [
+      'an authority that is not there',
+      'postgres://db/orders?sslrootcert=/no/ca.pem',
+      'has sslrootcert=/no/ca.pem, which cannot be read (ENOENT)',
+    ],
     ['a leading blank', ' postgres://db/orders', 'must not begin or end with a blank'],
   ])('refuses a database URL with %s', (_, url, fault) => {
     expect(faultsOf({ DATABASE_URL: url })).toEqual([`DATABASE_URL ${fault}`]);
+  });
+
+  it('takes require and verify-ca for verify-full, which the driver does with a warning', () => {
+    for (const mode of ['require', 'verify-ca', 'verify-full']) {
+      const url = `postgres://me:p%40ss%2Bw@db:5432/orders?sslmode=${mode}&application_name=a%20b&sslrootcert=system`;
+      expect(loadConfig({ DATABASE_URL: url }).DATABASE_URL).toBe(
+        'postgres://me:p%40ss%2Bw@db:5432/orders?sslmode=verify-full&application_name=a%20b',
+      );
+    }
+  });
+
+  it('refuses an authority of Redis that is not there', () => {
+    expect(faultsOf({ REDIS_URL: 'rediss://cache?cacert=/no/ca.pem' })).toEqual([
+      'REDIS_URL has cacert=/no/ca.pem, which cannot be read (ENOENT)',
+    ]);
+    expect(faultsOf({ REDIS_URL: 'redis://cache?cacert=/no/ca.pem' })[0]).toMatch(/its query is not known$/);
   });
 
   it('warns of settings that are probably not intended', () => {

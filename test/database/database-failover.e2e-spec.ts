@@ -16,8 +16,8 @@ jest.setTimeout(120_000);
 const HEALS_WITHIN_MS = 20_000;
 
 /**
- * A fail-over behind one address: the proxy is that address. Its old connections stay on the demoted server, which lives
- * on and takes no writes, and its new ones lead to a streaming standby that is promoted.
+ * A fail-over behind one address: the proxy is that address. Its old connections stay on the demoted server, which
+ * lives on and takes no writes, and its new ones lead to a streaming standby that is promoted.
  */
 describe('a database that fails over behind one address', () => {
   let old: TestCluster;
@@ -59,7 +59,9 @@ describe('a database that fails over behind one address', () => {
     await old?.remove();
   });
 
-  /** One request of each kind that writes: by pipelined connections, by the pool, before and after a tenant is known. */
+  /**
+   * One request of each kind that writes: by pipelined connections, by the pool, before and after a tenant is known.
+   */
   function everyWrite(order: { id: string }): Promise<Answer>[] {
     return [
       tenant.post('/orders', orderInput()),

@@ -8,8 +8,8 @@ const GOLDEN = join(__dirname, '..', 'golden');
 const RECORDINGS = readdirSync(GOLDEN).filter((file) => /^statements-.*\.json$/.test(file));
 
 /**
- * While a release is rolled out, the one before it serves on the new schema. Its statements were recorded from a run, as
- * they went over the wire (`npm run record:statements`, at each release).
+ * While a release is rolled out, the one before it serves on the new schema. Its statements were recorded from a run,
+ * as they went over the wire (`npm run record:statements`, at each release).
  */
 describe('the previous release', () => {
   let database: TestDatabase;

@@ -72,8 +72,10 @@ alter table audit_erasures enable row level security;
 alter table audit_erasures force row level security;
 create policy audit_erasures_at_sign_in on audit_erasures as permissive for insert to app_sign_in with check (true);
 create policy audit_erasures_of_the_tenant on audit_erasures as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_erasures_to_be_erased on audit_erasures as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_erasures_to_carry_out on audit_erasures as permissive for all to app_audit using (true);
 grant delete, select on audit_erasures to app_audit;
+grant delete, select on audit_erasures to app_eraser;
 grant insert, select on audit_erasures to app_service;
 grant insert on audit_erasures to app_sign_in;
 
@@ -102,8 +104,10 @@ create table audit_leaves (
 alter table audit_leaves enable row level security;
 alter table audit_leaves force row level security;
 create policy audit_leaves_of_the_tenant on audit_leaves as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_leaves_to_be_erased on audit_leaves as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_leaves_to_fold on audit_leaves as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert, select on audit_leaves to app_audit;
+grant delete, select on audit_leaves to app_eraser;
 grant select on audit_leaves to app_service;
 
 create table audit_log (
@@ -135,11 +139,14 @@ create policy audit_log_at_sign_in on audit_log as permissive for insert to app_
 create policy audit_log_expired on audit_log as permissive for all to app_janitor using ((occurred_at < (now() - '29 days'::interval)));
 create policy audit_log_of_refusals on audit_log as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_log_of_the_tenant on audit_log as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_log_to_be_erased on audit_log as permissive for all to app_eraser using (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND (occurred_at < (now() - '29 days'::interval))));
 create policy audit_log_to_fold on audit_log as permissive for select to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert, select on audit_log to app_audit;
+grant delete on audit_log to app_eraser;
 grant delete on audit_log to app_janitor;
 grant insert, select on audit_log to app_service;
 grant insert on audit_log to app_sign_in;
+grant select (tenant_id, id, occurred_at) on audit_log to app_eraser;
 grant select (tenant_id, id, occurred_at) on audit_log to app_janitor;
 
 create table audit_nodes (
@@ -152,8 +159,10 @@ create table audit_nodes (
 alter table audit_nodes enable row level security;
 alter table audit_nodes force row level security;
 create policy audit_nodes_of_the_tenant on audit_nodes as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_nodes_to_be_erased on audit_nodes as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_nodes_to_fold on audit_nodes as permissive for all to app_audit using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert, select on audit_nodes to app_audit;
+grant delete, select on audit_nodes to app_eraser;
 grant select on audit_nodes to app_service;
 
 create table audit_pending (
@@ -165,8 +174,10 @@ alter table audit_pending enable row level security;
 alter table audit_pending force row level security;
 create policy audit_pending_at_sign_in on audit_pending as permissive for insert to app_sign_in with check (true);
 create policy audit_pending_of_the_tenant on audit_pending as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_pending_to_be_erased on audit_pending as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_pending_to_fold on audit_pending as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select on audit_pending to app_audit;
+grant delete, select on audit_pending to app_eraser;
 grant insert, select on audit_pending to app_service;
 grant insert on audit_pending to app_sign_in;
 
@@ -184,8 +195,10 @@ CREATE INDEX audit_personal_user_idx ON audit_personal USING btree (user_id, ten
 create policy audit_personal_at_sign_in on audit_personal as permissive for insert to app_sign_in with check (true);
 create policy audit_personal_expired on audit_personal as permissive for all to app_janitor using (true);
 create policy audit_personal_of_the_tenant on audit_personal as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_personal_to_be_erased on audit_personal as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_personal_to_erase on audit_personal as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant delete, insert, select on audit_personal to app_audit;
+grant delete, select on audit_personal to app_eraser;
 grant delete on audit_personal to app_janitor;
 grant insert, select on audit_personal to app_service;
 grant insert on audit_personal to app_sign_in;
@@ -204,8 +217,10 @@ create table audit_refusals (
 alter table audit_refusals enable row level security;
 alter table audit_refusals force row level security;
 create policy audit_refusals_of_the_tenant on audit_refusals as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_refusals_to_be_erased on audit_refusals as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_refusals_to_write on audit_refusals as permissive for all to app_audit using (true);
 grant delete, select on audit_refusals to app_audit;
+grant delete, select on audit_refusals to app_eraser;
 grant insert, select, update on audit_refusals to app_service;
 
 create table audit_trees (
@@ -222,8 +237,10 @@ create table audit_trees (
 alter table audit_trees enable row level security;
 alter table audit_trees force row level security;
 create policy audit_trees_of_the_tenant on audit_trees as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy audit_trees_to_be_erased on audit_trees as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy audit_trees_to_fold on audit_trees as permissive for all to app_audit using (true) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert, select, update on audit_trees to app_audit;
+grant delete, select on audit_trees to app_eraser;
 grant select on audit_trees to app_service;
 
 create table deliveries (
@@ -399,7 +416,9 @@ alter table mail_outbox force row level security;
 CREATE INDEX mail_outbox_next_attempt_at_idx ON mail_outbox USING btree (next_attempt_at);
 create policy mail_outbox_at_sign_in on mail_outbox as permissive for insert to app_sign_in with check (true);
 create policy mail_outbox_of_the_tenant on mail_outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy mail_outbox_to_be_erased on mail_outbox as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy mail_outbox_to_send on mail_outbox as permissive for all to app_mail using (true) with check (true);
+grant delete, select on mail_outbox to app_eraser;
 grant delete, insert, select on mail_outbox to app_mail;
 grant insert, select on mail_outbox to app_service;
 grant insert on mail_outbox to app_sign_in;
@@ -692,6 +711,25 @@ grant insert, select, update on tenant_auth_state to app_operator;
 grant delete, insert, select, update on tenant_auth_state to app_service;
 grant insert, select, update on tenant_auth_state to app_sign_in;
 
+create table tenant_exports (
+  tenant_id uuid not null,
+  id uuid not null,
+  created_by uuid not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  version integer not null,
+  constraint tenant_exports_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint tenant_exports_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table tenant_exports enable row level security;
+alter table tenant_exports force row level security;
+CREATE INDEX tenant_exports_expires_at_idx ON tenant_exports USING btree (expires_at);
+create policy tenant_exports_expired on tenant_exports as permissive for all to app_janitor using ((expires_at < now()));
+create policy tenant_exports_of_the_tenant on tenant_exports as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete on tenant_exports to app_janitor;
+grant delete, insert, select, update on tenant_exports to app_service;
+grant select (tenant_id, id, expires_at) on tenant_exports to app_janitor;
+
 create table tenants (
   id uuid not null,
   name text not null,
@@ -711,13 +749,17 @@ create table tenants (
 );
 alter table tenants enable row level security;
 alter table tenants force row level security;
+CREATE INDEX tenants_closed_at_idx ON tenants USING btree (closed_at) WHERE (closed_at IS NOT NULL);
 create policy tenants_at_sign_in on tenants as permissive for all to app_sign_in using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
 create policy tenants_changed_by_the_tenant on tenants as permissive for update to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid)) with check ((id = (current_setting('app.tenant_id'::text))::uuid));
 create policy tenants_of_the_operator on tenants as permissive for all to app_operator using (true) with check (true);
 create policy tenants_of_the_tenant on tenants as permissive for select to app_service using ((id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenants_to_erase on tenants as permissive for all to app_eraser using ((closed_at < (now() - '30 days 01:00:00'::interval)));
+grant delete on tenants to app_eraser;
 grant select on tenants to app_operator;
 grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
+grant select (id, closed_at) on tenants to app_eraser;
 grant update (suspended_at) on tenants to app_operator;
 grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
 
@@ -822,6 +864,7 @@ grant delete, insert, select, update on webhook_event_types to app_service;
 -- usage of schema public: app_audit usage
 -- usage of schema public: app_dispatcher usage
 -- usage of schema public: app_epochs usage
+-- usage of schema public: app_eraser usage
 -- usage of schema public: app_janitor usage
 -- usage of schema public: app_key_expiry usage
 -- usage of schema public: app_keys usage

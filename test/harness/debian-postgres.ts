@@ -1,8 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import type { Certificate } from './certificates';
 import { freePort } from './redis';
 import { until } from './until';
 
@@ -33,10 +43,12 @@ export class DebianPostgres {
   private constructor(
     private readonly child: ChildProcess,
     private readonly folder: string,
-    private readonly port: number,
+    readonly port: number,
+    private readonly isSecure: boolean,
   ) {}
 
-  static async start(bin: string): Promise<DebianPostgres> {
+  /** @param tls makes the server refuse every connection without TLS */
+  static async start(bin: string, tls?: Pick<Certificate, 'certificate' | 'key'>): Promise<DebianPostgres> {
     const folder = mkdtempSync(join(tmpdir(), 'orders-test-debian-postgres-'));
     // It refuses to run as root.
     const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
@@ -53,12 +65,13 @@ export class DebianPostgres {
     );
     if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
     const port = await freePort();
+    if (tls) secure(data, tls, user.uid);
     const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off'];
     const child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
       ...user,
       stdio: 'ignore',
     });
-    const server = new DebianPostgres(child, folder, port);
+    const server = new DebianPostgres(child, folder, port, tls !== undefined);
     await until('PostgreSQL answers', () =>
       server.sql('postgres', 'select 1').then(
         () => true,
@@ -74,7 +87,8 @@ export class DebianPostgres {
   }
 
   async sql<R extends Record<string, unknown>>(database: string, text: string): Promise<R[]> {
-    const client = new Client({ connectionString: this.url(database) });
+    const ssl = this.isSecure && { rejectUnauthorized: false };
+    const client = new Client({ connectionString: this.url(database), ssl });
     await client.connect();
     try {
       return (await client.query<R>(text)).rows;
@@ -89,4 +103,15 @@ export class DebianPostgres {
     await ended;
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Gives the server its certificate; a login without TLS is refused. */
+function secure(data: string, { certificate, key }: Pick<Certificate, 'certificate' | 'key'>, uid?: number): void {
+  const [keyFile, certificateFile] = [join(data, 'server.key'), join(data, 'server.crt')];
+  copyFileSync(key, keyFile);
+  copyFileSync(certificate, certificateFile);
+  chmodSync(keyFile, 0o600);
+  if (uid) for (const file of [keyFile, certificateFile]) chownSync(file, uid, uid);
+  writeFileSync(join(data, 'pg_hba.conf'), 'hostssl all all all trust\n');
+  writeFileSync(join(data, 'postgresql.auto.conf'), 'ssl = on\n');
 }

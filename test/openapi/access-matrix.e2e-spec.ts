@@ -11,8 +11,8 @@ const ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
 const ENDS_ITS_CALLER = /^(\w+ \/api\/v1\/auth\/(?!me$|tenants$|sessions$).*|DELETE \/api\/v1\/(auth\/.*|tenant))$/;
 
 /**
- * Each caller at each operation of the document: without a credential, as each role, and as a key with each scope. The permission is
- * checked before a body is read, so that a call that is let in ends in 404 or 422 and changes nothing.
+ * Each caller at each operation of the document: without a credential, as each role, and as a key with each scope. The
+ * permission is checked before a body is read, so that a call that is let in ends in 404 or 422 and changes nothing.
  */
 describe('the matrix of roles, scopes and operations', () => {
   let service: TestService;

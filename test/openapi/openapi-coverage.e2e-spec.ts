@@ -47,6 +47,7 @@ describe('every operation of the OpenAPI document', () => {
       '/api/v1/invitations/{id}': (await owner.post('/invitations', { email: newEmail(), role: 'member' })).body
         .id as string,
       '/api/v1/api-keys/{id}': (await makeKey(owner)).key.id as string,
+      '/api/v1/tenant/exports/{id}': (await owner.post('/tenant/exports')).body.id as string,
     };
   });
   afterAll(() => service.stop());

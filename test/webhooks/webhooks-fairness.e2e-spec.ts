@@ -7,7 +7,9 @@ import { startWorker, type TestWorker } from '../harness/worker';
 
 jest.setTimeout(60_000);
 
-/** Far longer than a healthy delivery takes on the slowest machine: whoever waits for a hanging one is later than this. */
+/**
+ * Far longer than a healthy delivery takes on the slowest machine: whoever waits for a hanging one is later than this.
+ */
 const DEADLINE = '25s';
 const PATIENCE_MS = 12_000;
 

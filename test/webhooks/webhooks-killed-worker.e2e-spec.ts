@@ -10,7 +10,10 @@ import { startWorkerProcess, type WorkerProcess } from '../harness/worker-proces
 /** An endpoint that is busy: several deliveries are in flight whenever a worker dies. */
 const RESPONSE_MS = 300;
 const CREATE_EVERY_MS = 50;
-/** No longer than this does anything wait for a dead worker, with some room for a machine that does other things as well. */
+/**
+ * No longer than this does anything wait for a dead worker, with some room for a machine that does other things as
+ * well.
+ */
 const PAUSE_MS = 8_000;
 
 jest.setTimeout(120_000);

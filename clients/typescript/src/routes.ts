@@ -4,6 +4,7 @@
 export const KEYED_POSTS: ReadonlySet<string> = new Set([
   '/api/v1/invitations',
   '/api/v1/roles',
+  '/api/v1/tenant/exports',
   '/api/v1/api-keys',
   '/api/v1/api-keys/{id}/rotate',
   '/api/v1/orders',

@@ -1079,6 +1079,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenant/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export the tenant
+         * @description For owners. All that the tenant has, but for secrets; the archive can be read for 7 days.
+         *
+         *     Asks for the permission `tenant:manage`.
+         *
+         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         */
+        post: operations["createTenantExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenant/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an export
+         * @description For owners.
+         *
+         *     Asks for the permission `tenant:manage`.
+         */
+        get: operations["getTenantExport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenant/exports/{id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an export's archive
+         * @description For owners. A tar.gz that is made while it is read: a folder for each table with numbered files of NDJSON, and `manifest.json` last, which shows that nothing is missing. Rows that are written meanwhile may be in it.
+         *
+         *     Asks for the permission `tenant:manage`.
+         */
+        get: operations["readTenantArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -4874,6 +4942,44 @@ export interface components {
              */
             tenant_id: string;
         };
+        /** @description An export of all that the tenant has. */
+        TenantExport: {
+            /**
+             * Format: uuid
+             * @description The export's id.
+             * @example 0198c0de-7a11-7000-8000-000000000071
+             */
+            id: string;
+            /**
+             * @description The archive can be read: it is made while it is read, so there is nothing to wait for.
+             * @example ready
+             * @enum {string}
+             */
+            status: "ready";
+            /**
+             * Format: uuid
+             * @description The owner that asked for it.
+             * @example 0198c0de-7a11-7000-8000-0000000000aa
+             */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Until when its archive can be read.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            expires_at: string;
+            /**
+             * @description The `ETag` is made of it.
+             * @example 1
+             */
+            version: number;
+        };
         /** @description The token of a mail. */
         Token: {
             /**
@@ -6391,6 +6497,44 @@ export interface components {
                 };
             };
         };
+        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        ExportNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "not_found";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Not Found";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 404;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
         /** @description `forbidden`: The credential is good, but may not do this. */
         Forbidden: {
             headers: {
@@ -7579,6 +7723,101 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                };
+            };
+        };
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        TenantRateLimited: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Retry-After": components["headers"]["Retry-After"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "rate_limited";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Rate Limited";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 429;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        TenantValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem: what a program looks at.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the answer.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description What is wrong with this request, for a person. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description What is wrong, for a person. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
                 };
             };
         };
@@ -14135,6 +14374,298 @@ export interface operations {
             };
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    createTenantExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000071",
+                     *       "status": "ready",
+                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "expires_at": "2026-01-31T12:00:00.000Z",
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TenantExport"];
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["TenantForbidden"];
+            /** @description `method_not_allowed`: This path has POST, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/tenant/exports",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["TenantValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    getTenantExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description The export's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c0de-7a11-7000-8000-000000000071",
+                     *       "status": "ready",
+                     *       "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                     *       "created_at": "2026-01-31T12:00:00.000Z",
+                     *       "expires_at": "2026-01-31T12:00:00.000Z",
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TenantExport"];
+                };
+            };
+            /** @description The resource is still what `If-None-Match` names. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["TenantForbidden"];
+            404: components["responses"]["ExportNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/tenant/exports/0198c0de-7a11-7000-8000-000000000001",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherProblem"];
+        };
+    };
+    readTenantArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example the bytes of a tar.gz */
+                    "application/gzip": string;
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["TenantForbidden"];
+            404: components["responses"]["ExportNotFound"];
+            /** @description `method_not_allowed`: This path has GET, HEAD, and no other method. */
+            405: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Allow: components["headers"]["Allow"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "method_not_allowed",
+                     *       "title": "Method Not Allowed",
+                     *       "status": 405,
+                     *       "detail": "PUT is not possible here.",
+                     *       "instance": "/api/v1/tenant/exports/0198c0de-7a11-7000-8000-000000000001/archive",
+                     *       "request_id": "5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11"
+                     *     }
+                     */
+                    "application/problem+json": {
+                        /**
+                         * @description The kind of problem: what a program looks at.
+                         * @enum {string}
+                         */
+                        type: "method_not_allowed";
+                        /**
+                         * @description The type in words.
+                         * @enum {string}
+                         */
+                        title: "Method Not Allowed";
+                        /**
+                         * @description The status of the answer.
+                         * @enum {integer}
+                         */
+                        status: 405;
+                        /** @description What is wrong with this request, for a person. */
+                        detail: string;
+                        /**
+                         * Format: uri-reference
+                         * @description The path of the request.
+                         */
+                        instance: string;
+                        /** @description As in `X-Request-Id`: for logs and support. */
+                        request_id: string;
+                    };
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TenantRateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["OtherProblem"];

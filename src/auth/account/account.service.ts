@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
+import { Unauthorized } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import type { Person, Principal } from '../../platform/http/requests/caller';
 import { Mailer } from '../../platform/mail/mailer';
@@ -62,7 +63,9 @@ export class AccountService {
    * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
    */
   async delete({ userId, session }: Person): Promise<void> {
-    const places = await this.signIn.placesOf(userId);
+    const places = await this.signInDatabase.transaction({ userId }, (tx) =>
+      tx.repository(Membership).findBy({ userId }),
+    );
     for (const { tenantId, role } of places) {
       if (role === 'owner') await this.assertMayLeave(tenantId, userId);
     }
@@ -91,11 +94,15 @@ export class AccountService {
     });
   }
 
-  /** Takes the deletion back: the account lives on, without its memberships. */
+  /**
+   * Takes the deletion back: the account lives on, without its memberships.
+   * @throws Unauthorized where the account was erased meanwhile
+   */
   async restore({ userId, session }: Person, client: Client): Promise<SignedInView> {
     const user = await this.users.get(userId);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
-      await tx.repository(User).update({ id: userId }, { eraseAt: null });
+      const { affected } = await tx.repository(User).update({ id: userId }, { eraseAt: null });
+      if (affected === 0) throw new Unauthorized();
       await this.sessions.revokePerson(tx, userId);
     });
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');

@@ -3,7 +3,6 @@ import { renderSVG } from 'uqr';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
-import type { Transaction } from '../../platform/database/transaction';
 import { AppError, Conflict, NotFound, ValidationFailed } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import { type Person, type Principal, personOf } from '../../platform/http/requests/caller';
@@ -42,12 +41,10 @@ export class TotpService {
     factors.registerVerifier('code', async (userId, code) =>
       (await this.verify(userId, String(code))) ? ['otp', 'mfa'] : undefined,
     );
-    const forget = (tx: Transaction, userId: string, since = ALWAYS): void => {
-      tx.defer(queries.removeTotp(userId, since));
+    hooks.userClaimed.on((tx, { userId }) => {
+      tx.defer(queries.removeTotp(userId, ALWAYS));
       tx.defer(queries.removeCodes(userId));
-    };
-    hooks.userClaimed.on((tx, { userId }) => forget(tx, userId));
-    hooks.userErased.on((tx, { userId }) => forget(tx, userId));
+    });
     hooks.userReverted.on(async (tx, { userId, since }) => {
       const removed = await tx.query(queries.removeTotp(userId, since));
       if (removed.length > 0) tx.defer(queries.removeCodes(userId));

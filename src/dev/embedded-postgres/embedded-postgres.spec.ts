@@ -111,8 +111,9 @@ async function readAnswer(child: ChildProcess): Promise<{ url?: string; firstSta
 
 async function startInChild(dataDir: string, options?: { path?: string; asUser?: boolean }) {
   const child = spawnStart(dataDir, options);
-  const { url = '', ...answer } = await readAnswer(child);
-  return { child, url, ...answer };
+  const { url, error, firstStart } = await readAnswer(child);
+  if (url === undefined) throw new Error(`the child did not start PostgreSQL: ${error}`);
+  return { child, url, firstStart };
 }
 
 async function kill9(child: ChildProcess): Promise<void> {

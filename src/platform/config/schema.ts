@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { parseCidr } from '../net/cidrs';
 import { parseRedisUrl } from '../redis/redis-url';
 import { createSecretBox } from '../crypto/secret-box';
+import { assertReadable, databaseUrl } from './database-url';
 import { readMailbox } from './mailbox';
 import { readPairs } from './pairs';
 import { PRODUCT_NAME, SERVICE_NAME } from './service-name';
@@ -93,29 +94,21 @@ export const schema = {
     fallback: 730,
     doc: 'How long the entries of audit logs are kept.',
   }),
-  DATABASE_URL: url({
-    schemes: ['postgres', 'postgresql'],
-    secret: true,
-    doc: 'PostgreSQL 15 or newer. Left out, `npm start` runs an embedded one; the other roles need it.',
+  DATABASE_URL: databaseUrl({
+    doc: 'PostgreSQL 15 or newer; `?sslmode=verify-full` for TLS, `&sslrootcert=FILE` for an authority of your own. Left out, `npm start` runs an embedded one; the other roles need it.',
   }),
   DATABASE_PASSWORD: text({
     secret: true,
     doc: 'Password for `DATABASE_URL`, as it is: with it no character has to be percent-encoded.',
   }),
-  MIGRATION_DATABASE_URL: url({
-    schemes: ['postgres', 'postgresql'],
-    secret: true,
+  MIGRATION_DATABASE_URL: databaseUrl({
     doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
   }),
   MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, as it is.' }),
-  DIRECT_DATABASE_URL: url({
-    schemes: ['postgres', 'postgresql'],
-    secret: true,
+  DIRECT_DATABASE_URL: databaseUrl({
     doc: 'Bypasses a transaction pooler for what needs a session of its own (default: `DATABASE_URL`).',
   }),
-  DATABASE_REPLICA_URL: url({
-    schemes: ['postgres', 'postgresql'],
-    secret: true,
+  DATABASE_REPLICA_URL: databaseUrl({
     doc: 'One streaming replica, which answers lists and exports of orders where it has all that the primary had when they were asked for; two connections of each process.',
   }),
   DATABASE_REPLICA_PATIENCE: duration({
@@ -152,8 +145,11 @@ export const schema = {
   }),
   REDIS_URL: text({
     secret: true,
-    check: parseRedisUrl,
-    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS. Left out, each process counts for itself, and the queue is in PostgreSQL.',
+    check(value) {
+      const { caFile } = parseRedisUrl(value);
+      if (caFile !== undefined) assertReadable('cacert', caFile);
+    },
+    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS, `?cacert=FILE` for an authority of your own. Left out, each process counts for itself, and the queue is in PostgreSQL.',
   }),
   REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, as it is.' }),
   JWT_SECRET: text({

@@ -6,7 +6,24 @@ import { schema } from './schema';
 import { fileVariable } from './secret-file';
 
 /** Prefixes of our own. Common ones, such as `DB_` or `REDIS_`, belong to many programs. */
-const OWN_PREFIXES = ['WEBHOOK_', 'RATE_LIMIT_', 'SHED_', 'QUEUE_UI_', 'SHUTDOWN_'];
+const OWN_PREFIXES = [
+  'ACCESS_TOKEN_',
+  'AUDIT_RETENTION_',
+  'DATABASE_REPLICA_',
+  'DB_LIST_',
+  'DB_POOL_',
+  'ENCRYPTION_',
+  'JWT_',
+  'MIGRATION_DATABASE_',
+  'QUEUE_UI_',
+  'RATE_LIMIT_',
+  'REFRESH_TOKEN_',
+  'REQUEST_BODIES_',
+  'SESSION_EXPIRE_',
+  'SHED_',
+  'SHUTDOWN_',
+  'WEBHOOK_',
+];
 /** Variables that Kubernetes sets for each Service of the namespace. */
 const SERVICE_LINK = /_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 const NODE_ENVIRONMENTS = ['production', 'development', 'test'];
@@ -24,12 +41,21 @@ export function misspeltVariables(env: NodeJS.ProcessEnv): string[] {
     if (!value || known.has(name) || SERVICE_LINK.test(name)) continue;
     const closest = closestOf(name, known);
     if (closest) faults.push(`unknown ${name}; did you mean ${closest}?`);
-    else if (OWN_PREFIXES.some((prefix) => name.startsWith(prefix))) faults.push(`unknown ${name}; remove it`);
+    else if (OWN_PREFIXES.some((prefix) => name.startsWith(prefix))) {
+      const meant = longestBeginning(name, known);
+      faults.push(`unknown ${name}; ${meant ? `did you mean ${meant}?` : 'remove it'}`);
+    }
   }
   const nodeEnv = env.NODE_ENV ?? '';
   const environment = NODE_ENVIRONMENTS.find((candidate) => isClose(nodeEnv, candidate));
   if (environment && environment !== nodeEnv) faults.push(`NODE_ENV is ${nodeEnv}; did you mean ${environment}?`);
   return faults;
+}
+
+/** The known name that a name goes on from, or is the beginning of: `WEBHOOK_TIMEOUT` for `WEBHOOK_TIMEOUT_SECONDS`. */
+function longestBeginning(name: string, known: ReadonlySet<string>): string | undefined {
+  const related = [...known].filter((candidate) => name.startsWith(candidate) || candidate.startsWith(name));
+  return related.sort((a, b) => b.length - a.length)[0];
 }
 
 function closestOf(name: string, known: ReadonlySet<string>): string | undefined {

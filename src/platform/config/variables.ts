@@ -175,6 +175,9 @@ export function url(options: { schemes: string[]; doc: string; secret?: boolean 
       if (value !== value.trim()) throw new Error('must not begin or end with a blank');
       const afterScheme = value.slice(value.indexOf('://') + 3);
       const authority = afterScheme.slice(0, afterScheme.lastIndexOf('@') + 1);
+      if (options.secret && /%(?![0-9a-f]{2})/i.test(authority)) {
+        throw new Error('must have a % of its user and password written as %25');
+      }
       if (options.secret && (value.includes('#') || /[@/?].*@/.test(authority))) {
         throw new Error('must have @ # / and ? of its user and password percent-encoded (%40 %23 %2F %3F)');
       }

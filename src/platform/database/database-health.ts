@@ -60,6 +60,19 @@ export class DatabaseHealth {
     return row ? halfway - new Date(row.now).getTime() : 0;
   }
 
+  /** The connections that the server accepts of logins without special rights, of all processes together. */
+  async mostConnections(): Promise<number> {
+    const [row] = await this.connections.query<{ most: number }>(
+      this.connections.transactionSettings(DB_ROLES.service, [], true),
+      {
+        name: 'server_connections',
+        text: `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as most`,
+        values: [],
+      },
+    );
+    return row?.most ?? Infinity;
+  }
+
   /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {

@@ -47,6 +47,7 @@ export class DatabaseModule implements OnApplicationShutdown {
               await connections.close();
               throw error;
             });
+            await warnOfPoolSize(config, connections, logger);
             return connections;
           },
         },
@@ -69,4 +70,14 @@ export class DatabaseModule implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.connections.close();
   }
+}
+
+/** Behind a pooler the server's limit is another one, so that this is no reason to end. */
+async function warnOfPoolSize(config: Config, connections: ConnectionManager, logger: Logger): Promise<void> {
+  const most = await new DatabaseHealth(connections).mostConnections();
+  if (config.DB_POOL_SIZE <= most) return;
+  logger.warn(
+    `DB_POOL_SIZE is ${config.DB_POOL_SIZE}, and the server accepts ${most} connections of all processes together: lower it, ` +
+      'or raise max_connections',
+  );
 }

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { SERVICE_NAME } from '../config/service-name';
 import { NEVER_MIGRATED } from './database-health';
 import { Unavailable } from '../errors';
+import { wrongEncoding } from './sql/encoding';
 import { translateDatabaseError } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 
@@ -14,6 +15,8 @@ export interface NotMigrated {
 }
 
 const PATIENCE_MS = 5_000;
+/** The function of PostgreSQL that refuses whatever login comes from a host, as by `pg_hba.conf`. */
+const REFUSES_HOST = 'ClientAuthentication';
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
 
 /**
@@ -35,15 +38,15 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
     const encoding = await client.query<{ server_encoding: string }>('show server_encoding');
     const [found] = encoding.rows;
     if (found && found.server_encoding !== 'UTF8') {
-      throw new Unavailable(`the database has the encoding ${found.server_encoding}; create it with encoding UTF8`);
+      throw new Unavailable(wrongEncoding(found.server_encoding));
     }
     const { rows } = await client.query<{ name: string }>('select name from migrations');
     const applied = new Set(rows.map(({ name }) => name));
     const pending = expected.filter((name) => !applied.has(name));
     return pending.length === 0 ? undefined : { pending };
   } catch (error) {
-    const code = (error as { code?: string }).code ?? '';
-    if (LOGIN_REFUSED.has(code)) return { pending: expected, refused: code };
+    const { code = '', routine } = error as { code?: string; routine?: string };
+    if (LOGIN_REFUSED.has(code) && routine !== REFUSES_HOST) return { pending: expected, refused: code };
     if (NEVER_MIGRATED.has(code)) return { pending: expected };
     throw translateDatabaseError(error);
   } finally {

@@ -1,5 +1,6 @@
 import { SERVICE_NAME } from '../config/service-name';
 import { Unavailable } from '../errors';
+import { connectionFault } from '../net/connection-fault';
 import { leaveServer, ServiceClient } from '../database/sql/service-client';
 
 /** Between attempts to become leader, and between checks of the shares: a dead process is noticed within a second. */
@@ -15,6 +16,8 @@ const TAKES_WRITES = `(not pg_is_in_recovery() and current_setting('transaction_
 export interface LeadershipOptions {
   /** A connection string with a session of its own, past any transaction pooler. */
   connectionString: string;
+  /** The variable that it comes from, for the log. */
+  variable: string;
   /** The advisory lock that at most one process holds. */
   lock: number;
   /** The share that this process adds to the total, leader or not: a small integer, in units of the caller. */
@@ -88,7 +91,10 @@ export class Leadership {
     client.on('notification', (message) => {
       if (this.leading) this.options.onNotification(message.channel, message.payload ?? '');
     });
-    await client.connect();
+    await client.connect().catch((error: unknown) => {
+      const { host } = new URL(this.options.connectionString);
+      throw new Error(`${this.options.variable}: cannot reach ${host} (${connectionFault(error, 'sslrootcert')})`);
+    });
     // A frozen or lost machine is silent: the server then ends its session, and with it the lock.
     await client.query(`set idle_session_timeout = ${SILENCE_MS}`);
     // A share is a lock that many processes may hold, so that it ends with its process in any case.

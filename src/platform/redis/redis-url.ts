@@ -10,6 +10,8 @@ export interface RedisAddress {
   password?: string;
   sentinelPassword?: string;
   tls: boolean;
+  /** The file with the authorities that may have signed the server's certificate. */
+  caFile?: string;
 }
 
 const PATTERN = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^/]*)@)?([^@/?#]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/;
@@ -18,7 +20,7 @@ const RULE = 'must be redis[s]://host, redis[s]+sentinel://host,host/master or r
 
 /**
  * Parses `redis[s]://[user:password@]host[:port][/db]`, `redis[s]+sentinel://[user:password@]host[:port],…/master[/db]`
- * (`?sentinel_password=` for a separate password of the sentinels) or
+ * (`?sentinel_password=` for a separate password of the sentinels), `?cacert=FILE` with `rediss`, or
  * `redis[s]+cluster://[user:password@]host[:port],…`.
  * @throws Error whose message completes "REDIS_URL …" and repeats no part of the text, which may contain a password
  */
@@ -37,7 +39,10 @@ export function parseRedisUrl(text: string): RedisAddress {
   if (kind === 'cluster' && database !== '0') throw new Error(`${RULE}; a cluster has no database but 0`);
   const parameters = new URLSearchParams(query);
   const sentinelPassword = kind === 'sentinel' ? (parameters.get('sentinel_password') ?? undefined) : undefined;
-  if (parameters.size > (sentinelPassword === undefined ? 0 : 1)) throw new Error(`${RULE}; its query is not known`);
+  const caFile = scheme === 'rediss' ? (parameters.get('cacert') ?? undefined) : undefined;
+  if (parameters.size > [sentinelPassword, caFile].filter((value) => value !== undefined).length) {
+    throw new Error(`${RULE}; its query is not known`);
+  }
   const colon = login.indexOf(':');
   return {
     kind,
@@ -48,6 +53,7 @@ export function parseRedisUrl(text: string): RedisAddress {
     password: colon < 0 ? undefined : decode(login.slice(colon + 1)) || undefined,
     sentinelPassword,
     tls: scheme === 'rediss',
+    caFile,
   };
 }
 

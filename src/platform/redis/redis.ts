@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions } from 'ioredis';
 import { corkForThisTurn } from '../net/stream-cork';
 import { encodeQuickly } from './redis-encoding';
@@ -33,8 +34,9 @@ function leaveReplica(error: Error): 2 | false {
 
 /** A client for `REDIS_URL`, which connects and reconnects automatically. With sentinels it follows the master. */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
-  const { kind, nodes, master, db, username, password, sentinelPassword, tls } = parseRedisUrl(url);
-  const login: RedisOptions = { username, password, ...(tls ? { tls: {} } : {}), reconnectOnError: leaveReplica };
+  const { kind, nodes, master, db, username, password, sentinelPassword, tls: isTls, caFile } = parseRedisUrl(url);
+  const tls = isTls ? { ca: caFile === undefined ? undefined : readFileSync(caFile) } : undefined;
+  const login: RedisOptions = { username, password, ...(tls ? { tls } : {}), reconnectOnError: leaveReplica };
   if (kind === 'cluster') {
     const cluster: ClusterOptions = {
       redisOptions: { ...options, ...login },
@@ -59,8 +61,8 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     sentinels: nodes,
     name: master,
     sentinelPassword,
-    enableTLSForSentinelMode: tls,
-    ...(tls ? { sentinelTLS: {} } : {}),
+    enableTLSForSentinelMode: isTls,
+    ...(tls ? { sentinelTLS: tls } : {}),
     failoverDetector: true,
   });
   // A client after `quit` listens to the sentinels until it is disconnected as well.

@@ -1,4 +1,4 @@
-import type { Placements, RetentionRule } from '../database/sql/tables';
+import type { Placements, RetentionRule, TenantTable } from '../database/sql/tables';
 
 /** The tables that the platform itself writes. */
 export const PLATFORM_PLACEMENTS: Placements = {
@@ -33,5 +33,81 @@ export const PLATFORM_RETENTION: readonly RetentionRule[] = [
     column: 'occurred_at',
     period: (config) => config.AUDIT_RETENTION_DAYS * DAY_MS,
     dependents: [{ table: 'audit_personal', key: 'entry_id, user_id', id: 'entry_id' }],
+  },
+];
+
+/**
+ * What the platform keeps of a tenant. Entries of the audit log go before its tree, so that a log that is not erased
+ * yet can be verified.
+ */
+export const PLATFORM_TENANT_TABLES: readonly TenantTable[] = [
+  { table: 'idempotency_keys', key: { caller: 'text', key: 'text' }, archived: [], omitted: '*' },
+  { table: 'outbox', key: { position: 'bigint' }, archived: [], omitted: '*' },
+  {
+    table: 'events',
+    key: { id: 'uuid' },
+    archived: ['id', 'type', 'aggregate_id', 'sequence', 'event_id', 'data', 'created_at'],
+    omitted: ['traceparent', 'filtered_count'],
+  },
+  { table: 'tenant_auth_state', key: { user_id: 'uuid' }, archived: [], omitted: '*' },
+  { table: 'mail_outbox', key: { id: 'uuid' }, archived: [], omitted: '*', erasedByEraser: true },
+  {
+    table: 'audit_refusals',
+    key: { hour: 'timestamptz', key: 'bytea' },
+    archived: [],
+    omitted: '*',
+    erasedByEraser: true,
+  },
+  { table: 'audit_erasures', key: { user_id: 'uuid' }, archived: [], omitted: '*', erasedByEraser: true },
+  {
+    table: 'audit_personal',
+    key: { entry_id: 'uuid', user_id: 'uuid' },
+    archived: ['entry_id', 'user_id', 'data', 'salts'],
+    omitted: [],
+    erasedByEraser: true,
+  },
+  {
+    table: 'audit_log',
+    key: { id: 'uuid' },
+    archived: [
+      'id',
+      'occurred_at',
+      'actor_type',
+      'actor_id',
+      'actor_via',
+      'action',
+      'target_type',
+      'target_id',
+      'changes',
+      'request_id',
+      'session_id',
+      'outcome',
+      'count',
+      'canonical',
+    ],
+    omitted: [],
+    erasedByEraser: true,
+  },
+  { table: 'audit_pending', key: { entry_id: 'uuid' }, archived: [], omitted: '*', erasedByEraser: true },
+  {
+    table: 'audit_leaves',
+    key: { leaf_index: 'bigint' },
+    archived: ['leaf_index', 'entry_id', 'hash'],
+    omitted: [],
+    erasedByEraser: true,
+  },
+  {
+    table: 'audit_nodes',
+    key: { level: 'smallint', node_index: 'bigint' },
+    archived: [],
+    omitted: '*',
+    erasedByEraser: true,
+  },
+  {
+    table: 'audit_trees',
+    key: {},
+    archived: ['size', 'root_hash', 'signed_at', 'key_id', 'note'],
+    omitted: ['announced_at', 'announced_size'],
+    erasedByEraser: true,
   },
 ];

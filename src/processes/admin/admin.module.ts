@@ -41,7 +41,7 @@ import '../permissions';
 const CONNECTIONS = 8;
 
 @Module({})
-export class AdminModule {
+class AdminModule {
   static forRoot(config: Config, logger: Logger): DynamicModule {
     return {
       module: AdminModule,

@@ -12,6 +12,7 @@ import { pruneCommand } from './prune.command';
 import { seedCommand } from './seed.command';
 import * as tenants from './tenants.command';
 import { type Config, required } from '../../platform/config/config';
+import { namingDatabase } from '../name-database';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   config: configCommand,
@@ -75,7 +76,8 @@ async function inContext(
       import('../../platform/observability/logger.js'),
     ]);
     // On stdout is what the command says, and nothing else.
-    return createAdmin(config, createLogger({ LOG_LEVEL: 'warn' }, process.stderr));
+    const logger = createLogger({ LOG_LEVEL: 'warn' }, process.stderr);
+    return namingDatabase('DATABASE_URL', required(config, 'DATABASE_URL'), () => createAdmin(config, logger));
   };
   try {
     return await work(() => (opening ??= open()));

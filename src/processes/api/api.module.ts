@@ -30,8 +30,10 @@ import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
+import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
 import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { TenantsModule } from '../../tenants/tenants.module';
+import { TENANT_TABLES } from '../tables';
 import { webhooksDocument } from '../../webhooks/event-types/webhooks-openapi';
 import { WebhooksModule } from '../../webhooks/webhooks.module';
 import { PRODUCT } from './product';
@@ -58,6 +60,7 @@ export class ApiModule {
         HttpPlatformModule,
         AuthModule,
         TenantsModule,
+        TenantArchiveModule.forRoot(TENANT_TABLES),
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,

@@ -67,7 +67,7 @@ export async function runMigrate(config: Config, args: string[]): Promise<void> 
     .addHelpText('after', MORE)
     .action(async (name: keyof typeof COMMANDS) => {
       const work = (): Promise<string> => COMMANDS[name](config);
-      process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work));
+      process.stdout.write(await namingDatabase(ownerVariable(config), ownerUrl(config), work, 'owner'));
     });
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -24,9 +24,10 @@ import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
 import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
-import { SAMPLED_COLUMNS } from '../encrypted-columns';
+import { PERSON_TABLES, RETENTION, TENANT_TABLES } from '../tables';
 import { TenantsWorkerModule } from '../../tenants/tenants-worker.module';
-import { RETENTION } from '../tables';
+import { UsersWorkerModule } from '../../users/users-worker.module';
+import { SAMPLED_COLUMNS } from '../encrypted-columns';
 import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 import '../permissions';
 
@@ -35,7 +36,7 @@ import '../permissions';
  * queue's UI.
  */
 @Module({})
-export class WorkerModule {
+class WorkerModule {
   static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,
@@ -46,16 +47,17 @@ export class WorkerModule {
         TracingModule.forRoot(tracing),
         SecretBoxModule,
         AuditPlatformModule,
-        MailPlatformModule,
         HooksModule,
+        MailPlatformModule,
         DatabaseModule.forRoot(),
         EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
         ApiKeysWorkerModule,
-        TenantsWorkerModule,
         MailWorkerModule,
+        TenantsWorkerModule.forRoot(TENANT_TABLES),
+        UsersWorkerModule.forRoot(PERSON_TABLES),
         WebhooksWorkerModule.forRoot(config),
       ],
       providers: [QueueHealth, QueueUi, Readiness, { provide: DESCRIBED_QUEUES, useValue: [DESCRIBED_DELIVERY_QUEUE] }],

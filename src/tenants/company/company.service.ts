@@ -16,7 +16,7 @@ import type { UpdateTenantDto } from './company.requests';
 import type { OwnTenantView, TenantStatus } from './company.views';
 import type { Policies } from './policies';
 
-/** A tenant that is closed is erased after this. */
+/** A tenant that is closed is erased after this, and an hour in which it cannot be restored: see the migrations. */
 const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 
 /** The rules of a tenant's own record: its name, its policies, its end. */
@@ -92,13 +92,18 @@ export class CompanyService {
     if (!before.closedAt) await this.mark(tx, caller, before, new Date());
   }
 
-  /** Opens a closed tenant again. @throws Forbidden to anyone but an owner; Conflict where it is not closed */
+  /**
+   * Opens a closed tenant again.
+   * @throws Forbidden to anyone but an owner; Conflict where it is not closed, or its erasure has begun
+   */
   async restore(person: Person, role: string | undefined): Promise<void> {
     const { tenantId, userId, session } = person;
     if (tenantId === null || role !== 'owner') throw new Forbidden('Restoring the tenant is for owners.');
     await this.database.transaction({ tenantId }, async (tx) => {
       const before = await lockTenant(tx);
       if (!before.closedAt) throw new Conflict('The tenant is not closed.');
+      if (new Date().getTime() - before.closedAt.getTime() > ERASED_AFTER_MS)
+        throw new Conflict('The tenant is being erased.');
       await this.mark(tx, { tenantId, actor: { type: 'user', id: userId }, session }, before, null);
     });
   }

@@ -19,7 +19,7 @@ import { viewOf } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
-export const MAX_CUSTOM_ROLES = 50;
+const MAX_CUSTOM_ROLES = 50;
 
 /** The rules of roles. */
 @Injectable()

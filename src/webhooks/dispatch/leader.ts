@@ -36,6 +36,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
   ) {
     this.leadership = new Leadership({
       connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
+      variable: config.DIRECT_DATABASE_URL ? 'DIRECT_DATABASE_URL' : 'DATABASE_URL',
       lock: LEADER_LOCK,
       share: config.WEBHOOK_CONCURRENCY,
       channels: [OUTBOX_CHANNEL, OUTCOME_CHANNEL, REQUEST_CHANNEL],

@@ -90,6 +90,7 @@ export class ConnectionManager {
     if (config.DATABASE_REPLICA_URL) {
       this.replica = new Replica({
         pipeline: pipeline('replica', REPLICA_LANES, { ...connection, connectionString: config.DATABASE_REPLICA_URL }),
+        server: new URL(config.DATABASE_REPLICA_URL).host,
         primaryPosition: () => this.position(),
         patience: config.DATABASE_REPLICA_PATIENCE,
         reads: new Counter({

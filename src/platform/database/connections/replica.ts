@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
 import { withDeadline } from '../../deadline';
+import { connectionFault } from '../../net/connection-fault';
 import type { Pipeline } from './pipeline';
 import type { TransactionSettings } from './transaction-settings';
 import type { Row, Statement } from '../sql/statement';
@@ -14,6 +15,8 @@ const RETRY_MS = 5;
 /** The connections to the replica, and the position to compare it with. */
 export interface ReplicaOptions {
   pipeline: Pipeline;
+  /** The host and port of the replica. */
+  server: string;
   /** The primary's current WAL position, as a `pg_lsn`. */
   primaryPosition: () => Promise<string>;
   /** How long the replica may take to reach that position, milliseconds. */
@@ -38,7 +41,10 @@ export class Replica {
 
   /** Opens the connections, or continues to try: the service does not need the replica. */
   async connect(): Promise<void> {
-    await this.options.pipeline.connect().catch(this.options.onError);
+    await this.options.pipeline.connect().catch((error: unknown) => {
+      const reason = connectionFault(error, 'sslrootcert');
+      this.options.onError(new Error(`DATABASE_REPLICA_URL: cannot reach ${this.options.server} (${reason})`));
+    });
   }
 
   async close(): Promise<void> {

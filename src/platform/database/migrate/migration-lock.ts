@@ -2,6 +2,7 @@ import { SERVICE_NAME } from '../../config/service-name';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Unavailable } from '../../errors';
 import { translateDatabaseError } from '../sql/errors';
+import { wrongEncoding } from '../sql/encoding';
 import { ServiceClient } from '../sql/service-client';
 
 /** Any 64-bit number, the same in every release: the lock excludes two `migrate` runs. */
@@ -42,6 +43,7 @@ export async function alone<T>(url: string, work: (client: ServiceClient) => Pro
   });
   try {
     await takeLock(client);
+    await assertSuitable(client);
     return await work(client);
   } catch (error) {
     throw translateDatabaseError(error);
@@ -61,4 +63,16 @@ async function takeLock(client: ServiceClient): Promise<void> {
     if (rows[0]?.locked) return;
   }
   throw new Unavailable('database: another migrate has been running for six hours');
+}
+
+/** @throws Unavailable where the database cannot hold every text, or takes no writes */
+async function assertSuitable(client: ServiceClient): Promise<void> {
+  const { rows } = await client.query<{ encoding: string; read_only: boolean }>(
+    `select current_setting('server_encoding') as encoding, current_setting('transaction_read_only') = 'on' as read_only`,
+  );
+  const [found] = rows;
+  if (found && found.encoding !== 'UTF8') throw new Unavailable(wrongEncoding(found.encoding));
+  if (found?.read_only) {
+    throw new Unavailable('the database is read-only; turn default_transaction_read_only off for it and its login');
+  }
 }

@@ -1,6 +1,8 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Config, required } from '../../config/config';
 import { SERVICE_NAME } from '../../config/service-name';
+import { Unavailable } from '../../errors';
+import { connectionFault } from '../../net/connection-fault';
 import { beginText } from '../connections/transaction-settings';
 import { translateDatabaseError } from '../sql/errors';
 import { OPERATOR_ROLE } from '../sql/db-roles';
@@ -44,13 +46,22 @@ export class OperatorDatabase implements OnApplicationShutdown {
 
   private async connect(): Promise<ServiceClient> {
     const { MIGRATION_DATABASE_URL, DIRECT_DATABASE_URL, DB_STATEMENT_TIMEOUT } = this.config;
+    const variable = MIGRATION_DATABASE_URL
+      ? 'MIGRATION_DATABASE_URL'
+      : DIRECT_DATABASE_URL
+        ? 'DIRECT_DATABASE_URL'
+        : 'DATABASE_URL';
+    const connectionString = required(this.config, variable);
     const client = new ServiceClient({
-      connectionString: MIGRATION_DATABASE_URL ?? DIRECT_DATABASE_URL ?? required(this.config, 'DATABASE_URL'),
+      connectionString,
       application_name: `${SERVICE_NAME} admin`,
       connectionTimeoutMillis: 5_000,
       query_timeout: DB_STATEMENT_TIMEOUT + 5_000,
     });
-    await client.connect();
+    await client.connect().catch((error: unknown) => {
+      const reason = connectionFault(error, 'sslrootcert');
+      throw new Unavailable(`${variable}: cannot connect to ${new URL(connectionString).host} (${reason})`);
+    });
     return client;
   }
 }

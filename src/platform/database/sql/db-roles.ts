@@ -22,6 +22,8 @@ export const DB_ROLES = {
   audit: 'app_audit',
   /** Sends mails: sees the waiting mails of every tenant, with encrypted content. */
   mail: 'app_mail',
+  /** Erases tenants that closed 30 days ago, as far as the role of requests may not. */
+  eraser: 'app_eraser',
   /** Compares the encryption keys with the values that they have encrypted; sees encrypted values of every tenant. */
   keys: 'app_keys',
   /** Finds the API keys that expire soon, of every tenant; sees only their ids and times. */

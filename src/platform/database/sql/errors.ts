@@ -14,6 +14,9 @@ const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|ENOENT|EADDR)/
 /** Messages of `pg` and its pool, without a code, for a lost or unavailable connection. */
 const CONNECTION_LOST =
   /Connection terminated|not queryable|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has already been|Client was closed|Cannot use a pool after/;
+/** Codes of Node and a message of `pg` for a TLS connection that could not be made. */
+const TLS_CODE = /^(ERR_SSL_|ERR_TLS_|EPROTO|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA)/;
+const TLS_REFUSED = /does not support SSL connections|establishing an SSL connection/;
 const READ_ONLY_TRANSACTION = '25006';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const INVALID_STATEMENT_NAME = '26000';
@@ -34,10 +37,16 @@ export function translateDatabaseError(error: unknown, readOnly = false): unknow
   if (!inner) return error;
   const code = typeof inner.code === 'string' ? inner.code : '';
   const refused = readOnly ? isInRecovery(inner) : isReadOnlyServer(inner);
-  if (NOT_NOW.test(code) || SOCKET.test(code) || CONNECTION_LOST.test(inner.message) || refused || isStale(inner)) {
+  const isConnection = SOCKET.test(code) || CONNECTION_LOST.test(inner.message) || isTlsFault(inner);
+  if (NOT_NOW.test(code) || isConnection || refused || isStale(inner)) {
     return new Unavailable(`database: ${code} ${inner.message}`, { cause: error });
   }
   return error;
+}
+
+/** Whether an error says that no TLS connection could be made. */
+function isTlsFault({ code, message }: Pick<PostgresError, 'code' | 'message'>): boolean {
+  return TLS_CODE.test(code ?? '') || TLS_REFUSED.test(message);
 }
 
 /** The SQLSTATE of an error, if it is PostgreSQL's. */

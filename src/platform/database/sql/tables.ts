@@ -34,3 +34,29 @@ export interface RetentionDependent {
   /** The id that carries the time. */
   readonly id: string;
 }
+
+/** The type of a key's column, by which a text is compared with it. */
+export type KeyType = 'uuid' | 'text' | 'integer' | 'smallint' | 'bigint' | 'bytea' | 'timestamptz';
+
+/**
+ * A table with rows of tenants: what the archive of a tenant shows of it, and how the erasure of a tenant finds its
+ * rows. Tables stand in the order of deletion, rows that refer to others first. A test compares them with the schema.
+ */
+export interface TenantTable {
+  readonly table: string;
+  /** The columns that, with `tenant_id`, are the primary key. */
+  readonly key: Readonly<Record<string, KeyType>>;
+  /** The columns that an archive shows; a type behind `::` is how the value is shown (exact decimals as text). */
+  readonly archived: readonly string[];
+  /** The columns that it does not show: secrets, and the bookkeeping of the service. `'*'` stands for all others. */
+  readonly omitted: readonly string[] | '*';
+  /** The role that serves requests may not delete these rows: the role of erasures does. */
+  readonly erasedByEraser?: true;
+}
+
+/** A table with rows of persons, which go when the person is erased. In the order of deletion. */
+export interface PersonTable {
+  readonly table: string;
+  /** The column that names the person. */
+  readonly column: string;
+}

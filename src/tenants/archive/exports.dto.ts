@@ -1,0 +1,32 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+
+const TIME = '2026-01-31T12:00:00.000Z';
+
+@ApiSchema({ description: 'An export of all that the tenant has.' })
+export class TenantExportView {
+  @ApiProperty({ format: 'uuid', description: "The export's id.", example: '0198c0de-7a11-7000-8000-000000000071' })
+  id: string;
+
+  @ApiProperty({
+    enum: ['ready'],
+    description: 'The archive can be read: it is made while it is read, so there is nothing to wait for.',
+    example: 'ready',
+  })
+  status: 'ready';
+
+  @ApiProperty({
+    format: 'uuid',
+    description: 'The owner that asked for it.',
+    example: '0198c0de-7a11-7000-8000-0000000000aa',
+  })
+  created_by: string;
+
+  @ApiProperty({ format: 'date-time', description: 'When it was asked for.', example: TIME })
+  created_at: string;
+
+  @ApiProperty({ format: 'date-time', description: 'Until when its archive can be read.', example: TIME })
+  expires_at: string;
+
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'The `ETag` is made of it.', example: 1 })
+  version: number;
+}

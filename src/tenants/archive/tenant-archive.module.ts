@@ -1,0 +1,25 @@
+/**
+ * Exports of tenants. An owner asks for an *export*, and reads its *archive* until it expires: a tar.gz that is made
+ * while it is read, of *parts* that the features' tables declare. What must always hold: rows of one tenant alone, and
+ * no secret; no more memory for a larger tenant; an archive that was cut off shows it.
+ */
+import { type DynamicModule, Module } from '@nestjs/common';
+import { MembersDatabase } from '../../platform/database/roles/members-database';
+import type { TenantTable } from '../../platform/database/sql/tables';
+import { HttpPlatformModule } from '../../platform/http/http.module';
+import { TENANT_TABLES } from '../tenant-tables';
+import { ExportsController } from './exports.controller';
+import { ExportsService } from './exports.service';
+import { TenantArchive } from './tenant-archive';
+
+@Module({})
+export class TenantArchiveModule {
+  static forRoot(tables: readonly TenantTable[]): DynamicModule {
+    return {
+      module: TenantArchiveModule,
+      imports: [HttpPlatformModule],
+      controllers: [ExportsController],
+      providers: [ExportsService, MembersDatabase, TenantArchive, { provide: TENANT_TABLES, useValue: tables }],
+    };
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * The worker's half of the persons. A person who asked for it is *erased* after 30 days; what must always hold: an
+ * account that was restored meanwhile stays, and nothing of an erased person is left but ids.
+ */
+import { type DynamicModule, Module } from '@nestjs/common';
+import { SignInDatabase } from '../platform/database/roles/sign-in-database';
+import type { PersonTable } from '../platform/database/sql/tables';
+import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { ErasureJob, PERSON_TABLES } from './erasure';
+
+const ERASURE_INTERVAL_MS = 60_000;
+
+@Module({})
+export class UsersWorkerModule {
+  constructor(tasks: LeaderTasks, erasure: ErasureJob) {
+    tasks.add({ intervalMs: ERASURE_INTERVAL_MS, run: async () => void (await erasure.run()) });
+  }
+
+  static forRoot(tables: readonly PersonTable[]): DynamicModule {
+    return {
+      module: UsersWorkerModule,
+      providers: [ErasureJob, SignInDatabase, { provide: PERSON_TABLES, useValue: tables }],
+    };
+  }
+}
