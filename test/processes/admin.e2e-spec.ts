@@ -49,6 +49,7 @@ describe('the role admin', () => {
             'audit verify',
             'config',
             'invitations link',
+            'keys forget',
             'keys list',
             'keys new',
             'keys reseal',
