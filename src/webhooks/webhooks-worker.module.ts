@@ -35,6 +35,10 @@ import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
 import { DispatchRequests } from './notifications/dispatch-request';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { LeaderTasksModule } from '../platform/leader-election/leader-tasks';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 import './webhooks.permissions';
 
 @Module({})
@@ -52,7 +56,7 @@ export class WebhooksWorkerModule {
     chooseQueueBackend(config);
     return {
       module: WebhooksWorkerModule,
-      imports: [OutboxModule],
+      imports: [AuditPlatformModule, LeaderTasksModule, MailPlatformModule, OutboxModule, SecretBoxModule],
       providers: [
         AttemptEnds,
         BacklogMetrics,

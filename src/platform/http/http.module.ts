@@ -15,8 +15,11 @@ import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
 import { UsageMeters } from '../usage/usage-meters';
 import { RequestValidationPipe } from './requests/validation.pipe';
+import { AuditPlatformModule } from '../audit/audit.module';
+import { SecretBoxModule } from '../crypto/secret-box.module';
 
 @Module({
+  imports: [AuditPlatformModule, SecretBoxModule],
   controllers: [HealthController],
   providers: [
     Cursors,

@@ -7,8 +7,10 @@ import { MembersDatabase } from '../../platform/database/roles/members-database'
 import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { OperatorTenants } from './operator-tenants.service';
+import { HooksModule } from '../../platform/hooks/hooks.module';
 
 @Module({
+  imports: [HooksModule],
   providers: [MembersDatabase, OperatorDatabase, OperatorTenants, SignInDatabase],
   exports: [OperatorTenants],
 })
