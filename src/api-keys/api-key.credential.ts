@@ -27,8 +27,8 @@ interface KeyState {
 }
 
 /**
- * The API key as a credential. Its state is kept by the hash of its text as long as the counters of its tenant, its
- * person and itself have not moved: a warm check costs one SHA-256 and no query.
+ * The API key as a credential. Its state is cached by the hash of its text while the counters of its tenant, its person
+ * and itself are unchanged: a cached check costs one SHA-256 and no query.
  */
 @Injectable()
 export class ApiKeyCredential implements CredentialKind, OnModuleInit {
@@ -72,10 +72,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { kind: 'tenant', caller: { ...caller, connection: request.raw.socket, origin: originOf(request) } };
   }
 
-  /**
-   * @throws Unauthorized for a key that does not count: such a one is not kept, or made-up keys would crowd out real
-   * ones
-   */
+  /** @throws Unauthorized for an invalid key: it is not cached, otherwise invented keys would evict real ones */
   private async read(token: string, hash: Buffer): Promise<ReadState<KeyState>> {
     const tenantId = tenantOfKey(token);
     if (tenantId === undefined) throw invalidKey('malformed');
@@ -100,7 +97,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { state, epochs: counters.map(([userId, epoch]) => ({ tenantId, userId, epoch })) };
   }
 
-  /** Whether the tenant demands a second factor of a personal key's person, who has none after the grace days. */
+  /** Whether the tenant requires a second factor of a personal key's person, who has none after the grace days. */
   private async lacksSecondFactor(row: KeyStateRow): Promise<boolean> {
     if (row.user_id === null || row.second_factor !== 'required') return false;
     const since = Math.max(row.second_factor_since?.getTime() ?? 0, row.joined_at?.getTime() ?? 0);

@@ -1,13 +1,13 @@
 /**
  * The callers. Nouns: a *user* (of the users feature) is a person, a *membership* (of the tenants feature) a place in a
- * tenant, a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, an *access token*
- * (JWT) is what requests carry.
+ * tenant, a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, requests carry an
+ * *access token* (JWT).
  *
- * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent. Every
+ * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token used. Every
  * request passes four guards: authentication (the authenticator makes the principal of the credential), limits,
  * permission, step-up.
  *
- * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; a revocation
+ * What must always hold: the tenant comes from the credential alone; a refresh token can be used once; a revocation
  * reaches every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens
  * are stored; an unknown e-mail address looks like a wrong password.
  */

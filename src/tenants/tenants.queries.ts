@@ -14,7 +14,7 @@ export function lockTenant(tenantId: string): Statement {
   return { name: 'tenant_lock', text: 'select 1 from tenants where id = $1 for no key update', values: [tenantId] };
 }
 
-/** An active owner beside this user, if there is one; within the tenant. */
+/** An active owner besides this user, if there is one; within the tenant. */
 export function otherActiveOwner(tenantId: string, userId: string): Statement {
   return {
     name: 'owners_other_active',

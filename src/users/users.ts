@@ -9,7 +9,7 @@ import { findReservation, findUserId } from './users.queries';
 export class Users {
   constructor(private readonly database: SignInDatabase) {}
 
-  /** The user of an address, in a transaction that is bound to nobody. */
+  /** The user of an address, in a transaction without a subject. */
   findByEmail(email: string): Promise<User | null> {
     return this.database.transaction({}, (tx) => this.findByEmailIn(tx, email));
   }
@@ -23,7 +23,7 @@ export class Users {
     return this.database.transaction({ userId: id }, (tx) => tx.repository(User).findOneByOrFail({ id }));
   }
 
-  /** Whether an address belongs to somebody, or is reserved for somebody else than the person given. */
+  /** Whether an address belongs to a person, or is reserved for another person than the given one. */
   async isTaken(tx: Transaction, email: string, exceptUserId?: string): Promise<boolean> {
     const [found] = await tx.query<{ id: string }>(findUserId(email));
     if (found && found.id !== exceptUserId) return true;

@@ -11,12 +11,14 @@
  * delivery is sent again, except on a manual request; all state in memory can be lost and read again.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Config } from '../platform/config/config';
+import { Config } from '../platform/config/config';
 import { DispatcherDatabase } from '../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { OutboxConsumers, Relay } from '../platform/outbox/relay';
 import { Subscriptions } from '../platform/outbox/subscriptions';
+import { TenantUsage } from '../platform/usage/tenant-usage';
+import { UsageModule } from '../platform/usage/usage.module';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -39,11 +41,20 @@ import { AuditPlatformModule } from '../platform/audit/audit.module';
 import { LeaderTasksModule } from '../platform/leader-election/leader-tasks';
 import { MailPlatformModule } from '../platform/mail/mail.module';
 import { SecretBoxModule } from '../platform/crypto/secret-box.module';
+import { webhookAmounts } from './webhook-amounts';
 import './webhooks.permissions';
 
 @Module({})
 export class WebhooksWorkerModule {
-  constructor(subscriptions: Subscriptions, database: TenantDatabase, consumers: OutboxConsumers, fanOut: FanOut) {
+  constructor(
+    subscriptions: Subscriptions,
+    database: TenantDatabase,
+    consumers: OutboxConsumers,
+    fanOut: FanOut,
+    usage: TenantUsage,
+    config: Config,
+  ) {
+    usage.define(...webhookAmounts(config));
     consumers.add(fanOut);
     subscriptions.register(async (scope, types) => {
       const endpoints = await database.query<Subscriber>(scope, listSubscribers(scope.tenantId));
@@ -56,7 +67,7 @@ export class WebhooksWorkerModule {
     chooseQueueBackend(config);
     return {
       module: WebhooksWorkerModule,
-      imports: [AuditPlatformModule, LeaderTasksModule, MailPlatformModule, OutboxModule, SecretBoxModule],
+      imports: [AuditPlatformModule, LeaderTasksModule, MailPlatformModule, OutboxModule, SecretBoxModule, UsageModule],
       providers: [
         AttemptEnds,
         BacklogMetrics,

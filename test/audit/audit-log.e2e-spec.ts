@@ -161,7 +161,7 @@ describe('the audit log', () => {
         await client.query('rollback');
       }
     }
-    // Retention alone deletes, and nothing that is younger than it may be set to.
+    // Only retention deletes, and its minimum protects younger entries.
     await client.query(`begin; set local role app_janitor`);
     expect((await client.query('delete from audit_log')).rowCount).toBe(0);
     await client.query('rollback');

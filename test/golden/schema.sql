@@ -730,6 +730,19 @@ grant delete on tenant_exports to app_janitor;
 grant delete, insert, select, update on tenant_exports to app_service;
 grant select (tenant_id, id, expires_at) on tenant_exports to app_janitor;
 
+create table tenant_usage (
+  tenant_id uuid not null,
+  day integer not null,
+  name text not null,
+  amount bigint not null,
+  constraint tenant_usage_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint tenant_usage_pkey PRIMARY KEY (tenant_id, day, name)
+);
+alter table tenant_usage enable row level security;
+alter table tenant_usage force row level security;
+create policy tenant_usage_of_the_tenant on tenant_usage as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select, update on tenant_usage to app_service;
+
 create table tenants (
   id uuid not null,
   name text not null,

@@ -10,7 +10,7 @@ import { TcpProxy } from '../harness/tcp-proxy';
 import { endpointInput, seedDeliveries } from '../harness/webhooks';
 import { startWorker } from '../harness/worker';
 
-/** A client that checks every answer against the document. */
+/** A client that checks every response against the document. */
 class Checked extends ApiClient {
   constructor(
     private readonly conformance: Conformance,

@@ -6,7 +6,7 @@ import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { endpointInput, makeEndpoint } from '../harness/webhooks';
 
-/** Events of people, keys and the tenant have permissions of their own, which every way to them asks for. */
+/** Events about people, keys and the tenant have permissions of their own, which every way to them requires. */
 describe('events that need a permission of their own', () => {
   let service: TestService;
   let owner: ApiClient;

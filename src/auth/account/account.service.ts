@@ -24,7 +24,7 @@ import type { UpdateMeDto } from './account.requests';
 
 const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 
-/** One's own account: its name, its end, and all that is kept of it. */
+/** A person's own account: its name, its end, and all data stored about the person. */
 @Injectable()
 export class AccountService {
   constructor(
@@ -42,7 +42,7 @@ export class AccountService {
     private readonly members: MembersService,
   ) {}
 
-  /** Changes what is given; nothing to change is no change. */
+  /** Changes the given fields; without a difference, nothing changes. */
   async update(principal: Principal, person: Person, input: UpdateMeDto): Promise<MeView> {
     const { userId, session } = person;
     const { name } = input;
@@ -59,7 +59,7 @@ export class AccountService {
   }
 
   /**
-   * Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
+   * Leaves every tenant immediately; the account is erased after 30 days, and can be restored until then.
    * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
    */
   async delete({ userId, session }: Person): Promise<void> {
@@ -108,7 +108,7 @@ export class AccountService {
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
   }
 
-  /** All that is kept of the person. */
+  /** All data stored about the person. */
   async export({ userId }: Person): Promise<object> {
     const user = await this.users.get(userId);
     const [places, sessions] = await Promise.all([

@@ -24,7 +24,7 @@ import { AccountAudit } from './account-audit';
 const RESERVED_MS = 72 * 60 * 60_000;
 
 /**
- * Changes the address of an account. The new mailbox confirms the change; the old one, where it was proved, may undo it
+ * Changes the address of an account. The new mailbox confirms the change; the old one, if it was proved, may undo it
  * for 72 hours, and stays reserved that long.
  */
 @Injectable()
@@ -40,7 +40,7 @@ export class EmailChangeService {
     private readonly audit: AccountAudit,
   ) {}
 
-  /** Asks the new mailbox to confirm; an address that has an account gets a notice without a token. */
+  /** Asks the new mailbox to confirm; an address with an account gets a notice without a token. */
   async request({ userId }: Person, email: string, client: Client): Promise<void> {
     assertPlain(email);
     await this.database.transaction({ userId }, async (tx) => {
@@ -98,7 +98,7 @@ export class EmailChangeService {
   }
 
   /**
-   * Puts the old address back: whoever changed it loses what was added since, the password and all sessions.
+   * Restores the old address: the author of the change loses later additions, the password and all sessions.
    * @throws TokenInvalid
    */
   async undo(text: string): Promise<void> {

@@ -9,10 +9,10 @@ import { hashPassword } from '../sign-in/passwords';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 
 /**
- * Proofs of a mailbox, decided here for every way there is. With a live session of the person or the current password
- * it is a confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted
- * invitation), on an account whose address was never verified, it is a claim: the mailbox's owner takes over what a
- * stranger may have made, so everything that was put on the account before is void.
+ * Proofs of a mailbox, decided here for every way. With a live session of the person or the current password it is a
+ * confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted invitation), on
+ * an account whose address was never verified, it is a claim: the mailbox's owner takes over an account that a stranger
+ * may have created, so all earlier credentials of the account are void.
  */
 @Injectable()
 export class MailboxProofs {
@@ -32,8 +32,8 @@ export class MailboxProofs {
   }
 
   /**
-   * The mailbox alone: a claim where the address was never verified, else nothing but the new password.
-   * @param password the new one; without it the account has none that anybody knows
+   * The mailbox alone: a claim if the address was never verified, otherwise only the new password.
+   * @param password the new one; without it the account has no usable password
    */
   async claim(tx: Transaction, user: User, password?: string): Promise<User> {
     const isClaim = user.emailVerifiedAt === null;

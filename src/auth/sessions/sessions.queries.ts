@@ -5,7 +5,7 @@ import type { Assurance, Session } from '../../platform/http/requests/caller';
 import type { FactorRule } from './tenant-rules';
 import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 
-/** The columns of a session, with those that are null for a session of the previous release. */
+/** The columns of a session, including those that are null for a session of the previous release. */
 export interface SessionColumns extends Row {
   session_id: string;
   user_id: string;
@@ -24,7 +24,7 @@ export interface SessionColumns extends Row {
   session_max_days: number | null;
 }
 
-/** A refresh token with what decides over it. */
+/** A refresh token with the columns that decide about it. */
 export interface RefreshRow extends SessionColumns {
   role: string | null;
   status: 'active' | 'suspended' | 'unconfirmed' | null;
@@ -34,7 +34,7 @@ export interface RefreshRow extends SessionColumns {
   suspended_at: Date | null;
 }
 
-/** A session with what decides whether it counts, and the epochs under which that was read. */
+/** A session with the columns that decide about its validity, and the epochs at the time of the read. */
 export interface SessionRow extends SessionColumns, FactorRule {
   /** Empty where every network is allowed; null without a tenant. */
   allowed_cidrs: string[] | null;
@@ -115,7 +115,7 @@ export function insertRefreshToken(
   };
 }
 
-/** Locks the token's row: of several uses at once, one spends it and the others see it spent. */
+/** Locks the token's row: of several concurrent uses, one succeeds and the others find it used. */
 export function lockRefreshToken(home: string, hash: Buffer): Statement {
   return {
     name: 'refresh_token_lock',
@@ -180,7 +180,7 @@ export function revokeMember(tenantId: string, userId: string, now: Date): State
   };
 }
 
-/** Ends a family of sessions, in whatever tenants; as the sign-in role, bound to the person. */
+/** Ends a family of sessions, in all tenants; as the sign-in role, bound to the person. */
 export function revokeFamily(userId: string, familyId: string, now: Date): Statement {
   return {
     name: 'sessions_revoke_family',
@@ -200,7 +200,7 @@ export function revokeOthers(userId: string, keptId: string | null, now: Date): 
   };
 }
 
-/** Ends one session where it is live, and says whether it was. */
+/** Ends one session if it is live, and returns whether it was. */
 export function replaceSession(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'session_replace',

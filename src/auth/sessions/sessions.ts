@@ -13,7 +13,7 @@ import * as queries from './sessions.queries';
 import { endByRules } from './tenant-rules';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A client that lost the response to its refresh may ask again for this long, and gets the same successor. */
+/** A client that lost the response to its refresh may repeat it for this long, and gets the same successor. */
 const RETRY_GRACE_MS = 10_000;
 const TOKEN = /^rt_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
@@ -43,9 +43,9 @@ export function proofOf(session: Session): Proof {
 
 /**
  * Sessions and their refresh tokens. A token names its home (the tenant; the person for a session without one), so that
- * it is looked up among those rows alone, and is otherwise 32 bytes of which only the hash is kept. A successor is
- * derived from its parent with a key of the service: the parent's holder can be given it again, and the database does
- * not contain it.
+ * the look-up searches only those rows, and is otherwise 32 bytes of which only the hash is stored. A successor is
+ * derived from its parent with a key of the service: the parent's holder can get it again, and the database does not
+ * contain it.
  */
 @Injectable()
 export class Sessions {
@@ -93,8 +93,8 @@ export class Sessions {
   }
 
   /**
-   * Spends a refresh token for its successor. A token that was spent before revokes its family, except while its
-   * retry may still be answered.
+   * Exchanges a refresh token for its successor. A token that was used before revokes its family, except while its
+   * retry is still allowed.
    * @throws Unauthorized for anything but the newest token of a live session
    */
   async refresh(token: string): Promise<ContinuedSession> {
@@ -136,7 +136,7 @@ export class Sessions {
   }
 
   /**
-   * Ends the session of a refresh token, spent or not, and those that descend from the same sign-in. @throws
+   * Ends the session of a refresh token, used or not, and those that descend from the same sign-in. @throws
    * Unauthorized
    */
   async end(token: string): Promise<{ home: string; session: Session }> {
@@ -159,8 +159,9 @@ export class Sessions {
   }
 
   /**
-   * Ends a session in favour of its successor, in the transaction of its home: of several at once, one succeeds.
-   * @throws Unauthorized where it has ended
+   * Ends a session in favour of its successor, in the transaction of its home: of several concurrent calls, one
+   * succeeds.
+   * @throws Unauthorized if it has ended
    */
   async replace(tx: TenantTransaction, { id, userId }: Session): Promise<void> {
     const now = new Date();
@@ -188,7 +189,7 @@ export class Sessions {
     );
   }
 
-  /** Makes every process read the states of a person's credentials anew. */
+  /** Invalidates the states of a person's credentials in every process. */
   raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
     this.epochs.raisePerson(tx, userId, tenantIds);
   }

@@ -65,7 +65,7 @@ export class AuthService {
       return matches && found ? found : undefined;
     });
     if (!user) {
-      // Not waited for: the time must not tell whether there is an account.
+      // Not awaited: the time must not reveal whether there is an account.
       if (found) void this.noteFailure(found.id, input.tenant_id, client);
       throw new Unauthorized('The e-mail address or the password is wrong.');
     }
@@ -124,7 +124,7 @@ export class AuthService {
     };
   }
 
-  /** What an API key learns of itself. */
+  /** The description of an API key for itself. */
   private async keyView(principal: Principal): Promise<MeView> {
     const caller = principal.kind === 'tenant' ? principal.caller : undefined;
     if (!caller?.apiKey) throw new Unauthorized();

@@ -12,7 +12,7 @@ import { Users } from '../../users/users';
 import { PasswordPolicy } from './password-policy';
 import { hashPassword } from './passwords';
 
-/** A person who is new, with a company where one is named. */
+/** Creates a new person, with a company if one is named. */
 export interface NewAccount {
   email: string;
   password: string;

@@ -17,7 +17,7 @@ import { tenantView, userView } from './views';
 
 const MAX_PLACES = 100;
 
-/** A person who has proved who they are, and how. */
+/** A person who has proved their identity, and the methods. */
 export interface Proved {
   user: User;
   proof: Proof;
@@ -27,7 +27,7 @@ export interface Proved {
 /** A session that began in a tenant. */
 export type SignedInToTenant = SignedInView & { tenant: TenantView };
 
-/** Begins sessions of persons who have proved who they are: in a tenant, or without one where none takes them. */
+/** Begins sessions of persons who have proved their identity: in a tenant, or without one if no tenant accepts them. */
 @Injectable()
 export class SignIn {
   constructor(
@@ -40,7 +40,7 @@ export class SignIn {
   ) {}
 
   /**
-   * Signs in to the tenant named, else to the one last used; where that refuses the person, to none.
+   * Signs in to the named tenant, otherwise to the last used one; if that refuses the person, to none.
    * @throws NotFound for a tenant that is not theirs
    */
   async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
@@ -109,7 +109,7 @@ export class SignIn {
     return this.database.transaction({ tenantId: id }, (tx) => tx.repository(Tenant).findOneByOrFail({ id }));
   }
 
-  /** The person's memberships, the one last used first; of one tenant where it is named. */
+  /** The person's memberships, the last used one first; of one tenant if it is named. */
   placesOf(userId: string, tenantId?: string): Promise<Membership[]> {
     return this.signInDatabase.transaction({ userId }, (tx) =>
       tx.repository(Membership).find({

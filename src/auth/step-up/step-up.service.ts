@@ -15,7 +15,7 @@ import type { StepUpOptionsView } from './step-up.views';
 
 const PROOF_OF: Readonly<Record<FactorMethod, string>> = { totp: 'code', passkey: 'passkey' };
 
-/** Lets a person prove who they are once more: a new session takes the place of the old one. */
+/** Lets a person prove their identity again: a new session replaces the old one. */
 @Injectable()
 export class StepUpService {
   constructor(
@@ -27,7 +27,7 @@ export class StepUpService {
     private readonly signIn: SignIn,
   ) {}
 
-  /** What the person can use: the second factor where there is one, else the password. */
+  /** The accepted proofs: the second factor if there is one, otherwise the password. */
   async options(principal: Principal): Promise<StepUpOptionsView> {
     const methods = await this.factors.methodsOf(sessionOf(principal).userId);
     if (methods.length === 0) return { methods: ['password'] };

@@ -14,8 +14,8 @@ const MAX_VERIFIED = 10_000;
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /**
- * The access token as a credential. Its signature is checked once, by the Passport strategy, and remembered by its text
- * until it expires; whether its session still counts is asked every time.
+ * The access token as a credential. Its signature is checked once, by the Passport strategy, and cached by its text
+ * until it expires; its session is checked every time.
  */
 @Injectable()
 export class AccessTokenCredential implements CredentialKind, OnModuleInit {

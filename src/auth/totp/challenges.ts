@@ -18,7 +18,7 @@ const MOST_TRIES = 5;
 /** The person's id, then 256 random bits. */
 const TOKEN = /^sfc_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
-/** A sign-in between its two factors: what the first one has proved waits for the second one, for five minutes. */
+/** A sign-in between its two factors: the proof of the first one waits for the second one, for five minutes. */
 @Injectable()
 export class Challenges {
   constructor(

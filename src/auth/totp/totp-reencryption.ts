@@ -60,7 +60,7 @@ export class TotpReencryption {
     });
   }
 
-  /** Everyone, not the members of tenants only: an account can be without a tenant. */
+  /** All people, not only the members of tenants: an account can be without a tenant. */
   private async forEveryone(work: (userId: string) => Promise<void>): Promise<void> {
     for (let after: string | undefined = BEFORE_EVERYONE; after !== undefined;) {
       const statement = queries.listPeople(after, PEOPLE_A_PAGE);

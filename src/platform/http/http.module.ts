@@ -13,13 +13,13 @@ import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
 import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
-import { UsageMeters } from '../usage/usage-meters';
+import { UsageModule } from '../usage/usage.module';
 import { RequestValidationPipe } from './requests/validation.pipe';
 import { AuditPlatformModule } from '../audit/audit.module';
 import { SecretBoxModule } from '../crypto/secret-box.module';
 
 @Module({
-  imports: [AuditPlatformModule, SecretBoxModule],
+  imports: [AuditPlatformModule, SecretBoxModule, UsageModule],
   controllers: [HealthController],
   providers: [
     Cursors,
@@ -29,13 +29,12 @@ import { SecretBoxModule } from '../crypto/secret-box.module';
     RateLimiter,
     RequestLimits,
     TenantLoads,
-    UsageMeters,
     QueueHealth,
     Readiness,
     RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
-  exports: [Cursors, Idempotency, RateLimiter, RequestLimits, UsageMeters],
+  exports: [Cursors, Idempotency, RateLimiter, RequestLimits, UsageModule],
 })
 export class HttpPlatformModule {}

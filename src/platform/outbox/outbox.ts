@@ -4,6 +4,7 @@ import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { TenantUsage } from '../usage/tenant-usage';
 import { Notifier } from './notifier';
 
 /** The channel that wakes the relay. */
@@ -39,6 +40,7 @@ export class Outbox {
   constructor(
     private readonly wakeups: Notifier,
     @Inject(TRACING) private readonly tracing: Tracing,
+    private readonly usage: TenantUsage,
   ) {}
 
   /** Writes events in the given transaction; they leave when it commits. */
@@ -46,8 +48,18 @@ export class Outbox {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();
     tx.insert(...insertEvents(tx.tenantId, events, published, trace ? formatTraceparent(trace) : null));
-    tx.afterCommit(() => this.wakeups.notify(OUTBOX_CHANNEL));
+    tx.afterCommit(() => {
+      this.wakeups.notify(OUTBOX_CHANNEL);
+      this.count(tx.tenantId, events);
+    });
     return published;
+  }
+
+  private count(tenantId: string, events: readonly NewEvent[]): void {
+    let length = 0;
+    for (const { data } of events) length += data.length;
+    this.usage.add(tenantId, 'events', events.length);
+    this.usage.add(tenantId, 'event_bytes', length);
   }
 }
 

@@ -1,4 +1,4 @@
-/** Commands that make, open and close companies, and let people in where no mail goes. */
+/** Commands that create, open and close companies, and let people in without mail. */
 import { linkTo } from '../../mail/sending/mail-sender';
 import { UsageError } from '../lifecycle';
 import { CompanyService } from '../../tenants/company/company.service';

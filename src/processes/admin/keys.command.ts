@@ -13,9 +13,9 @@ import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/encrypted-secrets';
 import type { Command, Report } from './command';
 
 /**
- * What is sealed in tenants' rows and is sealed anew; the secrets of authenticator apps are people's ({@link
- * TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing keys are
- * not: where one cannot be opened, a new one is made.
+ * The encrypted columns of tenants' rows that are re-encrypted; the secrets of authenticator apps belong to people
+ * ({@link TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing
+ * keys are not counted: an undecryptable one is replaced.
  */
 const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
@@ -118,7 +118,7 @@ their webhook secrets, and people to set up their authenticator apps again.`,
   },
 };
 
-/** Lets go of the keys that have encrypted nothing that is left: processes start without them. */
+/** Removes keys without remaining texts: processes start without them. */
 async function releaseUnused(app: INestApplicationContext, currentKid: string): Promise<void> {
   const counts = await countAll(app);
   const records = app.get(KeyRecords);

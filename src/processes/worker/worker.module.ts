@@ -27,7 +27,7 @@ import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 import '../permissions';
 
 /**
- * The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the
+ * The worker process: sends webhooks, and serves no HTTP except its own health (`serve.ts`) and, if configured, the
  * queue's UI.
  */
 @Module({})

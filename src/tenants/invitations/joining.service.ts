@@ -41,7 +41,7 @@ export class JoiningService {
     private readonly mailer: Mailer,
   ) {}
 
-  /** Looks at an invitation and spends nothing. @throws AppError `token_invalid`, whatever the reason */
+  /** Reads an invitation and does not use its token. @throws AppError `token_invalid`, whatever the reason */
   async open(token: string): Promise<OpenInvitation> {
     const read = readInvitationToken(token);
     if (!read) throw tokenInvalid();
@@ -49,8 +49,8 @@ export class JoiningService {
   }
 
   /**
-   * Makes the person a member and spends the token, in one transaction: of several at once one wins.
-   * @throws AppError `token_invalid` where it was spent meanwhile, or is void
+   * Makes the person a member and uses the token, in one transaction: of several concurrent calls one wins.
+   * @throws AppError `token_invalid` if it was used meanwhile, or is void
    */
   async join(invitation: OpenInvitation, person: Joining): Promise<string> {
     const { tenantId, hash } = invitation;
@@ -90,7 +90,7 @@ export class JoiningService {
   }
 }
 
-/** What the token opens, where its tenant is open and its inviter may still give what it offers. */
+/** The invitation of the token, if its tenant is open and its inviter may still grant its role. */
 async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitation> {
   const [row] = await tx.query<OpenedInvitationRow>(findByToken(tx.tenantId, hash, new Date()));
   if (!row || row.suspended_at || row.closed_at) throw tokenInvalid();

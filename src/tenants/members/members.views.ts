@@ -66,7 +66,7 @@ export class MemberView {
   version: number;
 }
 
-/** The member as the API shows it; without the second factor in events, and to callers who do not manage members. */
+/** The member as the API shows it; without the second factor in events, and for callers who do not manage members. */
 export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
   return {
     user: { id: row.user_id, email: row.email, name: row.name },

@@ -126,10 +126,7 @@ export class RolesService {
     return representationOf(role, await this.counts(caller));
   }
 
-  /**
-   * Deletes a custom role that has neither members nor invitations. @throws NotFound; VersionConflict; Forbidden;
-   * Conflict
-   */
+  /** Deletes a custom role without members and invitations. @throws NotFound; VersionConflict; Forbidden; Conflict */
   async remove(caller: Caller, name: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const role = await lockCustomRole(tx, caller, name, ifMatch);
@@ -150,7 +147,7 @@ export class RolesService {
   }
 }
 
-/** The custom role, under the tenant's lock, where the caller may change it. */
+/** The custom role, under the tenant's lock, if the caller may change it. */
 async function lockCustomRole(
   tx: TenantTransaction,
   caller: Caller,
