@@ -18,6 +18,8 @@ import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { PermissionGuard } from '../platform/http/requests/permission.guard';
 import { RequestLimitsGuard } from '../platform/http/limits/request-limits';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
 import { UsersModule } from '../users/users.module';
 import { AccessTokenCredential } from './tokens/access-token.credential';
 import { AccessTokenStrategy } from './tokens/access-token.strategy';
@@ -36,6 +38,9 @@ import { SecondFactorController } from './totp/second-factor.controller';
 import { TotpService } from './totp/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
+import { FailedProofs } from './proofs/failed-proofs';
+import { SessionEnds } from './sessions/session-ends';
+import { SESSION_EVENT_TYPES } from './sessions/session-event-types';
 import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
@@ -72,6 +77,7 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     HooksModule,
     HttpPlatformModule,
     MailPlatformModule,
+    OutboxModule,
     PassportModule,
     RevocationModule,
     SecretBoxModule,
@@ -117,6 +123,8 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     NewAccounts,
     StepUpService,
     OneTimeTokens,
+    FailedProofs,
+    SessionEnds,
     Sessions,
     SessionStates,
     SignInLimits,
@@ -127,4 +135,8 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
   ],
   exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
 })
-export class AuthModule {}
+export class AuthModule {
+  constructor(types: EventCatalogue) {
+    types.add(...SESSION_EVENT_TYPES);
+  }
+}

@@ -17,6 +17,7 @@ import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { COMPANY_EVENT_TYPES } from './company/company-event-types';
+import { SSO_EVENT_TYPES } from './company/sso-event-types';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
 import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
@@ -63,6 +64,6 @@ import { RevocationModule } from '../platform/revocation/revocation.module';
 })
 export class TenantsModule {
   constructor(types: EventCatalogue) {
-    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
+    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES, ...SSO_EVENT_TYPES);
   }
 }

@@ -1,7 +1,8 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
@@ -37,6 +38,7 @@ export class SignIn {
     private readonly tokens: AccessTokens,
     private readonly limits: SignInLimits,
     private readonly mailer: Mailer,
+    private readonly audit: AuditLog,
   ) {}
 
   /**
@@ -74,10 +76,29 @@ export class SignIn {
   async intoTenant({ user, proof, client }: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
     const begun = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
       tx.defer(touchMembership(tenant.id, user.id, new Date()));
-      return this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      const session = this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      this.record(tx, session.sessionId, { user, proof, client });
+      return session;
     });
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
     return { user: userView(user), tenant: tenantView(tenant), ...pair };
+  }
+
+  private record(tx: TenantTransaction, sessionId: string, { user, proof, client }: Proved): void {
+    this.audit.record(
+      tx,
+      {
+        tenantId: tx.tenantId,
+        actor: { type: 'user', id: user.id },
+        session: { id: sessionId },
+        origin: { network: client.network, userAgent: client.userAgent },
+      },
+      {
+        action: 'session.started',
+        target: { type: 'user', id: user.id },
+        changes: { amr: [null, proof.amr], acr: [null, proof.acr] },
+      },
+    );
   }
 
   /** Begins a session without a tenant. */
