@@ -46,6 +46,7 @@ import { AccountMailsController } from './account/account-mails.controller';
 import { AccountController } from './account/account.controller';
 import { AccountService } from './account/account.service';
 import { EmailChangeService } from './account/email-change.service';
+import { OperatorAccounts } from './account/operator-accounts.service';
 import { PasswordsService } from './account/passwords.service';
 import { PersonSessions } from './account/person-sessions';
 import { MailAllowance } from './mailbox/mail-allowance';
@@ -91,6 +92,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccountAudit,
     AccountService,
     EmailChangeService,
+    OperatorAccounts,
     PasswordsService,
     PersonSessions,
     MailAllowance,
@@ -110,6 +112,15 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
+  exports: [
+    Authenticator,
+    SecondFactors,
+    SignIn,
+    SignInLimits,
+    OptionalPersonPipe,
+    OwnProof,
+    MailboxProofs,
+    OperatorAccounts,
+  ],
 })
 export class AuthModule {}

@@ -5,6 +5,7 @@ import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
+import { CompanyService } from '../../tenants/company/company.service';
 import {
   countMembers,
   findTenant,
@@ -112,6 +113,7 @@ async function mark({ positionals, dryRun, open }: Invocation, at: Date | null):
   const operator = app.get(OperatorDatabase);
   const [after] = await operator.query<TenantRow>(markSuspended(before.id, at));
   await operator.query(raiseEpoch(before.id, WHOLE_TENANT));
+  await app.get(CompanyService, { strict: false }).recordSuspension(before.id, at);
   return {
     lines: [`${verb}${at ? 'ed' : 'd'} ${before.id} (${printable(before.name)})`],
     data: { ...toView(after ?? before), changed: after !== undefined },
