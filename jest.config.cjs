@@ -6,7 +6,8 @@ module.exports = {
   testRegex: '\\.(spec|e2e-spec)\\.ts$',
   moduleFileExtensions: ['ts', 'js', 'json', 'node', 'mjs'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  // Nest 12 and a few of its dependencies are ES modules; jest on Node 20 cannot require them untransformed, nor import().
+  // Nest 12 and a few of its dependencies are ES modules; jest on Node 20 cannot require them untransformed, nor
+  // import().
   transform: { '^.+\\.(t|j|mj)s$': ['@swc/jest'] },
   transformIgnorePatterns: [
     '/node_modules/(?!(@nestjs|@opentelemetry/otlp-exporter-base|content-disposition|cookie|file-type|jose|strtok3|token-types|uint8array-extras|@tokenizer|@borewit)/)',

@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** An invitation of an address that is a member's already is refused: the role that reads members compares keys of addresses. */
+/**
+ * An invitation of an address that is a member's already is refused: the role that reads members compares keys of
+ * addresses.
+ */
 export class MembersByAddress1765090240000 implements MigrationInterface {
   name = 'MembersByAddress1765090240000';
 

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A notice to the members of a tenant waits as one mail, which the worker makes into one for each of them. A narrow role
- * finds the API keys that expire soon, of every tenant.
+ * A notice to the members of a tenant waits as one mail, which the worker makes into one for each of them. A narrow
+ * role finds the API keys that expire soon, of every tenant.
  */
 export class NoticesToMembers1765095050000 implements MigrationInterface {
   name = 'NoticesToMembers1765095050000';

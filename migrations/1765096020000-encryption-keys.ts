@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * One encrypted value of each key that a process encrypts with. A process compares its keys with them when it starts, so
- * that a changed key ends it, and does not leave secrets that nothing can decrypt. The role reads webhook secrets and
- * the secrets of authenticator apps as well: an older release has encrypted without recording its key.
+ * One encrypted value of each key that a process encrypts with. A process compares its keys with them when it starts,
+ * so that a changed key ends it, and does not leave secrets that nothing can decrypt. The role reads webhook secrets
+ * and the secrets of authenticator apps as well: an older release has encrypted without recording its key.
  */
 export class EncryptionKeys1765096020000 implements MigrationInterface {
   name = 'EncryptionKeys1765096020000';

@@ -1,5 +1,5 @@
-// `npm run check:structure`, second half: no folder of src imports a folder that imports it. A module file (`*.module.ts`)
-// and the root file of a process wire folders together, so they do not count as a part of their folder.
+// `npm run check:structure`, second half: no folder of src imports a folder that imports it. A module file
+// (`*.module.ts`) and the root file of a process wire folders together, so they do not count as a part of their folder.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,6 @@
-// `npm run golden`: renews everything that is generated or compared: the golden files of the tests, the TypeScript client,
-// the configuration table. Look at the diff before you commit it. `-- --readme` renews the tour in the README as well.
+// `npm run golden`: renews everything that is generated or compared: the golden files of the tests, the TypeScript
+// client, the configuration table. Look at the diff before you commit it. `-- --readme` renews the tour in the README
+// as well.
 import { spawnSync } from 'node:child_process';
 
 const SUITES = [

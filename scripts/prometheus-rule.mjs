@@ -1,4 +1,5 @@
-// Writes the PrometheusRules of deploy/kubernetes and deploy/helm from deploy/prometheus/alerts.yml, which promtool tests.
+// Writes the PrometheusRules of deploy/kubernetes and deploy/helm from deploy/prometheus/alerts.yml, which promtool
+// tests.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 

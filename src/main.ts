@@ -1,5 +1,6 @@
 /**
- * One image, several roles: `node dist/src/main.js api | worker | migrate … | admin …`. A role loads only what it runs.
+ * One image, several processes: `node dist/src/main.js api | worker | migrate … | admin …`. A process loads only its
+ * own code.
  */
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
@@ -30,8 +31,8 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
   },
 
   async worker(config) {
-    // A busy worker keeps little and drops much. Left alone, V8 lets what is dropped grow to several times what is kept
-    // before it collects; at twice, a worker stays below 256 MiB, for some 1 % of its time.
+    // A busy worker keeps little memory and drops much. By default, V8 lets the heap grow to several times the kept
+    // part before it collects; with twice, a worker stays below 256 MiB, for some 1 % of its time.
     setFlagsFromString('--heap-growing-percent=100');
     required(config, 'DATABASE_URL');
     required(config, 'JWT_SECRET');

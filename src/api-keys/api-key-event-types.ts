@@ -1,7 +1,7 @@
 import type { EventType } from '../platform/outbox/event-catalogue';
 import { ApiKeyView } from './api-keys.views';
 
-/** What keys emit. */
+/** The events that keys emit. */
 export const API_KEY_EVENT_TYPES: readonly EventType[] = [
   { name: 'api_key.created', description: 'An API key was made.', data: ApiKeyView, permission: 'api_keys:manage' },
   {

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Authenticator, type CredentialKind } from '../auth/access/authenticator';
 import { SecondFactors } from '../auth/second-factor/second-factors';
+import { Refusals } from '../platform/audit/refusals';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { AppError, Forbidden, Unauthorized } from '../platform/errors';
 import type { Caller, Principal } from '../platform/http/requests/caller';
@@ -27,8 +28,8 @@ interface KeyState {
 }
 
 /**
- * The API key as a credential. Its state is kept by the hash of its text as long as the counters of its tenant, its
- * person and itself have not moved: a warm check costs one SHA-256 and no query.
+ * The API key as a credential. Its state is cached by the hash of its text while the counters of its tenant, its person
+ * and itself are unchanged: a cached check costs one SHA-256 and no query.
  */
 @Injectable()
 export class ApiKeyCredential implements CredentialKind, OnModuleInit {
@@ -39,6 +40,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     private readonly database: TenantDatabase,
     private readonly factors: SecondFactors,
     private readonly usage: KeyUsage,
+    private readonly refusals: Refusals,
     epochs: Epochs,
   ) {
     this.states = new EpochCache(epochs);
@@ -63,6 +65,11 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     const { caller, allowed } = state;
     const address = callerAddress(request);
     if (!allowed.every((addresses) => addresses.has(address))) {
+      const { tenantId, actor } = caller;
+      this.refusals.count({
+        caller: { tenantId, actor, network: originOf(request).network },
+        entry: { action: 'api_key.refused', target: { type: 'api_key', id: actor.id }, outcome: 'denied' },
+      });
       throw new Forbidden('The API key may not be used from this network.');
     }
     if (state.needsSecondFactor) {
@@ -72,10 +79,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { kind: 'tenant', caller: { ...caller, connection: request.raw.socket, origin: originOf(request) } };
   }
 
-  /**
-   * @throws Unauthorized for a key that does not count: such a one is not kept, or made-up keys would crowd out real
-   * ones
-   */
+  /** @throws Unauthorized for an invalid key: it is not cached, otherwise invented keys would evict real ones */
   private async read(token: string, hash: Buffer): Promise<ReadState<KeyState>> {
     const tenantId = tenantOfKey(token);
     if (tenantId === undefined) throw invalidKey('malformed');
@@ -100,7 +104,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     return { state, epochs: counters.map(([userId, epoch]) => ({ tenantId, userId, epoch })) };
   }
 
-  /** Whether the tenant demands a second factor of a personal key's person, who has none after the grace days. */
+  /** Whether the tenant requires a second factor of a personal key's person, who has none after the grace days. */
   private async lacksSecondFactor(row: KeyStateRow): Promise<boolean> {
     if (row.user_id === null || row.second_factor !== 'required') return false;
     const since = Math.max(row.second_factor_since?.getTime() ?? 0, row.joined_at?.getTime() ?? 0);

@@ -1,13 +1,13 @@
 /**
  * Credentials of programs. Nouns: a *key* has *scopes*, permissions that its maker held; a key of the *tenant* outlives
- * people, a *personal* one may at most what the role of its person allows now and ends with the membership; the *text*
- * of a key is shown once and can be *rotated*, with an overlap in which the old text still counts.
+ * people, a *personal* one is limited by the current role of its person and ends with the membership; the *text* of a
+ * key is shown once and can be *rotated*, with an overlap in which the old text is still valid.
  *
- * The flow: create → the text; a request → the credential: checksum, hash, state (kept as long as its epochs have not
- * moved), networks, limit → a caller whose actor is the key.
+ * The flow: create → the text; a request → the credential: checksum, hash, state (cached while its epochs are
+ * unchanged), networks, limit → a caller whose actor is the key.
  *
  * What must always hold: only SHA-256 of a text is stored; a key never does more than its scopes; a revocation reaches
- * every process within two seconds; a warm check costs no query.
+ * every process within two seconds; a cached check costs no query.
  */
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module';

@@ -108,7 +108,7 @@ export function insertSecret(tenantId: string, keyId: string, hash: Buffer, now:
   };
 }
 
-/** Ends every text of a key at a time, those that end before excepted. */
+/** Ends every text of a key at a time, except those that end before. */
 export function endSecrets(tenantId: string, keyId: string, at: Date): Statement {
   return {
     name: 'api_key_secrets_end',
@@ -118,7 +118,7 @@ export function endSecrets(tenantId: string, keyId: string, at: Date): Statement
   };
 }
 
-/** How many texts of a key count, and when the newest was made. */
+/** The number of valid texts of a key, and the creation time of the newest. */
 export function countLiveSecrets(tenantId: string, keyId: string, now: Date): Statement {
   return {
     name: 'api_key_secrets_count',
@@ -151,7 +151,7 @@ export function findKeyState(tenantId: string, hash: Buffer): Statement {
   };
 }
 
-/** The counter of a key that is gone: the tenant's was raised in its place. */
+/** The counter of a deleted key: the tenant's was raised instead. */
 export function deleteKeyEpoch(tenantId: string, keyId: string): Statement {
   return {
     name: 'api_key_epoch_delete',
@@ -182,7 +182,7 @@ export function deleteKeysOfPerson(userId: string): Statement {
   return { name: 'api_keys_person_delete', text: 'delete from api_keys where user_id = $1', values: [userId] };
 }
 
-/** Those of them that were made from a time on. */
+/** Those of them that were created from a time on. */
 export function deleteKeysOfPersonSince(userId: string, since: Date): Statement {
   return {
     name: 'api_keys_person_delete_since',
@@ -202,8 +202,8 @@ export function noteUses(tenantId: string, uses: readonly { keyId: string; at: D
 }
 
 /**
- * Keys of every tenant that expire within a week, or have half of a shorter life behind them, and of which no member was
- * told; as the role that sees their times alone.
+ * Keys of every tenant that expire within a week, or have passed half of a shorter life, and without a notice to
+ * members; as the role that sees only their times.
  */
 export function findExpiring(now: Date, limit: number): Statement {
   return {
@@ -216,14 +216,14 @@ export function findExpiring(now: Date, limit: number): Statement {
   };
 }
 
-/** A key of which members are told. */
+/** A key whose end members get a notice of. */
 export interface NotifiedKeyRow extends Row {
   user_id: string | null;
   name: string;
   expires_at: Date;
 }
 
-/** Marks a key as one of whose end members were told; no row where another worker did. */
+/** Marks the notice of a key's end as sent; no row if another worker did it. */
 export function markNotified(tenantId: string, id: string, now: Date): Statement {
   return {
     name: 'api_key_mark_notified',
@@ -234,7 +234,7 @@ export function markNotified(tenantId: string, id: string, now: Date): Statement
   };
 }
 
-/** Has members told of a key's end once more. */
+/** Requests another notice of a key's end. */
 export function clearNotified(tenantId: string, id: string): Statement {
   return {
     name: 'api_key_clear_notified',

@@ -5,7 +5,7 @@ import { PermissionListField } from '../platform/http/requests/permission-list.f
 import type { Permission } from '../platform/permissions/permissions';
 import { KEY_KINDS, type KeyKind } from './api-key.entity';
 
-export const MAX_OVERLAP_SECONDS = 604_800;
+const MAX_OVERLAP_SECONDS = 604_800;
 export const DEFAULT_OVERLAP_SECONDS = 86_400;
 
 const NAME_FIELD = { description: 'For people.', max: 100, example: 'Warehouse' } as const;

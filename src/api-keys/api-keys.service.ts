@@ -34,7 +34,7 @@ import * as queries from './api-keys.queries';
 import { newKey } from './key-format';
 
 const MAX_KEYS = 1_000;
-/** Texts of one key that count at once. */
+/** Texts of one key that are valid at once. */
 const MAX_LIVE_SECRETS = 10;
 /** A rotation with an overlap waits this long after the last one. */
 const ROTATION_PAUSE_MS = 10_000;
@@ -167,7 +167,7 @@ export class ApiKeysService {
           updatedAt: now,
         },
       );
-      // Another end is told of anew.
+      // Another end needs another notice.
       if (changesEnd) tx.defer(queries.clearNotified(tx.tenantId, id));
       this.epochs.raiseMember(tx, id);
       this.record(tx, caller, 'api_key.changed', id, changes);
@@ -175,7 +175,7 @@ export class ApiKeysService {
     });
   }
 
-  /** Ends a key for good. @throws NotFound; VersionConflict; Forbidden */
+  /** Ends a key permanently. @throws NotFound; VersionConflict; Forbidden */
   async remove(caller: Caller, id: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const row = assertVisible(caller, id, await lockKey(tx, id));
@@ -189,9 +189,9 @@ export class ApiKeysService {
   }
 
   /**
-   * Gives a key a new text; the ones from before count for the overlap. Of several rotations at once one wins: a
-   * rotation that came before the last change of the key was done is refused.
-   * @param arrivedAt when the request came in
+   * Gives a key a new text; the earlier ones stay valid for the overlap. Of several concurrent rotations one wins: a
+   * rotation that arrived before the last change of the key was done is refused.
+   * @param arrivedAt the arrival of the request
    * @throws NotFound; Conflict for the others; Forbidden; AppError `business_rule_violation` for too many texts at once
    */
   async rotate(
@@ -271,7 +271,7 @@ async function lockKey(tx: TenantTransaction, id: string): Promise<queries.KeyRo
   return row;
 }
 
-/** The key, locked, where the caller may change or rotate it. */
+/** The key, locked, if the caller may change or rotate it. */
 async function lockToChange(
   tx: TenantTransaction,
   caller: Caller,
@@ -287,8 +287,8 @@ async function lockToChange(
 }
 
 /**
- * Lets one of several rotations win: one that came before the newest text was made is refused, and one with an overlap
- * for some seconds after it. A rotation of a key that leaked, without an overlap, does not have to wait.
+ * Lets one of several rotations win: one that arrived before the newest text was made is refused, and one with an
+ * overlap for some seconds after it. A rotation of a leaked key, without an overlap, does not have to wait.
  */
 async function assertRotatable(
   tx: TenantTransaction,

@@ -35,7 +35,7 @@ export class KeyExpiry {
     }
   }
 
-  /** The mark and the notice commit together: of two workers one tells. */
+  /** The mark and the notice commit together: of two workers one sends it. */
   private async tell(tenantId: string, id: string, now: Date): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       const [key] = await tx.query<NotifiedKeyRow>(markNotified(tenantId, id, now));

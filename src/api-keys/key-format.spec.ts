@@ -4,7 +4,7 @@ import { hashOfKey, KEY_PATTERN, looksLikeKey, newKey, tenantOfKey } from './key
 const TENANT = '0198c0de-7a11-7000-8000-000000000002';
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** Base62 by repeated division of a list of digits: written apart from the code under test. */
+/** Base62 by repeated division of a list of digits: independent of the code under test. */
 function base62(value: bigint, length: number): string {
   return value === 0n
     ? '0'.repeat(length)

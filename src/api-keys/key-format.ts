@@ -26,7 +26,7 @@ export function looksLikeKey(token: string): boolean {
   return token.startsWith(PREFIX);
 }
 
-/** A new key of a tenant: the text, shown once, and what is stored of it. */
+/** A new key of a tenant: the text, shown once, and its stored hash. */
 export function newKey(tenantId: string): { text: string; hash: Buffer; hint: string } {
   const secret = encode(randomBytes(32), SECRET_LENGTH);
   const content = `${PREFIX}${encode(bytesOfUuid(tenantId), TENANT_LENGTH)}_${secret}`;
@@ -43,7 +43,7 @@ export function tenantOfKey(text: string): string | undefined {
   return tenant && secret && uuidOfBytes(tenant);
 }
 
-/** SHA-256 of the key's text, all that is stored: a key has 256 random bits, which need no slow hash. */
+/** SHA-256 of the key's text, the only stored part: a key has 256 random bits, which need no slow hash. */
 export function hashOfKey(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }

@@ -8,7 +8,7 @@ import { noteUses } from './api-keys.queries';
 const TICK_MS = 2_000;
 /** The least time between two writes of one key: with a tick it keeps the contract's minute. */
 const WRITE_EVERY_MS = 57_000;
-/** Keys whose use is remembered; those beyond it are noted at their next use. */
+/** Keys whose use is cached; others are recorded at their next use. */
 const MAX_KEYS = 100_000;
 const KEYS_AT_ONCE = 1_000;
 

@@ -7,7 +7,7 @@ import { Epochs } from '../platform/revocation/epochs';
 import { viewOf } from './api-key-view';
 import * as queries from './api-keys.queries';
 
-/** Personal keys end with what their person loses: a membership, a claimed or an erased account. */
+/** Personal keys end with their person's access: a membership that ends, a claimed or an erased account. */
 @Injectable()
 export class PersonalKeys implements OnModuleInit {
   constructor(
@@ -26,7 +26,7 @@ export class PersonalKeys implements OnModuleInit {
     this.hooks.userLeft.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
   }
 
-  /** The epoch of the member, which the same transaction raises, tells every process. */
+  /** The same transaction raises the epoch of the member, which notifies every process. */
   private async endInTenant(tx: TenantTransaction, userId: string): Promise<void> {
     const rows = await tx.query<queries.KeyRow>(queries.lockPersonalKeys(tx.tenantId, userId));
     if (rows.length === 0) return;

@@ -1,11 +1,11 @@
-/** The events of the audit log, and what an entry is called in them and in OCSF. */
+/** The events of the audit log, and the names of an entry in them and in OCSF. */
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { EventType } from '../platform/outbox/event-catalogue';
 import { AuditEntryView } from './audit-entry.views';
 import { AuditCheckpointView } from './audit.views';
 
 @ApiSchema({ description: 'An entry of the audit log, once its tree has taken it.' })
-export class AuditEventView extends AuditEntryView {
+class AuditEventView extends AuditEntryView {
   @ApiProperty({ type: 'integer', minimum: 0, description: "The entry's place in the tree.", example: 41 })
   leaf_index: number;
 
@@ -64,7 +64,7 @@ const CLASSES: readonly OcsfClass[] = [
   },
 ];
 
-/** The types under which entries go out. */
+/** The event types of entries. */
 export const ENTRY_EVENT_TYPES: readonly string[] = CLASSES.map(({ type }) => type);
 export const CHECKPOINT_EVENT = 'audit.checkpoint';
 
@@ -86,7 +86,7 @@ function classOf(action: string): OcsfClass {
   return CLASSES.find(({ covers }) => covers.test(action)) as OcsfClass;
 }
 
-/** The type under which an entry of this action goes out. */
+/** The event type of an entry with this action. */
 export function eventTypeOf(action: string): string {
   return classOf(action).type;
 }

@@ -22,11 +22,11 @@ const DAY_MS = 24 * 60 * 60 * 1_000;
 /** Entries of the last minute may be on their way into the tree. */
 const FOLDED_BY_MS = 60_000;
 
-/** What a verification found: the first place that does not fit, or none. */
+/** The result of a verification: the first mismatch, or none. */
 export interface Verdict {
   tenantId: string;
   size: number;
-  /** Entries that retention has deleted, and that are proved by their leaves alone. */
+  /** Entries that retention has deleted; only their leaves prove them. */
   expired: number;
   fault?: string;
 }
@@ -34,7 +34,7 @@ export interface Verdict {
 /** A place of a log that does not fit. */
 class Misfit extends Error {}
 
-/** Verifies a tenant's log from its first leaf to its signed head, and against a checkpoint that was kept elsewhere. */
+/** Verifies a tenant's log from its first leaf to its signed head, and against a checkpoint from elsewhere. */
 @Injectable()
 export class AuditVerification {
   constructor(
@@ -83,7 +83,7 @@ export class AuditVerification {
     }
   }
 
-  /** Goes through all leaves in order. */
+  /** Processes all leaves in order. */
   private async walk(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<TreeAppender> {
     const appender = new TreeAppender(0, noEdge);
     const expiredBefore = firstIdAt(new Date().getTime() - this.config.AUDIT_RETENTION_DAYS * DAY_MS);
@@ -114,7 +114,7 @@ export class AuditVerification {
     }
   }
 
-  /** Proofs are made of the stored nodes: they have to be those that the leaves lead to. */
+  /** Proofs use the stored nodes: they must be equal to those that the leaves produce. */
   private async checkNodes(scope: TenantScope, appender: TreeAppender): Promise<void> {
     const { nodes } = appender;
     appender.nodes = [];
@@ -164,7 +164,7 @@ function merged(parts: Record<string, string>[] | null | undefined): Record<stri
   return Object.assign({}, ...(parts ?? [])) as Record<string, string>;
 }
 
-/** @throws Misfit naming what of the entry is not as it was written */
+/** @throws Misfit that names the changed part of the entry */
 function checkEntry(row: LeafRow, canonical: Buffer): void {
   const place = `entry ${row.entry_id} (leaf ${row.leaf_index})`;
   if (!leafHash(canonical).equals(row.hash))

@@ -1,7 +1,7 @@
 /**
- * The worker's half of the audit log. Nouns: an entry that is committed *waits* until the *tree* of its tenant takes it
- * as a *leaf*; the *head* of the tree (its size and root) is signed as a *checkpoint*. What must always hold: an entry
- * is a leaf once; a leaf or node never changes; the leaves, the head and the events that tell of them commit together.
+ * The worker's half of the audit log. Nouns: a committed entry *waits* until the *tree* of its tenant takes it as a
+ * *leaf*; the *head* of the tree (its size and root) is signed as a *checkpoint*. What must always hold: an entry is a
+ * leaf once; a leaf or node never changes; the leaves, the head and their events commit together.
  */
 import { Module } from '@nestjs/common';
 import { AuditLog } from '../platform/audit/audit-log';

@@ -3,7 +3,7 @@ import type { Row, SqlValue, Statement } from '../platform/database/sql/statemen
 import { firstIdAt } from '../platform/ids/ids';
 import type { AuditEntryView } from './audit-entry.views';
 
-/** An entry with what is personal of it. */
+/** An entry with its personal values. */
 export interface EntryRow extends Row {
   id: string;
   occurred_at: Date;
@@ -83,7 +83,7 @@ export interface ProvenRow extends Row {
   salts: Record<string, string>[] | null;
 }
 
-/** What a proof of an entry is made of. */
+/** The data of an entry's proof. */
 export function findProven(tenantId: string, id: string): Statement {
   return {
     name: 'audit_find_proven',

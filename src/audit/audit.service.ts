@@ -10,7 +10,7 @@ import type { AuditCheckpointView, AuditConsistencyProofView, AuditProofView } f
 import * as queries from './audit.queries';
 import { checkpointView, findNodes, findTree, hashesOf, type NodeRow, type TreeRow } from './tree.queries';
 
-/** Reads the audit log and proves what is in it. */
+/** Reads the audit log and proves its entries. */
 @Injectable()
 export class AuditService {
   constructor(

@@ -1,13 +1,13 @@
 /**
  * A signed head of a log, as a C2SP `tlog-checkpoint`: a note of three lines (origin, size, root hash), a blank line,
- * and a line with the signature. The name of the key is the origin; its id is made of the name and the public key, so
- * that a note of one log never verifies as another's.
+ * and a line with the signature. The name of the key is the origin; its id is derived from the name and the public key,
+ * so that a note of one log never verifies as another's.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 
 const ED25519 = 1;
 const KEY_ID_BYTES = 4;
-/** What stands before the 32 bytes of an Ed25519 key in DER. */
+/** The bytes before the 32 bytes of an Ed25519 key in DER. */
 const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
@@ -22,7 +22,7 @@ export function originOfLog(tenantId: string): string {
   return `orders-saas-api/audit-log/${tenantId}`;
 }
 
-export function publicKeyOf(raw: Buffer): KeyObject {
+function publicKeyOf(raw: Buffer): KeyObject {
   return createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, raw]), format: 'der', type: 'spki' });
 }
 
@@ -53,7 +53,7 @@ export interface ParsedCheckpoint extends TreeHead {
   signatures: { name: string; keyId: Buffer; signature: Buffer }[];
 }
 
-/** Reads a note. @throws RangeError saying what is wrong with it */
+/** Reads a note. @throws RangeError with its fault */
 export function parseCheckpoint(note: string): ParsedCheckpoint {
   const end = note.indexOf('\n\n');
   if (end === -1) throw new RangeError('the checkpoint has no blank line before its signatures');

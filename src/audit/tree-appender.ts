@@ -1,6 +1,6 @@
 import { type NodeHash, nodeHash, type NodeId, rootHash, rootNodes } from '../platform/audit/merkle';
 
-/** Appends leaves to a tree of which the hashes along its edge are known, and gives what has to be stored. */
+/** Appends leaves to a tree with known hashes along its edge, and returns the rows to store. */
 export class TreeAppender {
   private readonly known = new Map<string, Buffer>();
   /** Roots of perfect subtrees of two leaves and more that are complete now. */

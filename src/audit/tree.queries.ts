@@ -62,7 +62,7 @@ export function hashesOf(rows: readonly NodeRow[]): NodeHash {
   };
 }
 
-/** A leaf with its entry, where that is still there. */
+/** A leaf with its entry, if that still exists. */
 export interface LeafRow extends Partial<EntryRow> {
   leaf_index: string;
   entry_id: string;
@@ -71,7 +71,7 @@ export interface LeafRow extends Partial<EntryRow> {
   salts: Record<string, string>[] | null;
 }
 
-/** Leaves from an index on, in order, with all that their entries say. */
+/** Leaves from an index on, in order, with the content of their entries. */
 export function listLeaves(tenantId: string, from: number, limit: number): Statement {
   return {
     name: 'audit_leaves_list',

@@ -1,13 +1,13 @@
 /**
  * The callers. Nouns: a *user* (of the users feature) is a person, a *membership* (of the tenants feature) a place in a
- * tenant, a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, an *access token*
- * (JWT) is what requests carry.
+ * tenant, a *session* a sign-in of one user to one tenant or to none, a *refresh token* continues it, requests carry an
+ * *access token* (JWT).
  *
- * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token spent. Every
+ * The flow: register or log in → a session and a pair of tokens; refresh → a new pair, the old token used. Every
  * request passes four guards: authentication (the authenticator makes the principal of the credential), limits,
  * permission, step-up.
  *
- * What must always hold: the tenant comes from the credential alone; a refresh token is spent once; a revocation
+ * What must always hold: the tenant comes from the credential alone; a refresh token can be used once; a revocation
  * reaches every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens
  * are stored; an unknown e-mail address looks like a wrong password.
  */
@@ -18,6 +18,8 @@ import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { PermissionGuard } from '../platform/http/requests/permission.guard';
 import { RequestLimitsGuard } from '../platform/http/limits/request-limits';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
 import { UsersModule } from '../users/users.module';
 import { AccessTokenCredential } from './tokens/access-token.credential';
 import { AccessTokenStrategy } from './tokens/access-token.strategy';
@@ -36,6 +38,9 @@ import { SecondFactorController } from './totp/second-factor.controller';
 import { TotpService } from './totp/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
+import { FailedProofs } from './proofs/failed-proofs';
+import { SessionEnds } from './sessions/session-ends';
+import { SESSION_EVENT_TYPES } from './sessions/session-event-types';
 import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
@@ -63,7 +68,7 @@ import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, TenantsModule, UsersModule],
+  imports: [PassportModule, HttpPlatformModule, OutboxModule, TenantsModule, UsersModule],
   controllers: [
     AcceptingController,
     AuthController,
@@ -104,6 +109,8 @@ import { StepUpGuard } from './access/step-up.guard';
     NewAccounts,
     StepUpService,
     OneTimeTokens,
+    FailedProofs,
+    SessionEnds,
     Sessions,
     SessionStates,
     SignInLimits,
@@ -123,4 +130,8 @@ import { StepUpGuard } from './access/step-up.guard';
     OperatorAccounts,
   ],
 })
-export class AuthModule {}
+export class AuthModule {
+  constructor(types: EventCatalogue) {
+    types.add(...SESSION_EVENT_TYPES);
+  }
+}

@@ -34,15 +34,15 @@ const PATHS: OrderStatus[][] = [
   ['cancelled'],
 ];
 
-/** A tenant to be made with orders in it. */
+/** A new tenant with orders. */
 export interface Seed extends DemoSignIn {
   tenantName: string;
   orders: number;
 }
 
 /**
- * Makes the demo tenant with a few dozen orders, unless it is there; what a start that was killed left unmade is made
- * by the next. A file in `dataDir` says that all is there, so that not every start has to look.
+ * Creates the demo tenant with a few dozen orders, unless it exists; after a killed start, the next one completes it. A
+ * file in `dataDir` marks it as complete, so that not every start has to check.
  */
 export async function seedDemo(
   app: INestApplicationContext,
@@ -75,8 +75,8 @@ async function finishDemo(app: INestApplicationContext, signIn: DemoSignIn): Pro
 }
 
 /**
- * Makes a tenant, its owner, and orders in every state, of which each event is published as usual.
- * @param onRegistered told when the tenant is there and before its orders are made
+ * Creates a tenant, its owner, and orders in every state, each with its events.
+ * @param onRegistered called after the registration and before the orders
  * @returns the tenant's id
  * @throws Conflict when the e-mail address is known
  */
@@ -105,7 +105,7 @@ function ownerOf(tenantId: string, userId: string): Caller {
   };
 }
 
-/** Makes the orders of a tenant that are not there yet, after the last change of the last one that is. */
+/** Creates the missing orders of a tenant, after completing the last existing one. */
 async function fill(app: INestApplicationContext, caller: Caller, count: number): Promise<void> {
   const orders = app.get(OrdersService, { strict: false });
   const there = await orders.list(caller, Object.assign(new ListOrdersDto(), { limit: PAGE }));
@@ -128,7 +128,7 @@ async function fill(app: INestApplicationContext, caller: Caller, count: number)
   }
 }
 
-/** Changes the status of the i-th order, from where it is to the end of its path. */
+/** Changes the status of the i-th order, from its current one to the end of its path. */
 async function walk(orders: OrdersService, caller: Caller, id: string, i: number, from: OrderStatus): Promise<void> {
   const path = PATHS[i % PATHS.length] as OrderStatus[];
   for (const status of path.slice(path.indexOf(from) + 1)) await orders.changeStatus(caller, id, status);

@@ -1,10 +1,10 @@
 /**
  * `npm start`, for a laptop: everything in one process. Without a `DATABASE_URL` it runs an embedded PostgreSQL;
- * secrets are made once and kept in `DATA_DIR`; migrations are applied; the first start makes a demo tenant. The one
- * file that may reach both the API and the worker.
+ * secrets are created once and stored in `DATA_DIR`; migrations are applied; the first start creates a demo tenant. The
+ * only file that may import both the API and the worker.
  *
- * What was started is stopped in the opposite order, however the process ends: the service drains while its database is
- * still there.
+ * Parts stop in the opposite order of their start, however the process ends: the service drains while its database is
+ * still available.
  */
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -26,7 +26,7 @@ import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWi
 const DATABASE = 'orders';
 const LOOPBACK = '127.0.0.0/8';
 
-/** What to run to undo a start, newest last. */
+/** The functions that undo a start, newest last. */
 type Stops = (() => Promise<unknown>)[];
 
 function say(line: string): void {
@@ -52,6 +52,7 @@ async function main(): Promise<void> {
     if (stop.asked) return;
     if (!given.JWT_SECRET) env.JWT_SECRET = kept(given.DATA_DIR, 'jwt-secret', 'JWT_SECRET');
     env.RATE_LIMIT_REGISTRATION ??= '0';
+    env.NEW_TENANT_LIMITS_PERCENT ??= '100';
     if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');
@@ -86,7 +87,7 @@ async function main(): Promise<void> {
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
     say(`${signal}: finishing what is in flight`);
   } catch (error) {
-    // A Ctrl-C on the way reaches programs that were started, too: that they failed is what was asked for.
+    // A Ctrl-C during the start also reaches started programs: their failure is then expected.
     if (!stop.asked) throw error;
   } finally {
     for (const end of stops.reverse()) await end().catch((error: unknown) => say(explain(error)));
@@ -97,7 +98,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * npm passes SIGTERM on to the shell between it and us, which dies of it without a word: that it is gone is the word.
+ * npm forwards SIGTERM to the shell between it and this process, which dies of it without forwarding: the end of the
+ * parent is the signal.
  */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined) return;
@@ -111,8 +113,8 @@ function endWithNpm(): void {
 }
 
 /**
- * Loading the modules takes a second of this process alone: it is spent while PostgreSQL, begun first, starts in its
- * own.
+ * Loading the modules takes a second of this process alone: it happens while PostgreSQL, started before, starts in its
+ * own process.
  */
 async function loadService() {
   await delay(50);
@@ -148,7 +150,7 @@ async function startDatabase(env: NodeJS.ProcessEnv, dataDir: string, stops: Sto
   return { lost };
 }
 
-/** A secret of the data folder. @throws Inoperable naming the variable that it stands for, where its file is empty */
+/** A secret of the data folder. @throws Inoperable naming its variable if the file is empty */
 function kept(dataDir: string, name: string, variable: string): string {
   try {
     return keptSecret(dataDir, name);
@@ -157,7 +159,7 @@ function kept(dataDir: string, name: string, variable: string): string {
   }
 }
 
-/** Checks that files can be made in the folder. @throws Inoperable that names the variable */
+/** Checks that files can be created in the folder. @throws Inoperable that names the variable */
 function assertUsable(dataDir: string): void {
   try {
     makeFolder(resolve(dataDir));

@@ -1,4 +1,4 @@
-/** Suppressed addresses alone, for the operator's commands: they list and clear, and send no mail. */
+/** Only the suppressed addresses, for the operator's commands: they list and clear, and send no mail. */
 import { Module } from '@nestjs/common';
 import { MailDatabase } from '../platform/database/roles/mail-database';
 import { Suppressions } from './sending/suppressions';

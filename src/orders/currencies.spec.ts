@@ -42,7 +42,7 @@ const REFUSED: Record<string, string> = {
   XXX: 'no currency, no minor units',
 };
 
-/** CLDR writes these without the digits that ISO gives them, since their coins have gone out of use. */
+/** CLDR writes these without the digits of ISO, since their coins are no longer in use. */
 const WITHOUT_DIGITS_IN_CLDR = new Set(
   'AFN ALL COP CRC GYD HUF IDR IQD IRR KPW LAK LBP MGA MMK MUR PKR RSD SOS SYP TWD TZS UZS YER'.split(' '),
 );
@@ -94,7 +94,7 @@ describe('currencies', () => {
   it('differs from the currencies of Intl only where a reason is known', () => {
     const intl = new Set(Intl.supportedValuesOf('currency'));
     expect(codes.filter((code) => !intl.has(code) && !(code in UNKNOWN_TO_INTL))).toEqual([]);
-    // Newer versions of Node list every currency that ever was; then only the direction above says anything.
+    // Newer versions of Node list every historic currency; then only the test above has an effect.
     if (intl.has('DEM')) return;
     expect([...intl].filter((code) => minorUnits(code) === undefined && !(code in REFUSED))).toEqual([]);
   });

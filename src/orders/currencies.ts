@@ -1,25 +1,22 @@
 /*
- * The currencies an order may be in: List One of ISO 4217 as of Amendment 180 (in force since 2026-01-01), that
- * is, every alphabetic code to which the list gives a number of minor units. This is written out instead of asked
- * of `Intl` because CLDR's digits are those of daily cash (ALL, LBP, PKR: 0) where ISO's are those of the books
- * (2), and because both change with the version of Node.
+ * The currencies of orders: List One of ISO 4217 as of Amendment 180 (in force since 2026-01-01), that is, every
+ * alphabetic code to which the list gives a number of minor units. This is a literal list and not `Intl`, because
+ * CLDR's digits are those of daily cash (ALL, LBP, PKR: 0) and ISO's are those of the books (2), and because both
+ * change with the version of Node.
  *
  * Refused, since List One gives them minor units of "N.A.": metals (XAG, XAU, XPD, XPT), bond market units (XBA to
  * XBD), XDR, XSU, XUA, the test code XTS and "no currency" XXX.
  *
- * Refused, since an amendment moved them to List Three, the historic codes:
- *   HRK  2023-01-01  Croatia joined the euro (174)
- *   SLL  2023-12-31  redenominated as SLE (175)
- *   ZWL  2024-09-01  replaced by ZWG (177)
- *   CUC  2021-06-30  Cuba's convertible peso ended, listed as such in 2025 (178)
- *   ANG  2025-03-31  replaced by XCG (176)
- *   BGN  2026-01-01  Bulgaria joined the euro (180); the month of parallel circulation is over as well
+ * Refused, since an amendment moved them to List Three, the historic codes: HRK 2023-01-01 Croatia joined the euro
+ * (174) SLL 2023-12-31 redenominated as SLE (175) ZWL 2024-09-01 replaced by ZWG (177) CUC 2021-06-30 Cuba's
+ * convertible peso ended, listed as such in 2025 (178) ANG 2025-03-31 replaced by XCG (176) BGN 2026-01-01 Bulgaria
+ * joined the euro (180); the month of parallel circulation has ended
  *
- * Fund codes that do have minor units (BOV, CHE, CHW, CLF, COU, MXV, USN, UYI, XAD) are on List One and accepted:
- * an account can be kept in them, and the rule stays one that can be checked against the published list.
+ * Fund codes with minor units (BOV, CHE, CHW, CLF, COU, MXV, USN, UYI, XAD) are on List One and accepted: an account
+ * can be held in them, and the rule can be checked against the published list.
  *
- * When an amendment withdraws a code, orders in it remain and still have to be written with its digits. So move it
- * to a list of codes that are read but not accepted, rather than deleting it.
+ * When an amendment withdraws a code, orders in it remain and still need its digits. So move it to a list of codes that
+ * are read but not accepted, and do not delete it.
  */
 
 /** The codes by their number of minor units, each row sorted. */

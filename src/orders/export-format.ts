@@ -10,15 +10,15 @@ export const MEDIA_TYPES: Record<ExportFormat, string> = {
   csv: 'text/csv; charset=utf-8; header=present',
 };
 
-/** The media types that ask for each format. Lines of JSON have no registered type: clients of JSON mean them. */
+/** The media types that select each format. Lines of JSON have no registered type, so clients of JSON get them. */
 const TYPES: Record<ExportFormat, readonly string[]> = {
   ndjson: ['application/x-ndjson', 'application/json'],
   csv: ['text/csv'],
 };
 
 /**
- * The format of an export: the one asked for, else the one that `Accept` prefers.
- * @throws AppError `not_acceptable` where the two contradict each other
+ * The format of an export: the requested one, otherwise the one that `Accept` prefers.
+ * @throws AppError `not_acceptable` if the two contradict each other
  */
 export function exportFormat(asked: ExportFormat | undefined, accept: string | undefined): ExportFormat {
   const possible = asked === undefined ? EXPORT_FORMATS : [asked];

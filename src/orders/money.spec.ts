@@ -6,7 +6,7 @@ import { Money, parseMoney } from './money';
 const digits = fc.constantFrom(0, 2, 3, 4);
 const LIMIT = 10n ** 12n;
 
-/** The oracle: the value of a decimal as a fraction of integers, worked out without a look at the implementation. */
+/** The oracle: the value of a decimal as a fraction of integers, computed independently of the implementation. */
 function fraction(decimal: string): { over: bigint; under: bigint } {
   const [whole, rest = ''] = decimal.split('.');
   return { over: BigInt(whole + rest), under: 10n ** BigInt(rest.length) };

@@ -5,11 +5,11 @@ import { UnsafeNumber } from '../platform/http/requests/json-body';
  * in a double: a JSON number is taken as the decimal that it prints as, and only where that is what was written.
  */
 
-/** Amounts from here on are refused, whatever the currency. */
+/** Amounts of this size or more are refused, in any currency. */
 const MAX_WHOLE_DIGITS = 12;
 /** Every decimal of up to 15 significant digits survives the way through a double; some of 16 do not. */
 const MAX_NUMBER_DIGITS = 15;
-/** More than any amount needs, and little enough to look at. */
+/** More than any amount needs, and cheap to check. */
 const MAX_LENGTH = 64;
 
 const DECIMAL = /^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/;
@@ -38,7 +38,7 @@ export class Money {
     return this.minor > 0n;
   }
 
-  /** Exact for any number of lines; the quantities must be integers, which the validation of an order sees to. */
+  /** Exact for any number of lines; the quantities must be integers, which the validation of an order ensures. */
   static sumOf(lines: readonly { quantity: number; unitPrice: Money }[], digits: number): Money {
     let sum = 0n;
     for (const line of lines) sum += BigInt(line.quantity) * line.unitPrice.minor;
@@ -88,7 +88,7 @@ function parseNumber(number: number, digits: number): Money | MoneyFault {
   return parseDecimal(text, digits);
 }
 
-/** `text` matches DECIMAL, so its length tells its size. */
+/** `text` matches DECIMAL, so its length is its size. */
 function parseDecimal(text: string, digits: number): Money | MoneyFault {
   const point = text.indexOf('.');
   const whole = point < 0 ? text : text.slice(0, point);

@@ -36,9 +36,9 @@ const COLUMNS = Object.keys(COLUMN_OF) as (keyof OrderView)[];
 const BYTE_ORDER_MARK = '\ufeff';
 
 /**
- * Streams all orders of a filter, newest first. It reads pages by the key in short transactions, and only once the
- * reader has taken the page before: constant memory, and a slow reader holds neither a connection nor an old snapshot.
- * Orders that are made after its start are not in it.
+ * Streams all orders of a filter, newest first. It reads pages by the key in short transactions, and only after the
+ * reader has taken the previous page: constant memory, and a slow reader holds neither a connection nor an old
+ * snapshot. Orders that are created after its start are not included.
  */
 @Injectable()
 export class OrdersExport {

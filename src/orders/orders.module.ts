@@ -14,12 +14,13 @@ import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
+import { TenantUsage } from '../platform/usage/tenant-usage';
 import { ORDER_EVENT_TYPES } from './order-event-types';
 import { Order } from './order.entity';
 import { OrderItem } from './order-item.entity';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
-import { OrdersService } from './orders.service';
+import { ORDER_ROWS, OrdersService } from './orders.service';
 import './orders.permissions';
 
 @Module({
@@ -28,7 +29,8 @@ import './orders.permissions';
   providers: [OrdersService, OrdersExport],
 })
 export class OrdersModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, usage: TenantUsage) {
     types.add(...ORDER_EVENT_TYPES);
+    usage.define(ORDER_ROWS);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The statements of the hot routes, one round trip each. PostgreSQL makes the JSON of responses where that saves
- * parsing and serializing. Each names its tenant, beside the policy.
+ * The statements of the hot routes, one round trip each. PostgreSQL makes the JSON of responses if that saves parsing
+ * and serializing. Each names its tenant, in addition to the policy.
  */
 import type { SqlValue, Statement } from '../platform/database/sql/statement';
 import { jsonTime as time } from '../platform/database/sql/json';
@@ -137,20 +137,17 @@ export function findOrderJson(tenantId: string, id: string): Statement {
   };
 }
 
-/**
- * Whether a list has to look for its rows: an index answers one filter, and the rows of it are looked through for the
- * others.
- */
+/** Whether a list must search for its rows: an index serves one filter, and its rows are checked for the others. */
 export function isLongRead({ status, customerId, currency }: OrderFilter): boolean {
   return [status, customerId, currency].filter((one) => one !== undefined).length > 1;
 }
 
-/** Rows beyond which a list looks at their size while it reads: fewer are small enough whatever is in them. */
+/** Above this number of rows a list checks their size while it reads: fewer rows are small enough in any case. */
 const MANY_ROWS = 21;
 
 /**
- * The page after `afterId`, newest first; ask for one more than the page holds to see whether there is more. Of many
- * rows those come that one page has room for, and one more.
+ * The page after `afterId`, newest first; ask for one more than the page holds to find out whether there is more. If
+ * there are many rows, it returns those that fit into one page, and one more.
  */
 export function listOrdersJson(
   tenantId: string,

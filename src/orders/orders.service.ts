@@ -16,6 +16,7 @@ import {
 import type { PageDto } from '../platform/http/requests/page.dto';
 import { Cursors } from '../platform/http/responses/pagination';
 import { type NewEvent, Outbox } from '../platform/outbox/outbox';
+import { type CountedAmount, FOR_GOOD, TenantUsage } from '../platform/usage/tenant-usage';
 import { minorUnits } from './currencies';
 import { Money } from './money';
 import { canTransition, type OrderStatus } from './order-status';
@@ -24,6 +25,9 @@ import { OrderItem } from './order-item.entity';
 import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
 import { viewOf } from './orders.views';
 import * as queries from './orders.queries';
+
+/** Rows of orders, their items and their history. */
+export const ORDER_ROWS: CountedAmount = { name: 'order_rows', perDay: 0, storedDays: FOR_GOOD };
 
 /** The rules of orders. */
 @Injectable()
@@ -34,15 +38,17 @@ export class OrdersService {
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
+    private readonly usage: TenantUsage,
   ) {}
 
   /**
    * Creates an order with its items and history, and stores the response under the caller's idempotency key, if any.
    */
   create(caller: Caller, input: CreateOrderDto, request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     return this.idempotency.write(caller, request, (tx) => {
       const order = newOrder(input);
-      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, [order]));
+      this.insert(tx, caller, [order]);
       const body = JSON.stringify(viewOf(order, order.items));
       this.outbox.publish(tx, [createdEvent(order, body)]);
       return new Outcome(body, { id: order.id, version: 1 });
@@ -51,9 +57,10 @@ export class OrdersService {
 
   /** Creates all of the orders, or none. */
   createBatch(caller: Caller, inputs: CreateOrderDto[], request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     return this.idempotency.write(caller, request, (tx) => {
       const orders = inputs.map(newOrder);
-      tx.insert(...queries.insertOrders(caller.tenantId, caller.actor, orders));
+      this.insert(tx, caller, orders);
       const bodies = orders.map((order) => JSON.stringify(viewOf(order, order.items)));
       this.outbox.publish(
         tx,
@@ -109,7 +116,7 @@ export class OrdersService {
   }
 
   /**
-   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other sees the new
+   * Moves an order to another status. The row's lock lets one of two concurrent changes win; the other gets the new
    * status.
    * @throws NotFound; VersionConflict; AppError `business_rule_violation`
    */
@@ -129,6 +136,13 @@ export class OrdersService {
     });
   }
 
+  private insert(tx: TenantTransaction, { tenantId, actor }: Caller, orders: queries.NewOrder[]): void {
+    tx.insert(...queries.insertOrders(tenantId, actor, orders));
+    let rows = 0;
+    for (const { items } of orders) rows += 1 + items.length + 1;
+    this.usage.count(tx, ORDER_ROWS.name, rows);
+  }
+
   /** Writes a change with its line of history and its event, and returns the new order. */
   private async save(
     tx: TenantTransaction,
@@ -137,6 +151,8 @@ export class OrdersService {
     change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
     type: string,
   ): Promise<Representation> {
+    this.usage.assertLeft(caller);
+    this.usage.count(tx, ORDER_ROWS.name, 1);
     const { id: historyId, at } = newTimedId();
     const fromStatus = order.status;
     Object.assign(order, change, { version: order.version + 1, updatedAt: at });

@@ -1,7 +1,4 @@
-/**
- * What every process of the service does alike: listen, hear that it should stop, stop in time, say why it could not
- * start.
- */
+/** The common lifecycle of the processes: listen, receive a signal, stop in time, explain a failed start. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,7 +14,7 @@ import { Readiness } from '../platform/health/readiness';
 
 type Address = Pick<Config, 'HOST' | 'PORT'>;
 
-/** Listens; gives the address in use. @throws ConfigError when the address cannot be had */
+/** Listens; returns the address in use. @throws ConfigError when the address cannot be used */
 export async function listen(app: NestFastifyApplication, config: Address): Promise<string> {
   try {
     await app.listen(config.PORT, config.HOST);
@@ -29,7 +26,7 @@ export async function listen(app: NestFastifyApplication, config: Address): Prom
   return `http://${host}:${port}`;
 }
 
-/** Looks whether `listen` would get its address, before anything slow is done for it. @throws ConfigError */
+/** Checks whether `listen` would get its address, before any slow work. @throws ConfigError */
 export async function assertAddressFree(config: Address): Promise<void> {
   const probe = createServer();
   try {
@@ -58,8 +55,8 @@ function addressFault(error: unknown, { HOST, PORT }: Address): unknown {
 }
 
 /**
- * Listens, and resolves when the process was told to stop and has finished what was in flight. At SIGTERM, which is
- * what orchestrators send, readiness falls a while before the door is shut; nobody waits for balancers at a Ctrl-C.
+ * Listens, and resolves when the process was stopped and has finished its requests. At SIGTERM, which orchestrators
+ * send, readiness fails a while before the socket closes; a Ctrl-C has no such delay.
  */
 export async function serveUntilStopped(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   const stop = stopSignal();
@@ -75,9 +72,9 @@ export async function serveUntilStopped(app: NestFastifyApplication, config: Con
 }
 
 /**
- * Lets a worker work until the process was told to stop, and resolves when what it was sending is done. Its health is
- * answered on the address where an API process would serve. Where that serves there already (both on one machine), the
- * worker works all the same, and says that nobody can ask for its health. @throws ConfigError when the address is none
+ * Lets a worker work until the process is stopped, and resolves when its sends are done. It serves its health on the
+ * address of an API process. If that is in use by one (both on one machine), the worker works without health routes and
+ * logs this. @throws ConfigError when the address is invalid
  */
 export async function workUntilStopped(
   app: INestApplicationContext,
@@ -115,10 +112,10 @@ export interface StopSignal {
   readonly received: Promise<string>;
 }
 
-/** One Ctrl-C arrives twice where npm passes on what the terminal has sent to all: only a later one is a second one. */
+/** One Ctrl-C arrives twice if npm forwards the signal of the terminal: only a later one counts as second. */
 const SECOND_SIGNAL_AFTER_MS = 1_000;
 
-/** Hears SIGTERM, SIGINT and SIGHUP; a second one ends the process at once. */
+/** Receives SIGTERM, SIGINT and SIGHUP; a second one ends the process immediately. */
 export function stopSignal(): StopSignal {
   let askedAt: number | undefined;
   const received = new Promise<string>((resolve) => {
@@ -137,9 +134,7 @@ export function stopSignal(): StopSignal {
   };
 }
 
-/**
- * Runs `stop`, but no longer than this; what hangs is left to end with the process. Gives whether it ended by itself.
- */
+/** Runs `stop` for at most this time; hanging work ends with the process. Returns whether it ended by itself. */
 export async function stopWithin(stop: () => Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<false>((resolve) => {
@@ -151,8 +146,8 @@ export async function stopWithin(stop: () => Promise<unknown>, milliseconds: num
 }
 
 /**
- * Runs a process's work to its end: exit code 0 (or what the work has set), 1 with the reason on stderr, 2 for a
- * command line that makes no sense.
+ * Runs a process's work to its end: exit code 0 (or the one that the work has set), 1 with the reason on stderr, 2 for
+ * an invalid command line.
  */
 export function run(work: Promise<void>): void {
   work.then(
@@ -164,7 +159,7 @@ export function run(work: Promise<void>): void {
   );
 }
 
-/** What the process needs is not to be had; the message alone says all that its operator can use. */
+/** A requirement of the process is missing; the message alone is sufficient for the operator. */
 export class Inoperable extends Error {}
 
 /** A command line that makes no sense. */
@@ -173,13 +168,16 @@ export class UsageError extends Inoperable {}
 /** Errors whose message alone is for the operator. */
 const OPERATORS_TO_MEND = [ConfigError, WrongKeys, Inoperable] as const;
 
-/** Why a process ended, for its operator: a line for what they can mend, a stack for what only we can. */
+/**
+ * The reason for the end of a process, for its operator: one line for a fault that the operator can fix, a stack for a
+ * bug.
+ */
 export function explain(thrown: unknown): string {
   if (OPERATORS_TO_MEND.some((kind) => thrown instanceof kind)) return (thrown as Error).message;
   const error = translateDatabaseError(thrown);
   if (error instanceof AppError) return error.internal ?? error.publicMessage;
   const { severity, code } = error as { severity?: unknown; code?: unknown };
-  // What PostgreSQL refuses before or instead of serving us: a password, a database, a privilege.
+  // Refusals of PostgreSQL for the operator: a password, a database, a privilege.
   if (severity === 'FATAL' || code === '42501') return `database: ${(error as Error).message} (${String(code)})`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

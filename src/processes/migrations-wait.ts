@@ -1,8 +1,7 @@
 /**
- * Before a process serves, it waits for the role `migrate`: at a first install and at each release that brings a
- * migration, both start at the same moment. A process that ended instead would be restarted ever later by its
- * orchestrator. While it waits it answers its health routes (alive, not ready, with the reason), and 503 to everything
- * else.
+ * Before a process serves, it waits for the process `migrate`: at a first install and at each release with a migration,
+ * both start at the same moment. If it ended instead, its orchestrator would restart it with growing delays. While it
+ * waits it serves its health routes (alive, not ready, with the reason), and 503 for every other request.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -23,18 +22,18 @@ const POLL_MS = 1_000;
 const REMIND_MS = 60_000;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** What a process that waits has open. */
+/** The open resources of a waiting process. */
 export interface Waiting {
-  /** Whether the process was told to stop meanwhile: it has nothing left to do then. */
+  /** Whether the process was stopped meanwhile: then it has no more work. */
   stopped: boolean;
-  /** Frees the port. It answers until then, so that no probe finds it shut while the service is made. */
+  /** Frees the port. It serves until then, so that no probe finds the port closed while the service is created. */
   close(): Promise<void>;
 }
 
 /**
- * Waits until no migration is pending. Returns at once where none is, or where `MIGRATIONS_WAIT` is off: the process
- * then ends by its own check of the schema.
- * @throws Inoperable naming the variable and the server when the database cannot be reached at the first look
+ * Waits until no migration is pending. Returns immediately without one, or with `MIGRATIONS_WAIT` off: the process then
+ * ends by its own check of the schema.
+ * @throws Inoperable naming the variable and the server when the database cannot be reached at the first check
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {
   const url = required(config, 'DATABASE_URL');
@@ -70,7 +69,7 @@ export async function waitForMigrations(config: Config, logger: Logger, metrics:
   return { stopped: stop.signal.aborted, close: () => shut(server) };
 }
 
-/** @throws the error of `listen` where the address cannot be had for a reason other than that it is in use */
+/** @throws the error of `listen` if the address is unusable for another reason than being in use */
 async function open(server: Server, config: Config, logger: Logger): Promise<void> {
   server.listen(config.PORT, config.HOST);
   try {
@@ -94,7 +93,7 @@ function reportOf({ pending, refused }: NotMigrated): ReadinessReport {
   return { status: 'unavailable', checks: { database, migrations: pendingText(pending) } };
 }
 
-/** Says why the process waits: at once, whenever the reason changes, and again from time to time. */
+/** Logs why the process waits: immediately, whenever the reason changes, and again from time to time. */
 function reminder(logger: Logger): (report: ReadinessReport) => void {
   let said = '';
   let at = 0;

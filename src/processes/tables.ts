@@ -1,4 +1,4 @@
-/** What the features declare of their tables, for the processes that need all of it. */
+/** The features' declarations of their tables, for the processes that need all of them. */
 import { API_KEYS_PLACEMENTS, API_KEYS_RETENTION, API_KEYS_TENANT_TABLES } from '../api-keys/api-keys.tables';
 import { AUTH_PERSON_TABLES, AUTH_PLACEMENTS, AUTH_RETENTION, AUTH_TENANT_TABLES } from '../auth/auth.tables';
 import { ORDERS_PLACEMENTS, ORDERS_TENANT_TABLES } from '../orders/orders.tables';

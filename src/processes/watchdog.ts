@@ -1,12 +1,12 @@
 import { Worker } from 'node:worker_threads';
 
 const LOOK_MS = 1_000;
-/** So many looks in a row without a turn of the event loop end the process. */
+/** So many checks in a row without a turn of the event loop end the process. */
 const MISSED_LOOKS = 30;
 
 /**
- * Runs in a thread of its own. It counts its own looks and not the time: where the whole process was stopped, neither
- * went on.
+ * Runs in a thread of its own. It counts its own checks and not the time: if the whole process was paused, both stood
+ * still.
  */
 const WATCH = `
   const { workerData } = require('node:worker_threads');
@@ -25,8 +25,8 @@ const WATCH = `
 `;
 
 /**
- * Ends this process where its event loop stands still for about half a minute: it answers no probe then, and nothing in
- * it can mend that. An orchestrator starts it again. The watch ends with the process.
+ * Ends this process if its event loop is blocked for about half a minute: it can then serve no probe and cannot recover
+ * by itself. An orchestrator restarts it. The watch ends with the process.
  */
 export function watchEventLoop(interval = LOOK_MS, most = MISSED_LOOKS): void {
   const shared = new SharedArrayBuffer(4);
@@ -34,7 +34,7 @@ export function watchEventLoop(interval = LOOK_MS, most = MISSED_LOOKS): void {
   const workerData = { shared, interval, most };
   const resourceLimits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 8 };
   const watch = new Worker(WATCH, { eval: true, workerData, resourceLimits, env: {}, execArgv: [] });
-  // Without a watch the process works all the same.
+  // The process also works without a watch.
   watch.on('error', () => undefined);
   watch.unref();
   setInterval(() => Atomics.add(turns, 0, 1), interval / 2).unref();

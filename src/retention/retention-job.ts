@@ -8,10 +8,7 @@ import { firstIdAt } from '../platform/ids/ids';
 import { LOGGER } from '../platform/observability/logger.module';
 
 const ROWS_AT_ONCE = 1_000;
-/**
- * So many batches of a table a run, and no longer, so that a backlog is worked off over minutes and never as one huge
- * delete.
- */
+/** Batches of a table in one run, at most, so that a backlog is deleted over minutes and never as one huge delete. */
 const BATCHES_A_RUN = 200;
 const RUN_MS = 20_000;
 const MOST_COUNTED = 1_000_000;
@@ -19,19 +16,19 @@ const MOST_COUNTED = 1_000_000;
 /** Injection token of all {@link RetentionRule}s. */
 export const RETENTION_RULES = Symbol('RETENTION_RULES');
 
-/** A rule with the time before which rows go now. */
+/** A rule with the time before which rows are deleted now. */
 interface Expiring extends RetentionRule {
   before: Date;
 }
 
-/** How far a run may go. */
+/** The limits of a run. */
 interface Bounds {
   batches: number;
   /** By `performance.now()`. */
   until: number;
 }
 
-/** Rows of one tenant that go next. */
+/** Rows of one tenant that are deleted next. */
 interface ExpiredRows extends Row {
   tenant_id: string;
   ids: string[];
@@ -65,12 +62,12 @@ export class RetentionJob {
     }
   }
 
-  /** Deletes all that may go at this time, however much there is. */
+  /** Deletes all rows that have expired at this time, whatever their number. */
   async prune(now?: Date): Promise<Pruned> {
     return this.clearAll(now ?? (await this.now()), { batches: Infinity, until: Infinity });
   }
 
-  /** What {@link prune} would delete; where it is more than a million rows, that is what it says. */
+  /** The number of rows that {@link prune} would delete, at most a million. */
   async count(now?: Date): Promise<Pruned> {
     const counted: Pruned = {};
     for (const expiring of this.expiring(now ?? (await this.now()))) {
@@ -80,7 +77,7 @@ export class RetentionJob {
     return counted;
   }
 
-  /** The database's time. A process whose clock is ahead must not delete what is not old yet. */
+  /** The database's time. A process whose clock is ahead must not delete rows early. */
   private async now(): Promise<Date> {
     const statement: Statement = { name: 'retention_now', text: 'select now() as now', values: [] };
     const [row] = await this.database.transaction((tx) => tx.query<{ now: Date }>(statement));
@@ -114,8 +111,8 @@ export class RetentionJob {
   }
 
   /**
-   * Deletes, of the tenants whose rows expire next, first the old rows of the dependent tables and then those rows.
-   * They show which tenants have rows to delete, and so go last: after an interrupted run the next one goes on.
+   * Of the tenants whose rows expire next, deletes first the old rows of the dependent tables and then those rows. They
+   * identify the tenants with rows to delete, and so come last: after an interrupted run the next one continues.
    */
   private async clearWithDependents(
     expiring: Expiring,
@@ -158,7 +155,7 @@ function deleteExpired({ table, key, column, before }: Expiring): Statement {
   };
 }
 
-/** The rows that go next, by tenant. */
+/** The rows that are deleted next, by tenant. */
 function findExpired({ table, column, before }: Expiring): Statement {
   return {
     name: `janitor_${table}_find`,

@@ -1,10 +1,10 @@
 /**
- * Deleting rows that have expired. Nouns: a *rule* names a table, its key, the column of time and the period, and
- * belongs to the feature that owns the table; the *job* deletes in small batches, run by the elected leader each minute
- * and by the operator's command `prune`.
+ * Deleting expired rows. Nouns: a *rule* names a table, its key, the column of time and the period, and belongs to the
+ * feature that owns the table; the *job* deletes in small batches, run by the elected leader each minute and by the
+ * operator's command `prune`.
  *
  * What must always hold: the job's role sees expired rows only and may only delete them; a batch is small enough that
- * no request waits for it; an interrupted run leaves nothing that the next one does not find.
+ * no request waits for it; after an interrupted run the next one finds the rest.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { RetentionDatabase } from '../platform/database/roles/retention-database';

@@ -1,10 +1,10 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** Whether a member may act: one that is `unconfirmed` has to confirm the place first. */
+/** Whether a member may act: an `unconfirmed` one must confirm the membership first. */
 export const MEMBER_STATUSES = ['active', 'suspended', 'unconfirmed'] as const;
 export type MemberStatus = (typeof MEMBER_STATUSES)[number];
 
-/** What manages a member: the tenant's people, or a directory. */
+/** The manager of a member: the tenant's people, or a directory. */
 export const MEMBER_MANAGERS = ['user', 'directory'] as const;
 export type MemberManager = (typeof MEMBER_MANAGERS)[number];
 
@@ -33,12 +33,12 @@ export class Membership {
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;
 
-  /** When the user last signed in to this tenant: where the next sign-in without a tenant goes. */
+  /** The user's last sign-in to this tenant: the default tenant of the next sign-in. */
   @Column('timestamptz', { name: 'last_used_at' })
   lastUsedAt: Date;
 }
 
-/** A new place of a person in a tenant, held at once. */
+/** A new membership of a person in a tenant, active immediately. */
 export function newMembership(tenantId: string, userId: string, role: string, now: Date): Membership {
   return { tenantId, userId, role, status: 'active', managedBy: 'user', version: 1, createdAt: now, lastUsedAt: now };
 }

@@ -3,8 +3,8 @@ import { AppError } from '../platform/errors';
 import { lockTenant, otherActiveOwner } from './tenants.queries';
 
 /**
- * Locks the tenant's row until the transaction ends: changes of members, roles and policies come one after the other. A
- * count of owners in a condition would not do: under READ COMMITTED two statements at once each count the other's
+ * Locks the tenant's row until the transaction ends: changes of members, roles and policies happen one after the other.
+ * A count of owners in a condition is not enough: under READ COMMITTED two concurrent statements each count the other's
  * owner.
  */
 export async function lockMembers(tx: TenantTransaction): Promise<void> {
@@ -12,8 +12,8 @@ export async function lockMembers(tx: TenantTransaction): Promise<void> {
 }
 
 /**
- * Refuses to take the last active owner away; call it under {@link lockMembers}.
- * @throws AppError `business_rule_violation` where no other member is an active owner
+ * Refuses to remove the last active owner; call it under {@link lockMembers}.
+ * @throws AppError `business_rule_violation` if no other member is an active owner
  */
 export async function assertOwnerRemains(tx: TenantTransaction, withoutUserId: string): Promise<void> {
   const [other] = await tx.query(otherActiveOwner(tx.tenantId, withoutUserId));

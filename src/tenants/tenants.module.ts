@@ -1,15 +1,14 @@
 /**
  * The company. Nouns: a *tenant* is the unit of isolation, a *member* a person's place in it, a *role* a named set of
  * permissions (four built in, at most 50 custom ones), an *invitation* an offer of a place to an e-mail address, a
- * *policy* a rule of the tenant for the sessions and keys that reach it.
+ * *policy* a rule of the tenant for its sessions and keys.
  *
- * The flow: a change locks the tenant's row first, so that changes of members and roles come one after the other;
- * writes the change, its audit row and its event in one transaction; and raises the tenant's epoch, by which every
- * process reads the state of its credentials anew.
+ * The flow: a change locks the tenant's row first, so that changes of members and roles happen one after the other;
+ * writes the change, its audit row and its event in one transaction; and raises the tenant's epoch, so that every
+ * process reads the state of its credentials again.
  *
- * What must always hold: a tenant that is open has an active owner; a caller grants no permission that it lacks, and
- * changes no member or role with more permissions than its own; a change reaches every live credential within two
- * seconds.
+ * What must always hold: an open tenant has an active owner; a caller grants no permission that it lacks, and changes
+ * no member or role with more permissions than its own; a change reaches every live credential within two seconds.
  */
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
@@ -19,6 +18,7 @@ import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { COMPANY_EVENT_TYPES } from './company/company-event-types';
+import { SSO_EVENT_TYPES } from './company/sso-event-types';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
 import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
@@ -57,6 +57,6 @@ import { UsageController } from './usage/usage.controller';
 export class TenantsModule {
   constructor(types: EventCatalogue, contents: TenantContents) {
     contents.register('pending_invitations', (tenantId) => countPendingInvitations(tenantId, new Date()));
-    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES);
+    types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES, ...SSO_EVENT_TYPES);
   }
 }

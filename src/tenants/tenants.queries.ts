@@ -1,4 +1,4 @@
-/** The list of tenants, as the operator's role sees it. */
+/** The list of tenants for the operator's role. */
 import type { Row, Statement } from '../platform/database/sql/statement';
 
 export interface TenantRow extends Row {
@@ -29,7 +29,7 @@ export function findTenantName(id: string): Statement {
   return { name: 'tenant_find_name', text: 'select name from tenants where id = $1', values: [id] };
 }
 
-/** Suspends or resumes; no row where it was so before. */
+/** Suspends or resumes; no row without a change. */
 export function markSuspended(id: string, at: Date | null): Statement {
   return {
     name: 'tenant_mark_suspended',
@@ -65,7 +65,7 @@ export function lockTenant(tenantId: string): Statement {
   return { name: 'tenant_lock', text: 'select 1 from tenants where id = $1 for no key update', values: [tenantId] };
 }
 
-/** An active owner beside this user, if there is one; within the tenant. */
+/** An active owner besides this user, if there is one; within the tenant. */
 export function otherActiveOwner(tenantId: string, userId: string): Statement {
   return {
     name: 'owners_other_active',

@@ -15,9 +15,9 @@ interface UserWithoutKey extends Row {
 }
 
 /**
- * Fills in the keys of addresses that the release before has written, in the background of a start: a user at a time,
- * so that no lock is held. Two accounts whose addresses have one key collide: the later one keeps none, and is named in
- * the log for the operator to settle. Until a user has a key, the account is found by the address itself.
+ * Fills in the keys of addresses that the previous release has written, in the background of a start: one user at a
+ * time, so that no lock is held. Two accounts whose addresses have one key collide: the later one gets none, and the
+ * log names it for the operator. Without a key, the account is found by the address itself.
  */
 @Injectable()
 export class EmailKeyBackfill implements OnApplicationBootstrap, OnModuleDestroy {
@@ -38,7 +38,7 @@ export class EmailKeyBackfill implements OnApplicationBootstrap, OnModuleDestroy
     this.stopped = true;
   }
 
-  /** Goes through all users without a key once. @returns the ids of those that collide with another account */
+  /** Processes all users without a key once. @returns the ids of those that collide with another account */
   async run(): Promise<string[]> {
     const collisions: string[] = [];
     for (let after = FIRST; !this.stopped;) {

@@ -1,16 +1,16 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** A person, who may belong to several tenants. Seen by the sign-in role alone. */
+/** A person, who may belong to several tenants. Only the sign-in role sees it. */
 @Entity('users')
 export class User {
   @PrimaryColumn('uuid')
   id: string;
 
-  /** As it was given. */
+  /** As the person wrote it. */
   @Column('text')
   email: string;
 
-  /** By which the address is one account, see `email-key.ts`; null until `migrate` has filled it in. */
+  /** The key that makes the address one account, see `email-key.ts`; null until `migrate` has filled it in. */
   @Column('text', { name: 'email_key', nullable: true })
   emailKey: string | null;
 

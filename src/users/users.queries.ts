@@ -1,4 +1,4 @@
-/** Users, for the sign-in role, which alone sees them. */
+/** Users, for the sign-in role, the only one that sees them. */
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { emailKey } from '../platform/net/email-key';
 
@@ -26,7 +26,7 @@ export function listUsers(after: string, limit: number): Statement {
   };
 }
 
-/** The id of the user of an address; one whose key is not filled in yet is found by the address itself. */
+/** The id of the user of an address; a user without a key yet is found by the address itself. */
 export function findUserId(email: string): Statement {
   return {
     name: 'users_find_id',

@@ -10,7 +10,7 @@ import { findReservation, findUserId, type ListedUser, listUsers } from './users
 export class Users {
   constructor(private readonly database: SignInDatabase) {}
 
-  /** The user of an address, in a transaction that is bound to nobody. */
+  /** The user of an address, in a transaction without a subject. */
   findByEmail(email: string): Promise<User | null> {
     return this.database.transaction({}, (tx) => this.findByEmailIn(tx, email));
   }
@@ -29,7 +29,7 @@ export class Users {
     return this.database.transaction({}, (tx) => tx.query<ListedUser>(listUsers(after ?? NO_TENANT, limit)));
   }
 
-  /** Whether an address belongs to somebody, or is reserved for somebody else than the person given. */
+  /** Whether an address belongs to a person, or is reserved for another person than the given one. */
   async isTaken(tx: Transaction, email: string, exceptUserId?: string): Promise<boolean> {
     const [found] = await tx.query<{ id: string }>(findUserId(email));
     if (found && found.id !== exceptUserId) return true;

@@ -1,52 +1,42 @@
-/** The usage of webhooks that is counted per tenant. */
+/** The usage of webhooks that is counted when it is asked for. */
+import type { Config } from '../platform/config/config';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import type { TenantDatabase } from '../platform/database/tenant-database';
-import { firstIdAt } from '../platform/ids/ids';
 import type { UsageMeter } from '../platform/usage/usage-meters';
-import { MAX_ENDPOINTS } from './endpoints/endpoints.service';
+import { countOfBusiestHost, type EndpointUrl } from './endpoints/endpoint-quota';
+import { countEndpoints, listEndpointUrls } from './endpoints/endpoints.queries';
 import { MAX_EVENT_TYPES } from './event-types/event-types.service';
 
 interface Counted extends Row {
   count: number;
 }
 
-/** The meters of webhooks. */
-export function webhookMeters(database: TenantDatabase): UsageMeter[] {
-  const count = async (tenantId: string, statement: Statement): Promise<number> => {
-    const [row] = await database.queryLong<Counted>({ tenantId }, statement);
-    return row?.count ?? 0;
-  };
+/** The meters of endpoints and types of events. */
+export function webhookMeters(database: TenantDatabase, config: Config): UsageMeter[] {
+  const meter = (name: string, limit: number, statementOf: (tenantId: string) => Statement): UsageMeter => ({
+    name,
+    limit,
+    count: async ({ tenantId }) => {
+      const [row] = await database.queryLong<Counted>({ tenantId }, statementOf(tenantId));
+      return row?.count ?? 0;
+    },
+  });
   return [
+    meter('webhook_endpoints', config.WEBHOOK_MAX_ENDPOINTS, countEndpoints),
     {
-      name: 'webhook_endpoints',
-      limit: MAX_ENDPOINTS,
-      period: null,
-      count: ({ tenantId }) => count(tenantId, countOf('webhook_endpoints', tenantId)),
+      name: 'webhook_endpoints_of_one_host',
+      limit: config.WEBHOOK_MAX_ENDPOINTS_PER_HOST,
+      count: async (scope) =>
+        countOfBusiestHost(await database.queryLong<EndpointUrl>(scope, listEndpointUrls(scope.tenantId))),
     },
-    {
-      name: 'webhook_event_types',
-      limit: MAX_EVENT_TYPES,
-      period: null,
-      count: ({ tenantId }) => count(tenantId, countOf('webhook_event_types', tenantId)),
-    },
-    {
-      name: 'events',
-      limit: null,
-      period: 'day',
-      count: ({ tenantId }, since) =>
-        count(tenantId, {
-          name: 'events_count_since',
-          text: 'select count(*)::int as count from events where tenant_id = $1 and id >= $2',
-          values: [tenantId, firstIdAt(since.getTime())],
-        }),
-    },
+    meter('webhook_event_types', MAX_EVENT_TYPES, countEventTypes),
   ];
 }
 
-function countOf(table: 'webhook_endpoints' | 'webhook_event_types', tenantId: string): Statement {
+function countEventTypes(tenantId: string): Statement {
   return {
-    name: `${table}_count_used`,
-    text: `select count(*)::int as count from ${table} where tenant_id = $1`,
+    name: 'webhook_event_types_count_used',
+    text: 'select count(*)::int as count from webhook_event_types where tenant_id = $1',
     values: [tenantId],
   };
 }

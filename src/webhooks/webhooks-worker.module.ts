@@ -11,12 +11,14 @@
  * delivery is sent again, except on a manual request; all state in memory can be lost and read again.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Config } from '../platform/config/config';
+import { Config } from '../platform/config/config';
 import { DispatcherDatabase } from '../platform/database/roles/dispatcher-database';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { OutboxModule } from '../platform/outbox/outbox.module';
 import { OutboxConsumers, Relay } from '../platform/outbox/relay';
 import { Subscriptions } from '../platform/outbox/subscriptions';
+import { TenantUsage } from '../platform/usage/tenant-usage';
+import { UsageModule } from '../platform/usage/usage.module';
 import { chooseQueueBackend } from '../platform/queue/queue';
 import { BacklogMetrics } from './dispatch/backlog-metrics';
 import { DeliveriesProcessor } from './sending/deliveries.processor';
@@ -35,11 +37,20 @@ import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
 import { DispatchRequests } from './notifications/dispatch-request';
+import { webhookAmounts } from './webhook-amounts';
 import './webhooks.permissions';
 
 @Module({})
 export class WebhooksWorkerModule {
-  constructor(subscriptions: Subscriptions, database: TenantDatabase, consumers: OutboxConsumers, fanOut: FanOut) {
+  constructor(
+    subscriptions: Subscriptions,
+    database: TenantDatabase,
+    consumers: OutboxConsumers,
+    fanOut: FanOut,
+    usage: TenantUsage,
+    config: Config,
+  ) {
+    usage.define(...webhookAmounts(config));
     consumers.add(fanOut);
     subscriptions.register(async (scope, types) => {
       const endpoints = await database.query<Subscriber>(scope, listSubscribers(scope.tenantId));
@@ -52,7 +63,7 @@ export class WebhooksWorkerModule {
     chooseQueueBackend(config);
     return {
       module: WebhooksWorkerModule,
-      imports: [OutboxModule],
+      imports: [OutboxModule, UsageModule],
       providers: [
         AttemptEnds,
         BacklogMetrics,

@@ -15,6 +15,9 @@
 import { Module } from '@nestjs/common';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { UsageMeters } from '../platform/usage/usage-meters';
+import { Config } from '../platform/config/config';
+import { TenantUsage } from '../platform/usage/tenant-usage';
+import { webhookAmounts } from './webhook-amounts';
 import { webhookMeters } from './webhook-meters';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
@@ -29,6 +32,7 @@ import { DeliveriesController } from './deliveries/deliveries.controller';
 import { DeliveriesService } from './deliveries/deliveries.service';
 import { EndpointConsent } from './endpoints/endpoint-consent';
 import { EndpointPartsCipher } from './endpoints/endpoint-parts';
+import { EndpointQuota } from './endpoints/endpoint-quota';
 import { EndpointSecrets } from './endpoints/endpoint-secrets';
 import { EndpointStats } from './deliveries/endpoint-stats';
 import { EndpointsController } from './endpoints/endpoints.controller';
@@ -67,6 +71,7 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
     EmitEventPipe,
     EndpointConsent,
     EndpointPartsCipher,
+    EndpointQuota,
     EndpointRules,
     EndpointSecrets,
     EndpointStats,
@@ -84,9 +89,17 @@ import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
   ],
 })
 export class WebhooksModule {
-  constructor(types: EventCatalogue, contents: TenantContents, meters: UsageMeters, database: TenantDatabase) {
+  constructor(
+    types: EventCatalogue,
+    contents: TenantContents,
+    meters: UsageMeters,
+    usage: TenantUsage,
+    database: TenantDatabase,
+    config: Config,
+  ) {
     types.add(...WEBHOOK_EVENT_TYPES);
     contents.register('endpoints', countEndpoints);
-    meters.register(...webhookMeters(database));
+    meters.register(...webhookMeters(database, config));
+    usage.define(...webhookAmounts(config));
   }
 }

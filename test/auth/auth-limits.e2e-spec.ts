@@ -62,7 +62,7 @@ describe('failed sign-ins', () => {
     return row;
   }
 
-  /** Makes it look as if so many had failed, with no pause under way or one that takes that long. */
+  /** Simulates this number of failures, without an active pause or with one of this length. */
   function pretend(email: string, failures: number, pauseSeconds?: number): Promise<unknown> {
     return database.sql(
       `insert into sign_in_failures (key, failures, window_started_at, expires_at, blocked_until)
@@ -218,7 +218,7 @@ describe('failed sign-ins', () => {
     const wait = retryAfter(await signIn(email, PASSWORD, address));
     expect(wait).toBeGreaterThan(800);
     expect(wait).toBeLessThanOrEqual(900);
-    // What was refused for the address was not counted for the account.
+    // The account did not count a refusal for its address.
     expect(await counter('account', email)).toBeUndefined();
     expect((await signIn(await account(), PASSWORD, newAddress())).status).toBe(200);
   });

@@ -8,8 +8,8 @@ const GOLDEN = join(__dirname, '..', 'golden');
 const RECORDINGS = readdirSync(GOLDEN).filter((file) => /^statements-.*\.json$/.test(file));
 
 /**
- * While a release is rolled out, the one before it serves on the new schema. Its statements were recorded from a run, as
- * they went over the wire (`npm run record:statements`, at each release).
+ * While a release is rolled out, the one before it serves on the new schema. Its statements were recorded from a run,
+ * as they went over the wire (`npm run record:statements`, at each release).
  */
 describe('the previous release', () => {
   let database: TestDatabase;
@@ -27,7 +27,7 @@ describe('the previous release', () => {
 
   const read = (file: string) => JSON.parse(readFileSync(join(GOLDEN, file), 'utf8')) as RecordedStatement[];
 
-  /** What of these statements no longer works, or gives something else. */
+  /** The statements among these that fail now, or return other types. */
   async function faultsOf(statements: RecordedStatement[]): Promise<string[]> {
     const faults: string[] = [];
     for (const statement of statements) {

@@ -3,7 +3,7 @@ import { readGolden, renewCommand, renewing, writeGolden } from '../harness/gold
 import { tablesOf } from '../harness/tenant-rows';
 
 const GOLDEN = 'tenancy-exceptions.json';
-const NO_REASON_YET = 'TODO: say why';
+const NO_REASON_YET = '(no reason given)';
 const BARE_RULE = "(tenant_id = (current_setting('app.tenant_id'::text))::uuid)";
 
 interface Policy extends Record<string, unknown> {
@@ -16,7 +16,7 @@ interface Policy extends Record<string, unknown> {
   check: string | null;
 }
 
-/** What keeps tenants apart, read from the catalogue: what the migrations made, not what they meant to. */
+/** The isolation of tenants, read from the catalogue: the actual result of the migrations. */
 describe('the catalogue', () => {
   let database: TestDatabase;
   let tenantTables: string[];
@@ -39,7 +39,7 @@ describe('the catalogue', () => {
     );
   }
 
-  /** A policy that lets the role that serves requests see the rows of its tenant. */
+  /** A policy that shows the serving role the rows of its tenant. */
   function isBare(policy: Policy): boolean {
     return (
       policy.roles === 'app_service' &&
@@ -149,7 +149,7 @@ describe('the catalogue', () => {
       expect.arrayContaining(['app_sign_in', 'app_janitor']),
     );
     expect(memberships.filter((membership) => membership.inherit || membership.admin)).toEqual([]);
-    // The operator's role is for the owner of the tables alone.
+    // Only the owner of the tables has the operator's role.
     expect(memberships.map((membership) => membership.role)).not.toContain('app_operator');
     const foreign = await database.sql(
       `select roleid::regrole::text as role, member::regrole::text as member from pg_auth_members
@@ -208,7 +208,7 @@ describe('the catalogue', () => {
         .filter((exception) => !found.includes(exception))
         .map((exception) => `not there:    ${exception}`),
       ...Object.entries(golden)
-        .filter(([, reason]) => reason === '' || reason.startsWith('TODO'))
+        .filter(([, reason]) => reason === '' || reason === NO_REASON_YET)
         .map(([exception]) => `needs reason: ${exception}`),
     ];
     if (lines.length > 0) {
@@ -219,7 +219,9 @@ describe('the catalogue', () => {
     }
   });
 
-  /** Everything that departs from "a tenant_id, forced row-level security, one bare policy, keys that begin with it". */
+  /**
+   * Everything that departs from "a tenant_id, forced row-level security, one bare policy, keys that begin with it".
+   */
   async function exceptions(): Promise<string[]> {
     const tables = (await tablesOf(database, 'all')).filter((table) => !tenantTables.includes(table));
     const open = await database.sql<{ name: string }>(

@@ -331,12 +331,14 @@ CREATE INDEX events_created_at_idx ON events USING btree (created_at);
 CREATE INDEX events_type_idx ON events USING btree (tenant_id, type, id);
 CREATE UNIQUE INDEX events_event_id_key ON events USING btree (tenant_id, event_id) WHERE (event_id IS NOT NULL);
 CREATE UNIQUE INDEX events_sequence_key ON events USING btree (tenant_id, aggregate_id, sequence) WHERE (aggregate_id IS NOT NULL);
+create policy events_at_sign_in on events as permissive for insert to app_sign_in with check (true);
 create policy events_expired on events as permissive for all to app_janitor using ((created_at < (now() - '1 day'::interval)));
 create policy events_of_the_audit_log on events as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy events_of_the_tenant on events as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 grant insert on events to app_audit;
 grant delete on events to app_janitor;
 grant delete, insert, select, update on events to app_service;
+grant insert on events to app_sign_in;
 grant select (tenant_id, id, created_at) on events to app_janitor;
 
 create table idempotency_keys (
@@ -571,11 +573,13 @@ create table outbox (
 alter table outbox set (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
 alter table outbox enable row level security;
 alter table outbox force row level security;
+create policy outbox_at_sign_in on outbox as permissive for insert to app_sign_in with check (true);
 create policy outbox_of_the_audit_log on outbox as permissive for insert to app_audit with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy outbox_of_the_tenant on outbox as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy outbox_to_discover on outbox as permissive for select to app_relay using (true);
 grant insert on outbox to app_audit;
 grant delete, insert, select, update on outbox to app_service;
+grant insert on outbox to app_sign_in;
 grant select (tenant_id, position, event_id) on outbox to app_relay;
 
 create table recovery_codes (
@@ -729,6 +733,19 @@ create policy tenant_exports_of_the_tenant on tenant_exports as permissive for a
 grant delete on tenant_exports to app_janitor;
 grant delete, insert, select, update on tenant_exports to app_service;
 grant select (tenant_id, id, expires_at) on tenant_exports to app_janitor;
+
+create table tenant_usage (
+  tenant_id uuid not null,
+  day integer not null,
+  name text not null,
+  amount bigint not null,
+  constraint tenant_usage_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(id),
+  constraint tenant_usage_pkey PRIMARY KEY (tenant_id, day, name)
+);
+alter table tenant_usage enable row level security;
+alter table tenant_usage force row level security;
+create policy tenant_usage_of_the_tenant on tenant_usage as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant insert, select, update on tenant_usage to app_service;
 
 create table tenants (
   id uuid not null,

@@ -82,6 +82,8 @@ export async function startApiProcess(
     RATE_LIMIT_TENANT_BURST: '1000000',
     RATE_LIMIT_ADDRESS_PER_MINUTE: '1000000',
     RATE_LIMIT_REGISTRATION: '0',
+    NEW_TENANT_LIMITS_PERCENT: '100',
+    WEBHOOK_MAX_ENDPOINTS_PER_HOST: '10000',
   };
   const child = startProcess('api', database, { ...limits, ...env }, nodeArguments);
   let ended = false;

@@ -32,7 +32,7 @@ describe('lists', () => {
   const ids = (rows: readonly Row[]) => rows.map((row) => row.id);
   const cursorOf = async (path: string): Promise<string> => (await tenant.get(path)).body.next_cursor;
 
-  /** Every page from here on, by `next_cursor`; checks what is true of each. */
+  /** Every page from here on, by `next_cursor`; checks the invariants of each. */
   async function walk(path: string, limit: number, between?: () => Promise<unknown>): Promise<Row[]> {
     const all: Row[] = [];
     let cursor: string | null = null;
@@ -96,7 +96,7 @@ describe('lists', () => {
 
   it('skips and repeats nothing among many rows of one timestamp', async () => {
     const made = await batch(100);
-    // Everything in one millisecond, by what the rows say and by what their ids say.
+    // Everything in one millisecond, by the columns of the rows and by their ids.
     await service.database.sql(
       `update orders set created_at = '2026-01-31T12:00:00Z', updated_at = '2026-01-31T12:00:00Z' where tenant_id = $1`,
       [tenant.tenantId],

@@ -106,7 +106,7 @@ describe.each([
       'http.request.resend_count': 0,
     });
     expect(received?.headers.traceparent).toBe(`00-${trace}-${sent.spanId}-01`);
-    // The body is what it would be without.
+    // The body is the same as without tracing.
     expect(Object.keys(JSON.parse(received?.body ?? '{}') as object)).toEqual(['id', 'type', 'timestamp', 'data']);
 
     for (const hidden of ['hidden', 'Widget', 'open sesame', tenant.session?.access_token ?? '-']) {
@@ -243,7 +243,7 @@ describe('traces', () => {
     if (mood !== 'hangs') await until('it is said', () => complaints() > 0, 20_000);
     const begun = Date.now();
     await service.stop();
-    // The deadline of the last spans, and what the rest of the end takes.
+    // The deadline of the last spans, and the rest of the shutdown.
     expect(Date.now() - begun).toBeLessThan(10_000);
     // Once a minute at most.
     expect(complaints()).toBeLessThan(2);

@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import type { ApiClient } from '../harness/client';
-import { Chromium, findChromium, type Page } from '../harness/chromium';
+import type { Browser, Page } from 'playwright-core';
+import { findChromium, openPage, startChromium, type WatchedPage } from '../harness/chromium';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
@@ -12,8 +12,7 @@ if (!CHROMIUM && process.env.CI !== 'true') {
 }
 const inBrowser = CHROMIUM || process.env.CI === 'true' ? describe : describe.skip;
 
-const OPERATIONS = '[...document.querySelectorAll(".opblock")]';
-/** A browser beside other suites on few cores takes its time. */
+/** A browser is slow while other suites run on few cores. */
 jest.setTimeout(120_000);
 const ME = '#operations-Auth-getMe';
 
@@ -70,73 +69,76 @@ describe('the documents', () => {
 inBrowser('Swagger UI in Chromium', () => {
   let service: TestService;
   let tenant: ApiClient;
-  let chromium: Chromium;
+  let chromium: Browser;
+  let watched: WatchedPage;
   let page: Page;
 
   beforeAll(async () => {
     if (!CHROMIUM) throw new Error('CI has no Chromium: install it, or name it in CHROMIUM_PATH');
     service = await startService();
     tenant = await service.tenant();
-    chromium = Chromium.start(CHROMIUM);
-    page = await chromium.open();
-    await page.go(`${service.url}/docs`);
+    chromium = await startChromium(CHROMIUM);
+    watched = await openPage(chromium);
+    page = watched.page;
+    await page.goto(`${service.url}/docs`);
   });
   afterAll(async () => {
+    await chromium?.close();
     await service?.stop();
-    await chromium?.stop();
   });
   afterEach(() => {
-    expect(page.faults).toEqual([]);
-    expect(page.requests.filter((url) => !url.startsWith(`${service.url}/`) && !url.startsWith('data:'))).toEqual([]);
+    expect(watched.faults).toEqual([]);
+    expect(watched.requests.filter((url) => !url.startsWith(`${service.url}/`) && !url.startsWith('data:'))).toEqual(
+      [],
+    );
   });
 
   it('lists every operation of the document', async () => {
     const { paths, webhooks } = (await service.client.get('/openapi.json')).body as Record<string, object>;
     const count = [...Object.values(paths ?? {}), ...Object.values(webhooks ?? {})].flatMap(Object.keys).length;
-    await page.until(`${OPERATIONS}.length === ${count}`);
+    await until('all operations', async () => (await page.locator('.opblock').count()) === count, 60_000);
   });
 
   it('takes a token by Authorize and calls the API with it', async () => {
     await page.click('.auth-wrapper .authorize');
-    await page.type('#auth-bearer-value, .auth-container input', tenant.session?.access_token as string);
+    await page.fill('#auth-bearer-value, .auth-container input', tenant.session?.access_token as string);
     await page.click('.auth-btn-wrapper button[type=submit]');
     await page.click('.auth-btn-wrapper .btn-done');
     await callMe(page);
-    expect(await page.value(`document.querySelector('${ME} .live-responses-table').textContent`)).toContain(
-      tenant.session?.user.email,
-    );
+    expect(await page.textContent(`${ME} .live-responses-table`)).toContain(tenant.session?.user.email);
   });
 
   it('keeps the token over a reload, and works at /docs/ too', async () => {
-    await page.go(`${service.url}/docs/`);
-    await page.until(`document.querySelector('.auth-wrapper .authorize.locked')`);
+    await page.goto(`${service.url}/docs/`);
+    await page.waitForSelector('.auth-wrapper .authorize.locked');
     await callMe(page);
   });
 
   it('forgets the token with the tab', async () => {
-    expect(await page.value('localStorage.length')).toBe(0);
-    expect(await page.value('sessionStorage.length')).toBe(1);
+    expect(await page.evaluate('localStorage.length')).toBe(0);
+    expect(await page.evaluate('sessionStorage.length')).toBe(1);
   });
 
   it('has Authorize at the top, and a filter', async () => {
-    const top = (selector: string) =>
-      page.value<number>(`document.querySelector('${selector}').getBoundingClientRect().top + window.scrollY`);
-    await page.until(`document.querySelector('.auth-wrapper .authorize')`);
+    const top = async (selector: string) => {
+      const scrolled = await page.evaluate<number>('window.scrollY');
+      return ((await page.locator(selector).first().boundingBox())?.y ?? NaN) + scrolled;
+    };
+    await page.waitForSelector('.auth-wrapper .authorize');
     expect(await top('.auth-wrapper .authorize')).toBeLessThan(200);
     expect(await top('.information-container')).toBeGreaterThan(await top('.auth-wrapper .authorize'));
-    expect(await page.value(`document.querySelector('.operation-filter-input') !== null`)).toBe(true);
+    expect(await page.locator('.operation-filter-input').count()).toBe(1);
   });
 
   it('shows an operation in few screens, and a refusal of it when asked', async () => {
     const create = '#operations-Orders-createOrder';
     await page.click(`${create} .opblock-summary-control`);
-    await page.until(`document.querySelectorAll('${create} .responses-table .response .refusal').length > 5`);
-    const height = await page.value<number>(`document.querySelector('${create}').getBoundingClientRect().height`);
-    expect(height).toBeLessThan(3_500);
+    await page.locator(`${create} .responses-table .response .refusal`).nth(5).waitFor();
+    const box = await page.locator(create).boundingBox();
+    expect(box?.height).toBeLessThan(3_500);
     await page.click(`${create} .response[data-code="401"] .refusal`);
-    await page.until(
-      `document.querySelector('${create} .response[data-code="401"] .microlight, ${create} .response[data-code="401"] .highlight-code')`,
-    );
+    const refusal = `${create} .response[data-code="401"]`;
+    await page.locator(`${refusal} .microlight, ${refusal} .highlight-code`).first().waitFor();
     await page.click(`${create} .opblock-summary-control`);
   });
 
@@ -144,7 +146,8 @@ inBrowser('Swagger UI in Chromium', () => {
     const register = '[id$="-registerEventType"]';
     await page.click(`${register} .opblock-summary-control`);
     await page.click(`${register} .try-out__btn`);
-    await page.until(`document.querySelector('${register} .parameters input')?.value === 'invoice.paid'`);
+    const name = page.locator(`${register} .parameters input`).first();
+    await until('the name', async () => (await name.inputValue()) === 'invoice.paid', 60_000);
     await page.click(`${register} .opblock-summary-control`);
   });
 
@@ -152,52 +155,49 @@ inBrowser('Swagger UI in Chromium', () => {
     const list = '#operations-Orders-listOrders';
     await page.click(`${list} .opblock-summary-control`);
     await page.click(`${list} .try-out__btn`);
-    await page.until(`document.querySelector('${list} .execute')`);
-    const filled = await page.value<string[]>(
-      `[...document.querySelectorAll('${list} .parameters input, ${list} .parameters select')].map((field) => field.value).filter(Boolean)`,
-    );
-    expect(filled).toEqual(['20']);
+    await page.waitForSelector(`${list} .execute`);
+    const fields = await page.locator(`${list} .parameters input, ${list} .parameters select`).all();
+    const values = await Promise.all(fields.map((field) => field.inputValue()));
+    expect(values.filter(Boolean)).toEqual(['20']);
     await page.click(`${list} .execute`);
-    await page.until(`document.querySelector('${list} .live-responses-table .response-col_status')`);
     expect(await statusOf(page, list)).toBe('200');
   });
 
   it('shows operations of every section within its policy', async () => {
-    const sections = 'document.querySelectorAll(".opblock-tag-section, .webhooks")';
-    const first = `[...${sections}].map((section) => section.querySelector(".opblock")).filter(Boolean)`;
-    const ids = await page.value<string[]>(`${first}.map((operation) => CSS.escape(operation.id))`);
-    expect(ids.length).toBeGreaterThan(3);
-    for (const id of ids) {
-      const open = await page.value<boolean>(`document.querySelector('#${id}.is-open') !== null`);
-      if (!open) await page.click(`#${id} .opblock-summary-control`);
-      await page.until(`document.querySelector('#${id} .responses-table .response')`);
+    const sections = await page
+      .locator('.opblock-tag-section, .webhooks')
+      .filter({ has: page.locator('.opblock') })
+      .all();
+    expect(sections.length).toBeGreaterThan(3);
+    for (const section of sections) {
+      const operation = section.locator('.opblock').first();
+      const isOpen = (await operation.getAttribute('class'))?.includes('is-open');
+      if (!isOpen) await operation.locator('.opblock-summary-control').click();
+      await operation.locator('.responses-table .response').first().waitFor();
     }
-    expect(await page.value(`document.querySelectorAll('.errors-wrapper').length`)).toBe(0);
-    if (process.env.DOCS_PICTURE) {
-      await page.value(`document.querySelector('#${ids[2]}').scrollIntoView()`);
-      writeFileSync(process.env.DOCS_PICTURE, await page.picture());
-    }
+    expect(await page.locator('.errors-wrapper').count()).toBe(0);
+    if (process.env.DOCS_PICTURE) await page.screenshot({ path: process.env.DOCS_PICTURE });
   });
 });
 
 inBrowser('the watch over the page', () => {
   it('sees what the policy forbids', async () => {
     const service = await startService();
-    const chromium = Chromium.start(CHROMIUM as string);
+    const chromium = await startChromium(CHROMIUM as string);
     try {
-      const page = await chromium.open();
-      await page.go(`${service.url}/docs`);
-      await page.until(`${OPERATIONS}.length`);
-      await page.value(`document.body.insertAdjacentHTML('beforeend', '<img src="http://127.0.0.1:9/x.png">')`);
-      await page.value(
+      const { page, faults } = await openPage(chromium);
+      await page.goto(`${service.url}/docs`);
+      await page.locator('.opblock').first().waitFor();
+      await page.evaluate(`document.body.insertAdjacentHTML('beforeend', '<img src="http://127.0.0.1:9/x.png">')`);
+      await page.evaluate(
         `document.body.append(Object.assign(document.createElement('script'), { text: 'window.ran = 1' }))`,
       );
-      await until('two violations', () => page.faults.length >= 2);
-      expect(page.faults.join()).toMatch(/img-src[\s\S]*script-src/);
-      expect(await page.value('window.ran ?? 0')).toBe(0);
+      await until('two violations', () => faults.length >= 2);
+      expect(faults.join()).toMatch(/img-src[\s\S]*script-src/);
+      expect(await page.evaluate('window.ran ?? 0')).toBe(0);
     } finally {
+      await chromium.close();
       await service.stop();
-      await chromium.stop();
     }
   });
 });
@@ -206,12 +206,17 @@ async function callMe(page: Page): Promise<void> {
   await page.click(`${ME} .opblock-summary-control`);
   await page.click(`${ME} .try-out__btn`);
   await page.click(`${ME} .execute`);
-  await page.until(`document.querySelector('${ME} .live-responses-table .response-col_status')`);
   expect(await statusOf(page, ME)).toBe('200');
 }
 
-function statusOf(page: Page, operation: string): Promise<string> {
-  return page.value(
-    `document.querySelector('${operation} .live-responses-table tbody .response-col_status').firstChild.textContent.trim()`,
+/** The status of a response that the page shows, once it does. */
+async function statusOf(page: Page, operation: string): Promise<string> {
+  const cell = page.locator(`${operation} .live-responses-table tbody .response-col_status`).first();
+  return (
+    (
+      await cell.evaluate<string | null, { firstChild: { textContent: string | null } }>(
+        (node) => node.firstChild.textContent,
+      )
+    )?.trim() ?? ''
   );
 }

@@ -4,7 +4,7 @@ import { mailsTo } from '../harness/mails';
 import { addMember, makeKey, personOf } from '../harness/members';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';
-import { enrol } from '../harness/totp';
+import { addAuthenticator } from '../harness/totp';
 import { until } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
@@ -85,7 +85,7 @@ describe('the operator’s commands for people', () => {
       ]);
 
     it('is announced, and done a day later: the password alone signs in then', async () => {
-      await enrol(owner);
+      await addAuthenticator(service, owner);
       expect((await login(owner)).status).toBe(401);
       const announced = await reset();
       expect(announced.done).toBe(false);
@@ -102,14 +102,14 @@ describe('the operator’s commands for people', () => {
     });
 
     it('is cancelled by a sign-in with the factor, and not by the password alone', async () => {
-      const app = await enrol(owner);
+      const app = await addAuthenticator(service, owner);
       await reset();
       const due = () =>
         service.database.sql('select factor_reset_at is not null as due from users where id = $1', [personOf(owner)]);
       const { challenge } = (await login(owner)).body;
       keepSecret(challenge);
       expect(await due()).toEqual([{ due: true }]);
-      const signedIn = await service.client.post('/auth/second-factor', { challenge, code: app.code(1) });
+      const signedIn = await service.client.post('/auth/second-factor', { challenge, code: await app.code() });
       expect(signedIn.status).toBe(200);
       expect(await due()).toEqual([{ due: false }]);
       expect((await reset()).done).toBe(false);

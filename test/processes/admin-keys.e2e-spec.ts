@@ -59,7 +59,7 @@ describe('rotating the encryption key', () => {
     const [secrets, rows] = [await secretsOf(before.url), await rowsOf(before)];
     await before.stop();
 
-    // Two tenants, four secrets of three endpoints, and the answer that holds one.
+    // Two tenants, four secrets of three endpoints, and the response with one.
     expect(await keys()).toEqual([
       { kid: 'k2', seals: true, configured: true, sealed: 0 },
       { kid: 'k1', seals: false, configured: true, sealed: 5 },
@@ -92,7 +92,7 @@ describe('rotating the encryption key', () => {
     const service = await startService({ database });
     const { tenantId } = await service.tenant();
     await service.stop();
-    // More than a batch of each: every third was sealed with a key that is lost.
+    // More than a batch of each: every third was encrypted with a lost key.
     const boxes = { k1: createSecretBox(K1), lost: createSecretBox(LOST) };
     const ids = Array.from({ length: 350 }, () => newTimedId().id);
     for (const [at, id] of ids.entries()) {
@@ -189,7 +189,7 @@ describe('rotating the encryption key', () => {
       (file) => /(?<!\.spec)\.ts$/.test(file) && /\bbox\.encrypt\(/.test(readFileSync(join(src, file), 'utf8')),
     );
     expect(sealing.sort()).toEqual([
-      // Needs none: where the newest signing key cannot be opened, a new one is made, and what it signed stays valid.
+      // Needs none: if the newest signing key cannot be decrypted, a new one is made, and older signatures stay valid.
       join('audit', 'folding', 'signing-key.ts'),
       join('auth', 'totp', 'totp-reencryption.ts'),
       join('auth', 'totp', 'totp.service.ts'),

@@ -258,7 +258,7 @@ describe('the role admin', () => {
       await login.connect();
       await expect(login.query('set role app_operator')).rejects.toMatchObject({ code: '42501' });
       await login.end();
-      // Without the owner's URL a command that needs it says so, and does nothing.
+      // Without the owner's URL a command that needs it reports this, and does nothing.
       const args = ['tenants', 'suspend', acme.tenantId];
       await expect(admin(database, args, { MIGRATION_DATABASE_URL: '' })).rejects.toMatchObject({ code: '42501' });
     });

@@ -122,7 +122,7 @@ describe('the role migrate', () => {
 describe('a migration that needs a table in use', () => {
   it('lets go of its place in the queue, and gets the lock when it is free', async () => {
     const database = await createTestDatabase();
-    // What is applied anew begins with foreign keys to tenants, and writers of that table are in the way of their lock.
+    // The repeated migrations begin with foreign keys to tenants, and writers of that table block their lock.
     const again = migrationNames().slice(migrationNames().indexOf('Webhooks1764028920000'));
     for (let undone = 0; undone < again.length; undone++) await revertLast(database.ownerUrl);
     const writer = new Client({ connectionString: database.ownerUrl });
@@ -146,7 +146,7 @@ describe('a migration that needs a table in use', () => {
       return row?.waits ?? false;
     };
     await until('a migration that waits', waiting);
-    // Behind it another writer waits, though it could go with the first; it does not wait longer than for a retry.
+    // Another writer waits behind it, though it could run with the first; it waits no longer than until a retry.
     await other.query('begin; lock table tenants in row exclusive mode; commit');
     await until('an attempt given up', () => attempts.length > 0);
     expect(settled).toBe(false);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { Chromium, findChromium } from '../harness/chromium';
+import { findChromium, openPage, startChromium } from '../harness/chromium';
 import { createEndpoint } from '../harness/endpoints';
 import { type Receiver, startReceiver } from '../harness/receiver';
 import { freePort, hasRedis, startRedis, type TestRedis } from '../harness/redis';
@@ -16,7 +16,7 @@ const PASSWORD = 'correct horse: bättery';
 const basic = (password: string, user = 'operator') => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 const QUEUE = 'webhook-deliveries';
 
-/** What bull-board says of the queue, as far as it is looked at here. */
+/** The parts of bull-board's description of the queue that the test reads. */
 interface Board {
   queues: {
     name: string;
@@ -27,7 +27,7 @@ interface Board {
   }[];
 }
 
-/** Where a worker says that its UI is. */
+/** The address of the worker's UI, from its log. */
 function uiUrl(worker: TestWorker): string {
   const line = worker.logLines.find((text) => text.includes('"msg":"the queue UI"'));
   return (JSON.parse(line as string) as { url: string }).url;
@@ -144,21 +144,24 @@ describe('the queue UI without a queue to look at', () => {
     'works in a browser under its policy, and asks for nothing elsewhere',
     async () => {
       if (!chromium) throw new Error('CI has no Chromium: install it, or name it in CHROMIUM_PATH');
-      const browser = Chromium.start(chromium);
+      const browser = await startChromium(chromium);
       try {
-        const page = await browser.open();
+        const { page, requests, faults } = await openPage(browser);
         const { host } = new URL(url);
         // Once with the credential, which the browser then keeps for the address without it.
-        await page.go(`http://operator:${encodeURIComponent(PASSWORD)}@${host}/static/favicon-32x32.png`);
-        await page.go(`http://${host}/queue/${QUEUE}`);
-        await page.until(`document.body?.innerText.includes('${QUEUE}')`);
-        await page.until(`/active/i.test(document.body?.innerText)`);
-        const elsewhere = page.requests.filter((asked) => !asked.includes(host) && !asked.startsWith('data:'));
+        await page.goto(`http://operator:${encodeURIComponent(PASSWORD)}@${host}/static/favicon-32x32.png`);
+        await page.goto(`http://${host}/queue/${QUEUE}`);
+        await page.getByText(QUEUE).first().waitFor();
+        await page
+          .getByText(/active/i)
+          .first()
+          .waitFor();
+        const elsewhere = requests.filter((asked) => !asked.includes(host) && !asked.startsWith('data:'));
         expect(elsewhere.filter((asked) => !asked.startsWith('https://fonts.googleapis.com/'))).toEqual([]);
         // The one fault is the link to the fonts, which the policy stops.
-        expect(page.faults.filter((fault) => !/fonts\.googleapis\.com|"csp"|\/favicon\.ico/.test(fault))).toEqual([]);
+        expect(faults.filter((fault) => !/fonts\.googleapis\.com|"csp"|\/favicon\.ico/.test(fault))).toEqual([]);
       } finally {
-        await browser.stop();
+        await browser.close();
       }
     },
     120_000,

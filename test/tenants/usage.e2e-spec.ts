@@ -20,7 +20,12 @@ describe('GET /tenant/usage', () => {
       expect.arrayContaining([
         { name: 'webhook_endpoints', used: 1, limit: 1_000, resets_at: null },
         { name: 'webhook_event_types', used: 0, limit: 500, resets_at: null },
-        { name: 'events', used: 1, limit: null, resets_at: midnight },
+        { name: 'webhook_endpoints_of_one_host', used: 1, limit: 10_000, resets_at: null },
+        { name: 'events', used: 1, limit: 10_000_000, resets_at: midnight },
+        { name: 'event_bytes', used: expect.any(Number) as number, limit: 20_480 * 1024 * 1024, resets_at: midnight },
+        { name: 'deliveries', used: 0, limit: 50_000_000, resets_at: midnight },
+        // The order, its items, its line of history and its event.
+        { name: 'stored_rows', used: 5, limit: 1_000_000_000, resets_at: null },
       ]),
     );
   });

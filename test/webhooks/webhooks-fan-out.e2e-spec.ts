@@ -1,3 +1,4 @@
+import { TenantUsage } from '../../src/platform/usage/tenant-usage';
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { newTimedId } from '../../src/platform/ids/ids';
 import { deliveryId } from '../../src/webhooks/deliveries/delivery-id';
@@ -63,14 +64,14 @@ describe('fan-out', () => {
     constructor(deliveries: number) {
       const dispatcher = { offer: (made: readonly Offer[]) => void offers.push(...made) } as unknown as Dispatcher;
       const count = (status: string, number = 1) => counts.set(status, (counts.get(status) ?? 0) + number);
-      super(dispatcher, { count } as unknown as DeliveryMetrics);
+      super(dispatcher, { count } as unknown as DeliveryMetrics, service.app.get(TenantUsage, { strict: false }));
       this.deliveriesAtOnce = deliveries;
     }
   }
 
   const relay = (events = 200, deliveries = MANY): Promise<OutboxEvent[]> =>
     relayEvents(service.app.get(TenantDatabase), tenant.tenantId, [new BoundedFanOut(deliveries)], events);
-  /** What the relay's transaction has made of what it took. */
+  /** The deliveries that the relay's transaction has made. */
   async function take(events?: number, deliveries?: number) {
     const taken = await relay(events, deliveries);
     return sql(
@@ -199,7 +200,7 @@ describe('fan-out', () => {
     for (let i = 0; i < 3; i++) events.push(await addEvent('order.created'));
     const others = await service.tenant();
     await others.createOrder();
-    // A relay whose process died, while its transaction runs on in PostgreSQL: nothing passes it by.
+    // A relay whose process died while its transaction still runs in PostgreSQL: no event overtakes it.
     const [locked, ended] = [new Signal(), new Signal()];
     const running = service.app.get(TenantDatabase).transaction(tenant, async (tx) => {
       const text = `select pg_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11))`;

@@ -1,6 +1,6 @@
 /**
- * Verification of a tenant's audit log, with the platform's Web Crypto alone. A checkpoint that was kept, an entry's proof
- * and the public keys show that the entry is in the log as it was written; a consistency proof shows that a later
+ * Verification of a tenant's audit log, with the platform's Web Crypto alone. A checkpoint that was kept, an entry's
+ * proof and the public keys show that the entry is in the log as it was written; a consistency proof shows that a later
  * checkpoint still begins with an earlier one.
  */
 import type { components } from './schema';

@@ -83,8 +83,8 @@ const REFRESH = { retries: 1, maxDelayMs: 1_000, timeoutMs: 4_000, repeatAll: tr
  */
 export class OrdersClient {
   /**
-   * The `openapi-fetch` client underneath, with the same credential and retries: it throws no {@link ApiError}, and is the way to
-   * ask with `If-None-Match`.
+   * The `openapi-fetch` client underneath, with the same credential and retries: it throws no {@link ApiError}, and is
+   * the way to ask with `If-None-Match`.
    */
   readonly raw: Client<paths>;
   private readonly credential: Credential;

@@ -4,7 +4,9 @@ import type { components } from './schema';
 /** What a session goes on with, as sign-in and refresh give it. */
 export type TokenPair = Pick<components['schemas']['Tokens'], 'access_token' | 'refresh_token'>;
 
-/** Told of each new pair, so that it can be kept (a refresh token is good once), and of a session's end by `undefined`. */
+/**
+ * Told of each new pair, so that it can be kept (a refresh token is good once), and of a session's end by `undefined`.
+ */
 export type TokensListener = (tokens: TokenPair | undefined) => void | Promise<void>;
 
 /** What a client signs its requests with: a bearer token that others renew, or a session that renews itself. */

@@ -17,8 +17,8 @@ export function retryAfterMs(header: string | null, now = Date.now()): number | 
 }
 
 /**
- * How long to wait before a retry: doubling, of which half is left to chance, so that clients that failed together do not come back
- * together. `Retry-After` is a floor that chance only adds to.
+ * How long to wait before a retry: doubling, of which half is left to chance, so that clients that failed together do
+ * not come back together. `Retry-After` is a floor that chance only adds to.
  * @param attempt the number of the try that failed, from 1
  */
 export function backoffMs(attempt: number, retryAfter: number | undefined, random = Math.random): number {

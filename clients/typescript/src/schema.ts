@@ -1066,7 +1066,7 @@ export interface paths {
         };
         /**
          * See what the tenant uses
-         * @description What is counted, its limit, and when it is reset. A count beyond its limit is 422, a daily amount 429.
+         * @description Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
          *
          *     Asks for the permission `tenant:manage`.
          */
@@ -1947,7 +1947,7 @@ export interface paths {
     };
 }
 export interface webhooks {
-    "order.created": {
+    "session.revoked": {
         parameters: {
             query?: never;
             header?: never;
@@ -1957,17 +1957,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.created
-         * @description An order was made.
+         * session.revoked
+         * @description Sessions of a member ended before their time: by signing out, by a person, or with what they rest on.
          */
-        post: operations["onOrderCreated"];
+        post: operations["onSessionRevoked"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "order.updated": {
+    "tenant.changed": {
         parameters: {
             query?: never;
             header?: never;
@@ -1977,17 +1977,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.updated
-         * @description An order's notes or metadata were changed. Changes of status have events of their own.
+         * tenant.changed
+         * @description The name, a policy or the status of the tenant changed.
          */
-        post: operations["onOrderUpdated"];
+        post: operations["onTenantChanged"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "order.confirmed": {
+    "member.invited": {
         parameters: {
             query?: never;
             header?: never;
@@ -1997,17 +1997,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.confirmed
-         * @description An order was confirmed.
+         * member.invited
+         * @description A person was invited.
          */
-        post: operations["onOrderConfirmed"];
+        post: operations["onMemberInvited"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "order.processing": {
+    "member.joined": {
         parameters: {
             query?: never;
             header?: never;
@@ -2017,17 +2017,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.processing
-         * @description Work on an order has begun.
+         * member.joined
+         * @description A person joined the tenant.
          */
-        post: operations["onOrderProcessing"];
+        post: operations["onMemberJoined"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "order.completed": {
+    "member.changed": {
         parameters: {
             query?: never;
             header?: never;
@@ -2037,17 +2037,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.completed
-         * @description An order was completed.
+         * member.changed
+         * @description A member's role or status changed.
          */
-        post: operations["onOrderCompleted"];
+        post: operations["onMemberChanged"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "order.cancelled": {
+    "member.removed": {
         parameters: {
             query?: never;
             header?: never;
@@ -2057,10 +2057,70 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * order.cancelled
-         * @description An order was cancelled.
+         * member.removed
+         * @description A member left or was removed: the member as it was.
          */
-        post: operations["onOrderCancelled"];
+        post: operations["onMemberRemoved"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "sso.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * sso.changed
+         * @description A domain, connection or directory of single sign-on changed.
+         */
+        post: operations["onSsoChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "api_key.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * api_key.created
+         * @description An API key was made.
+         */
+        post: operations["onApiKeyCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "api_key.revoked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * api_key.revoked
+         * @description An API key was revoked, by a person or with the membership of its person.
+         */
+        post: operations["onApiKeyRevoked"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2187,7 +2247,7 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
-    "tenant.changed": {
+    "order.created": {
         parameters: {
             query?: never;
             header?: never;
@@ -2197,17 +2257,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * tenant.changed
-         * @description The name, a policy or the status of the tenant changed.
+         * order.created
+         * @description An order was made.
          */
-        post: operations["onTenantChanged"];
+        post: operations["onOrderCreated"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "member.invited": {
+    "order.updated": {
         parameters: {
             query?: never;
             header?: never;
@@ -2217,17 +2277,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * member.invited
-         * @description A person was invited.
+         * order.updated
+         * @description An order's notes or metadata were changed. Changes of status have events of their own.
          */
-        post: operations["onMemberInvited"];
+        post: operations["onOrderUpdated"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "member.joined": {
+    "order.confirmed": {
         parameters: {
             query?: never;
             header?: never;
@@ -2237,17 +2297,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * member.joined
-         * @description A person joined the tenant.
+         * order.confirmed
+         * @description An order was confirmed.
          */
-        post: operations["onMemberJoined"];
+        post: operations["onOrderConfirmed"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "member.changed": {
+    "order.processing": {
         parameters: {
             query?: never;
             header?: never;
@@ -2257,17 +2317,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * member.changed
-         * @description A member's role or status changed.
+         * order.processing
+         * @description Work on an order has begun.
          */
-        post: operations["onMemberChanged"];
+        post: operations["onOrderProcessing"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "member.removed": {
+    "order.completed": {
         parameters: {
             query?: never;
             header?: never;
@@ -2277,17 +2337,17 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * member.removed
-         * @description A member left or was removed: the member as it was.
+         * order.completed
+         * @description An order was completed.
          */
-        post: operations["onMemberRemoved"];
+        post: operations["onOrderCompleted"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "api_key.created": {
+    "order.cancelled": {
         parameters: {
             query?: never;
             header?: never;
@@ -2297,30 +2357,10 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * api_key.created
-         * @description An API key was made.
+         * order.cancelled
+         * @description An order was cancelled.
          */
-        post: operations["onApiKeyCreated"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "api_key.revoked": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * api_key.revoked
-         * @description An API key was revoked, by a person or with the membership of its person.
-         */
-        post: operations["onApiKeyRevoked"];
+        post: operations["onOrderCancelled"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4559,6 +4599,30 @@ export interface components {
                 /** @description The rule that is broken: what a program looks at. */
                 code: string;
             }[];
+            /**
+             * @description With `second_factor_required`: goes to `POST /auth/second-factor`, with the factor.
+             * @example sfc_0198c0de7a1170008000000000000042_0Yw1bUQn5R2hQ8xM3cVt7kJd9sLf4gHaZpXeBnTiOo8
+             */
+            challenge?: string;
+            /**
+             * @description With `second_factor_required`: the factors that the person has.
+             * @example [
+             *       "totp"
+             *     ]
+             */
+            methods?: ("totp" | "passkey")[];
+            /**
+             * @description With `second_factor_required`: the seconds in which the challenge is good.
+             * @example 300
+             */
+            expires_in?: number;
+            /**
+             * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+             * @example {}
+             */
+            passkey_options?: {
+                [key: string]: unknown;
+            };
         };
         /** @description A public key (RFC 8037). */
         PublicKey: {
@@ -4850,6 +4914,34 @@ export interface components {
              */
             methods: ("totp" | "passkey")[];
         };
+        /** @description Sessions of one person in the tenant that ended before their time. */
+        SessionRevocation: {
+            /**
+             * Format: uuid
+             * @description The person.
+             * @example 0198c0de-7a11-7000-8000-000000000042
+             */
+            user_id: string;
+            /**
+             * @description The sessions, at most 1000 of them; where more ended, the rest is not named.
+             * @example [
+             *       "0198c0de-7a11-7000-8000-000000000099"
+             *     ]
+             */
+            session_ids: string[];
+            /**
+             * @description Why they ended.
+             * @example ended_by_member
+             * @enum {string}
+             */
+            reason: "signed_out" | "ended_by_person" | "ended_by_member" | "membership_ended" | "password_changed" | "password_reset" | "account_claimed" | "address_change_undone" | "account_deleted" | "account_restored" | "refresh_token_reused";
+            /**
+             * Format: date-time
+             * @description When they ended.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            revoked_at: string;
+        };
         /** @description A session that has begun: who, where, and its first pair of tokens. */
         SignedIn: {
             /**
@@ -4895,6 +4987,33 @@ export interface components {
                 created_at: string;
             } | null;
             refused?: components["schemas"]["Refused"];
+        };
+        /** @description A change of the tenant's single sign-on. */
+        SsoChange: {
+            /**
+             * @description The kind of thing that changed.
+             * @example domain
+             * @enum {string}
+             */
+            subject: "domain" | "connection" | "directory";
+            /**
+             * Format: uuid
+             * @description Its id.
+             * @example 0198c0de-7a11-7000-8000-000000000051
+             */
+            id: string;
+            /**
+             * @description The change. A domain lapses when it can no longer be verified.
+             * @example verified
+             * @enum {string}
+             */
+            change: "created" | "verified" | "changed" | "lapsed" | "deleted";
+            /**
+             * Format: date-time
+             * @description When it changed.
+             * @example 2026-01-31T12:00:00.000Z
+             */
+            changed_at: string;
         };
         /** @description How an endpoint did. */
         Stats: {
@@ -6211,6 +6330,30 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
+                    /**
+                     * @description With `second_factor_required`: goes to `POST /auth/second-factor`, with the factor.
+                     * @example sfc_0198c0de7a1170008000000000000042_0Yw1bUQn5R2hQ8xM3cVt7kJd9sLf4gHaZpXeBnTiOo8
+                     */
+                    challenge?: string;
+                    /**
+                     * @description With `second_factor_required`: the factors that the person has.
+                     * @example [
+                     *       "totp"
+                     *     ]
+                     */
+                    methods?: ("totp" | "passkey")[];
+                    /**
+                     * @description With `second_factor_required`: the seconds in which the challenge is good.
+                     * @example 300
+                     */
+                    expires_in?: number;
+                    /**
+                     * @description With `second_factor_required` where the person has a passkey: what the browser asks it for.
+                     * @example {}
+                     */
+                    passkey_options?: {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -14399,6 +14542,7 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     [name: string]: unknown;
                 };
@@ -19870,7 +20014,7 @@ export interface operations {
             default: components["responses"]["OtherProblem"];
         };
     };
-    onOrderCreated: {
+    onSessionRevoked: {
         parameters: {
             query?: never;
             header: {
@@ -19890,30 +20034,633 @@ export interface operations {
                 /**
                  * @example {
                  *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.created",
+                 *       "type": "session.revoked",
                  *       "timestamp": "2026-01-31T12:00:00.000Z",
                  *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "pending",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
+                 *         "user_id": "0198c0de-7a11-7000-8000-000000000042",
+                 *         "session_ids": [
+                 *           "0198c0de-7a11-7000-8000-000000000099"
                  *         ],
+                 *         "reason": "ended_by_member",
+                 *         "revoked_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "session.revoked";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["SessionRevocation"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTenantChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "tenant.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                 *         "name": "Analytical Engines Ltd",
+                 *         "status": "active",
+                 *         "policies": {
+                 *           "second_factor": "optional",
+                 *           "second_factor_grace_days": 0,
+                 *           "session_idle_minutes": null,
+                 *           "session_max_days": null,
+                 *           "allowed_cidrs": [
+                 *             "203.0.113.0/24"
+                 *           ],
+                 *           "api_key_max_days": null
+                 *         },
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 2
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "tenant.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["OwnTenant"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberInvited: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.invited",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
+                 *         "email": "grace@example.com",
+                 *         "role": "member",
+                 *         "invited_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2026-01-31T12:00:00.000Z",
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.invited";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Invitation"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberJoined: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.joined",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "member",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.joined";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "admin",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 2
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberRemoved: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.removed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "member",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.removed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onSsoChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "sso.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "subject": "domain",
+                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
+                 *         "change": "verified",
+                 *         "changed_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "sso.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["SsoChange"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onApiKeyCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "api_key.created",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *         "name": "Warehouse",
+                 *         "kind": "tenant",
+                 *         "scopes": [
+                 *           "orders:read",
+                 *           "orders:write"
+                 *         ],
+                 *         "hint": "6QQ9",
+                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2027-01-31T12:00:00.000Z",
+                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
+                 *         "allowed_cidrs": [
+                 *           "203.0.113.0/24"
+                 *         ],
+                 *         "rate_limit": 20,
                  *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *         "created_at": "2026-01-31T12:00:00.000Z"
                  *       }
                  *     }
                  */
@@ -19927,13 +20674,13 @@ export interface operations {
                      * @description What kind of event it is.
                      * @constant
                      */
-                    type: "order.created";
+                    type: "api_key.created";
                     /**
                      * Format: date-time
                      * @description When it happened.
                      */
                     timestamp: string;
-                    data: components["schemas"]["Order"];
+                    data: components["schemas"]["ApiKey"];
                 };
             };
         };
@@ -19968,7 +20715,7 @@ export interface operations {
             };
         };
     };
-    onOrderUpdated: {
+    onApiKeyRevoked: {
         parameters: {
             query?: never;
             header: {
@@ -19988,30 +20735,26 @@ export interface operations {
                 /**
                  * @example {
                  *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.updated",
+                 *       "type": "api_key.revoked",
                  *       "timestamp": "2026-01-31T12:00:00.000Z",
                  *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "pending",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
+                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *         "name": "Warehouse",
+                 *         "kind": "tenant",
+                 *         "scopes": [
+                 *           "orders:read",
+                 *           "orders:write"
                  *         ],
-                 *         "version": 2,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *         "hint": "6QQ9",
+                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2027-01-31T12:00:00.000Z",
+                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
+                 *         "allowed_cidrs": [
+                 *           "203.0.113.0/24"
+                 *         ],
+                 *         "rate_limit": 20,
+                 *         "version": 1,
+                 *         "created_at": "2026-01-31T12:00:00.000Z"
                  *       }
                  *     }
                  */
@@ -20025,405 +20768,13 @@ export interface operations {
                      * @description What kind of event it is.
                      * @constant
                      */
-                    type: "order.updated";
+                    type: "api_key.revoked";
                     /**
                      * Format: date-time
                      * @description When it happened.
                      */
                     timestamp: string;
-                    data: components["schemas"]["Order"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onOrderConfirmed: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.confirmed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "confirmed",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
-                 *         ],
-                 *         "version": 2,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "order.confirmed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Order"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onOrderProcessing: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.processing",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "processing",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
-                 *         ],
-                 *         "version": 2,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "order.processing";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Order"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onOrderCompleted: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.completed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "completed",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
-                 *         ],
-                 *         "version": 2,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "order.completed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Order"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onOrderCancelled: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "order.cancelled",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
-                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
-                 *         "status": "cancelled",
-                 *         "total_amount": "59.98",
-                 *         "currency": "USD",
-                 *         "notes": "Leave at the door",
-                 *         "metadata": {
-                 *           "channel": "web"
-                 *         },
-                 *         "items": [
-                 *           {
-                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
-                 *             "product_id": "prod-1",
-                 *             "product_name": "Widget",
-                 *             "quantity": 2,
-                 *             "unit_price": "29.99"
-                 *           }
-                 *         ],
-                 *         "version": 2,
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "updated_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "order.cancelled";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Order"];
+                    data: components["schemas"]["ApiKey"];
                 };
             };
         };
@@ -21085,7 +21436,7 @@ export interface operations {
             };
         };
     };
-    onTenantChanged: {
+    onOrderCreated: {
         parameters: {
             query?: never;
             header: {
@@ -21105,469 +21456,30 @@ export interface operations {
                 /**
                  * @example {
                  *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "tenant.changed",
+                 *       "type": "order.created",
                  *       "timestamp": "2026-01-31T12:00:00.000Z",
                  *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000002",
-                 *         "name": "Analytical Engines Ltd",
-                 *         "status": "active",
-                 *         "policies": {
-                 *           "second_factor": "optional",
-                 *           "second_factor_grace_days": 0,
-                 *           "session_idle_minutes": null,
-                 *           "session_max_days": null,
-                 *           "allowed_cidrs": [
-                 *             "203.0.113.0/24"
-                 *           ],
-                 *           "api_key_max_days": null
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "pending",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
                  *         },
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "tenant.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["OwnTenant"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberInvited: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.invited",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
-                 *         "email": "grace@example.com",
-                 *         "role": "member",
-                 *         "invited_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2026-01-31T12:00:00.000Z",
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.invited";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Invitation"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberJoined: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.joined",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.joined";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "admin",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberRemoved: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.removed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.removed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onApiKeyCreated: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.created",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
                  *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
                  *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
                  *       }
                  *     }
                  */
@@ -21581,13 +21493,13 @@ export interface operations {
                      * @description What kind of event it is.
                      * @constant
                      */
-                    type: "api_key.created";
+                    type: "order.created";
                     /**
                      * Format: date-time
                      * @description When it happened.
                      */
                     timestamp: string;
-                    data: components["schemas"]["ApiKey"];
+                    data: components["schemas"]["Order"];
                 };
             };
         };
@@ -21622,7 +21534,7 @@ export interface operations {
             };
         };
     };
-    onApiKeyRevoked: {
+    onOrderUpdated: {
         parameters: {
             query?: never;
             header: {
@@ -21642,26 +21554,30 @@ export interface operations {
                 /**
                  * @example {
                  *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.revoked",
+                 *       "type": "order.updated",
                  *       "timestamp": "2026-01-31T12:00:00.000Z",
                  *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "pending",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
                  *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
-                 *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
                  *       }
                  *     }
                  */
@@ -21675,13 +21591,405 @@ export interface operations {
                      * @description What kind of event it is.
                      * @constant
                      */
-                    type: "api_key.revoked";
+                    type: "order.updated";
                     /**
                      * Format: date-time
                      * @description When it happened.
                      */
                     timestamp: string;
-                    data: components["schemas"]["ApiKey"];
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderConfirmed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.confirmed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "confirmed",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.confirmed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderProcessing: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.processing",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "processing",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.processing";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderCompleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.completed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "completed",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.completed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOrderCancelled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "order.cancelled",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000001",
+                 *         "customer_id": "3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c",
+                 *         "status": "cancelled",
+                 *         "total_amount": "59.98",
+                 *         "currency": "USD",
+                 *         "notes": "Leave at the door",
+                 *         "metadata": {
+                 *           "channel": "web"
+                 *         },
+                 *         "items": [
+                 *           {
+                 *             "id": "0198c0de-7a11-7000-8000-000000000011",
+                 *             "product_id": "prod-1",
+                 *             "product_name": "Widget",
+                 *             "quantity": 2,
+                 *             "unit_price": "29.99"
+                 *           }
+                 *         ],
+                 *         "version": 2,
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "updated_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "order.cancelled";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Order"];
                 };
             };
         };

@@ -1,6 +1,6 @@
 /**
- * Verification of what the service sends to webhook endpoints (Standard Webhooks), with the platform's Web Crypto alone:
- * it runs wherever `fetch` does.
+ * Verification of what the service sends to webhook endpoints (Standard Webhooks), with the platform's Web Crypto
+ * alone: it runs wherever `fetch` does.
  */
 import type { webhooks } from './schema';
 
@@ -13,7 +13,8 @@ export type WebhookEvent = {
 export type Enveloped<Own extends { type: string; data: unknown }> = Own & Pick<WebhookEvent, 'id' | 'timestamp'>;
 
 /**
- * A key that verifies: an endpoint's secret (`whsec_…`) for `v1`, or for `v1a` a public key, as text (`whpk_…`) or as the JWKS route has it.
+ * A key that verifies: an endpoint's secret (`whsec_…`) for `v1`, or for `v1a` a public key, as text (`whpk_…`) or as
+ * the JWKS route has it.
  */
 export type VerificationKey = string | { kty: 'OKP'; crv: 'Ed25519'; x: string };
 

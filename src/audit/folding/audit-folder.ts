@@ -19,9 +19,9 @@ const TENANTS_AT_ONCE = 1_000;
 const HOUR_MS = 60 * 60 * 1_000;
 
 /**
- * Takes committed entries into the tree of their tenant and signs its head: the leaves, the nodes, the head and the
- * events that tell of them commit together. Of two workers that try at once, one has the tenant's lock and the other
- * passes on.
+ * Appends committed entries to the tree of their tenant and signs its head: the leaves, the nodes, the head and their
+ * events commit together. Of two concurrent workers, one has the tenant's lock and the other continues with the next
+ * tenant.
  */
 @Injectable()
 export class AuditFolder {
@@ -38,7 +38,7 @@ export class AuditFolder {
     for (const tenantId of await this.database.tenantsWithPending(TENANTS_AT_ONCE)) {
       if (stopped()) return;
       try {
-        // A tenant with many entries takes a batch a round, and the others have their turn.
+        // A tenant with many entries gets one batch per round, so that the others have their turn.
         await this.fold(tenantId);
       } catch (error) {
         this.logger.error({ err: error, tenant_id: tenantId }, 'the audit log could not be taken into its tree');
@@ -78,7 +78,8 @@ export class AuditFolder {
   }
 
   /**
-   * Sends the heads that have changed since they were last sent, an hour ago or more, to the tenants that ask for them.
+   * Sends heads that have changed since they were last sent, at least an hour ago, to the tenants that subscribe to
+   * them.
    */
   async announceHeads(now = new Date()): Promise<void> {
     const before = new Date(now.getTime() - HOUR_MS);

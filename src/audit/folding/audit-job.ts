@@ -6,12 +6,12 @@ import { Erasures } from './erasures';
 import { RefusalWriter } from './refusal-writer';
 
 const FOLD_INTERVAL_MS = 1_000;
-/** For what is due by the hour. */
+/** For hourly work. */
 const HOUSEKEEPING_INTERVAL_MS = 60_000;
 
 /**
- * Runs the audit log's work in the worker. Every worker tries, and for each tenant a lock in the database lets one of
- * them in: so no worker has to be found to take over from another.
+ * Runs the audit log's work in the worker. Every worker tries, and a lock in the database admits one of them for each
+ * tenant, so that no take-over is needed when a worker ends.
  */
 @Injectable()
 export class AuditJob implements OnApplicationBootstrap, BeforeApplicationShutdown {

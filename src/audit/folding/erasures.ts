@@ -11,8 +11,8 @@ interface ErasureRow extends Row {
 }
 
 /**
- * Carries out erasures: deletes the personal values of a person, and their salts, from the log of a tenant. The entries
- * stay, and so do their hashes: without its salt, a commitment tells nothing of its value.
+ * Executes erasures: deletes the personal values of a person, and their salts, from the log of a tenant. The entries
+ * and their hashes stay: without its salt, a commitment reveals nothing of its value.
  */
 @Injectable()
 export class Erasures {

@@ -15,11 +15,11 @@ export function lockTree(tenantId: string): Statement {
 
 export interface PendingRow extends Row {
   entry_id: string;
-  /** Null where the entry is not there any more. */
+  /** Null if the entry was deleted. */
   canonical: Buffer | null;
 }
 
-/** The committed entries that the tree has not taken, in the order of their ids. */
+/** The committed entries outside the tree, in the order of their ids. */
 export function findPending(tenantId: string, limit: number): Statement {
   return {
     name: 'audit_pending_find',
@@ -92,7 +92,7 @@ export function insertNodes(tenantId: string, nodes: readonly (NodeId & { hash: 
   };
 }
 
-/** Tenants whose head has changed since it was last announced, an hour ago or more. */
+/** Tenants whose head has changed since its last announcement, at least an hour ago. */
 export function findUnannounced(before: Date, limit: number): Statement {
   return {
     name: 'audit_trees_unannounced',

@@ -29,7 +29,7 @@ export class RefusalWriter {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Writes all that ended before now. */
+  /** Writes all counts whose hour has ended. */
   async writeAll(now = new Date()): Promise<void> {
     const before = new Date(Math.floor((now.getTime() - GRACE_MS) / HOUR_MS) * HOUR_MS);
     const rows = await this.database.acrossTenants((tx) =>
@@ -42,7 +42,7 @@ export class RefusalWriter {
     }
   }
 
-  /** Of two workers at once, each counted row is deleted, and so written, by one. */
+  /** Of two concurrent workers, one deletes, and so writes, each counted row. */
   private async write(tx: TenantTransaction, before: Date): Promise<void> {
     const rows = await tx.query<RefusalRow>(takeRefusals(tx.tenantId, before, KINDS_AT_ONCE));
     const anonymous = rows.filter((row) => row.anonymous).sort((a, b) => b.count - a.count);

@@ -9,7 +9,7 @@ import { newTimedId } from '../../platform/ids/ids';
 import { LOGGER } from '../../platform/observability/logger.module';
 import { privateKeyOf } from '../checkpoint';
 
-/** A key is looked up anew this often, so that a new one is soon used by every worker; milliseconds. */
+/** The interval of looking up a key, so that every worker soon uses a new one; milliseconds. */
 const REFRESH_MS = 60_000;
 /** Any number, the same in every release: of two workers without a key one makes it. */
 const MAKING_LOCK = 7_263_540_121;
@@ -27,12 +27,12 @@ interface KeyRow extends Record<string, unknown> {
   private_key: string;
 }
 
-/** What the sealed half of a key is bound to. */
+/** The context of the encrypted half of a key. */
 function contextOf(id: string): string {
   return `audit-key/${id}`;
 }
 
-/** Gives the newest signing key, and makes the first one. Its private half is sealed in the database. */
+/** Returns the newest signing key, and makes the first one. The database stores its private half encrypted. */
 @Injectable()
 export class SigningKeys {
   private known?: { key: SigningKey; until: number };
@@ -65,7 +65,7 @@ export class SigningKeys {
       return { id: row.id, publicKey: row.public_key, privateKey: privateKeyOf(seed) };
     } catch (error) {
       if (!(error instanceof SecretBoxError)) throw error;
-      // Its encryption key was dropped: what it has signed stays valid, and a new key signs from now on.
+      // Its encryption key was dropped: earlier signatures stay valid, and a new key signs from now on.
       this.logger.warn({ key_id: row.id, reason: error.message }, 'a signing key of audit logs cannot be opened');
       return undefined;
     }

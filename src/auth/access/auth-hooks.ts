@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Hooks } from '../../platform/hooks/hooks';
 import { SecondFactors } from '../second-factor/second-factors';
 
-/** What other features ask of sign-in. */
+/** The queries of other features to sign-in. */
 @Injectable()
 export class AuthHooks implements OnModuleInit {
   constructor(

@@ -10,8 +10,8 @@ import { Authenticator } from './authenticator';
 const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * The first guard: denies by default. It makes the principal, and with it the tenant, from the credential alone. Where
- * the request has a body, the credential is checked and the request counted before the body is read.
+ * The first guard: denies by default. It makes the principal, and with it the tenant, from the credential alone. If the
+ * request has a body, the credential is checked and the request counted before the body is read.
  */
 @Injectable()
 export class AuthenticationGuard implements CanActivate, OnModuleInit {

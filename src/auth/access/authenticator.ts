@@ -3,11 +3,11 @@ import type { FastifyRequest } from 'fastify';
 import { Unauthorized } from '../../platform/errors';
 import type { Principal } from '../../platform/http/requests/caller';
 
-/** One kind of bearer token: how it looks, and how a holder is made of it. */
+/** One kind of bearer token: its form, and the way from the token to its principal. */
 export interface CredentialKind {
   /** Whether the token is of this kind, by its form alone. */
   matches(token: string): boolean;
-  /** Makes the principal; synchronous where all that it takes is known. @throws Unauthorized, Forbidden */
+  /** Makes the principal; synchronous if all data are cached. @throws Unauthorized, Forbidden */
   authenticate(token: string, request: FastifyRequest): Principal | Promise<Principal>;
 }
 
@@ -20,7 +20,7 @@ export class Authenticator {
     this.kinds.push(kind);
   }
 
-  /** @throws Unauthorized where there is no single credential, or none that counts */
+  /** @throws Unauthorized without exactly one valid credential */
   authenticate(request: FastifyRequest): Principal | Promise<Principal> {
     const token = bearerToken(request);
     const kind = this.kinds.find((candidate) => candidate.matches(token));
@@ -34,7 +34,9 @@ export class Authenticator {
   }
 }
 
-/** The one bearer token of a request. Two credentials count as none: which one is meant cannot be told. */
+/**
+ * The one bearer token of a request. Two credentials count as none, since the choice between them would be arbitrary.
+ */
 function bearerToken(request: FastifyRequest): string {
   const header = request.headers.authorization;
   if (header === undefined) throw new Unauthorized();

@@ -5,12 +5,10 @@ import { Forbidden, InsufficientAuthentication, STEP_UP_MAX_AGE } from '../../pl
 import { personOf, ROUTE_METADATA } from '../../platform/http/requests/caller';
 import { SecondFactors } from '../second-factor/second-factors';
 
-/**
- * Asks for a fresh sign-in on routes that are marked with `@StepUp()`, by the second factor where the person has one.
- */
+/** Requires a fresh sign-in on routes with `@StepUp()`, with the second factor if the person has one. */
 @Injectable()
 export class StepUpGuard implements CanActivate {
-  /** By handler: metadata costs more to look up than the rest of the guard. */
+  /** By handler: a look-up of metadata costs more than the rest of the guard. */
   private readonly marked = new WeakMap<object, boolean>();
 
   constructor(

@@ -24,7 +24,7 @@ import type { UpdateMeDto } from './account.requests';
 
 const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
 
-/** One's own account: its name, its end, and all that is kept of it. */
+/** A person's own account: its name, its end, and all data stored about the person. */
 @Injectable()
 export class AccountService {
   constructor(
@@ -42,7 +42,7 @@ export class AccountService {
     private readonly members: MembersService,
   ) {}
 
-  /** Changes what is given; nothing to change is no change. */
+  /** Changes the given fields; without a difference, nothing changes. */
   async update(principal: Principal, person: Person, input: UpdateMeDto): Promise<MeView> {
     const { userId, session } = person;
     const { name } = input;
@@ -59,7 +59,7 @@ export class AccountService {
   }
 
   /**
-   * Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
+   * Leaves every tenant immediately; the account is erased after 30 days, and can be restored until then.
    * @throws AppError `business_rule_violation` for the last active owner of an open tenant: then nothing has changed
    */
   async delete({ userId, session }: Person): Promise<void> {
@@ -85,7 +85,7 @@ export class AccountService {
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { eraseAt });
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_deleted');
       await this.tokens.void(tx, userId, ['reset', 'verification', 'email_change']);
       await this.hooks.userLeft.run(tx, { userId, tenantIds: places.map(({ tenantId }) => tenantId) });
       const user = await tx.repository(User).findOneByOrFail({ id: userId });
@@ -103,12 +103,12 @@ export class AccountService {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const { affected } = await tx.repository(User).update({ id: userId }, { eraseAt: null });
       if (affected === 0) throw new Unauthorized();
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
   }
 
-  /** All that is kept of the person. */
+  /** All data stored about the person. */
   async export({ userId }: Person): Promise<object> {
     const user = await this.users.get(userId);
     const [places, sessions] = await Promise.all([

@@ -24,7 +24,7 @@ import { AccountAudit } from './account-audit';
 const RESERVED_MS = 72 * 60 * 60_000;
 
 /**
- * Changes the address of an account. The new mailbox confirms the change; the old one, where it was proved, may undo it
+ * Changes the address of an account. The new mailbox confirms the change; the old one, if it was proved, may undo it
  * for 72 hours, and stays reserved that long.
  */
 @Injectable()
@@ -40,12 +40,13 @@ export class EmailChangeService {
     private readonly audit: AccountAudit,
   ) {}
 
-  /** Asks the new mailbox to confirm; an address that has an account gets a notice without a token. */
-  async request({ userId }: Person, email: string, client: Client): Promise<void> {
+  /** Asks the new mailbox to confirm; an address with an account gets a notice without a token. */
+  async request({ userId, session }: Person, email: string, client: Client): Promise<void> {
     assertPlain(email);
     await this.database.transaction({ userId }, async (tx) => {
       const isTaken = await this.users.isTaken(tx, email, userId);
       const token = await this.tokens.issueNewest(tx, 'email_change', userId, { email });
+      await this.audit.record(tx, userId, 'user.email_change_requested', undefined, session.id);
       const to = { address: email };
       if (!isTaken) return this.mailer.send(tx, { to, template: 'confirm_email', data: { token } });
       const data = { at: new Date().toISOString(), network: client.network };
@@ -98,7 +99,7 @@ export class EmailChangeService {
   }
 
   /**
-   * Puts the old address back: whoever changed it loses what was added since, the password and all sessions.
+   * Restores the old address: the author of the change loses later additions, the password and all sessions.
    * @throws TokenInvalid
    */
   async undo(text: string): Promise<void> {
@@ -118,7 +119,7 @@ export class EmailChangeService {
           passwordHash: await hashPassword(randomBytes(32).toString('base64url')),
         },
       );
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'address_change_undone');
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
       const places = await tx.query<{ tenant_id: string }>(findPlaces(userId));
       await this.hooks.userReverted.run(tx, {

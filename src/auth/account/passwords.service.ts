@@ -59,13 +59,13 @@ export class PasswordsService implements OnModuleInit {
     await this.database.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { passwordHash });
       await this.tokens.void(tx, userId, ['reset', 'email_change']);
-      await this.sessions.revokePerson(tx, userId, session.id);
+      await this.sessions.revokePerson(tx, userId, 'password_changed', session.id);
       await this.audit.record(tx, userId, 'user.password_changed', { password: SECRET_CHANGE }, session.id);
       this.tell(tx, user, client);
     });
   }
 
-  /** Sends a reset to the address where it has an account; the same statements where it has none. */
+  /** Sends a reset to the address if it has an account; otherwise executes the same statements. */
   async forgot(email: string): Promise<void> {
     const user = await this.users.findByEmail(email);
     const userId = user?.id ?? uuidv7();
@@ -78,7 +78,7 @@ export class PasswordsService implements OnModuleInit {
     });
   }
 
-  /** Sends a reset to a person, for a member of a tenant who may do that. */
+  /** Sends a reset to a person, for a member of a tenant with the permission. */
   async sendReset(userId: string): Promise<void> {
     const user = await this.users.get(userId);
     await this.database.transaction({ userId }, (tx) => {

@@ -21,7 +21,7 @@ import type { InvitationPreviewView } from './invitations.views';
 
 const MIN_PASSWORD = 8;
 
-/** Accepting invitations: with a new account, or with the one that the invited address has. */
+/** Accepting invitations: with a new account, or with the account of the invited address. */
 @Injectable()
 export class AcceptingService {
   constructor(
@@ -36,19 +36,19 @@ export class AcceptingService {
     private readonly signIn: SignIn,
   ) {}
 
-  /** What the invitation offers; spends nothing. @throws TokenInvalid */
-  async preview(token: string): Promise<InvitationPreviewView> {
-    const { tenantName, email, role, expiresAt } = await this.joining.open(token);
+  /** The content of the invitation; does not use the token. @throws TokenInvalid */
+  async preview(token: string, { network }: Client): Promise<InvitationPreviewView> {
+    const { tenantName, email, role, expiresAt } = await this.joining.open(token, network);
     return { tenant: { name: tenantName }, email, role, expires_at: expiresAt.toISOString() };
   }
 
   /**
-   * Joins the tenant and signs in to it. Of several at once one wins.
+   * Joins the tenant and signs in to it. Of several concurrent calls one wins.
    * @throws TokenInvalid; Forbidden for a session of another person, after which the invitation is still pending;
    * Unauthorized without a session and with no or a wrong password; AppError `second_factor_required`; ValidationFailed
    */
   async accept(input: AcceptInvitationDto, person: Person | undefined, client: Client): Promise<SignedInView> {
-    const invitation = await this.joining.open(input.token);
+    const invitation = await this.joining.open(input.token, client.network);
     const user = await this.users.findByEmail(invitation.email);
     if (person && person.userId !== user?.id) {
       throw new Forbidden('You are signed in as another person than the invited one.');
@@ -61,7 +61,7 @@ export class AcceptingService {
     return this.signIn.intoTenant({ ...proved, client }, tenant, role);
   }
 
-  /** How the person of an account shows that the account is theirs, with what that means for the account. */
+  /** The proof that the account belongs to the person, with its effect on the account. */
   private async prove(
     user: User,
     { password }: AcceptInvitationDto,

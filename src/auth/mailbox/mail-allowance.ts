@@ -20,7 +20,7 @@ export class MailAllowance {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'mail-allowance', 32));
   }
 
-  /** Whether one more mail may go to the address; it is counted. Runs in a transaction of the sign-in role. */
+  /** Whether one more mail may go to the address; counts it. Runs in a transaction of the sign-in role. */
   async take(tx: Transaction, email: string): Promise<boolean> {
     const now = new Date();
     const address = createHmac('sha256', this.key).update(emailKey(email)).digest('hex');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { Hooks } from '../../platform/hooks/hooks';
@@ -9,10 +10,10 @@ import { hashPassword } from '../sign-in/passwords';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 
 /**
- * Proofs of a mailbox, decided here for every way there is. With a live session of the person or the current password
- * it is a confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted
- * invitation), on an account whose address was never verified, it is a claim: the mailbox's owner takes over what a
- * stranger may have made, so everything that was put on the account before is void.
+ * Proofs of a mailbox, decided here for every way. With a live session of the person or the current password it is a
+ * confirmation: the address counts as verified, and nothing else changes. Alone (a reset, an accepted invitation), on
+ * an account whose address was never verified, it is a claim: the mailbox's owner takes over an account that a stranger
+ * may have created, so all earlier credentials of the account are void.
  */
 @Injectable()
 export class MailboxProofs {
@@ -20,6 +21,7 @@ export class MailboxProofs {
     private readonly sessions: Sessions,
     private readonly tokens: OneTimeTokens,
     private readonly hooks: Hooks,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Takes the address as verified, in a transaction of the sign-in role bound to the person. */
@@ -28,12 +30,14 @@ export class MailboxProofs {
     user.emailVerifiedAt = new Date();
     await tx.repository(User).update({ id: user.id }, { emailVerifiedAt: user.emailVerifiedAt });
     await this.tokens.void(tx, user.id, ['verification']);
+    const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
+    this.record(tx, user.id, 'user.email_verified', places);
     return user;
   }
 
   /**
-   * The mailbox alone: a claim where the address was never verified, else nothing but the new password.
-   * @param password the new one; without it the account has none that anybody knows
+   * The mailbox alone: a claim if the address was never verified, otherwise only the new password.
+   * @param password the new one; without it the account has no usable password
    */
   async claim(tx: Transaction, user: User, password?: string): Promise<User> {
     const isClaim = user.emailVerifiedAt === null;
@@ -42,12 +46,13 @@ export class MailboxProofs {
       passwordHash: await hashPassword(password ?? randomBytes(32).toString('base64url')),
     };
     await tx.repository(User).update({ id: user.id }, changed);
-    await this.sessions.revokePerson(tx, user.id);
+    await this.sessions.revokePerson(tx, user.id, isClaim ? 'account_claimed' : 'password_reset');
     await this.tokens.void(tx, user.id, ['reset', 'verification', 'email_change']);
     if (isClaim) {
       const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
       await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: places.map((row) => row.tenant_id) });
       await tx.query(unconfirmPlaces(user.id));
+      this.record(tx, user.id, 'user.claimed', places);
       this.sessions.raisePerson(
         tx,
         user.id,
@@ -55,6 +60,12 @@ export class MailboxProofs {
       );
     }
     return Object.assign(user, changed);
+  }
+
+  private record(tx: Transaction, userId: string, action: string, places: readonly { tenant_id: string }[]): void {
+    const caller = { actor: { type: 'user', id: userId } };
+    const tenantIds = places.map((place) => place.tenant_id);
+    this.audit.recordInEach(tx, tenantIds, caller, { action, target: { type: 'user', id: userId } });
   }
 }
 

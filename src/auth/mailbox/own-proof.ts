@@ -7,7 +7,7 @@ import type { Client } from '../proofs/proof';
 import { verifyPassword } from '../sign-in/passwords';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 
-/** What a person shows beside a token of a mail: a live session, or the current password. */
+/** The person's proof in addition to a token of a mail: a live session, or the current password. */
 @Injectable()
 export class OwnProof {
   constructor(
@@ -15,7 +15,7 @@ export class OwnProof {
     private readonly limits: SignInLimits,
   ) {}
 
-  /** @throws Unauthorized where there is neither; RateLimited after too many wrong passwords */
+  /** @throws Unauthorized without either; RateLimited after too many wrong passwords */
   async require(
     userId: string,
     person: Person | undefined,

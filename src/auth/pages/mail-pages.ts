@@ -1,7 +1,7 @@
 /**
- * The plain pages behind the links in mails. A page holds no script or style inside, so that its policy can forbid
- * them; the token is in the address's fragment, which no server and no referrer sees, and is spent by the button alone:
- * what follows links in mails before people do spends nothing.
+ * The plain pages behind the links in mails. A page has no inline script or style, so that its policy can forbid them.
+ * The token is in the address's fragment, which no server and no referrer sees, and only the button uses it: programs
+ * that follow links in mails before people do use no token.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { FORM_SCRIPT, FORM_STYLE } from './page-assets';
@@ -88,10 +88,10 @@ export const MAIL_PAGES: Readonly<Record<string, MailPage>> = {
   },
 };
 
-/** Where the script and the style of the pages are. */
+/** The paths of the pages' script and style. */
 export const PAGE_FILES = ['/mail-pages/page.js', '/mail-pages/page.css'];
 
-/** Serves the pages. They stand outside the base path, as the links in mails have them. */
+/** Serves the pages. They are outside the base path, as the links in mails have them. */
 export function serveMailPages(server: FastifyInstance): void {
   const send = (request: FastifyRequest, reply: FastifyReply, type: string, text: string) =>
     reply
@@ -116,7 +116,7 @@ function render({ title, text, action, button, done, fields }: MailPage): string
     ({ name, label, type, autocomplete, required }) =>
       `      <label>${label} <input name="${name}" type="${type}" autocomplete="${autocomplete}" maxlength="200"${required ? ' required' : ''}></label>`,
   );
-  // Addresses are relative: the service may stand below a path of its host.
+  // Addresses are relative: the service may be below a path of its host.
   return `<!doctype html>
 <html lang="en">
   <head>

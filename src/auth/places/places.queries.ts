@@ -17,7 +17,7 @@ export function listPlaces(userId: string, afterId: string | undefined, limit: n
   };
 }
 
-/** Confirms a membership that waits for it; gives a row where it did. */
+/** Confirms an unconfirmed membership; returns a row for one. */
 export function confirmPlace(userId: string, tenantId: string): Statement {
   return {
     name: 'place_confirm',
@@ -35,7 +35,7 @@ export function findPlace(userId: string, tenantId: string): Statement {
   };
 }
 
-/** Counts the tenants that a person made within a day; no row where the limit is reached. */
+/** Counts the tenants that a person created within a day; no row at the limit. */
 export function countNewTenant(userId: string, most: number, now: Date): Statement {
   return {
     name: 'tenants_count_new',

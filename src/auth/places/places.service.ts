@@ -67,8 +67,8 @@ export class PlacesService implements OnModuleInit {
 
   onModuleInit(): void {
     this.contents.register('other_members', countOtherMembers);
-    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
-    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
+    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId, 'membership_ended'));
+    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId, 'ended_by_member'));
   }
 
   /** A page of the person's tenants. @throws AppError `invalid_cursor` */
@@ -84,7 +84,7 @@ export class PlacesService implements OnModuleInit {
     });
   }
 
-  /** Confirms a membership that a claim left open. @throws NotFound; Conflict where there is nothing to confirm */
+  /** Confirms a membership that a claim left open. @throws NotFound; Conflict without a membership to confirm */
   async confirm({ userId, session }: Person, tenantId: string): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const [confirmed] = await tx.query(confirmPlace(userId, tenantId));
@@ -115,8 +115,8 @@ export class PlacesService implements OnModuleInit {
   }
 
   /**
-   * Signs in to another tenant of the person, whose rules are checked anew; the session given lives on.
-   * @throws NotFound for a tenant that is not theirs; Forbidden where it is suspended
+   * Signs in to another tenant of the person, whose rules are checked again; the given session stays valid.
+   * @throws NotFound for a tenant that is not theirs; Forbidden if it is suspended
    */
   async switch({ userId, session }: Person, tenantId: string, client: Client): Promise<SignedInView> {
     const [place] = await this.signIn.placesOf(userId, tenantId);
@@ -126,7 +126,7 @@ export class PlacesService implements OnModuleInit {
     if (!isAllowed(tenant.allowedCidrs, client.address ?? client.network)) {
       throw new Forbidden('The tenant does not take requests from this network.');
     }
-    // What a provider of one tenant says of a person counts in that tenant alone.
+    // The claims of one tenant's provider about a person count in that tenant alone.
     const isOfProvider = session.connectionId !== null && !session.amr.includes('pwd');
     if (isOfProvider) throw new InsufficientAuthentication();
     const user = await this.users.get(userId);
@@ -150,7 +150,7 @@ export class PlacesService implements OnModuleInit {
     return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, 'owner');
   }
 
-  /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and tells of it. */
+  /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */
   async leave(tx: TenantTransaction, caller: AuditedCaller, row: MemberRow, action?: string): Promise<void> {
     const userId = row.user_id;
     await this.hooks.membershipEnded.run(tx, { userId });

@@ -6,12 +6,12 @@ export interface Proof {
   acr: Assurance;
   authTime: Date;
   connectionId: string | null;
-  /** Set where the session descends from another one. */
+  /** Set if the session descends from another one. */
   familyId?: string;
   signedInAt?: Date;
 }
 
-/** Where a sign-in comes from, as the list of sessions shows it. */
+/** The origin of a sign-in, as the list of sessions shows it. */
 export interface Client {
   network: string;
   /** The address itself, which no row keeps. */

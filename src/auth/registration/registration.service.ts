@@ -30,7 +30,7 @@ const MIN_PASSWORD = 8;
 /** Registers persons and companies, and proves their mailboxes. */
 @Injectable()
 export class Registration {
-  /** Whether an account is made at once, once its mailbox is proved, or not at all. */
+  /** Whether an account is created immediately, after the proof of its mailbox, or not at all. */
   readonly mode: 'open' | 'verified' | 'closed';
   private readonly key: Buffer;
 
@@ -53,7 +53,7 @@ export class Registration {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'pending-registration', 32));
   }
 
-  /** @throws Conflict where the mode is open and the address is known; AppError `registration_closed` */
+  /** @throws Conflict if the mode is open and the address is known; AppError `registration_closed` */
   async register(input: RegisterDto, client: Client): Promise<SignedInView | VerificationSentView> {
     if (this.mode === 'closed') throw new AppError('registration_closed', 'Registration is closed.');
     if (this.mode === 'open') {
@@ -73,8 +73,8 @@ export class Registration {
   }
 
   /**
-   * Makes the account of a pending registration, or confirms the mailbox of an account.
-   * @throws TokenInvalid; Unauthorized where the account is proved neither by a session nor by its password
+   * Creates the account of a pending registration, or confirms the mailbox of an account.
+   * @throws TokenInvalid; Unauthorized if the account is proved neither by a session nor by its password
    */
   async verify(
     input: VerifyEmailDto,

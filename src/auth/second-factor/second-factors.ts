@@ -6,16 +6,16 @@ import type { User } from '../../users/user.entity';
 /** A kind of second factor that a person has. */
 export type FactorMethod = 'totp' | 'passkey';
 
-/** A way to learn which second factors a person has; each kind of factor registers its own. */
+/** A look-up of a person's second factors; each kind of factor registers its own. */
 export type FactorSource = (userId: string) => Promise<readonly FactorMethod[]>;
 
-/** What a person gives at a step-up. */
+/** A person's input at a step-up. */
 export type FactorProof = 'code' | 'passkey';
 
-/** Checks what a person gave; the methods (RFC 8176) that it proves, or undefined where it is wrong. */
+/** Checks a person's input; returns the methods (RFC 8176) that it proves, or undefined if it is wrong. */
 export type FactorVerifier = (userId: string, value: unknown) => Promise<readonly string[] | undefined>;
 
-/** A person who has proved one factor, and how. */
+/** A person who has proved one factor, and its methods. */
 export interface FirstFactor {
   user: User;
   proof: Proof;
@@ -29,7 +29,7 @@ export type Challenger = (
   tenantId: string | undefined,
 ) => Promise<AppError>;
 
-/** The second factors of persons, of whatever kind: each kind registers how it is found and checked. */
+/** The second factors of persons, of all kinds: each kind registers its look-up and its check. */
 @Injectable()
 export class SecondFactors {
   private readonly sources: FactorSource[] = [];
@@ -56,10 +56,7 @@ export class SecondFactors {
     return methods.flat();
   }
 
-  /**
-   * The methods that a proof shows, or undefined where it is wrong. @throws ValidationFailed where there is no such
-   * factor
-   */
+  /** The methods that a proof shows, or undefined if it is wrong. @throws ValidationFailed without such a factor */
   verify(kind: FactorProof, userId: string, value: unknown): Promise<readonly string[] | undefined> {
     const verifier = this.verifiers.get(kind);
     if (!verifier)

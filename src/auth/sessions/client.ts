@@ -6,7 +6,7 @@ import { callerAddress, callerNetwork } from '../../platform/net/client-network'
 const MAX_USER_AGENT = 256;
 
 /** The client of a request; control characters of its user agent are dropped. */
-export function clientOf(request: FastifyRequest): Client {
+function clientOf(request: FastifyRequest): Client {
   const userAgent = request.headers['user-agent'] ?? '';
   return {
     network: callerNetwork(request),

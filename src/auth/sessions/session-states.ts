@@ -13,7 +13,7 @@ import { demandsFactor, endByRules } from './tenant-rules';
 export interface SessionState {
   kind: 'tenant' | LimitedKind;
   session: Session;
-  /** The member's role now, whatever the token says; empty without a tenant. */
+  /** The member's current role, whatever the token contains; empty without a tenant. */
   role: string;
   permissions: ReadonlySet<Permission>;
   /** The networks from which the session counts; empty for all. */
@@ -45,7 +45,7 @@ export class SessionStates {
     return this.cache.get(`${home}/${sessionId}`, () => this.read(home, sessionId));
   }
 
-  /** Forgets a session, so that this process sees its change at once. */
+  /** Drops a session, so that this process sees its change immediately. */
   forget(home: string, sessionId: string): void {
     this.cache.forget(`${home}/${sessionId}`);
   }
@@ -55,7 +55,7 @@ export class SessionStates {
     if (!row) return { state: undefined, epochs: [{ tenantId: home, userId: WHOLE_TENANT, epoch: 0 }] };
     const state = await this.stateOf(row);
     if (state && row.last_seen_at && new Date().getTime() - row.last_seen_at.getTime() > SEEN_EVERY_MS) {
-      // Activity is noted a minute late at most; where the note fails, the next one is made.
+      // Activity is recorded a minute late at most; after a failure, the next activity is recorded.
       this.database.write({ tenantId: home }, touchSession(home, sessionId, new Date())).catch(() => undefined);
     }
     return {
@@ -78,7 +78,7 @@ export class SessionStates {
     if (end && end <= now) return undefined;
     const limited = { ...known, role: row.role, permissions: NONE };
     if (row.closed_at) return { ...limited, kind: 'closed' };
-    // A provider of the tenant's own answers for its people.
+    // A provider of the tenant's own is responsible for its people.
     if (session.acr === 'aal1' && session.connectionId === null && row.second_factor === 'required') {
       const methods = await this.factors.methodsOf(session.userId);
       if (methods.length > 0) return { ...limited, kind: 'step-up' };

@@ -5,7 +5,7 @@ import type { Assurance, Session } from '../../platform/http/requests/caller';
 import type { FactorRule } from './tenant-rules';
 import { WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
 
-/** The columns of a session, with those that are null for a session of the previous release. */
+/** The columns of a session, including those that are null for a session of the previous release. */
 export interface SessionColumns extends Row {
   session_id: string;
   user_id: string;
@@ -24,7 +24,7 @@ export interface SessionColumns extends Row {
   session_max_days: number | null;
 }
 
-/** A refresh token with what decides over it. */
+/** A refresh token with the columns that decide about it. */
 export interface RefreshRow extends SessionColumns {
   role: string | null;
   status: 'active' | 'suspended' | 'unconfirmed' | null;
@@ -34,7 +34,7 @@ export interface RefreshRow extends SessionColumns {
   suspended_at: Date | null;
 }
 
-/** A session with what decides whether it counts, and the epochs under which that was read. */
+/** A session with the columns that decide about its validity, and the epochs at the time of the read. */
 export interface SessionRow extends SessionColumns, FactorRule {
   /** Empty where every network is allowed; null without a tenant. */
   allowed_cidrs: string[] | null;
@@ -115,7 +115,7 @@ export function insertRefreshToken(
   };
 }
 
-/** Locks the token's row: of several uses at once, one spends it and the others see it spent. */
+/** Locks the token's row: of several concurrent uses, one succeeds and the others find it used. */
 export function lockRefreshToken(home: string, hash: Buffer): Statement {
   return {
     name: 'refresh_token_lock',
@@ -155,14 +155,6 @@ export function touchSession(home: string, sessionId: string, now: Date): Statem
   };
 }
 
-export function revokeSession(home: string, sessionId: string, now: Date): Statement {
-  return {
-    name: 'session_revoke',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null',
-    values: [home, sessionId, now],
-  };
-}
-
 export function revokeRefreshTokens(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'refresh_tokens_revoke',
@@ -171,21 +163,24 @@ export function revokeRefreshTokens(home: string, sessionId: string, now: Date):
   };
 }
 
-/** Ends the sessions of one member of a tenant. */
+/** Ends the live sessions of one member of a tenant. */
 export function revokeMember(tenantId: string, userId: string, now: Date): Statement {
   return {
     name: 'sessions_revoke_member',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and user_id = $2 and revoked_at is null',
+    text: `update sessions set revoked_at = $3
+            where tenant_id = $1 and user_id = $2 and revoked_at is null and expires_at > $3
+           returning tenant_id, id`,
     values: [tenantId, userId, now],
   };
 }
 
-/** Ends a family of sessions, in whatever tenants; as the sign-in role, bound to the person. */
+/** Ends a family of sessions, in all tenants; as the sign-in role, bound to the person. */
 export function revokeFamily(userId: string, familyId: string, now: Date): Statement {
   return {
     name: 'sessions_revoke_family',
     text: `update sessions set revoked_at = $3
-            where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null returning tenant_id`,
+            where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null and expires_at > $3
+           returning tenant_id, id`,
     values: [userId, familyId, now],
   };
 }
@@ -195,16 +190,18 @@ export function revokeOthers(userId: string, keptId: string | null, now: Date): 
   return {
     name: 'sessions_revoke_others',
     text: `update sessions set revoked_at = $3
-            where user_id = $1 and revoked_at is null and ($2::uuid is null or id <> $2)`,
+            where user_id = $1 and revoked_at is null and expires_at > $3 and ($2::uuid is null or id <> $2)
+           returning tenant_id, id`,
     values: [userId, keptId, now],
   };
 }
 
-/** Ends one session where it is live, and says whether it was. */
+/** Ends one session if it is live, and returns whether it was. */
 export function replaceSession(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'session_replace',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null returning id',
+    text: `update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null
+           returning tenant_id, id`,
     values: [home, sessionId, now],
   };
 }
@@ -226,15 +223,6 @@ export function findOwnSession(userId: string, id: string, now: Date): Statement
     text: `select id, tenant_id, coalesce(family_id, id) as family_id from sessions
             where user_id = $1 and id = $2 and revoked_at is null and expires_at > $3`,
     values: [userId, id, now],
-  };
-}
-
-/** The homes of a person's live sessions; as the sign-in role, bound to the person. */
-export function findHomes(userId: string, now: Date): Statement {
-  return {
-    name: 'sessions_homes',
-    text: `select distinct tenant_id from sessions where user_id = $1 and revoked_at is null and expires_at > $2`,
-    values: [userId, now],
   };
 }
 

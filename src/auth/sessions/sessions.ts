@@ -9,11 +9,13 @@ import { Unauthorized } from '../../platform/errors';
 import type { Session } from '../../platform/http/requests/caller';
 import { Epochs } from '../../platform/revocation/epochs';
 import type { Client, Proof } from '../proofs/proof';
+import { type EndedSession, SessionEnds } from './session-ends';
+import type { RevocationReason } from './session-event-types';
 import * as queries from './sessions.queries';
 import { endByRules } from './tenant-rules';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A client that lost the response to its refresh may ask again for this long, and gets the same successor. */
+/** A client that lost the response to its refresh may repeat it for this long, and gets the same successor. */
 const RETRY_GRACE_MS = 10_000;
 const TOKEN = /^rt_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
@@ -43,9 +45,9 @@ export function proofOf(session: Session): Proof {
 
 /**
  * Sessions and their refresh tokens. A token names its home (the tenant; the person for a session without one), so that
- * it is looked up among those rows alone, and is otherwise 32 bytes of which only the hash is kept. A successor is
- * derived from its parent with a key of the service: the parent's holder can be given it again, and the database does
- * not contain it.
+ * the look-up searches only those rows, and is otherwise 32 bytes of which only the hash is stored. A successor is
+ * derived from its parent with a key of the service: the parent's holder can get it again, and the database does not
+ * contain it.
  */
 @Injectable()
 export class Sessions {
@@ -58,6 +60,7 @@ export class Sessions {
     private readonly database: TenantDatabase,
     private readonly signInDatabase: SignInDatabase,
     private readonly epochs: Epochs,
+    private readonly ends: SessionEnds,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'refresh-token', 32));
     this.idleMs = config.REFRESH_TOKEN_EXPIRE_DAYS * DAY_MS;
@@ -93,8 +96,8 @@ export class Sessions {
   }
 
   /**
-   * Spends a refresh token for its successor. A token that was spent before revokes its family, except while its
-   * retry may still be answered.
+   * Exchanges a refresh token for its successor. A token that was used before revokes its family, except while its
+   * retry is still allowed.
    * @throws Unauthorized for anything but the newest token of a live session
    */
   async refresh(token: string): Promise<ContinuedSession> {
@@ -110,7 +113,7 @@ export class Sessions {
         );
         const retry = now.getTime() - row.used_at.getTime() <= RETRY_GRACE_MS && next && !next.used_at;
         if (!retry) {
-          this.revoke(tx, row.user_id, row.session_id, now);
+          await this.endOne(tx, row, 'refresh_token_reused', now);
           return queries.sessionOf(row);
         }
       } else {
@@ -129,14 +132,14 @@ export class Sessions {
     });
     if (outcome === 'refused') throw invalidToken('refresh token refused');
     if ('familyId' in outcome) {
-      await this.endFamily(outcome.userId, outcome.familyId);
+      await this.endFamily(outcome.userId, outcome.familyId, 'refresh_token_reused');
       throw invalidToken('refresh token reused');
     }
     return outcome;
   }
 
   /**
-   * Ends the session of a refresh token, spent or not, and those that descend from the same sign-in. @throws
+   * Ends the session of a refresh token, used or not, and those that descend from the same sign-in. @throws
    * Unauthorized
    */
   async end(token: string): Promise<{ home: string; session: Session }> {
@@ -144,23 +147,17 @@ export class Sessions {
     const session = await this.database.transaction({ tenantId: home }, async (tx) => {
       const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
       if (!row) throw invalidToken();
-      this.revoke(tx, row.user_id, row.session_id, new Date());
+      await this.endOne(tx, row, 'signed_out', new Date());
       return queries.sessionOf(row);
     });
-    await this.endFamily(session.userId, session.familyId);
+    await this.endFamily(session.userId, session.familyId, 'signed_out');
     return { home, session };
   }
 
-  /** Ends one session in the transaction of its home. */
-  revoke(tx: TenantTransaction, userId: string, sessionId: string, now: Date): void {
-    tx.defer(queries.revokeSession(tx.tenantId, sessionId, now));
-    tx.defer(queries.revokeRefreshTokens(tx.tenantId, sessionId, now));
-    this.epochs.raiseMember(tx, userId);
-  }
-
   /**
-   * Ends a session in favour of its successor, in the transaction of its home: of several at once, one succeeds.
-   * @throws Unauthorized where it has ended
+   * Ends a session in favour of its successor, in the transaction of its home: of several concurrent calls, one
+   * succeeds.
+   * @throws Unauthorized if it has ended
    */
   async replace(tx: TenantTransaction, { id, userId }: Session): Promise<void> {
     const now = new Date();
@@ -171,35 +168,53 @@ export class Sessions {
   }
 
   /** Ends the sessions of one member in the transaction's tenant. */
-  revokeMember(tx: TenantTransaction, userId: string): void {
-    tx.defer(queries.revokeMember(tx.tenantId, userId, new Date()));
+  async revokeMember(tx: TenantTransaction, userId: string, reason: RevocationReason): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.revokeMember(tx.tenantId, userId, new Date()));
     this.epochs.raiseMember(tx, userId);
+    this.ends.tell(tx, userId, ended, reason);
   }
 
   /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
-  async revokePerson(tx: Transaction, userId: string, keptId: string | null = null): Promise<void> {
-    const now = new Date();
-    const homes = await tx.query<{ tenant_id: string }>(queries.findHomes(userId, now));
-    tx.defer(queries.revokeOthers(userId, keptId, now));
-    this.epochs.raisePerson(
-      tx,
-      userId,
-      homes.map((row) => row.tenant_id),
-    );
+  async revokePerson(
+    tx: Transaction,
+    userId: string,
+    reason: RevocationReason,
+    keptId: string | null = null,
+  ): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
+    this.tellPerson(tx, userId, ended, reason);
   }
 
-  /** Makes every process read the states of a person's credentials anew. */
+  /** Invalidates the states of a person's credentials in every process. */
   raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
     this.epochs.raisePerson(tx, userId, tenantIds);
   }
 
   /** Ends every session that descends from one sign-in. */
-  async endFamily(userId: string, familyId: string): Promise<void> {
+  async endFamily(userId: string, familyId: string, reason: RevocationReason): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
-      const ended = await tx.query<{ tenant_id: string }>(queries.revokeFamily(userId, familyId, new Date()));
-      const homes = ended.map((row) => row.tenant_id);
-      if (homes.length > 0) this.epochs.raisePerson(tx, userId, homes);
+      const ended = await tx.query<EndedSession>(queries.revokeFamily(userId, familyId, new Date()));
+      if (ended.length > 0) this.tellPerson(tx, userId, ended, reason);
     });
+  }
+
+  /** Ends one session in the transaction of its home; one that has ended before stays as it is. */
+  private async endOne(
+    tx: TenantTransaction,
+    { user_id: userId, session_id: id }: queries.RefreshRow,
+    reason: RevocationReason,
+    now: Date,
+  ): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.replaceSession(tx.tenantId, id, now));
+    tx.defer(queries.revokeRefreshTokens(tx.tenantId, id, now));
+    this.epochs.raiseMember(tx, userId);
+    this.ends.tell(tx, userId, ended, reason);
+  }
+
+  private tellPerson(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
+    const homes = [...new Set(ended.map((row) => row.tenant_id))];
+    this.epochs.raisePerson(tx, userId, homes);
+    this.ends.tell(tx, userId, ended, reason);
   }
 
   private tokenRow(home: string, sessionId: string, token: string, now: Date, sessionExpiresAt: Date) {

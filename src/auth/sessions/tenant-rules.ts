@@ -4,13 +4,13 @@ import { contains, parseAddress, parseCidr } from '../../platform/net/cidrs';
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** What a tenant demands of sessions, as a row has it; null without a tenant. */
+/** A tenant's requirements for sessions, as in a row; null without a tenant. */
 export interface TenantRules {
   session_idle_minutes: number | null;
   session_max_days: number | null;
 }
 
-/** What a tenant demands of the second factor, and since when the person is a member. */
+/** A tenant's requirements for the second factor, and the start of the person's membership. */
 export interface FactorRule {
   second_factor: 'optional' | 'required' | null;
   second_factor_grace_days: number | null;

@@ -5,7 +5,7 @@ interface Queue {
   waiting: (() => void)[];
 }
 
-/** Lets a few at a time of each key pass; the others wait in the order they came. */
+/** Admits a few at a time of each key; the others wait in order. */
 export class KeyedMutex {
   private readonly queues = new Map<string, Queue>();
 
@@ -14,7 +14,7 @@ export class KeyedMutex {
     private readonly mostWaiting: number,
   ) {}
 
-  /** Waits for a turn, and gives the function that ends it. @throws RateLimited when too many wait */
+  /** Waits for a slot, and returns the function that releases it. @throws RateLimited when too many wait */
   async acquire(key: string): Promise<() => void> {
     const queue = this.queues.get(key) ?? { running: 0, waiting: [] };
     this.queues.set(key, queue);
@@ -27,7 +27,7 @@ export class KeyedMutex {
     return () => this.end(key, queue);
   }
 
-  /** The turn goes to the next in line, or is given up. */
+  /** The slot goes to the next in line, or becomes free. */
   private end(key: string, queue: Queue): void {
     const next = queue.waiting.shift();
     if (next) next();

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import type { Transaction } from '../../platform/database/transaction';
@@ -12,7 +13,7 @@ import { Users } from '../../users/users';
 import { PasswordPolicy } from './password-policy';
 import { hashPassword } from './passwords';
 
-/** A person who is new, with a company where one is named. */
+/** Creates a new person, with a company if one is named. */
 export interface NewAccount {
   email: string;
   password: string;
@@ -32,6 +33,7 @@ export class NewAccounts {
     private readonly database: SignInDatabase,
     private readonly users: Users,
     private readonly passwords: PasswordPolicy,
+    private readonly audit: AuditLog,
   ) {}
 
   /**
@@ -71,6 +73,8 @@ export class NewAccounts {
         if (tenant) {
           await tx.repository(Tenant).insert(tenant);
           await tx.repository(Membership).insert(newMembership(tenant.id, user.id, 'owner', now));
+          const caller = { tenantId: tenant.id, actor: { type: 'user', id: user.id } };
+          this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
         }
         steps.last?.(tx, user);
       });

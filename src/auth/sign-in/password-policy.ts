@@ -4,7 +4,7 @@ import { ValidationFailed } from '../../platform/errors';
 const MIN_LENGTH = 8;
 const BLANK = /^\s*$/u;
 
-/** What a password must not be. */
+/** The forbidden passwords. */
 export interface PasswordContext {
   readonly email?: string;
   readonly tenantName?: string;
@@ -14,7 +14,7 @@ export interface PasswordContext {
 
 let common: ReadonlySet<string> | undefined;
 
-/** The packaged list, without what is too short to be a password here. It is loaded when it is first needed. */
+/** The packaged list, without entries below the minimum length. It is loaded at its first use. */
 function commonPasswords(): ReadonlySet<string> {
   if (!common) {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a list of a megabyte, for new passwords alone
@@ -32,7 +32,7 @@ function comparable(text: string): string {
 /** Which passwords may be chosen. The length is the field's own rule; there is none on kinds of characters. */
 @Injectable()
 export class PasswordPolicy {
-  /** @throws ValidationFailed (`common_password`) for one that is guessed first */
+  /** @throws ValidationFailed (`common_password`) for a common password */
   check(password: string, context: PasswordContext = {}): void {
     const chosen = comparable(password);
     const own = [context.email, context.tenantName].filter((text) => text !== undefined).map(comparable);

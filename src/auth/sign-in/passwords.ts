@@ -5,7 +5,7 @@ const OPTIONS = { algorithm: 2 as Algorithm.Argon2id, memoryCost: 19_456, timeCo
 
 /**
  * The PHC string to store for a password. Keyboards write one character in several ways (`é` as one code point or as
- * two): what is hashed is the normal form NFC.
+ * two): the hash is that of the normal form NFC.
  */
 export function hashPassword(password: string): Promise<string> {
   return hash(password.normalize('NFC'), OPTIONS);
@@ -14,11 +14,11 @@ export function hashPassword(password: string): Promise<string> {
 let hashOfNoAccount: Promise<string> | undefined;
 
 /**
- * Whether the password is the one behind the hash. Without a hash (an e-mail address without an account) it does the
- * same work and says no, so that the time taken tells nothing.
+ * Whether the password matches the hash. Without a hash (an e-mail address without an account) it does the same work
+ * and returns false, so that the duration reveals nothing.
  *
- * Hashes from before the normal form are of the password as it was sent: that form is compared second. A password that
- * is its own normal form, as nearly all are, is compared once.
+ * Older hashes are of the password as it was sent: that form is compared second. A password that is its own normal
+ * form, as nearly all are, is compared once.
  */
 export async function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {
   const compared = stored ?? (await (hashOfNoAccount ??= hashPassword('no password at all')));

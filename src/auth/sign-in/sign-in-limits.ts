@@ -17,17 +17,17 @@ const NO_LIMIT = 2 ** 31 - 1;
 const KNOWN_NETWORK_MS = 90 * 24 * 60 * MINUTE_MS;
 const NO_USER = '00000000-0000-0000-0000-000000000000';
 
-/** What attempts are counted for, by a hash: the table holds neither e-mail addresses nor network addresses. */
+/** The subject of a counter, as a hash: the table contains neither e-mail addresses nor network addresses. */
 interface Counted {
   kind: 'account' | 'address';
   key: string;
 }
 
-/** The account that an attempt is for, and where it comes from. */
+/** The account of an attempt, and its origin. */
 export interface Attempt {
   email: string;
   network: string;
-  /** Undefined where the address has no account. */
+  /** Undefined if the address has no account. */
   userId?: string;
 }
 
@@ -38,14 +38,14 @@ interface Counter extends Row {
 }
 
 /**
- * Slows down guessing: an account has some failures free, then pauses that double; a network has a number of failures
- * in a quarter of an hour. Counted in the database, so restarts and more processes give no more guesses, and for
- * accounts that do not exist as for those that do. A network that the account has signed in from counts apart, so that
- * a stranger's failures keep nobody out.
+ * Slows down guessing: an account has some free failures, then pauses that double; a network has a number of failures
+ * in a quarter of an hour. The counters are in the database, so restarts and more processes allow no more guesses, and
+ * unknown accounts count like existing ones. A network from which the account has signed in counts separately, so that
+ * a stranger's failures do not lock out the owner.
  *
- * An attempt counts as a failure from its beginning, and is taken back when it succeeds: so guesses sent at once are
- * no more than those sent one by one. Only a complete sign-in clears the count. The mutexes keep people who sign in at
- * once with the right password from counting against each other.
+ * An attempt counts as a failure from its beginning, and is uncounted when it succeeds: so concurrent guesses are no
+ * more than sequential ones. Only a complete sign-in clears the count. The mutexes prevent concurrent sign-ins with the
+ * right password from counting against each other.
  */
 @Injectable()
 export class SignInLimits {
@@ -61,10 +61,9 @@ export class SignInLimits {
   }
 
   /**
-   * Runs a check of a password or a code under the limits of its account and network; `check` gives undefined where it
-   * failed.
-   * @throws RateLimited while the account is paused or the network has used up its failures, before anything is
-   * compared
+   * Runs a check of a password or a code under the limits of its account and network; `check` returns undefined for a
+   * failure.
+   * @throws RateLimited while the account is paused or the network has used up its failures, before any comparison
    */
   async guard<T>(attempt: Attempt, check: () => Promise<T | undefined>): Promise<T | undefined> {
     const account = emailKey(attempt.email);
@@ -86,7 +85,7 @@ export class SignInLimits {
   }
 
   /**
-   * A sign-in is complete: clears the counts of the account, and remembers the network.
+   * Completes a sign-in: clears the counts of the account, and remembers the network.
    * @returns whether the network is new to an account that has signed in from others
    */
   async complete(userId: string, email: string, network: string): Promise<boolean> {
@@ -120,7 +119,7 @@ export class SignInLimits {
     return createHmac('sha256', this.key).update(`${userId}/${network}`).digest();
   }
 
-  /** Counts an attempt, unless it may not be made: then neither counter changes. */
+  /** Counts an attempt, unless it is refused: then neither counter changes. */
   private count(account: Counted, address: Counted): Promise<void> {
     const now = new Date();
     return this.database.transaction({}, async (tx) => {
@@ -160,7 +159,7 @@ function hashOf(value: string): string {
   return createHash('sha256').update(value).digest('hex');
 }
 
-/** Adds one, in a window that begins with the first; gives no row where the pause or the limit forbids it. */
+/** Adds one, in a window that begins with the first; returns no row if the pause or the limit forbids it. */
 function countAttempt({ key }: Counted, now: Date, windowMs: number, limit: number): Statement {
   return {
     name: 'sign_in_count',

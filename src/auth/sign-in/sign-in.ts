@@ -2,7 +2,7 @@ import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
@@ -19,7 +19,7 @@ import { tenantView, userView } from './views';
 
 const MAX_PLACES = 100;
 
-/** A person who has proved who they are, and how. */
+/** A person who has proved their identity, and the methods. */
 export interface Proved {
   user: User;
   proof: Proof;
@@ -29,7 +29,7 @@ export interface Proved {
 /** A session that began in a tenant. */
 export type SignedInToTenant = SignedInView & { tenant: TenantView };
 
-/** Begins sessions of persons who have proved who they are: in a tenant, or without one where none takes them. */
+/** Begins sessions of persons who have proved their identity: in a tenant, or without one if no tenant accepts them. */
 @Injectable()
 export class SignIn {
   constructor(
@@ -43,7 +43,7 @@ export class SignIn {
   ) {}
 
   /**
-   * Signs in to the tenant named, else to the one last used; where that refuses the person, to none.
+   * Signs in to the named tenant, otherwise to the last used one; if that refuses the person, to none.
    * @throws NotFound for a tenant that is not theirs
    */
   async complete(proved: Proved, tenantId?: string): Promise<SignedInView> {
@@ -88,10 +88,29 @@ export class SignIn {
   async intoTenant({ user, proof, client }: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
     const begun = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
       tx.defer(touchMembership(tenant.id, user.id, new Date()));
-      return this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      const session = this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      this.record(tx, session.sessionId, { user, proof, client });
+      return session;
     });
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
     return { user: userView(user), tenant: tenantView(tenant), ...pair };
+  }
+
+  private record(tx: TenantTransaction, sessionId: string, { user, proof, client }: Proved): void {
+    this.audit.record(
+      tx,
+      {
+        tenantId: tx.tenantId,
+        actor: { type: 'user', id: user.id },
+        session: { id: sessionId },
+        origin: { network: client.network, userAgent: client.userAgent },
+      },
+      {
+        action: 'session.started',
+        target: { type: 'user', id: user.id },
+        changes: { amr: [null, proof.amr], acr: [null, proof.acr] },
+      },
+    );
   }
 
   /** Begins a session without a tenant. */
@@ -123,7 +142,7 @@ export class SignIn {
     return this.database.transaction({ tenantId: id }, (tx) => tx.repository(Tenant).findOneByOrFail({ id }));
   }
 
-  /** The person's memberships, the one last used first; of one tenant where it is named. */
+  /** The person's memberships, the last used one first; of one tenant if it is named. */
   placesOf(userId: string, tenantId?: string): Promise<Membership[]> {
     return this.signInDatabase.transaction({ userId }, (tx) =>
       tx.repository(Membership).find({

@@ -8,7 +8,7 @@ import { type AccessClaims, AccessTokens } from './access-tokens';
 
 type Done = (error: unknown, user?: object | false) => void;
 
-/** A strategy of Passport for bearer tokens: jose verifies, what `validate` returns is the holder. */
+/** A strategy of Passport for bearer tokens: jose verifies, and `validate` returns the holder. */
 class BearerTokenStrategy extends Strategy {
   private readonly tokenOf = ExtractJwt.fromAuthHeaderAsBearerToken();
 

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { Config, required } from '../../platform/config/config';
 
-/** The claims of an access token, as they stand in the JWT (RFC 7519). */
+/** The claims of an access token, as in the JWT (RFC 7519). */
 export interface AccessClaims {
   sub: string;
   /** Null for a session without a tenant. */
@@ -30,8 +30,7 @@ export interface AccessSubject {
 const ALGORITHM = 'HS256';
 const TYPE = 'JWT';
 /**
- * How far the clocks of two processes may be apart, seconds: a token of the other may be issued in the future of this
- * one.
+ * The maximum difference of two processes' clocks, seconds: a token may be issued in the future of the other process.
  */
 const CLOCK_SKEW = 5;
 const KID_BYTES = 8;
@@ -41,7 +40,7 @@ interface SigningKey {
   key: KeyObject;
 }
 
-/** A key by a name that says nothing of its secret. */
+/** A key under a name that reveals nothing of its secret. */
 function signingKey(secret: string): SigningKey {
   const kid = createHmac('sha256', secret).update('kid of access tokens').digest().subarray(0, KID_BYTES);
   return { kid: kid.toString('base64url'), key: createSecretKey(Buffer.from(secret)) };
@@ -50,7 +49,7 @@ function signingKey(secret: string): SigningKey {
 /** Signs and verifies access tokens. */
 @Injectable()
 export class AccessTokens {
-  /** The one that signs first; during a rotation the one before it, too. */
+  /** The signing one first; during a rotation also the previous one. */
   private readonly keys: readonly [SigningKey, ...SigningKey[]];
   /** Life of a token, seconds. */
   readonly lifetime: number;
@@ -81,8 +80,8 @@ export class AccessTokens {
   }
 
   /**
-   * The claims of a token whose signature, type, times, issuer and audience are right. A token without a `kid` is from
-   * before there were any, and may be of either key.
+   * The claims of a token with a valid signature, type, times, issuer and audience. A token without a `kid` is older
+   * than key ids, and may be of either key.
    * @throws an error of jose
    */
   async verify(token: string): Promise<JWTPayload> {
@@ -116,8 +115,8 @@ export class AccessTokens {
   }
 
   /**
-   * What the service has not issued is not believed, though its signature be right: a token from the future, or of a
-   * longer life.
+   * A token that the service never issues is refused even with a valid signature: from the future, or with a longer
+   * life.
    */
   private assertIssuedSo(payload: JWTPayload): void {
     const { iat, exp } = payload;

@@ -18,7 +18,7 @@ export function insertToken(
   };
 }
 
-/** A live token; locked, so that of several uses at once one spends it. */
+/** A live token; locked, so that of several concurrent uses one succeeds. */
 export function lockToken(subjectId: string, hash: Buffer, now: Date): Statement {
   return {
     name: 'one_time_token_lock',
@@ -47,7 +47,7 @@ export function voidTokens(subjectId: string, kinds: readonly string[], now: Dat
   };
 }
 
-/** The newest live token of a kind, and when it was made. */
+/** The newest live token of a kind, and its creation time. */
 export function findNewest(subjectId: string, kind: string, now: Date): Statement {
   return {
     name: 'one_time_token_newest',

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../platform/database/transaction';
 import { TokenInvalid } from '../../platform/errors';
+import { FailedProofs } from '../proofs/failed-proofs';
 import {
   findNewest,
   insertToken,
@@ -15,7 +16,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const TOKEN = /^ott_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
-/** What a token in a mail is good for, and for how long. */
+/** The purpose of a token in a mail, and its lifetime. */
 const LIFETIME_MS = {
   /** Makes the account of a pending registration. */
   registration: 24 * HOUR_MS,
@@ -35,12 +36,14 @@ export interface ParsedToken {
 }
 
 /**
- * Tokens that mails carry. A token names its subject (a person, or a pending registration), under which its row is
- * found, and is otherwise 32 bytes of which only the hash is kept. Every method runs in a transaction of the sign-in
- * role that is bound to the subject.
+ * Tokens in mails. A token names its subject (a person, or a pending registration), under which its row is found, and
+ * is otherwise 32 bytes of which only the hash is stored. Every method runs in a transaction of the sign-in role that
+ * is bound to the subject.
  */
 @Injectable()
 export class OneTimeTokens {
+  constructor(private readonly failures: FailedProofs) {}
+
   /** Makes a token. */
   issue(tx: Transaction, kind: TokenKind, subjectId: string, data: Record<string, unknown> = {}): string {
     const now = new Date();
@@ -64,16 +67,16 @@ export class OneTimeTokens {
     return { subjectId, hash: hashOf(token) };
   }
 
-  /** Looks at a live token and locks it; it stays good. @throws TokenInvalid, also for one of another kind */
+  /** Reads a live token and locks it; it stays valid. @throws TokenInvalid, also for one of another kind */
   async lock(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
     const [row] = await tx.query<OneTimeTokenRow>(lockToken(token.subjectId, token.hash, new Date()));
-    return expectKind(row, kinds);
+    return this.expectKind(token, row, kinds);
   }
 
-  /** Spends a live token: of several uses at once, one succeeds. @throws TokenInvalid, also for one of another kind */
+  /** Uses a live token: of several concurrent uses, one succeeds. @throws TokenInvalid, also for one of another kind */
   async spend(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
     const [row] = await tx.query<OneTimeTokenRow>(spendToken(token.subjectId, token.hash, new Date()));
-    return expectKind(row, kinds);
+    return this.expectKind(token, row, kinds);
   }
 
   /** Voids the live tokens of some kinds. */
@@ -81,16 +84,22 @@ export class OneTimeTokens {
     await tx.query(voidTokens(subjectId, kinds, new Date()));
   }
 
-  /** The data of the newest live token of a kind, and when it was made. */
+  /** The data of the newest live token of a kind, and its creation time. */
   async newest(tx: Transaction, subjectId: string, kind: TokenKind) {
     const [row] = await tx.query<OneTimeTokenRow & { created_at: Date }>(findNewest(subjectId, kind, new Date()));
     return row;
   }
-}
 
-function expectKind(row: OneTimeTokenRow | undefined, kinds: readonly TokenKind[]): OneTimeTokenRow {
-  if (!row || !(kinds as readonly string[]).includes(row.kind)) throw new TokenInvalid('one-time token refused');
-  return row;
+  /** A token that is refused counts in the log of a tenant of its person, where it names one. */
+  private expectKind(
+    { subjectId }: ParsedToken,
+    row: OneTimeTokenRow | undefined,
+    kinds: readonly TokenKind[],
+  ): OneTimeTokenRow {
+    if (row && (kinds as readonly string[]).includes(row.kind)) return row;
+    this.failures.note({ userId: subjectId, action: 'token.refused' });
+    throw new TokenInvalid('one-time token refused');
+  }
 }
 
 function hashOf(token: string): Buffer {

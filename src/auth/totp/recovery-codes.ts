@@ -34,7 +34,7 @@ export class RecoveryCodes {
     for (const [position, hash] of hashes.entries()) tx.defer(queries.insertCode(userId, position, hash, now));
   }
 
-  /** Uses a code. @returns how many are left, or undefined where it is wrong or was used */
+  /** Uses a code. @returns the number of remaining codes, or undefined if it is wrong or was used */
   async use(userId: string, text: string, now: Date): Promise<number | undefined> {
     const [, place, secret = ''] = CODE.exec(text.toUpperCase().replaceAll(/[\s-]/g, '')) ?? [];
     const position = place === undefined ? -1 : Number(place);

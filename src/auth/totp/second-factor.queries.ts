@@ -57,7 +57,7 @@ export function countSecretsByKey(): Statement {
   };
 }
 
-/** Keeps a secret that waits for its confirmation; gives no row where one is confirmed already. */
+/** Stores a secret until its confirmation; returns no row if one is already confirmed. */
 export function offerTotp(userId: string, secret: string, now: Date): Statement {
   return {
     name: 'totp_offer',
@@ -69,7 +69,7 @@ export function offerTotp(userId: string, secret: string, now: Date): Statement 
   };
 }
 
-/** Confirms the secret that waits; the step of the code is used with it. Of two at once one does. */
+/** Confirms the waiting secret; the step of the code is used with it. Of two concurrent calls one succeeds. */
 export function confirmTotp(userId: string, secret: string, step: number, now: Date): Statement {
   return {
     name: 'totp_confirm',
@@ -79,7 +79,7 @@ export function confirmTotp(userId: string, secret: string, step: number, now: D
   };
 }
 
-/** Uses a step; gives no row where it, or a later one, was used before. */
+/** Uses a step; returns no row if it, or a later one, was used before. */
 export function useStep(userId: string, step: number): Statement {
   return {
     name: 'totp_use_step',
@@ -89,7 +89,7 @@ export function useStep(userId: string, step: number): Statement {
   };
 }
 
-/** Removes the factor, where it was made at this time or later. */
+/** Removes the factor if it was made at this time or later. */
 export function removeTotp(userId: string, since: Date): Statement {
   return {
     name: 'totp_remove',
@@ -118,7 +118,7 @@ export function findCode(userId: string, position: number): Statement {
   };
 }
 
-/** Uses a code; of two at once one does. */
+/** Uses a code; of two concurrent calls one succeeds. */
 export function useCode(userId: string, position: number, hash: string, now: Date): Statement {
   return {
     name: 'recovery_code_use',
@@ -156,7 +156,7 @@ export function insertChallenge(
   };
 }
 
-/** Counts a try; gives no row where the challenge is spent, expired, or has had all its tries. */
+/** Counts an attempt; returns no row if the challenge is used, expired, or out of attempts. */
 export function tryChallenge(userId: string, hash: Buffer, mostTries: number, now: Date): Statement {
   return {
     name: 'challenge_try',
@@ -167,7 +167,7 @@ export function tryChallenge(userId: string, hash: Buffer, mostTries: number, no
   };
 }
 
-/** Spends the challenge; of two at once one does. */
+/** Uses the challenge; of two concurrent calls one succeeds. */
 export function spendChallenge(userId: string, hash: Buffer, now: Date): Statement {
   return {
     name: 'challenge_spend',

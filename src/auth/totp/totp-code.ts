@@ -26,11 +26,11 @@ export function codeOf(secret: Buffer, step: number): string {
   return String((hmac.readUInt32BE(offset) & 0x7fff_ffff) % 1_000_000).padStart(6, '0');
 }
 
-/** The step that a code is of, of those that are near; undefined where it is of none. */
+/** The step of a code among the near ones; undefined without a match. */
 export function matchingStep(secret: Buffer, code: string, now: Date): number | undefined {
   if (!TOTP_CODE.test(code)) return undefined;
   const steps = DRIFT.map((drift) => stepAt(now) + drift);
-  // All are compared, so that the time taken does not tell which one fits.
+  // All are compared, so that the duration does not reveal the matching one.
   const fitting = steps.filter((step) => timingSafeEqual(Buffer.from(codeOf(secret, step)), Buffer.from(code)));
   return fitting[0];
 }
@@ -48,7 +48,7 @@ export function base32(bytes: Buffer): string {
   return bits > 0 ? text + ALPHABET[(value << (5 - bits)) & 31] : text;
 }
 
-/** What an authenticator app reads from the QR code. */
+/** The content of the QR code for an authenticator app. */
 export function otpauthUri(secret: Buffer, issuer: string, account: string): string {
   const label = `${encodeURIComponent(issuer)}:${encodeURIComponent(account)}`;
   return `otpauth://totp/${label}?secret=${base32(secret)}&issuer=${encodeURIComponent(issuer)}&algorithm=SHA1&digits=6&period=30`;

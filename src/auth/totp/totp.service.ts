@@ -54,7 +54,7 @@ export class TotpService {
   }
 
   /**
-   * Offers a secret, which counts once a code of it has confirmed it. @throws Conflict where there is one that counts
+   * Offers a secret, which is valid once one of its codes has confirmed it. @throws Conflict if there is a valid one
    */
   async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
     const secret = newSecret();
@@ -70,7 +70,7 @@ export class TotpService {
 
   /**
    * Confirms the secret. The first factor comes with recovery codes; a session that may only enrol becomes a full one.
-   * @throws ValidationFailed for a wrong code; NotFound where nothing was offered
+   * @throws ValidationFailed for a wrong code; NotFound without an offer
    */
   async confirm(
     principal: Principal,
@@ -108,7 +108,7 @@ export class TotpService {
     return made ? { recovery_codes: made.codes } : {};
   }
 
-  /** @throws AppError `business_rule_violation` where it is the last factor and a tenant demands one; NotFound */
+  /** @throws AppError `business_rule_violation` if it is the last factor and a tenant requires one; NotFound */
   async remove({ userId, session }: Person, client: FirstFactor['client']): Promise<void> {
     const isLast = (await this.factors.methodsOf(userId)).length === 1;
     if (isLast && (await this.isDemanded(userId))) {

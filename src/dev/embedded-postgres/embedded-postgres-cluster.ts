@@ -12,14 +12,14 @@ export interface Cluster {
   readonly dir: string;
   readonly account: Account | undefined;
   readonly password: string;
-  /** whether it was made just now */
+  /** whether it was just created */
   readonly isNew: boolean;
 }
 
 /**
- * Reserves a data folder for this process. PostgreSQL itself refuses a second server on one cluster; this lock is
- * there to tell a server that is in use from an orphan, and to protect the cluster while it is being made.
- * Returns the function that gives the folder free.
+ * Reserves a data folder for this process. PostgreSQL itself refuses a second server on one cluster; this lock
+ * distinguishes a server in use from an orphan, and protects the cluster during its creation. Returns the function that
+ * releases the folder.
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
   const path = join(dataDir, 'postgres.lock');
@@ -27,7 +27,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   const stale = `${draft}-stale`;
   await writeFile(draft, JSON.stringify({ pid: process.pid, stamp: processStamp(process.pid) }));
   try {
-    // A link appears with its content at once, or not at all, and fails where there is one already.
+    // A link appears whole or not at all, and fails if one exists.
     while (!(await succeeds(link(draft, path), 'EEXIST'))) {
       const held = await readFile(path, 'utf8').catch(() => '');
       const owner = parseLock(held);
@@ -67,11 +67,11 @@ async function succeeds(action: Promise<void>, expected: 'EEXIST' | 'ENOENT'): P
 export interface PrepareOptions {
   binaries: PostgresBinaries;
   onProgress: (line: string) => void;
-  /** false where the caller gave up durability anyway (`fsync=off`) */
+  /** false if the caller gave up durability anyway (`fsync=off`) */
   sync: boolean;
 }
 
-/** Makes the cluster where there is none yet, and ends what a killed Node process left running on it. */
+/** Creates a missing cluster, and ends the server that a killed Node process has left on it. */
 export async function prepareCluster(dataDir: string, options: PrepareOptions): Promise<Cluster> {
   const dir = join(dataDir, 'postgres');
   const account = await chooseAccount(dir);
@@ -164,7 +164,7 @@ async function endOrphan(dir: string, { binaries, onProgress }: PrepareOptions):
     await endPostmaster(pid, binaries.pgCtl, () => !isPostmasterOf(pid, dir));
     return;
   }
-  // The server would take any process with that number for another server. It is safe to remove: nobody else starts
-  // one while we hold the lock, and PostgreSQL still checks for shared memory in use.
+  // The server would take any process with that number for another server. It is safe to remove: no other process
+  // starts one while we hold the lock, and PostgreSQL still checks for shared memory in use.
   await rm(pidFile, { force: true });
 }

@@ -4,7 +4,7 @@ import { platform } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** The operating-system user that PostgreSQL runs as, where that is not the one Node runs as. */
+/** The operating-system user of PostgreSQL, if it differs from Node's. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
@@ -21,10 +21,10 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts a program that ends with Node, even at kill -9, where the system can do that: on Linux, through util-linux'
+ * Starts a program that ends with Node, even at kill -9, if the system supports it: on Linux, through util-linux'
  * setpriv. The kernel sends the signal when the *thread* that started the program ends, so call this on the main
- * thread. It forgets the signal when the user changes; setpriv asks for it after that, which is why the user is
- * changed by setpriv and not by Node.
+ * thread. A change of the user resets the signal; setpriv sets it afterwards, which is why setpriv and not Node changes
+ * the user.
  */
 export function spawnBound(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const { account, reaches, stdio, ownGroup } = options;
@@ -44,7 +44,7 @@ export function spawnBound(file: string, args: readonly string[], options: Spawn
   const privileges = ['--pdeathsig', 'INT'];
   if (account) privileges.push(`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups');
   if (blocked) {
-    // Below a folder such as /root (0700), the one privilege of root that is kept is to pass folders' permissions.
+    // Below a folder such as /root (0700), the only privilege of root that is kept is to pass folders' permissions.
     privileges.push(
       '--inh-caps',
       '+dac_override',
@@ -59,13 +59,13 @@ export function spawnBound(file: string, args: readonly string[], options: Spawn
 
 let setpriv: boolean | undefined;
 
-/** Busybox has a setpriv as well, which knows none of these options. */
+/** Busybox also has a setpriv, but without these options. */
 function hasSetpriv(): boolean {
   setpriv ??= platform() === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'keep', 'true']).status === 0;
   return setpriv;
 }
 
-/** Whether the permissions of the path and of every folder above it let the account in. */
+/** Whether the permissions of the path and of every folder above it admit the account. */
 function isReachable(path: string, account: Account): boolean {
   const { mode, uid, gid } = statSync(path);
   const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001;
@@ -100,7 +100,7 @@ function bootId(): string {
   }
 }
 
-/** Whether the process is the PostgreSQL server of that cluster, and not one that got its number later. */
+/** Whether the process is the PostgreSQL server of that cluster, and not a later one with the same number. */
 export function isPostmasterOf(pid: number, cluster: string): boolean {
   try {
     if (processStamp(pid) === undefined) return false;
@@ -119,7 +119,7 @@ function ps(pid: number, column: 'lstart' | 'command'): string {
   }).trim();
 }
 
-/** Signals a PostgreSQL server. Windows has no signals; there, pg_ctl knows how the server wants to be told. */
+/** Signals a PostgreSQL server. Windows has no signals; there, pg_ctl stops the server. */
 export function signalPostmaster(pid: number, signal: 'SIGINT' | 'SIGQUIT', pgCtl: string): void {
   if (platform() === 'win32') {
     spawnSync(pgCtl, ['kill', signal.slice('SIG'.length), String(pid)], { windowsHide: true });
@@ -132,7 +132,7 @@ export function signalPostmaster(pid: number, signal: 'SIGINT' | 'SIGQUIT', pgCt
   }
 }
 
-/** Asks a server to end: first in the ordinary way, then without ceremony (the next start then recovers). */
+/** Asks a server to end: first with a fast shutdown, then with an immediate one (the next start then recovers). */
 export async function endPostmaster(pid: number, pgCtl: string, hasEnded: () => boolean): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
     signalPostmaster(pid, signal, pgCtl);

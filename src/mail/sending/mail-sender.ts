@@ -17,10 +17,10 @@ import { Suppressions } from './suppressions';
 const POLL_MS = 1_000;
 const MAILS_AT_ONCE = 40;
 const LANES = 4;
-/** A mail whose worker dies while it sends is due again after this. */
+/** The time after which the mail of a dead worker is due again. */
 const CLAIM_MS = 2 * 60_000;
 const SECOND_MS = 1_000;
-/** Waits after each attempt that failed; after the last a mail is given up. */
+/** Waits after each failed attempt; after the last one a mail is given up. */
 const RETRIES_MS = [10, 60, 300, 900, 3_600, 10_800, 21_600].map((seconds) => seconds * SECOND_MS);
 
 const OUTCOMES = ['sent', 'postponed', 'failed', 'suppressed'] as const;
@@ -72,7 +72,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     this.transport?.close();
   }
 
-  /** One round over what is due; a call while one is under way waits for that. Never throws. */
+  /** One round over due mails; a call during a round waits for its end. Never throws. */
   run(now = new Date()): Promise<void> {
     this.round ??= this.sendDue(now)
       .catch((error: Error) => this.logger.warn({ reason: error.message }, 'mails could not be looked up'))
@@ -118,7 +118,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
     const about = { mail_id: mail.id, template: mail.template };
     let address: string | undefined;
     try {
-      // A mail whose key is missing is tried again, too: the key may be restored.
+      // A mail whose key is missing is retried, too: the key may be restored.
       const content = JSON.parse(this.box.decrypt(mail.sealed, mailContext(mail.tenant_id, mail.id))) as SealedMail;
       if ('audience' in content) {
         await this.notices.expand(mail, content.audience, content.data);
@@ -153,7 +153,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
   }
 }
 
-/** Makes the links of mails: to `APP_URL`, whatever a request said of itself. */
+/** Makes the links of mails: to `APP_URL`, never to a host that a request names. */
 export function linkTo(config: Pick<Config, 'APP_URL' | 'PUBLIC_URL' | 'PORT'>): LinkTo {
   const base = (config.APP_URL ?? config.PUBLIC_URL ?? `http://localhost:${config.PORT}`).replace(/\/+$/, '');
   return (path, token) => `${base}${path}#token=${encodeURIComponent(token)}`;

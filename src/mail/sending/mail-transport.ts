@@ -6,7 +6,7 @@ import type { Config } from '../../platform/config/config';
 import { readMailbox } from '../../platform/config/mailbox';
 import type { MailAddress } from '../../platform/mail/mailer';
 
-/** A mail as it goes out. */
+/** A rendered mail. */
 export interface RenderedMail {
   id: string;
   to: MailAddress;
@@ -26,7 +26,7 @@ export class MailRefused extends Error {
   }
 }
 
-/** Where mails go. */
+/** The destination of mails. */
 export interface MailTransport {
   /** @throws MailRefused */
   send(mail: RenderedMail): Promise<void>;
@@ -36,7 +36,7 @@ export interface MailTransport {
 const CONNECTIONS = 4;
 const TIMEOUT_MS = 20_000;
 
-/** The transport that is configured; undefined where there is none. */
+/** The configured transport; undefined without one. */
 export function createMailTransport(config: Config): MailTransport | undefined {
   const from = readMailbox(config.MAIL_FROM);
   if (config.SMTP_URL !== undefined) return new SmtpTransport(config.SMTP_URL, from);
@@ -81,7 +81,7 @@ class SmtpTransport implements MailTransport {
     } catch (error) {
       const { responseCode, command, code } = error as { responseCode?: number; command?: string; code?: string };
       const permanent = (responseCode ?? 0) >= 500 && /^RCPT/.test(command ?? '');
-      // The server's own words may repeat the address: the code says enough.
+      // The server's message may repeat the address: the code is enough.
       throw new MailRefused(`${code ?? 'error'} ${responseCode ?? ''} ${command ?? ''}`.trim(), permanent);
     }
   }
@@ -91,7 +91,7 @@ class SmtpTransport implements MailTransport {
   }
 }
 
-/** To files, for a laptop: each is written whole, and its text can be read as it is. */
+/** To files, for a laptop: each is written whole, and its text is readable as it is. */
 class FileTransport implements MailTransport {
   constructor(
     private readonly folder: string,

@@ -19,7 +19,7 @@ export function findDue(now: Date, limit: number): Statement {
   };
 }
 
-/** Takes a mail that is due until a time; of two workers at once one gets it. */
+/** Claims a due mail until a time; of two concurrent workers one gets it. */
 export function claimMail(tenantId: string, id: string, now: Date, until: Date): Statement {
   return {
     name: 'mail_claim',
@@ -46,7 +46,7 @@ export function removeMail(tenantId: string, id: string): Statement {
   };
 }
 
-/** Removes a mail, and says whether it was there. */
+/** Removes a mail, and returns whether it existed. */
 export function takeMail(tenantId: string, id: string): Statement {
   return {
     name: 'mail_take',

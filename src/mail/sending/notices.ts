@@ -13,7 +13,7 @@ export class Notices {
     private readonly mailer: Mailer,
   ) {}
 
-  /** In one transaction, so that a worker that dies in between leaves the notice and no mail, or the mails alone. */
+  /** In one transaction, so that a worker that dies in between leaves either the notice or the mails. */
   async expand(notice: WaitingMail, audience: MailAudience, data: Record<string, unknown>): Promise<void> {
     const { tenant_id: tenantId, id } = notice;
     const { tenantName, addresses } = await this.hooks.mailAudience.ask({ tenantId, audience });

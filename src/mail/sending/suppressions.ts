@@ -8,8 +8,8 @@ const DAY_MS = 24 * 60 * 60 * 1_000;
 const KEPT_MS = 30 * DAY_MS;
 
 /**
- * Addresses that bounced: no mail is sent to them for a while, since a server that keeps sending to mailboxes that do
- * not exist is taken for a spammer. They are kept as keyed hashes.
+ * Addresses that bounced: they get no mail for a while, since a server that keeps sending to missing mailboxes gets a
+ * bad reputation. They are stored as keyed hashes.
  */
 @Injectable()
 export class Suppressions {

@@ -1,15 +1,15 @@
 /** The one layout of all mails: plain text, and HTML that looks the same without images, fonts or scripts. */
 
-/** What a mail says. */
+/** The content of a mail. */
 export interface MailContent {
   subject: string;
-  /** Sentences; what people chose in them has gone through {@link chosen}. */
+  /** Sentences; text of users in them has passed {@link chosen}. */
   paragraphs: readonly string[];
   /** The one link, as a button. */
   action?: { label: string; url: string };
   /** Facts, such as where and when. */
   details?: readonly (readonly [label: string, value: string])[];
-  /** What to do where the reader did not expect the mail. */
+  /** The advice for a reader who did not expect the mail. */
   closing?: string;
 }
 

@@ -1,7 +1,7 @@
-/** What each template is given. Declared here for `Mailer.send`, which checks a mail against it. */
+/** The values of each template. Declared here for `Mailer.send`, which checks a mail against it. */
 import '../../platform/mail/mailer';
 
-/** Where something was done, as far as it is known. */
+/** The origin of an action, as far as it is known. */
 export interface WhereAndWhen {
   /** RFC 3339. */
   at: string;
@@ -10,7 +10,7 @@ export interface WhereAndWhen {
 }
 
 interface WithToken {
-  /** A one-time token; it stands in the fragment of the link. */
+  /** A one-time token; the link has it in its fragment. */
   token: string;
 }
 
@@ -38,7 +38,7 @@ declare module '../../platform/mail/mailer' {
     factor_removed: WhereAndWhen & { factor: 'totp' | 'passkey' };
     recovery_code_used: WhereAndWhen & { left: number };
     recovery_codes_renewed: WhereAndWhen;
-    /** The operator takes a second factor away after a day, unless the person objects. */
+    /** The operator removes a second factor after a day, unless the person objects. */
     factor_reset_announced: { at: string; effectiveAt: string };
     api_key_created: WhereAndWhen & InTenant & { keyName: string; kind: 'tenant' | 'personal' };
     api_key_expiring: InTenant & { keyName: string; expiresAt: string };

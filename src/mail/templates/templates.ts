@@ -1,4 +1,4 @@
-/** What each mail says. */
+/** The content of each mail. */
 import type { MailTemplates } from '../../platform/mail/mailer';
 import { chosen, type MailContent } from './layout';
 import type { WhereAndWhen } from './template-data';
@@ -25,7 +25,7 @@ function day(time: string): string {
   return time.slice(0, 10);
 }
 
-/** A notice of something that was done to an account. */
+/** A notice of a change of an account. */
 function notice(subject: string, sentence: string, data: WhereAndWhen): MailContent {
   return { subject, paragraphs: [sentence], details: where(data), closing: NOT_ME };
 }

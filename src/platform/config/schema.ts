@@ -216,6 +216,36 @@ export const schema = {
     fallback: 5,
     doc: 'Registrations an hour of one address (IPv6: of one /64); 0 sets no limit, as `npm start` does.',
   }),
+  NEW_TENANT_LIMITS_PERCENT: integer({
+    min: 1,
+    max: 100,
+    fallback: 25,
+    doc: 'The share of the limits of requests and of the quotas that a tenant has in its first day; 100 for no difference, as `npm start` has it.',
+  }),
+  QUOTA_EVENTS_PER_DAY: integer({
+    min: 0,
+    max: 1_000_000_000_000,
+    fallback: 10_000_000,
+    doc: 'Events of one tenant a day (UTC), those of its orders included; 0 sets no limit. Beyond it changes are refused with 429 until midnight.',
+  }),
+  QUOTA_EVENT_MIB_PER_DAY: integer({
+    min: 0,
+    max: 1_000_000_000,
+    fallback: 20_480,
+    doc: "MiB of the events' data of one tenant a day (UTC); 0 sets no limit.",
+  }),
+  QUOTA_DELIVERIES_PER_DAY: integer({
+    min: 0,
+    max: 1_000_000_000_000,
+    fallback: 50_000_000,
+    doc: 'Deliveries that are made of the events of one tenant a day (UTC); 0 sets no limit. Beyond it new events are refused.',
+  }),
+  QUOTA_STORED_ROWS: integer({
+    min: 0,
+    max: 1_000_000_000_000,
+    fallback: 1_000_000_000,
+    doc: 'Rows that are stored of one tenant: orders with their items and history, events and deliveries as long as they are kept; 0 sets no limit. Beyond it changes are refused with 422. Counted from the first start of a release that counts.',
+  }),
   REQUEST_BODIES_MIB: integer({
     min: 16,
     max: 65_536,
@@ -257,6 +287,18 @@ export const schema = {
     fallback: '',
     check: cidr,
     doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
+  }),
+  WEBHOOK_MAX_ENDPOINTS: integer({
+    min: 1,
+    max: 100_000,
+    fallback: 1_000,
+    doc: 'Endpoints of one tenant.',
+  }),
+  WEBHOOK_MAX_ENDPOINTS_PER_HOST: integer({
+    min: 1,
+    max: 100_000,
+    fallback: 100,
+    doc: 'Endpoints of one tenant at one host: an event is sent to that host as often. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not counted.',
   }),
   WEBHOOK_CONSENT: flag({
     fallback: false,

@@ -39,7 +39,7 @@ const MEASURE_CLOCK_EVERY_MS = 60_000;
 const MAX_CLOCK_SKEW_MS = 30_000;
 
 /** The result of the check of the clock. */
-export function skewText(aheadMs: number): string {
+function skewText(aheadMs: number): string {
   return `${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the database`;
 }
 

@@ -6,7 +6,7 @@ import type { Permission } from '../permissions/permissions';
 type Handler<Tx, Event> = (tx: Tx, event: Event) => void | Promise<void>;
 
 /** A point at which features react to a change of another feature, in the transaction of the change. */
-export class Hook<Tx extends Transaction, Event> {
+class Hook<Tx extends Transaction, Event> {
   private readonly handlers: Handler<Tx, Event>[] = [];
 
   /** Registers a handler; features do so when they are loaded. */
@@ -21,7 +21,7 @@ export class Hook<Tx extends Transaction, Event> {
 }
 
 /** A query that one feature serves for the others. */
-export class Question<Asked, Answered> {
+class Question<Asked, Answered> {
   private answer?: (asked: Asked) => Promise<Answered>;
 
   answerWith(answer: (asked: Asked) => Promise<Answered>): void {

@@ -13,10 +13,11 @@ import { RateLimiter } from './limits/rate-limit';
 import { RequestLimits } from './limits/request-limits';
 import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
-import { UsageMeters } from '../usage/usage-meters';
+import { UsageModule } from '../usage/usage.module';
 import { RequestValidationPipe } from './requests/validation.pipe';
 
 @Module({
+  imports: [UsageModule],
   controllers: [HealthController],
   providers: [
     Cursors,
@@ -26,13 +27,12 @@ import { RequestValidationPipe } from './requests/validation.pipe';
     RateLimiter,
     RequestLimits,
     TenantLoads,
-    UsageMeters,
     QueueHealth,
     Readiness,
     RoutePermissions,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
   ],
-  exports: [Cursors, Idempotency, RateLimiter, RequestLimits, UsageMeters],
+  exports: [Cursors, Idempotency, RateLimiter, RequestLimits, UsageModule],
 })
 export class HttpPlatformModule {}

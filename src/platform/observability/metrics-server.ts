@@ -8,7 +8,7 @@ import { limitServer, SERVER_OPTIONS } from '../net/server-limits';
 import type { Metrics } from './metrics';
 
 /** The default port of a process's metrics. */
-export const DEFAULT_METRICS_PORT = 9464;
+const DEFAULT_METRICS_PORT = 9464;
 /** A scraper has one connection, or a few. */
 const MAX_CONNECTIONS = 32;
 

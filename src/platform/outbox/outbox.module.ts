@@ -19,9 +19,11 @@ import { Notifier } from './notifier';
 import { Outbox } from './outbox';
 import { OutboxBacklog } from './outbox-backlog';
 import { OutboxConsumers } from './relay';
+import { UsageModule } from '../usage/usage.module';
 import { Subscriptions } from './subscriptions';
 
 @Module({
+  imports: [UsageModule],
   providers: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, RelayDatabase, Subscriptions],
   exports: [EventCatalogue, Notifier, Outbox, OutboxBacklog, OutboxConsumers, Subscriptions],
 })

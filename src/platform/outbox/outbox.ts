@@ -2,8 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import { newTimedId } from '../ids/ids';
 import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
+import type { Transaction } from '../database/transaction';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
+import { TenantUsage } from '../usage/tenant-usage';
 import { Notifier } from './notifier';
 
 /** The channel that wakes the relay. */
@@ -39,15 +41,31 @@ export class Outbox {
   constructor(
     private readonly wakeups: Notifier,
     @Inject(TRACING) private readonly tracing: Tracing,
+    private readonly usage: TenantUsage,
   ) {}
 
   /** Writes events in the given transaction; they leave when it commits. */
   publish(tx: TenantTransaction, events: readonly NewEvent[]): PublishedEvent[] {
+    return this.publishTo(tx, tx.tenantId, events);
+  }
+
+  /** The same for one of several tenants, in a transaction of the sign-in role, which changes what a person has there. */
+  publishTo(tx: Transaction, tenantId: string, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();
-    tx.insert(...insertEvents(tx.tenantId, events, published, trace ? formatTraceparent(trace) : null));
-    tx.afterCommit(() => this.wakeups.notify(OUTBOX_CHANNEL));
+    tx.insert(...insertEvents(tenantId, events, published, trace ? formatTraceparent(trace) : null));
+    tx.afterCommit(() => {
+      this.wakeups.notify(OUTBOX_CHANNEL);
+      this.count(tenantId, events);
+    });
     return published;
+  }
+
+  private count(tenantId: string, events: readonly NewEvent[]): void {
+    let length = 0;
+    for (const { data } of events) length += data.length;
+    this.usage.add(tenantId, 'events', events.length);
+    this.usage.add(tenantId, 'event_bytes', length);
   }
 }
 

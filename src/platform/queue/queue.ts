@@ -34,7 +34,7 @@ export function chooseQueueBackend(config: Config): void {
  * The connection of queues (which only add) and of workers (which block), in BullMQ's terms; for Redis, its factory
  * creates it.
  */
-export function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
+function queueConnection(config: Config, use: 'producer' | 'worker'): ConnectionOptions {
   if (config.REDIS_URL) {
     return {
       maxRetriesPerRequest: use === 'producer' ? 1 : null,

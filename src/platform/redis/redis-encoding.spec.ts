@@ -31,6 +31,17 @@ it.each(['é', '€', '😀', '\u0080', '\ud800', 'a\u2028b'])('leaves %j to ior
   expect(encodeAscii('set', [bytes(3), text, bytes(3)])).toBeUndefined();
 });
 
+it('replaces the encoding of commands with bytes alone, which ioredis marks by its private bufferMode', () => {
+  // A release of ioredis without this mark would encode slowly again, and no response would differ.
+  const ofIoredis = jest.fn(plain.value as Command['toWritable']);
+  Object.defineProperty(Command.prototype, 'toWritable', { ...plain, value: ofIoredis });
+  encodeQuickly();
+  written('set', ['key', bytes(3)]);
+  expect(ofIoredis).not.toHaveBeenCalled();
+  written('set', ['key', 'value']);
+  expect(ofIoredis).toHaveBeenCalledTimes(1);
+});
+
 it('is what commands with bytes are written by from then on, and changes nothing of what is written', () => {
   const commands: [string, (string | number | Buffer)[]][] = [
     ...COMMANDS,

@@ -6,6 +6,7 @@ export const PLATFORM_PLACEMENTS: Placements = {
   events: 'distributed',
   outbox: 'distributed',
   tenant_auth_state: 'distributed',
+  tenant_usage: 'distributed',
   audit_log: 'distributed',
   audit_personal: 'distributed',
   audit_pending: 'distributed',

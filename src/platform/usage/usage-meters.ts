@@ -1,16 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantScope } from '../database/tenant-database';
+import { TenantUsage } from './tenant-usage';
 
-/**
- * A counted resource of a tenant. The limit of a count applies at every moment; a daily amount restarts at midnight
- * UTC.
- */
+/** A counted resource of a tenant. The limit applies at every moment. */
 export interface UsageMeter {
   name: string;
-  limit: number | null;
-  period: 'day' | null;
-  /** @param since the beginning of the period */
-  count(scope: TenantScope, since: Date): Promise<number>;
+  limit: number;
+  count(scope: TenantScope): Promise<number>;
 }
 
 /** The current usage of a meter. */
@@ -21,29 +17,26 @@ export interface UsageReading {
   resets_at: string | null;
 }
 
-const DAY_MS = 86_400_000;
-
 /** The meters that features register, and their readings. */
 @Injectable()
 export class UsageMeters {
   private readonly meters: UsageMeter[] = [];
 
+  constructor(private readonly usage: TenantUsage) {}
+
   register(...meters: UsageMeter[]): void {
     this.meters.push(...meters);
   }
 
-  /** The readings of a tenant, one meter after the other: they share the tenant's connections. */
+  /** The readings of a tenant: of meters, one after the other, since they share the tenant's connections, and of amounts. */
   async read(scope: TenantScope): Promise<UsageReading[]> {
-    const midnight = Math.floor(new Date().getTime() / DAY_MS) * DAY_MS;
     const readings: UsageReading[] = [];
-    for (const { name, limit, period, count } of this.meters) {
-      const used = await count(scope, new Date(period === 'day' ? midnight : 0));
-      readings.push({
-        name,
-        used,
-        limit,
-        resets_at: period === 'day' ? new Date(midnight + DAY_MS).toISOString() : null,
-      });
+    for (const { name, limit, count } of this.meters) {
+      const used = await count(scope);
+      readings.push({ name, used, limit: this.usage.limitOf(scope.tenantId, limit), resets_at: null });
+    }
+    for (const { name, used, limit, resetsAt } of await this.usage.read(scope)) {
+      readings.push({ name, used, limit, resets_at: resetsAt && resetsAt.toISOString() });
     }
     return readings;
   }

@@ -1,7 +1,7 @@
 /**
- * The operator's process: a command, then the end. It holds the features' services and serves none of their routes;
- * what crosses tenants is the list of tenants alone (`OperatorDatabase`), and everything else is done in the name of
- * one tenant after the other, behind the same walls as a request.
+ * The operator's process: one command, then the end. It contains the features' services and serves none of their
+ * routes. Only the list of tenants crosses tenants (`OperatorDatabase`); all other work is done in the name of one
+ * tenant after the other, with the same isolation as a request.
  */
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -40,7 +40,7 @@ import '../permissions';
 const CONNECTIONS = 8;
 
 @Module({})
-export class AdminModule {
+class AdminModule {
   static forRoot(config: Config, logger: Logger): DynamicModule {
     return {
       module: AdminModule,

@@ -52,14 +52,14 @@ export interface CommandResult {
   failed: boolean;
 }
 
-/** Runs `admin …`; sets the process's exit code to 1 where not all was done. @throws UsageError */
+/** Runs `admin …`; sets the process's exit code to 1 if a part failed. @throws UsageError */
 export async function runAdmin(config: Config, args: string[]): Promise<void> {
   const { lines, failed } = await runCommand(config, args);
   for (const line of lines) process.stdout.write(`${line}\n`);
   if (failed) process.exitCode = 1;
 }
 
-/** The same without printing. @throws UsageError; AppError for what the command refuses */
+/** The same without printing. @throws UsageError; AppError for a refusal of the command */
 export async function runCommand(config: Config, args: string[]): Promise<CommandResult> {
   const parsed = commandLine(COMMANDS, args);
   if ('help' in parsed) return { lines: [parsed.help], failed: false };
@@ -70,7 +70,7 @@ export async function runCommand(config: Config, args: string[]): Promise<Comman
   return { lines: values.json ? [JSON.stringify(report.data)] : report.lines, failed: report.failed ?? false };
 }
 
-/** Runs `work` with what connects when it is first asked to, and closes that. */
+/** Runs `work` with connections that open at their first use, and closes them. */
 async function inContext(
   config: Config,
   work: (open: () => Promise<INestApplicationContext>) => Promise<Report>,
@@ -83,7 +83,7 @@ async function inContext(
       import('./admin.module.js'),
       import('../../platform/observability/logger.js'),
     ]);
-    // On stdout is what the command says, and nothing else.
+    // Stdout contains only the output of the command.
     const logger = createLogger({ LOG_LEVEL: 'warn' }, process.stderr);
     return namingDatabase('DATABASE_URL', required(config, 'DATABASE_URL'), () => createAdmin(config, logger));
   };

@@ -41,7 +41,7 @@ function lineOf({ tenantId, size, expired, fault }: Verdict): string {
   return fault === undefined ? `${tenantId}  ${size} entries verified${past}` : `${tenantId}  DOES NOT FIT: ${fault}`;
 }
 
-/** @throws UsageError where the file is none, or holds no checkpoint */
+/** @throws UsageError for a missing file, or one without a checkpoint */
 function readCheckpoint(file: string): ParsedCheckpoint {
   try {
     const text = readFileSync(file, 'utf8').slice(0, MAX_CHECKPOINT);

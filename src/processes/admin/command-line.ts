@@ -8,10 +8,10 @@ const MORE = `
 Needs DATABASE_URL and JWT_SECRET (and ENCRYPTION_KEYS) with the values of api and worker, and for tenants and keys also
 MIGRATION_DATABASE_URL. Ends with 0; with 1 where not all was done; with 2 where the command line is wrong.`;
 
-/** A command with the words of its command line, or a text that answers it. */
+/** A command with the words of its command line, or a text to print instead. */
 export type ParsedLine = { command: Command } & Pick<Invocation, 'values' | 'positionals'>;
 
-/** Parses a command line. @throws UsageError, whose message names the help to read */
+/** Parses a command line. @throws UsageError whose message names the help to read */
 export function commandLine(
   commands: Readonly<Record<string, Command>>,
   args: string[],

@@ -3,21 +3,21 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { Config } from '../../platform/config/config';
 import { UsageError } from '../lifecycle';
 
-/** What a command found or did: once for people, once for programs. */
+/** The result of a command: one form for people, one for programs. */
 export interface Report {
   lines: string[];
   data: unknown;
-  /** It did not do, or did not find, all that was asked: the process ends with 1. */
+  /** A part of the request was not done or not found: the process ends with 1. */
   failed?: boolean;
 }
 
-/** What a command is given. */
+/** The environment of a command. */
 export interface Invocation {
   config: Config;
   /** The options by their names in camel case. */
   values: Readonly<Record<string, string | boolean | undefined>>;
   positionals: readonly string[];
-  /** Nothing is to be changed: say what would be. */
+  /** Changes nothing and reports the changes that it would make. */
   dryRun: boolean;
   /** Connects to the database; the same each time. */
   open(): Promise<INestApplicationContext>;
@@ -33,7 +33,7 @@ export interface Command {
   arguments?: string;
   /** Descriptions of its options by their flags, in commander's form: `--limit <n>`. */
   options?: Readonly<Record<string, string>>;
-  /** The same, of options that must be given. */
+  /** The same for required options. */
   requiredOptions?: Readonly<Record<string, string>>;
   run(invocation: Invocation): Promise<Report>;
 }
@@ -64,7 +64,7 @@ export function readInteger(what: string, text: string | boolean | undefined, mi
   return value;
 }
 
-/** A text of a tenant's as a terminal may have it: without what would move its cursor. */
+/** A tenant's text for a terminal: without characters that would move its cursor. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }

@@ -1,4 +1,4 @@
-/** Commands that make, open and close companies, and let people in where no mail goes. */
+/** Commands that create, open and close companies, and let people in without mail. */
 import { uuidv7 } from 'uuidv7';
 import { linkTo } from '../../mail/sending/mail-sender';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';

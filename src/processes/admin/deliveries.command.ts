@@ -66,7 +66,7 @@ async function replayEndpoint({ values, dryRun, open }: Invocation, scope: Tenan
   };
 }
 
-/** Each on its own: one whose endpoint is gone does not keep the others. */
+/** Each separately: one with a removed endpoint does not affect the others. */
 async function replayEvent({ values, dryRun, open }: Invocation, scope: TenantScope): Promise<Report> {
   const event = readId('--event', values.event);
   const service = (await open()).get(DeliveriesService, { strict: false });

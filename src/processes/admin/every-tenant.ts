@@ -6,7 +6,7 @@ import { listTenants, type TenantRow } from '../../tenants/tenants.queries';
 const TENANTS_A_PAGE = 1_000;
 const TENANTS_AT_ONCE = 4;
 
-/** Does something for each tenant, suspended ones too, a few at a time. Tenants that are made meanwhile come last. */
+/** Runs work for each tenant, suspended ones too, a few at a time. Tenants that are created meanwhile come last. */
 export async function forEveryTenant(
   app: INestApplicationContext,
   work: (scope: TenantScope) => Promise<void>,

@@ -15,9 +15,9 @@ import type { Command, Report } from './command';
 import { forEveryTenant } from './every-tenant';
 
 /**
- * What is sealed in tenants' rows and is sealed anew; the secrets of authenticator apps are people's ({@link
- * TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing keys are
- * not: where one cannot be opened, a new one is made.
+ * The encrypted columns of tenants' rows that are re-encrypted; the secrets of authenticator apps belong to people
+ * ({@link TotpReencryption}). Waiting mails are only counted: they are gone within half a day. The audit logs' signing
+ * keys are not counted: an undecryptable one is replaced.
  */
 const SEALED = [ENDPOINT_SECRETS, STORED_RESPONSES];
 const MOST_FAULTS = 100;
@@ -129,7 +129,7 @@ async function recordedKids(app: INestApplicationContext): Promise<string[]> {
   return rows.map(({ kid }) => kid);
 }
 
-/** Lets go of the keys that have encrypted nothing that is left: processes start without them. */
+/** Removes keys without remaining texts: processes start without them. */
 async function releaseUnused(app: INestApplicationContext, currentKid: string): Promise<void> {
   const counts = await countAll(app);
   const unused = (await recordedKids(app)).filter((kid) => kid !== currentKid && (counts.get(kid) ?? 0) === 0);

@@ -41,7 +41,7 @@ export const seedCommand: Command = {
   },
 };
 
-/** What a registration takes, by the rules of the API. */
+/** The input of a registration, by the rules of the API. */
 function readOwner({ values }: Invocation): RegisterDto {
   try {
     return readDto(RegisterDto, {

@@ -1,4 +1,4 @@
-/** The process `migrate`: brings the database to this build's schema, or prints what that would do. */
+/** The process `migrate`: brings the database to this build's schema, or prints the necessary changes. */
 import { Argument, Command, CommanderError } from 'commander';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';

@@ -32,11 +32,11 @@ import { WebhooksWorkerModule } from '../../webhooks/webhooks-worker.module';
 import '../permissions';
 
 /**
- * The worker process: sends webhooks, and serves no HTTP but its own health (`serve.ts`) and, where that is wanted, the
+ * The worker process: sends webhooks, and serves no HTTP except its own health (`serve.ts`) and, if configured, the
  * queue's UI.
  */
 @Module({})
-export class WorkerModule {
+class WorkerModule {
   static forRoot(config: Config, logger: Logger, metrics: Metrics, tracing: Tracing): DynamicModule {
     return {
       module: WorkerModule,

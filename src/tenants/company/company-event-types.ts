@@ -1,7 +1,7 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
 import { OwnTenantView } from './company.views';
 
-/** What a tenant emits of itself. */
+/** The events that a tenant emits about itself. */
 export const COMPANY_EVENT_TYPES: readonly EventType[] = [
   {
     name: 'tenant.changed',

@@ -40,10 +40,10 @@ export class CompanyService {
   }
 
   /**
-   * Changes name and policies; where nothing changes, the version stays. Policies act on live sessions within two
+   * Changes name and policies; without a difference, the version stays. Policies apply to live sessions within two
    * seconds.
-   * @param address the address of the caller, which a change of the networks may not shut out
-   * @throws VersionConflict; Forbidden for policies from anyone but an owner; ValidationFailed
+   * @param address the address of the caller, which a change of the networks may not lock out
+   * @throws VersionConflict; Forbidden for policies unless the caller is an owner; ValidationFailed
    */
   async update(
     caller: Caller,
@@ -76,7 +76,7 @@ export class CompanyService {
     return representationOf(tenant, true);
   }
 
-  /** Closes the tenant at once; it is erased 30 days later. @throws Forbidden to anyone but an owner */
+  /** Closes the tenant immediately; it is erased 30 days later. @throws Forbidden unless the caller is an owner */
   async close(caller: Caller): Promise<void> {
     assertOwner(caller, 'Closing the tenant is for owners.');
     await this.database.transaction(caller, async (tx) => {
@@ -109,7 +109,7 @@ export class CompanyService {
   }
 
   /**
-   * The operator opens a tenant whose rules shut everybody out. @returns the names of the policies that were taken back
+   * The operator opens a tenant whose rules lock all members out. @returns the names of the policies that were reset
    */
   relax(tenantId: string, rules: { cidrs: boolean; secondFactor: boolean }): Promise<string[]> {
     return this.database.transaction({ tenantId }, async (tx) => {
@@ -182,7 +182,7 @@ export class CompanyService {
     }
   }
 
-  /** What a change of policies would break: above all, the way in of its own maker. */
+  /** The faults of a change of policies: above all, that it would lock out its own author. */
   private faultsOf(caller: Caller, before: Tenant, change: Partial<Policies>, address: string): FieldFault[] {
     const faults: FieldFault[] = [];
     const fault = (name: keyof Policies, message: string, code: string) =>

@@ -49,7 +49,7 @@ export const POLICY_SCHEMAS = {
 const doc = (name: keyof Policies) => ApiProperty(POLICY_SCHEMAS[name] as ApiPropertyOptions);
 
 @ApiSchema({ description: 'The rules for the sessions and keys that reach the tenant.' })
-export class PoliciesView implements Policies {
+class PoliciesView implements Policies {
   @doc('second_factor') second_factor: Policies['second_factor'];
   @doc('second_factor_grace_days') second_factor_grace_days: number;
   @doc('session_idle_minutes') session_idle_minutes: number | null;

@@ -13,7 +13,7 @@ export interface Policies {
   api_key_max_days: number | null;
 }
 
-/** The ranges of the numbers; those that may be null then have no limit. */
+/** The ranges of the numbers; null, if allowed, means no limit. */
 export const POLICY_RANGES = {
   second_factor_grace_days: { min: 0, max: 90, nullable: false },
   session_idle_minutes: { min: 5, max: 43_200, nullable: true },

@@ -2,10 +2,10 @@ import { createHash, randomBytes } from 'node:crypto';
 
 const TOKEN = /^inv_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
 
-/** Stands for the inviter where the operator invites. */
+/** The id in place of the inviter if the operator invites. */
 export const BY_OPERATOR = '00000000-0000-0000-0000-000000000000';
 
-/** A new token of an invitation: the text, which goes into the mail, and what is stored of it. */
+/** A new token of an invitation: the text, which goes into the mail, and its stored hash. */
 export function newInvitationToken(tenantId: string): { text: string; hash: Buffer } {
   const text = `inv_${tenantId.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
   return { text, hash: hashOf(text) };

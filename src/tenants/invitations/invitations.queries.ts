@@ -86,7 +86,7 @@ export function renewInvitation(tenantId: string, row: InvitationRow, tokenHash:
   };
 }
 
-/** Withdraws whatever invitation an address has. */
+/** Withdraws the invitation of an address, if there is one. */
 export function deleteInvitationOf(tenantId: string, emailKey: string): Statement {
   return {
     name: 'invitation_delete_of',
@@ -103,7 +103,7 @@ export function deleteInvitation(tenantId: string, id: string): Statement {
   };
 }
 
-/** What a token opens, with what makes it void: its tenant's and its inviter's state. */
+/** The invitation of a token, with the data that can make it void: its tenant's and its inviter's state. */
 export interface OpenedInvitationRow extends InvitationRow {
   tenant_name: string;
   suspended_at: Date | null;
@@ -126,7 +126,7 @@ export function findByToken(tenantId: string, tokenHash: Buffer, now: Date): Sta
   };
 }
 
-/** Spends a token: of several at once one finds the row. */
+/** Uses a token: of several concurrent calls one finds the row. */
 export function spendInvitation(tenantId: string, id: string, tokenHash: Buffer): Statement {
   return {
     name: 'invitation_spend',

@@ -26,7 +26,7 @@ import * as queries from './invitations.queries';
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
 const MAX_PENDING = 1_000;
 
-/** Invitations as those who manage members see them; accepting them is in `joining.service.ts`. */
+/** Invitations for members who manage members; accepting them is in `joining.service.ts`. */
 @Injectable()
 export class InvitationsService {
   constructor(
@@ -40,7 +40,7 @@ export class InvitationsService {
   ) {}
 
   /**
-   * Invites an address; the token goes into the mail alone.
+   * Invites an address; only the mail contains the token.
    * @throws ValidationFailed; Forbidden for a role with more than the caller has; Conflict for a pending invitation or
    * a member of the address; AppError `business_rule_violation` without mail, or for one too many
    */
@@ -87,7 +87,7 @@ export class InvitationsService {
     });
   }
 
-  /** A page of invitations, newest first, those that have expired among them. @throws AppError `invalid_cursor` */
+  /** A page of invitations, newest first, including expired ones. @throws AppError `invalid_cursor` */
   list(caller: Caller, page: PageDto): Promise<JsonPage> {
     const scope = { tenant: caller, list: 'invitations', filters: {} };
     return this.cursors.page(scope, page, async (afterId, count) => {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
+import { Refusals } from '../../platform/audit/refusals';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError } from '../../platform/errors';
 import { lacking } from '../../platform/permissions/permissions';
@@ -9,6 +10,7 @@ import { viewOf } from '../members/members.service';
 import { Membership, newMembership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
+import { findTenantName } from '../tenants.queries';
 import { BY_OPERATOR, readInvitationToken } from './invitation-token';
 import { findByToken, type OpenedInvitationRow, spendInvitation } from './invitations.queries';
 
@@ -39,18 +41,34 @@ export class JoiningService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly mailer: Mailer,
+    private readonly refusals: Refusals,
   ) {}
 
-  /** Looks at an invitation and spends nothing. @throws AppError `token_invalid`, whatever the reason */
-  async open(token: string): Promise<OpenInvitation> {
+  /** Reads an invitation and does not use its token. @throws AppError `token_invalid`, whatever the reason */
+  async open(token: string, network?: string): Promise<OpenInvitation> {
     const read = readInvitationToken(token);
     if (!read) throw tokenInvalid();
-    return this.database.transaction(read, (tx) => openIn(tx, read.hash));
+    return this.database
+      .transaction(read, (tx) => openIn(tx, read.hash))
+      .catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'token_invalid') void this.noteRefusal(read.tenantId, network);
+        throw error;
+      });
+  }
+
+  /** Counts a token that is spent, expired or made up in the log of the tenant that it names, where there is one. */
+  private async noteRefusal(tenantId: string, network: string | undefined): Promise<void> {
+    const [tenant] = await this.database.query({ tenantId }, findTenantName(tenantId)).catch(() => []);
+    if (!tenant) return;
+    this.refusals.count({
+      caller: { tenantId, actor: { type: 'anonymous', id: null }, network },
+      entry: { action: 'invitation.refused', target: { type: 'invitation', id: null }, outcome: 'failure' },
+    });
   }
 
   /**
-   * Makes the person a member and spends the token, in one transaction: of several at once one wins.
-   * @throws AppError `token_invalid` where it was spent meanwhile, or is void
+   * Makes the person a member and uses the token, in one transaction: of several concurrent calls one wins.
+   * @throws AppError `token_invalid` if it was used meanwhile, or is void
    */
   async join(invitation: OpenInvitation, person: Joining): Promise<string> {
     const { tenantId, hash } = invitation;
@@ -90,7 +108,7 @@ export class JoiningService {
   }
 }
 
-/** What the token opens, where its tenant is open and its inviter may still give what it offers. */
+/** The invitation of the token, if its tenant is open and its inviter may still grant its role. */
 async function openIn(tx: TenantTransaction, hash: Buffer): Promise<OpenInvitation> {
   const [row] = await tx.query<OpenedInvitationRow>(findByToken(tx.tenantId, hash, new Date()));
   if (!row || row.suspended_at || row.closed_at) throw tokenInvalid();

@@ -14,7 +14,7 @@ import { deleteInvitationOf, insertInvitation } from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** An invitation of the operator; its token is for the operator to hand over only where no mail carries it. */
+/** An invitation of the operator, who hands over its token only if no mail carries it. */
 export interface OperatorInvitation {
   tenantName: string;
   expiresAt: Date;

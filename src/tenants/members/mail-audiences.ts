@@ -8,10 +8,10 @@ import { listCustomRoles, type RoleRow } from '../roles/roles.queries';
 import { findTenantName } from '../tenants.queries';
 import { findMember, findMembersWithRole, type MemberRow } from './members.queries';
 
-/** A notice to a tenant goes to so many of its members at most. */
+/** The maximum number of members who get one notice. */
 const MAX_ADDRESSES = 100;
 
-/** Answers which members of a tenant a notice is for. */
+/** Determines the members of a tenant who get a notice. */
 @Injectable()
 export class MailAudiences implements OnModuleInit {
   constructor(

@@ -1,7 +1,7 @@
 import type { EventType } from '../../platform/outbox/event-catalogue';
 import { MemberView } from './members.views';
 
-/** What members emit. */
+/** The events that members emit. */
 export const MEMBER_EVENT_TYPES: readonly EventType[] = [
   { name: 'member.joined', description: 'A person joined the tenant.', data: MemberView, permission: 'members:read' },
   {

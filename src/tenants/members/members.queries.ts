@@ -1,4 +1,4 @@
-/** Members with their names and addresses; all of these run as the role that sees those. */
+/** Members with their names and addresses; all of these run as the role that sees those columns. */
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { MemberManager, MemberStatus } from '../membership.entity';
 

@@ -55,9 +55,9 @@ export class MembersService {
   }
 
   /**
-   * Changes a member's role or status; where nothing changes, the version stays.
-   * @throws NotFound; VersionConflict; Forbidden above the caller's own permissions; Conflict where a directory or the
-   * person alone may change it; AppError `business_rule_violation` for the last active owner
+   * Changes a member's role or status; without a difference, the version stays.
+   * @throws NotFound; VersionConflict; Forbidden above the caller's own permissions; Conflict if only a directory or
+   * the person may change it; AppError `business_rule_violation` for the last active owner
    */
   async update(
     caller: Caller,
@@ -106,8 +106,8 @@ export class MembersService {
   }
 
   /**
-   * Ends a membership; one's own without a permission.
-   * @throws NotFound; VersionConflict; Forbidden; Conflict where a directory manages it; AppError
+   * Ends a membership; the caller's own without a permission.
+   * @throws NotFound; VersionConflict; Forbidden; Conflict if a directory manages it; AppError
    * `business_rule_violation`
    */
   async remove(caller: Caller, userId: string, ifMatch?: Precondition): Promise<void> {
@@ -172,7 +172,7 @@ export class MembersService {
   }
 
   /**
-   * Deletes a membership under the tenant's lock, with what hangs on it.
+   * Deletes a membership under the tenant's lock, with its dependent rows.
    * @throws AppError `business_rule_violation` for the last active owner
    */
   private async end(tx: TenantTransaction, member: Membership): Promise<void> {
@@ -200,7 +200,7 @@ export class MembersService {
     return new Representation(JSON.stringify(viewOf(row, factors?.has(row.user_id))), row.version);
   }
 
-  /** Which of the members have a second factor; undefined for a caller who does not manage members. */
+  /** The members with a second factor; undefined for a caller who does not manage members. */
   private async secondFactors(caller: Caller, rows: readonly MemberRow[]): Promise<ReadonlySet<string> | undefined> {
     if (!caller.permissions.has('members:manage')) return undefined;
     return this.hooks.personsWithSecondFactor.ask(rows.map((row) => row.user_id));
@@ -238,7 +238,7 @@ function assertNotOfDirectory(member: Membership): void {
   if (member.managedBy === 'directory') throw new Conflict('A directory manages this member: change it there.');
 }
 
-/** The member as the API shows it; without the second factor in events, and to callers who do not manage members. */
+/** The member as the API shows it; without the second factor in events, and for callers who do not manage members. */
 export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
   return {
     user: { id: row.user_id, email: row.email, name: row.name },

@@ -11,7 +11,7 @@ import { findCustomRole, type RoleRow } from './roles.queries';
 /** A role of either kind. */
 export interface Role {
   name: string;
-  /** The place in the list, newest first: built-in roles come last. */
+  /** The position in the list, newest first: built-in roles come last. */
   id: string;
   description: string | null;
   permissions: ReadonlySet<Permission>;
@@ -53,7 +53,7 @@ export async function findRole(tx: TenantTransaction, name: string): Promise<Rol
   return row && customRole(row);
 }
 
-/** What a role may do; nothing where the tenant has no such role. */
+/** The permissions of a role; none if the tenant has no such role. */
 export async function permissionsOf(tx: TenantTransaction, name: string): Promise<ReadonlySet<Permission>> {
   return (await findRole(tx, name))?.permissions ?? new Set();
 }

@@ -19,7 +19,7 @@ import type { RoleView } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
-export const MAX_CUSTOM_ROLES = 50;
+const MAX_CUSTOM_ROLES = 50;
 
 /** The rules of roles. */
 @Injectable()
@@ -117,10 +117,7 @@ export class RolesService {
     return representationOf(role, await this.counts(caller));
   }
 
-  /**
-   * Deletes a custom role that has neither members nor invitations. @throws NotFound; VersionConflict; Forbidden;
-   * Conflict
-   */
+  /** Deletes a custom role without members and invitations. @throws NotFound; VersionConflict; Forbidden; Conflict */
   async remove(caller: Caller, name: string, ifMatch?: Precondition): Promise<void> {
     await this.database.transaction(caller, async (tx) => {
       const role = await lockCustomRole(tx, caller, name, ifMatch);
@@ -141,7 +138,7 @@ export class RolesService {
   }
 }
 
-/** The custom role, under the tenant's lock, where the caller may change it. */
+/** The custom role, under the tenant's lock, if the caller may change it. */
 async function lockCustomRole(
   tx: TenantTransaction,
   caller: Caller,

@@ -48,7 +48,8 @@ export class UsageController {
     operationId: 'getTenantUsage',
     summary: 'See what the tenant uses',
     description:
-      'What is counted, its limit, and when it is reset. A count beyond its limit is 422, a daily amount 429.',
+      'Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count ' +
+      'beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.',
   })
   @ApiOkResponse({ type: UsageView, description: 'The meters.' })
   async read(@CurrentCaller() caller: Caller): Promise<UsageView> {

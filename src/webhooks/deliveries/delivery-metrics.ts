@@ -49,7 +49,7 @@ export class DeliveryMetrics {
 }
 
 /** The label of an attempt: the class of a complete response's status, else the cause of the failure. */
-export function resultOf({ status, error }: Pick<SendOutcome, 'status' | 'error'>): (typeof RESULTS)[number] {
+function resultOf({ status, error }: Pick<SendOutcome, 'status' | 'error'>): (typeof RESULTS)[number] {
   if (error === 'timed out') return 'timeout';
   if (error === 'connection refused') return 'refused';
   if (error !== undefined || status === undefined) return 'error';

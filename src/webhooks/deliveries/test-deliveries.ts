@@ -4,6 +4,7 @@ import type { Caller } from '../../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import { Outcome, type WriteResult } from '../../platform/http/responses/results';
 import { Outbox } from '../../platform/outbox/outbox';
+import { TenantUsage } from '../../platform/usage/tenant-usage';
 import { insertRequestedDelivery } from './deliveries.queries';
 import type { DeliveryView } from './deliveries.views';
 import { deliveryId } from './delivery-id';
@@ -20,6 +21,7 @@ export class TestDeliveries {
     private readonly outbox: Outbox,
     private readonly signal: DispatchRequests,
     private readonly access: EventAccess,
+    private readonly usage: TenantUsage,
   ) {}
 
   /**
@@ -27,6 +29,7 @@ export class TestDeliveries {
    */
   send(caller: Caller, endpointId: string, request?: IdempotentRequest): Promise<WriteResult> {
     const { tenantId } = caller;
+    this.usage.assertLeft(caller);
     return this.idempotency.transaction(caller, request, async (tx) => {
       const [endpoint] = await tx.query<ShownEndpoint>(findEndpointJson(tenantId, endpointId));
       if (!endpoint) throw new NotFound('Endpoint', endpointId);

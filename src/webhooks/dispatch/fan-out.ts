@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTransaction } from '../../platform/database/tenant-database';
 import type { OutboxBatch, OutboxConsumer, OutboxEvent } from '../../platform/outbox/relay';
+import { TenantUsage } from '../../platform/usage/tenant-usage';
+import { DELIVERIES } from '../webhook-amounts';
 import { deliveryId } from '../deliveries/delivery-id';
 import { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import { isSubscribed } from '../event-types/event-type-names';
@@ -23,6 +25,7 @@ export class FanOut implements OutboxConsumer {
   constructor(
     private readonly dispatcher: Dispatcher,
     private readonly metrics: DeliveryMetrics,
+    private readonly usage: TenantUsage,
   ) {}
 
   async open(tx: TenantTransaction): Promise<OutboxBatch> {
@@ -43,6 +46,7 @@ export class FanOut implements OutboxConsumer {
       },
       committed: () => {
         this.metrics.count('filtered', unwritten);
+        this.usage.add(tenantId, DELIVERIES, deliveries.length);
         this.offer(tenantId, deliveries, subscribers);
       },
     };

@@ -9,7 +9,7 @@ import { secretContext } from './endpoint-secrets';
 import type { WebhookEndpoint } from './webhook-endpoint.entity';
 
 /** The mask of a value. */
-export const MASK = '***';
+const MASK = '***';
 
 /** An endpoint's URL and headers, as they are sent. */
 export interface EndpointParts {
@@ -28,7 +28,7 @@ export function maskUrl(url: string): string {
 }
 
 /** The headers with their values masked. */
-export function maskHeaders(headers: Record<string, string>): Record<string, string> {
+function maskHeaders(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.keys(headers).map((name) => [name, MASK]));
 }
 

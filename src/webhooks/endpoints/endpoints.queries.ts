@@ -54,6 +54,15 @@ export function lockEndpointCount(tenantId: string): Statement {
   };
 }
 
+/** The URLs of a tenant's endpoints, without query strings. */
+export function listEndpointUrls(tenantId: string): Statement {
+  return {
+    name: 'endpoint_urls',
+    text: 'select id, url from webhook_endpoints where tenant_id = $1',
+    values: [tenantId],
+  };
+}
+
 export function countEndpoints(tenantId: string): Statement {
   return {
     name: 'endpoints_count',

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import { AppError, NotFound } from '../../platform/errors';
+import { NotFound } from '../../platform/errors';
 import type { Caller } from '../../platform/http/requests/caller';
 import { Idempotency, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { Precondition } from '../../platform/http/responses/conditional-requests';
@@ -17,6 +17,7 @@ import { Cursors } from '../../platform/http/responses/pagination';
 import { newTimedId } from '../../platform/ids/ids';
 import { type ConsentColumns, EndpointConsent } from './endpoint-consent';
 import { changedParts, EndpointPartsCipher } from './endpoint-parts';
+import { EndpointQuota } from './endpoint-quota';
 import { EndpointSecrets } from './endpoint-secrets';
 import { auditedChanges, creationOf, endpointTarget } from './endpoint-audit';
 import type { CreateEndpointDto, UpdateEndpointDto } from './endpoints.requests';
@@ -25,7 +26,6 @@ import { EventAccess } from '../event-types/event-access';
 import { DispatchRequests } from '../notifications/dispatch-request';
 import { WebhookEndpoint } from './webhook-endpoint.entity';
 
-export const MAX_ENDPOINTS = 1_000;
 /** Waiting deliveries that are ended with a change of their endpoint; the dispatcher ends the rest. */
 const ENDED_AT_ONCE = 10_000;
 const DEFAULT_OVERLAP_MS = 24 * 60 * 60 * 1000;
@@ -44,6 +44,7 @@ export class EndpointsService {
     private readonly signal: DispatchRequests,
     private readonly audit: AuditLog,
     private readonly access: EventAccess,
+    private readonly quota: EndpointQuota,
   ) {}
 
   /**
@@ -53,14 +54,8 @@ export class EndpointsService {
     const { tenantId } = caller;
     this.access.assertMayTake(caller, input.event_types);
     return this.idempotency.transaction(caller, request, async (tx) => {
-      const [, [counted]] = await Promise.all([
-        tx.query(queries.lockEndpointCount(tenantId)),
-        tx.query<{ count: number }>(queries.countEndpoints(tenantId)),
-      ]);
-      if ((counted?.count ?? 0) >= MAX_ENDPOINTS) {
-        throw new AppError('business_rule_violation', `A tenant has at most ${MAX_ENDPOINTS} endpoints.`);
-      }
       const { id, at } = newTimedId();
+      await this.quota.assertRoom(tx, id, input.url, true);
       const signature = input.signature ?? 'v1';
       const secret = this.secrets.create({ tenantId, id }, signature);
       const enabled = input.enabled ?? true;
@@ -134,6 +129,7 @@ export class EndpointsService {
       const parts = changedParts(stored, input);
       const change = this.changeOf({ ...endpoint, ...stored }, { ...input, ...parts }, now);
       if (Object.keys(change).length > 0) {
+        if (change.url !== undefined) await this.quota.assertRoom(tx, id, change.url, false);
         const columns = change.url === undefined && !change.headers ? {} : this.parts.encrypt(endpoint, parts);
         const consent = change.url === undefined ? endpoint : this.consent.columnsFor(change.url);
         if (change.enabled ?? endpoint.enabled) this.askAnew(tx, endpoint, change, consent);

@@ -6,8 +6,8 @@ import { generateSchema } from '@nestjs/swagger';
 import { exampleOf } from '../../platform/http/openapi/examples';
 import type { EventType } from '../../platform/outbox/event-catalogue';
 
-export const MESSAGE_ID = '0198c0de-7a11-7000-8000-000000000041';
-export const MESSAGE_TIME = '2026-01-31T12:00:00.000Z';
+const MESSAGE_ID = '0198c0de-7a11-7000-8000-000000000041';
+const MESSAGE_TIME = '2026-01-31T12:00:00.000Z';
 
 type Schema = Record<string, unknown>;
 

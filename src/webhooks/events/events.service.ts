@@ -16,6 +16,7 @@ import {
 import { withJsonMember } from '../../platform/http/requests/source-text';
 import { Cursors } from '../../platform/http/responses/pagination';
 import { Outbox } from '../../platform/outbox/outbox';
+import { TenantUsage } from '../../platform/usage/tenant-usage';
 import { EventAccess } from '../event-types/event-access';
 import { CheckBudget } from './check-budget';
 import type { EmitEventDto, ListEventsDto } from './events.requests';
@@ -41,6 +42,7 @@ export class EventsService {
     private readonly access: EventAccess,
     private readonly limits: RequestLimits,
     private readonly budget: CheckBudget,
+    private readonly usage: TenantUsage,
   ) {}
 
   /**
@@ -52,6 +54,7 @@ export class EventsService {
    * @throws ValidationFailed
    */
   async emit(caller: Caller, input: EmitEventDto, request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     let known = this.schemas.known(caller, input.type);
     for (let checks = 0; checks < MAX_CHECKS; checks++) {
       const registration = known ?? (await this.schemas.read(caller, input.type));

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
 import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
+import { NewTenants } from '../../usage/new-tenants';
 import type { CallingKey, Principal } from '../requests/caller';
 import { callerNetwork } from '../../net/client-network';
 import { type Limit, limitHeader, policyHeader, RateLimiter, type Verdict } from './rate-limit';
@@ -32,34 +33,25 @@ declare module 'fastify' {
  */
 @Injectable()
 export class RequestLimits {
-  private readonly tenantLimit: Limit;
-  private readonly addressLimit: Limit;
-  private readonly tenantPolicy: string;
-  private readonly addressPolicy: string;
+  private readonly tenantLimit: StatedLimit;
+  private readonly newTenantLimit: StatedLimit;
+  private readonly addressLimit: StatedLimit;
   private readonly slots: RequestSlots;
-  private readonly registrations?: Limit;
+  private readonly registrations?: StatedLimit;
 
   constructor(
     private readonly config: Config,
     private readonly limiter: RateLimiter,
     private readonly loads: TenantLoads,
+    private readonly newTenants: NewTenants,
   ) {
-    this.tenantLimit = {
-      name: 'tenant',
-      burst: config.RATE_LIMIT_TENANT_BURST,
-      perSecond: config.RATE_LIMIT_TENANT_PER_SECOND,
-    };
-    this.addressLimit = {
-      name: 'address',
-      burst: config.RATE_LIMIT_ADDRESS_PER_MINUTE,
-      perSecond: config.RATE_LIMIT_ADDRESS_PER_MINUTE / 60,
-    };
-    this.tenantPolicy = policyHeader(this.tenantLimit);
-    this.addressPolicy = policyHeader(this.addressLimit);
-    const registrations = config.RATE_LIMIT_REGISTRATION;
-    if (registrations > 0) {
-      this.registrations = { name: 'registration', burst: registrations, perSecond: registrations / 3_600 };
-    }
+    const { RATE_LIMIT_TENANT_BURST: burst, RATE_LIMIT_TENANT_PER_SECOND: perSecond } = config;
+    this.tenantLimit = stated('tenant', burst, perSecond);
+    this.newTenantLimit = stated('tenant', newTenants.reduced(burst), newTenants.reduced(perSecond));
+    const perMinute = config.RATE_LIMIT_ADDRESS_PER_MINUTE;
+    this.addressLimit = stated('address', perMinute, perMinute / 60);
+    const perHour = config.RATE_LIMIT_REGISTRATION;
+    if (perHour > 0) this.registrations = stated('registration', perHour, perHour / 3_600);
     this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, PATIENCE_MS);
   }
 
@@ -83,7 +75,7 @@ export class RequestLimits {
 
   /** Takes the cost of a tenant's request beyond its one token. */
   charge(tenantId: string, tokens: number): void {
-    if (this.config.RATE_LIMIT_ENABLED && tokens > 0) this.limiter.charge(this.tenantLimit, tenantId, tokens);
+    if (this.config.RATE_LIMIT_ENABLED && tokens > 0) this.limiter.charge(this.limitOf(tenantId), tenantId, tokens);
   }
 
   private enter(tenantId: string, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
@@ -106,11 +98,14 @@ export class RequestLimits {
   /** Counts a request of a tenant, or of a person without one, by its id. @throws RateLimited */
   private takeTenant(id: string, reply: FastifyReply, tokens?: number): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    const taken = this.limiter.take(this.tenantLimit, id, tokens);
-    if (taken instanceof Promise) {
-      return taken.then((verdict) => enforce(this.tenantLimit, this.tenantPolicy, verdict, reply));
-    }
-    enforce(this.tenantLimit, this.tenantPolicy, taken, reply);
+    const limit = this.limitOf(id);
+    const taken = this.limiter.take(limit, id, tokens);
+    if (taken instanceof Promise) return taken.then((verdict) => enforce(limit, verdict, reply));
+    enforce(limit, taken, reply);
+  }
+
+  private limitOf(id: string): StatedLimit {
+    return this.newTenants.has(id) ? this.newTenantLimit : this.tenantLimit;
   }
 
   private takeTenantAndKey(
@@ -128,23 +123,23 @@ export class RequestLimits {
   /** Counts a request of an API key that has a limit of its own, within that of its tenant. @throws RateLimited */
   private takeKey({ id, rateLimit }: CallingKey, reply: FastifyReply): void | Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED || rateLimit === null) return;
-    const limit = { name: 'key', burst: rateLimit, perSecond: rateLimit };
+    const limit = stated('key', rateLimit, rateLimit);
     const taken = this.limiter.take(limit, id);
-    if (taken instanceof Promise) return taken.then((verdict) => enforce(limit, policyHeader(limit), verdict, reply));
-    enforce(limit, policyHeader(limit), taken, reply);
+    if (taken instanceof Promise) return taken.then((verdict) => enforce(limit, verdict, reply));
+    enforce(limit, taken, reply);
   }
 
   /** Counts a request without a credential that counts. @throws RateLimited */
   async takeAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
     const verdict = await this.limiter.take(this.addressLimit, callerNetwork(request));
-    enforce(this.addressLimit, this.addressPolicy, verdict, reply);
+    enforce(this.addressLimit, verdict, reply);
     if (request.routeOptions.config?.registers && this.registrations) await this.takeRegistration(request, reply);
   }
 
   private async takeRegistration(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const limit = this.registrations as Limit;
-    enforce(limit, policyHeader(limit), await this.limiter.take(limit, callerNetwork(request)), reply);
+    const limit = this.registrations as StatedLimit;
+    enforce(limit, await this.limiter.take(limit, callerNetwork(request)), reply);
   }
 }
 
@@ -175,7 +170,17 @@ function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
   return length > bodyLimit ? 0 : length;
 }
 
-function enforce(limit: Limit, policy: string, verdict: Verdict, reply: FastifyReply): void {
-  reply.header('ratelimit', limitHeader(limit, verdict)).header('ratelimit-policy', policy);
+/** A limit with its `RateLimit-Policy`, which is the same on every response. */
+interface StatedLimit extends Limit {
+  policy: string;
+}
+
+function stated(name: string, burst: number, perSecond: number): StatedLimit {
+  const limit = { name, burst, perSecond };
+  return { ...limit, policy: policyHeader(limit) };
+}
+
+function enforce(limit: StatedLimit, verdict: Verdict, reply: FastifyReply): void {
+  reply.header('ratelimit', limitHeader(limit, verdict)).header('ratelimit-policy', limit.policy);
   if (!verdict.allowed) throw new RateLimited('Too many requests; slow down.', verdict.retryAfterSeconds);
 }

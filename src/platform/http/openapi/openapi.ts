@@ -31,11 +31,7 @@ import { DOCUMENT_SECTION, documentPaths, documentRoute, serveDocuments } from '
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 /** The document of the application, with the additions of features. */
-export function buildDocument(
-  app: INestApplication,
-  product: Product,
-  parts: readonly DocumentPart[] = [],
-): OpenAPIObject {
+function buildDocument(app: INestApplication, product: Product, parts: readonly DocumentPart[] = []): OpenAPIObject {
   const added = parts.map((part) => part());
   const scanned = SwaggerModule.createDocument(app, settings(product, app.get(Config, { strict: false })), {
     extraModels: added.flatMap((part) => part.models ?? []),

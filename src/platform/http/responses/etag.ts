@@ -12,7 +12,7 @@ export function etagOfContent(json: string): string {
 }
 
 /** The longest `If-Match` or `If-None-Match` that is read. */
-export const MAX_CONDITION_LENGTH = 1024;
+const MAX_CONDITION_LENGTH = 1024;
 /** One entity tag of a list (RFC 9110, 8.8.3): its quoted text may contain commas. */
 const TAG = /\s*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"|\*)\s*(?:,|$)/y;
 

@@ -5,13 +5,6 @@ import { AppError } from '../../errors';
 import { type JsonPage, type JsonRow, toPage } from './results';
 import type { TenantScope } from '../../database/tenant-database';
 
-/** One page of a list, as in the contract. `T` is the type of the rows. */
-export interface Page<T> {
-  data: T[];
-  next_cursor: string | null;
-  has_more: boolean;
-}
-
 /** The scope of a cursor: one tenant, one list, one set of filters. */
 export interface CursorScope {
   tenant: TenantScope;

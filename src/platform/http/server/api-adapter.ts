@@ -4,7 +4,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { type FastifyReply, type FastifyRequest, type FastifyHttpOptions, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config';
 import { MalformedRequest } from '../../errors';
@@ -40,11 +40,11 @@ export class ApiAdapter extends FastifyAdapter {
 
   constructor(config: Config, logger: Logger, records: RequestLog) {
     const exchanges = new Exchanges((problem) => records.malformed(problem));
-    super({
+    const options: FastifyHttpOptions<Server> = {
       loggerInstance: logger,
       logController: new QuietLogController({ disableRequestLogging: true }),
       // A logger for each request costs a get a twentieth; the lines that are written name it themselves.
-      childLoggerFactory: (parent: Logger) => parent,
+      childLoggerFactory: (parent) => parent,
       bodyLimit: MIB,
       trustProxy: trustedProxies(config.TRUST_PROXY),
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
@@ -64,7 +64,8 @@ export class ApiAdapter extends FastifyAdapter {
         sendProblem(refusal, request, reply);
       },
       clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => exchanges.refuse(error, socket),
-    } as never);
+    };
+    super(options);
     this.exchanges = exchanges;
   }
 
