@@ -451,6 +451,7 @@ create table memberships (
   status text not null default 'active'::text,
   managed_by text not null default 'user'::text,
   version integer not null default 1,
+  founder boolean not null default (CURRENT_USER = 'app_sign_in'::name),
   constraint memberships_managed_by_check CHECK ((managed_by = ANY (ARRAY['user'::text, 'directory'::text]))) NOT VALID,
   constraint memberships_role_check CHECK ((role ~ '^[a-z][a-z0-9_-]{0,49}$'::text)) NOT VALID,
   constraint memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'unconfirmed'::text]))) NOT VALID,
@@ -461,7 +462,8 @@ create table memberships (
 alter table memberships enable row level security;
 alter table memberships force row level security;
 CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
-create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+CREATE UNIQUE INDEX memberships_founder_key ON memberships USING btree (tenant_id) WHERE founder;
+create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND founder));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));

@@ -270,6 +270,27 @@ describe('traces', () => {
     await collector.stop();
   });
 
+  it('are not kept because a caller asks for it, and are dropped where it asks for that', async () => {
+    const collector = await startCollector();
+    const start = (share: string) =>
+      startService({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: share } });
+    for (const [share, flags, kept] of [
+      ['0', '01', false],
+      ['1', '01', true],
+      ['1', '00', false],
+    ] as const) {
+      const service = await start(share);
+      const tenant = await service.tenant();
+      await service.tracing.flush();
+      collector.spans.length = 0;
+      const { trace, caller } = newTrace();
+      await tenant.get('/orders', { traceparent: `00-${trace}-${caller}-${flags}` });
+      await service.stop();
+      expect([share, flags, collector.spans.some(({ traceId }) => traceId === trace)]).toEqual([share, flags, kept]);
+    }
+    await collector.stop();
+  });
+
   it('load nothing, store nothing and send nothing where nobody asked for them', async () => {
     buildOnce();
     const loaded = execFileSync(
