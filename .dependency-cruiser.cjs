@@ -27,7 +27,7 @@ const ROLE_DATABASES = {
   'audit-database': ['audit'],
   'eraser-database': ['tenants'],
   'epoch-database': ['platform/revocation'],
-  'keys-database': ['platform/crypto', 'processes/admin'],
+  'keys-database': ['platform/crypto', 'processes/admin', 'auth/totp'],
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],
   'dispatcher-database': ['webhooks'],

@@ -67,6 +67,15 @@ export function countKeys(tenantId: string): Statement {
   };
 }
 
+/** How many keys of the tenant itself there are. */
+export function countTenantKeys(tenantId: string): Statement {
+  return {
+    name: 'api_keys_count_of_tenant',
+    text: `select count(*)::int as count from api_keys where tenant_id = $1 and kind = 'tenant'`,
+    values: [tenantId],
+  };
+}
+
 /** The longest life of a new key that the tenant allows, days. */
 export function findKeyPolicy(tenantId: string): Statement {
   return {

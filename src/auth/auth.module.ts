@@ -51,6 +51,7 @@ import { AccountMailsController } from './account/account-mails.controller';
 import { AccountController } from './account/account.controller';
 import { AccountService } from './account/account.service';
 import { EmailChangeService } from './account/email-change.service';
+import { OperatorAccounts } from './account/operator-accounts.service';
 import { PasswordsService } from './account/passwords.service';
 import { PersonSessions } from './account/person-sessions';
 import { MailAllowance } from './mailbox/mail-allowance';
@@ -112,6 +113,7 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     AccountAudit,
     AccountService,
     EmailChangeService,
+    OperatorAccounts,
     PasswordsService,
     PersonSessions,
     MailAllowance,
@@ -133,7 +135,16 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
+  exports: [
+    Authenticator,
+    SecondFactors,
+    SignIn,
+    SignInLimits,
+    OptionalPersonPipe,
+    OwnProof,
+    MailboxProofs,
+    OperatorAccounts,
+  ],
 })
 export class AuthModule {
   constructor(types: EventCatalogue) {

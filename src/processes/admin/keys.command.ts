@@ -51,7 +51,7 @@ export const newCommand: Command = {
   description: `The key is stored nowhere.
 
 To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
-that no process meets a text that it cannot decrypt. Then run keys reseal, and drop the old key once keys list shows no
+that no process meets a text that it cannot decrypt. Then run encryption-keys reseal, and drop the old key once encryption-keys list shows no
 text under it.`,
   arguments: '<id>',
   run({ positionals: [kid = ''] }) {

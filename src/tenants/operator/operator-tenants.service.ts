@@ -7,6 +7,7 @@ import { NotFound } from '../../platform/errors';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
 import { newTimedId } from '../../platform/ids/ids';
 import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
+import { CompanyService } from '../company/company.service';
 import { newTenant, Tenant } from '../tenant.entity';
 import * as queries from './operator-tenants.queries';
 
@@ -34,6 +35,7 @@ export class OperatorTenants {
     private readonly database: TenantDatabase,
     private readonly people: MembersDatabase,
     private readonly contents: TenantContents,
+    private readonly company: CompanyService,
   ) {}
 
   /** The tenants behind an id, oldest first. */
@@ -74,6 +76,7 @@ export class OperatorTenants {
   async suspend(id: string, at: Date | null): Promise<ListedTenant | undefined> {
     const [row] = await this.operator.query<queries.TenantRow>(queries.markSuspended(id, at));
     await this.operator.query(raiseEpoch(id, WHOLE_TENANT));
+    await this.company.recordSuspension(id, at);
     return row && listed(row);
   }
 

@@ -8,9 +8,10 @@ import { OperatorDatabase } from '../../platform/database/roles/operator-databas
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { OperatorTenants } from './operator-tenants.service';
 import { HooksModule } from '../../platform/hooks/hooks.module';
+import { TenantsModule } from '../tenants.module';
 
 @Module({
-  imports: [HooksModule],
+  imports: [HooksModule, TenantsModule],
   providers: [MembersDatabase, OperatorDatabase, OperatorTenants, SignInDatabase],
   exports: [OperatorTenants],
 })
