@@ -763,6 +763,8 @@ create table tenants (
   session_max_days integer,
   allowed_cidrs text[] not null default '{}'::text[],
   api_key_max_days integer,
+  new_owner_id uuid,
+  new_owner_at timestamp with time zone,
   constraint tenants_second_factor_check CHECK ((second_factor = ANY (ARRAY['optional'::text, 'required'::text]))) NOT VALID,
   constraint tenants_pkey PRIMARY KEY (id)
 );
@@ -780,7 +782,7 @@ grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
 grant select (id, closed_at) on tenants to app_eraser;
 grant update (suspended_at) on tenants to app_operator;
-grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
+grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days, new_owner_id, new_owner_at) on tenants to app_service;
 
 create table totp_factors (
   user_id uuid not null,
@@ -806,6 +808,7 @@ create table users (
   email_key text,
   email_verified_at timestamp with time zone,
   erase_at timestamp with time zone,
+  factor_reset_at timestamp with time zone,
   constraint users_pkey PRIMARY KEY (id)
 );
 alter table users enable row level security;

@@ -1967,6 +1967,126 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "audit.authentication": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.authentication
+         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Authentication (3002).
+         */
+        post: operations["onAuditAuthentication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.group
+         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Group Management (3006).
+         */
+        post: operations["onAuditGroup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.access
+         * @description An entry of the audit log was taken into its tree, one of OCSF’s class User Access Management (3005).
+         */
+        post: operations["onAuditAccess"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.account
+         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Account Change (3001).
+         */
+        post: operations["onAuditAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.activity
+         * @description An entry of the audit log was taken into its tree, one of OCSF’s class API Activity (6003).
+         */
+        post: operations["onAuditActivity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "audit.checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * audit.checkpoint
+         * @description The head of the audit log’s tree, signed; at most one an hour. Keep it: a log that loses its end no longer fits it.
+         */
+        post: operations["onAuditCheckpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "tenant.changed": {
         parameters: {
             query?: never;
@@ -2121,126 +2241,6 @@ export interface webhooks {
          * @description An API key was revoked, by a person or with the membership of its person.
          */
         post: operations["onApiKeyRevoked"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.authentication": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.authentication
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Authentication (3002).
-         */
-        post: operations["onAuditAuthentication"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.group": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.group
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Group Management (3006).
-         */
-        post: operations["onAuditGroup"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.access": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.access
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class User Access Management (3005).
-         */
-        post: operations["onAuditAccess"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.account": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.account
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Account Change (3001).
-         */
-        post: operations["onAuditAccount"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.activity": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.activity
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class API Activity (6003).
-         */
-        post: operations["onAuditActivity"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "audit.checkpoint": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * audit.checkpoint
-         * @description The head of the audit log’s tree, signed; at most one an hour. Keep it: a log that loses its end no longer fits it.
-         */
-        post: operations["onAuditCheckpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -20097,6 +20097,633 @@ export interface operations {
             };
         };
     };
+    onAuditAuthentication: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.authentication",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
+                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
+                 *         "actor": {
+                 *           "type": "user",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "via": "scim"
+                 *         },
+                 *         "action": "webhook_endpoint.updated",
+                 *         "target": {
+                 *           "type": "webhook_endpoint",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
+                 *         },
+                 *         "changes": {
+                 *           "enabled": [
+                 *             true,
+                 *             false
+                 *           ]
+                 *         },
+                 *         "network": "203.0.113.9",
+                 *         "user_agent": "curl/8.5.0",
+                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
+                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
+                 *         "outcome": "success",
+                 *         "count": 1,
+                 *         "leaf_index": 41,
+                 *         "ocsf": {
+                 *           "class_uid": 3001,
+                 *           "class_name": "Account Change",
+                 *           "activity_id": 99,
+                 *           "severity_id": 1
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.authentication";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditEvent"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAuditGroup: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.group",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
+                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
+                 *         "actor": {
+                 *           "type": "user",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "via": "scim"
+                 *         },
+                 *         "action": "webhook_endpoint.updated",
+                 *         "target": {
+                 *           "type": "webhook_endpoint",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
+                 *         },
+                 *         "changes": {
+                 *           "enabled": [
+                 *             true,
+                 *             false
+                 *           ]
+                 *         },
+                 *         "network": "203.0.113.9",
+                 *         "user_agent": "curl/8.5.0",
+                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
+                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
+                 *         "outcome": "success",
+                 *         "count": 1,
+                 *         "leaf_index": 41,
+                 *         "ocsf": {
+                 *           "class_uid": 3001,
+                 *           "class_name": "Account Change",
+                 *           "activity_id": 99,
+                 *           "severity_id": 1
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.group";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditEvent"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAuditAccess: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.access",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
+                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
+                 *         "actor": {
+                 *           "type": "user",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "via": "scim"
+                 *         },
+                 *         "action": "webhook_endpoint.updated",
+                 *         "target": {
+                 *           "type": "webhook_endpoint",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
+                 *         },
+                 *         "changes": {
+                 *           "enabled": [
+                 *             true,
+                 *             false
+                 *           ]
+                 *         },
+                 *         "network": "203.0.113.9",
+                 *         "user_agent": "curl/8.5.0",
+                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
+                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
+                 *         "outcome": "success",
+                 *         "count": 1,
+                 *         "leaf_index": 41,
+                 *         "ocsf": {
+                 *           "class_uid": 3001,
+                 *           "class_name": "Account Change",
+                 *           "activity_id": 99,
+                 *           "severity_id": 1
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.access";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditEvent"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAuditAccount: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.account",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
+                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
+                 *         "actor": {
+                 *           "type": "user",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "via": "scim"
+                 *         },
+                 *         "action": "webhook_endpoint.updated",
+                 *         "target": {
+                 *           "type": "webhook_endpoint",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
+                 *         },
+                 *         "changes": {
+                 *           "enabled": [
+                 *             true,
+                 *             false
+                 *           ]
+                 *         },
+                 *         "network": "203.0.113.9",
+                 *         "user_agent": "curl/8.5.0",
+                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
+                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
+                 *         "outcome": "success",
+                 *         "count": 1,
+                 *         "leaf_index": 41,
+                 *         "ocsf": {
+                 *           "class_uid": 3001,
+                 *           "class_name": "Account Change",
+                 *           "activity_id": 99,
+                 *           "severity_id": 1
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.account";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditEvent"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAuditActivity: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.activity",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
+                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
+                 *         "actor": {
+                 *           "type": "user",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "via": "scim"
+                 *         },
+                 *         "action": "webhook_endpoint.updated",
+                 *         "target": {
+                 *           "type": "webhook_endpoint",
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
+                 *         },
+                 *         "changes": {
+                 *           "enabled": [
+                 *             true,
+                 *             false
+                 *           ]
+                 *         },
+                 *         "network": "203.0.113.9",
+                 *         "user_agent": "curl/8.5.0",
+                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
+                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
+                 *         "outcome": "success",
+                 *         "count": 1,
+                 *         "leaf_index": 41,
+                 *         "ocsf": {
+                 *           "class_uid": 3001,
+                 *           "class_name": "Account Change",
+                 *           "activity_id": 99,
+                 *           "severity_id": 1
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.activity";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditEvent"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onAuditCheckpoint: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "audit.checkpoint",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "origin": "orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002",
+                 *         "size": 42,
+                 *         "root_hash": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
+                 *         "signed_at": "2026-01-31T12:00:00.000Z",
+                 *         "note": "orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002\n42\nq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n\n— orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002 Zm9vYg==\n"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "audit.checkpoint";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["AuditCheckpoint"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     onTenantChanged: {
         parameters: {
             query?: never;
@@ -20775,633 +21402,6 @@ export interface operations {
                      */
                     timestamp: string;
                     data: components["schemas"]["ApiKey"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditAuthentication: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.authentication",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
-                 *         "actor": {
-                 *           "type": "user",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "via": "scim"
-                 *         },
-                 *         "action": "webhook_endpoint.updated",
-                 *         "target": {
-                 *           "type": "webhook_endpoint",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                 *         },
-                 *         "changes": {
-                 *           "enabled": [
-                 *             true,
-                 *             false
-                 *           ]
-                 *         },
-                 *         "network": "203.0.113.9",
-                 *         "user_agent": "curl/8.5.0",
-                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                 *         "outcome": "success",
-                 *         "count": 1,
-                 *         "leaf_index": 41,
-                 *         "ocsf": {
-                 *           "class_uid": 3001,
-                 *           "class_name": "Account Change",
-                 *           "activity_id": 99,
-                 *           "severity_id": 1
-                 *         }
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.authentication";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditEvent"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditGroup: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.group",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
-                 *         "actor": {
-                 *           "type": "user",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "via": "scim"
-                 *         },
-                 *         "action": "webhook_endpoint.updated",
-                 *         "target": {
-                 *           "type": "webhook_endpoint",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                 *         },
-                 *         "changes": {
-                 *           "enabled": [
-                 *             true,
-                 *             false
-                 *           ]
-                 *         },
-                 *         "network": "203.0.113.9",
-                 *         "user_agent": "curl/8.5.0",
-                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                 *         "outcome": "success",
-                 *         "count": 1,
-                 *         "leaf_index": 41,
-                 *         "ocsf": {
-                 *           "class_uid": 3001,
-                 *           "class_name": "Account Change",
-                 *           "activity_id": 99,
-                 *           "severity_id": 1
-                 *         }
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.group";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditEvent"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditAccess: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.access",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
-                 *         "actor": {
-                 *           "type": "user",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "via": "scim"
-                 *         },
-                 *         "action": "webhook_endpoint.updated",
-                 *         "target": {
-                 *           "type": "webhook_endpoint",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                 *         },
-                 *         "changes": {
-                 *           "enabled": [
-                 *             true,
-                 *             false
-                 *           ]
-                 *         },
-                 *         "network": "203.0.113.9",
-                 *         "user_agent": "curl/8.5.0",
-                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                 *         "outcome": "success",
-                 *         "count": 1,
-                 *         "leaf_index": 41,
-                 *         "ocsf": {
-                 *           "class_uid": 3001,
-                 *           "class_name": "Account Change",
-                 *           "activity_id": 99,
-                 *           "severity_id": 1
-                 *         }
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.access";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditEvent"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditAccount: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.account",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
-                 *         "actor": {
-                 *           "type": "user",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "via": "scim"
-                 *         },
-                 *         "action": "webhook_endpoint.updated",
-                 *         "target": {
-                 *           "type": "webhook_endpoint",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                 *         },
-                 *         "changes": {
-                 *           "enabled": [
-                 *             true,
-                 *             false
-                 *           ]
-                 *         },
-                 *         "network": "203.0.113.9",
-                 *         "user_agent": "curl/8.5.0",
-                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                 *         "outcome": "success",
-                 *         "count": 1,
-                 *         "leaf_index": 41,
-                 *         "ocsf": {
-                 *           "class_uid": 3001,
-                 *           "class_name": "Account Change",
-                 *           "activity_id": 99,
-                 *           "severity_id": 1
-                 *         }
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.account";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditEvent"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditActivity: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.activity",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-0000000000e1",
-                 *         "occurred_at": "2026-01-31T12:00:00.000Z",
-                 *         "actor": {
-                 *           "type": "user",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "via": "scim"
-                 *         },
-                 *         "action": "webhook_endpoint.updated",
-                 *         "target": {
-                 *           "type": "webhook_endpoint",
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000b1"
-                 *         },
-                 *         "changes": {
-                 *           "enabled": [
-                 *             true,
-                 *             false
-                 *           ]
-                 *         },
-                 *         "network": "203.0.113.9",
-                 *         "user_agent": "curl/8.5.0",
-                 *         "request_id": "7f5b3c1e-0d2a-4c6b-9e8f-1a2b3c4d5e6f",
-                 *         "session_id": "0198c0de-7a11-7000-8000-0000000000c1",
-                 *         "outcome": "success",
-                 *         "count": 1,
-                 *         "leaf_index": 41,
-                 *         "ocsf": {
-                 *           "class_uid": 3001,
-                 *           "class_name": "Account Change",
-                 *           "activity_id": 99,
-                 *           "severity_id": 1
-                 *         }
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.activity";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditEvent"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onAuditCheckpoint: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "audit.checkpoint",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "origin": "orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002",
-                 *         "size": 42,
-                 *         "root_hash": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
-                 *         "signed_at": "2026-01-31T12:00:00.000Z",
-                 *         "note": "orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002\n42\nq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n\n— orders-saas-api/audit-log/0198c0de-7a11-7000-8000-000000000002 Zm9vYg==\n"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "audit.checkpoint";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["AuditCheckpoint"];
                 };
             };
         };
