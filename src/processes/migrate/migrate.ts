@@ -31,6 +31,7 @@ const COMMANDS = {
   async apply(config: Config): Promise<string> {
     const applied = await migrate({
       serviceUrl: required(config, 'DATABASE_URL'),
+      signInUrl: config.SIGN_IN_DATABASE_URL,
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
       placements: PLACEMENTS,
