@@ -59,6 +59,7 @@ import { MailboxProofs } from './mailbox/mailbox-proofs';
 import { OwnProof } from './mailbox/own-proof';
 import { PlacesController } from './places/places.controller';
 import { PlacesService } from './places/places.service';
+import { TenantCreation } from './places/tenant-creation';
 import { RegistrationController } from './registration/registration.controller';
 import { Registration } from './registration/registration.service';
 import { NewAccounts } from './sign-in/new-accounts';
@@ -105,6 +106,7 @@ import { StepUpGuard } from './access/step-up.guard';
     OwnProof,
     AcceptingService,
     PlacesService,
+    TenantCreation,
     Registration,
     NewAccounts,
     StepUpService,
