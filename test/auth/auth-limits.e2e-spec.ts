@@ -62,7 +62,7 @@ describe('failed sign-ins', () => {
     return row;
   }
 
-  /** Makes it look as if so many had failed, with no pause under way or one that takes that long. */
+  /** Simulates this number of failures, without an active pause or with one of this length. */
   function pretend(email: string, failures: number, pauseSeconds?: number): Promise<unknown> {
     return database.sql(
       `insert into sign_in_failures (key, failures, window_started_at, expires_at, blocked_until)
@@ -218,7 +218,7 @@ describe('failed sign-ins', () => {
     const wait = retryAfter(await signIn(email, PASSWORD, address));
     expect(wait).toBeGreaterThan(800);
     expect(wait).toBeLessThanOrEqual(900);
-    // What was refused for the address was not counted for the account.
+    // The account did not count a refusal for its address.
     expect(await counter('account', email)).toBeUndefined();
     expect((await signIn(await account(), PASSWORD, newAddress())).status).toBe(200);
   });
@@ -238,5 +238,17 @@ describe('failed sign-ins', () => {
     expect(
       rows.filter(({ key }) => !/^(account|address|mails-hour|mails-day):[0-9a-f]{64}(:[0-9a-f]{64})?$/.test(key)),
     ).toEqual([]);
+  });
+
+  it('forget what was stored by a clock that was set back since', async () => {
+    const [email, other, address] = [await account(), await account(), newAddress()];
+    for (let tries = 0; tries < 11; tries++) await guess(email);
+    for (let tries = 0; tries < 60; tries++) await guess(newEmail(), address);
+    expect((await signIn(other, PASSWORD, address)).status).toBe(429);
+    await database.sql(
+      `update sign_in_failures set blocked_until = blocked_until + interval '2 hours', expires_at = expires_at + interval '2 hours'`,
+    );
+    expect((await signIn(email, PASSWORD)).status).toBe(200);
+    expect((await signIn(other, PASSWORD, address)).status).toBe(200);
   });
 });

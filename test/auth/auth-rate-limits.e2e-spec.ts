@@ -39,7 +39,7 @@ describe('the limit of a tenant', () => {
   });
   afterAll(() => service.stop());
 
-  /** Uses up what the tenant has, whatever came back meanwhile. */
+  /** Uses up the tenant's allowance, including tokens that came back meanwhile. */
   const exhaust = (tenant: ApiClient) =>
     until('the tenant is limited', async () => {
       const answer = await tenant.get('/auth/me');
@@ -68,7 +68,7 @@ describe('the limit of a tenant', () => {
     const tenant = await service.tenant();
     const wait = expectLimited(await exhaust(tenant));
     expect(wait).toBe(1);
-    // A refused request costs nothing: it would never come to this otherwise.
+    // A refused request costs nothing: otherwise this state would never be reached.
     await until('the tenant is let in', async () => (await tenant.get('/auth/me')).status === 200, 5_000);
   });
 
@@ -135,7 +135,7 @@ describe('the limit of an address', () => {
       const answer = await login(address);
       return answer.status === 429 && answer;
     });
-    // One comes back every ten seconds.
+    // One token comes back every ten seconds.
     expect(expectLimited(limited)).toBeLessThanOrEqual(10);
     for (const path of ['/auth/register', '/auth/login', '/auth/logout']) {
       expectLimited(await service.client.post(path, {}, from(address)));
@@ -209,7 +209,7 @@ describe('X-Forwarded-For', () => {
     ['is believed where every proxy is trusted', 'true', (at: number) => `203.0.113.${at}`, FREE],
     ['is believed from a proxy that is named', '127.0.0.1', (at: number) => `203.0.113.${at}`, FREE],
     ['is not believed from another', '10.0.0.0/8', (at: number) => `203.0.113.${at}`, LIMITED],
-    // With one hop, what the client wrote before the proxy's entry is the client's own tale.
+    // With one hop, the entries that the client wrote before the proxy's entry do not count.
     ['is believed as far as there are hops', '1', (at: number) => `203.0.113.${at}, 198.51.100.1`, LIMITED],
     ['is believed as far as there are hops, and no nearer', '1', (at: number) => `198.51.100.1, 203.0.113.${at}`, FREE],
     ['is one address whatever the port', '1', (at: number) => `203.0.113.9:${40_000 + at}`, LIMITED],

@@ -6,7 +6,7 @@ import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
-/** The contract's: how soon what was revoked stops counting, everywhere. */
+/** The contract's maximum: a revocation reaches every process within this time. */
 const REVOKED_WITHIN_MS = 2_000;
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest();
@@ -64,7 +64,7 @@ describe('sessions', () => {
   /** Makes the change, and expects the access token to be dead in both processes soon after. */
   async function expectDeadAfter(accessToken: string, change: () => Promise<unknown>): Promise<void> {
     const clients = [service, second].map((at) => clientOf(at, accessToken));
-    // Both have just looked, so that what they remember is as fresh as can be.
+    // Both have just read the state, so that their caches are as fresh as possible.
     for (const client of clients) expect((await client.get('/orders')).status).toBe(200);
     await change();
     const deadline = Date.now() + REVOKED_WITHIN_MS;
@@ -90,7 +90,7 @@ describe('sessions', () => {
       expect(answer.body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
       expect(answer.body.refresh_token).not.toBe(session.refresh_token);
       expect((await clientOf(service, answer.body.access_token).get('/auth/me')).body.user).toEqual(session.user);
-      // The access token given before goes on until it expires.
+      // The earlier access token stays valid until it expires.
       expect((await clientOf(service, session.access_token).get('/auth/me')).status).toBe(200);
       const [old, next] = (await tokensOf(session)) as [TokenRow, TokenRow];
       expect(old).toMatchObject({
@@ -219,7 +219,7 @@ describe('sessions', () => {
 
     it('ends a session at its absolute end, however often it is refreshed, access tokens included', async () => {
       const session = await signedIn();
-      // Half an hour is left: the successor may not live longer than its session.
+      // Half an hour remains: the successor may not outlive its session.
       await database.sql(
         `update sessions set expires_at = date_trunc('seconds', now()) + interval '30 minutes' where tenant_id = $1`,
         [session.tenant.id],

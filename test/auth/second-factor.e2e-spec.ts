@@ -2,15 +2,9 @@ import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
 import type { ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';
+import { fromBase32 } from '../harness/totp';
 
 const PASSWORD = 'a password for tests';
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-function fromBase32(text: string): Buffer {
-  const bits = Array.from(text, (letter) => ALPHABET.indexOf(letter).toString(2).padStart(5, '0')).join('');
-  return Buffer.from((bits.match(/.{8}/g) as string[]).map((byte) => parseInt(byte, 2)));
-}
-
 describe('the second factor', () => {
   let service: TestService;
   let person: ApiClient;

@@ -11,7 +11,7 @@ const encode = (value: Json | string) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const parse = (part: string | undefined) => JSON.parse(Buffer.from(part ?? '', 'base64url').toString()) as Json;
 
-/** A token signed with HMAC, whatever its header says. */
+/** A token signed with HMAC, whatever its header contains. */
 function sign(header: Json, claims: Json | string, key: string | Buffer = JWT_SECRET, hash = 'sha256'): string {
   const content = `${encode(header)}.${encode(claims)}`;
   return `${content}.${createHmac(hash, key).update(content).digest('base64url')}`;
@@ -46,7 +46,7 @@ describe('an access token', () => {
     expect(problem.detail).not.toMatch(/signature|algorithm|jwt|expired at|audience|issuer/i);
   }
 
-  /** Tries a token for a read, a write and the caller's own page. */
+  /** Uses a token for a read, a write and the caller's own page. */
   async function expectUseless(token: string): Promise<void> {
     const client = service.client.withToken(token);
     expectRefused(await client.get(`/orders/${orderId}`));

@@ -33,7 +33,7 @@ describe('verification of webhooks in the TypeScript client', () => {
   }, 120_000);
   afterAll(() => built.remove());
 
-  /** A message signed with these secrets, now or as long ago as is said. */
+  /** A message signed with these secrets, now or at the given age. */
   const message = (secrets: string[], { age = 0, body = BODY }: { age?: number; body?: string } = {}) => {
     const [id, timestamp] = ['0198c0de-7a11-7d3c-9b1f-5c2f6a0e4b71', Math.floor(Date.now() / 1000) - age];
     const headers: Record<string, string> = {
@@ -95,7 +95,7 @@ describe('verification of webhooks in the TypeScript client', () => {
         const forged = body.replace('"59.98"', '"0.98"');
         expect(forged).not.toBe(body);
         expect(await faultOf(verify({ headers, body: Buffer.from(forged) }, keys))).toBe('no_signature_fits');
-        // Somebody else's key does not do, nor does the key of the other kind.
+        // Another key fails, and so does a key of the other kind.
         expect(await faultOf(verify({ headers, body }, [newSecret(), newSigningKeyPair().publicKey]))).toBe(
           'no_signature_fits',
         );

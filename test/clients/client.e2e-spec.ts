@@ -9,9 +9,7 @@ const ROOT = join(__dirname, '..', '..');
 const README = readFileSync(join(ROOT, 'clients', 'typescript', 'README.md'), 'utf8');
 const PASSWORD = 'a password for tests';
 
-/**
- * What somebody writes who has nothing but the installed package: it compiles only if its types say what they should.
- */
+/** The code of a user who has only the installed package: it compiles only if its types are right. */
 const USAGE = `
 import { ApiError, OrdersClient, type components, type Item } from 'orders-saas-client';
 import { type WebhookEvent, verifyWebhook } from 'orders-saas-client/webhooks';

@@ -101,7 +101,7 @@ describe('while the database', () => {
     const order = await tenant.createOrder();
     const key = { 'idempotency-key': 'across the outage' };
     const made = await tenant.post('/orders', orderInput(), key);
-    // Requests go on while it stops: each is done or refused, and none hangs.
+    // Requests continue during the stop: each succeeds or is refused, and none hangs.
     const acknowledged: string[] = [];
     let stopping = true;
     const pressure = Array.from({ length: 4 }, async () => {
@@ -125,7 +125,7 @@ describe('while the database', () => {
       }
     }
     await expectNotReady();
-    // What needs no database is answered as ever.
+    // Requests without the database are served as usual.
     expectProblem(await service.client.get('/orders'), 'unauthorized');
     expectProblem(await service.client.post('/auth/login', {}), 'validation_error');
     expectProblem(await service.client.withToken('x').get('/orders'), 'unauthorized');

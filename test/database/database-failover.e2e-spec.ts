@@ -16,8 +16,8 @@ jest.setTimeout(120_000);
 const HEALS_WITHIN_MS = 20_000;
 
 /**
- * A fail-over behind one address: the proxy is that address. Its old connections stay on the demoted server, which
- * lives on and takes no writes, and its new ones lead to a streaming standby that is promoted.
+ * A fail-over behind one address, which is the proxy's. Its old connections stay on the demoted server, which continues
+ * and accepts no writes, and its new ones lead to a streaming standby that is promoted.
  */
 describe('a database that fails over behind one address', () => {
   let old: TestCluster;
@@ -91,7 +91,7 @@ describe('a database that fails over behind one address', () => {
     await until('ready', async () => (await service.client.get('/health/ready')).status === 200, HEALS_WITHIN_MS);
     const makes = async (): Promise<boolean> => (await tenant.post('/orders', orderInput())).status === 201;
     await until('an order is made', makes, HEALS_WITHIN_MS);
-    // Each pipelined connection and each of the pool is used: none is left on the wrong server.
+    // Uses each pipelined connection and each of the pool: none remains on the wrong server.
     const order = (await tenant.get('/orders?limit=1')).body.data[0] as { id: string };
     for (let round = 0; round < 4; round++) {
       const answers = await Promise.all([...everyWrite(order), ...everyWrite(order)]);
@@ -113,7 +113,7 @@ describe('a database that fails over behind one address', () => {
     expectRefused(await Promise.all(everyWrite(order)));
     await expectNotReady();
     expect((await tenant.get('/orders')).status).toBe(200);
-    // A command of the operator and migrate say it in a line.
+    // A command of the operator and migrate report it in one line.
     await expect(adminJson(database, ['tenants', 'suspend', tenant.tenantId])).rejects.toMatchObject({
       code: 'unavailable',
     });

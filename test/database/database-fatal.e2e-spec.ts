@@ -76,7 +76,7 @@ describe('a connection that ends in the moment in which it is ready', () => {
     way.poison(true);
     const statuses: number[] = [];
     for (let round = 0; round < 4; round++) {
-      // More at once than the pool has open: new connections are made, each poisoned.
+      // More concurrent requests than open connections: new connections are made, each with the fault.
       const answers = await Promise.all(
         Array.from({ length: 12 }, (_, at) => tenant.patch(`/orders/${order.id}`, { notes: `${round} ${at}` })),
       );

@@ -20,7 +20,7 @@ if (!installed && process.env.CI === 'true') {
   );
 }
 
-/** Named prepared statements are off: PgBouncer knows them since 1.21. */
+/** Named prepared statements are off: PgBouncer supports them since 1.21. */
 (installed ? describe : describe.skip)(`behind PgBouncer ${installed?.version ?? ''} in transaction mode`, () => {
   let database: TestDatabase;
   let bouncer: PgBouncer;

@@ -61,7 +61,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     return values.find(({ labels }) => labels.answered_by === by)?.value ?? 0;
   }
 
-  /** Lists until the replica answers: after it was away it is left alone for a while. */
+  /** Lists until the replica serves: after an outage it is skipped for a while. */
   async function untilReplicaAnswers(client = tenant, app = service.app): Promise<void> {
     const before = await answered('replica', app);
     await until(
@@ -74,7 +74,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
     );
   }
 
-  /** Makes an order and looks for it in the list at once. */
+  /** Creates an order and immediately searches it in the list. */
   async function expectOwnWrite(client: ApiClient): Promise<void> {
     const { id } = await client.createOrder();
     const list = await client.get('/orders?limit=1');
@@ -193,7 +193,7 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
         await one.stop();
       }
     }
-    // The second wall: the role itself sees nothing there without a tenant.
+    // The second defence: the role itself sees nothing there without a tenant.
     const client = new Client({ connectionString: withLogin(replica.url('orders'), 'app_service', SERVICE_PASSWORD) });
     await client.connect();
     try {

@@ -21,7 +21,7 @@ const WHO: Statement = {
 };
 const FORGETFUL: Statement = { name: 'test_forgetful', text: 'select tenant_id from orders', values: [] };
 
-/** A login that could see everything gives up its powers in every transaction. */
+/** A login with access to everything gives up its rights in every transaction. */
 function behavesLikeTheService(given: () => { service: TestService; login: string }): void {
   const database = () => given().service.app.get(TenantDatabase, { strict: false });
   let tenants: ApiClient[];

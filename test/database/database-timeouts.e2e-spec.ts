@@ -10,7 +10,7 @@ import { Client } from 'pg';
 
 const STATEMENT_TIMEOUT_MS = 400;
 
-/** Well below the time the statement would have taken, and above what a busy machine adds. */
+/** Well below the duration of the statement, and above the delays of a busy machine. */
 const SOON_MS = 5_000;
 
 describe.each([

@@ -11,7 +11,7 @@ import { type ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
-/** What a transaction keeps and what it does not, whatever happens on the way. */
+/** The guarantees of a transaction in all of its possible courses. */
 describe('transactions', () => {
   let service: TestService;
   let database: TenantDatabase;
@@ -20,7 +20,7 @@ describe('transactions', () => {
   let keys = 0;
 
   beforeAll(async () => {
-    // The smallest allowance: one connection for reads, one for flights that write, a pool of two.
+    // The smallest allowance: one connection for reads, one for pipelined writes, a pool of two.
     service = await startService({ env: { DB_POOL_SIZE: '4' } });
     database = service.app.get(TenantDatabase, { strict: false });
     core = service.app.get(ConnectionManager, { strict: false });
@@ -90,7 +90,7 @@ describe('transactions', () => {
       const rows = await service.database.sql('select key, caller from idempotency_keys where key = any($1)', [
         [a, b, c],
       ]);
-      // What was deferred is there for the inserts; what they insert themselves has its own parameters.
+      // Deferred statements run before the inserts; the inserts have parameters of their own.
       expect(Object.fromEntries(rows.map((row) => [row.key, row.caller]))).toEqual({
         [a]: 'test',
         [b]: 'test',
@@ -169,7 +169,7 @@ describe('transactions', () => {
       await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
       await expect(database.query(scope(), failing)).rejects.toMatchObject({ code: '22012' });
       await expect(core.query(nobody, orders)).rejects.toMatchObject(noTenant);
-      // Between others on the one connection for reads, which are all on their way at once.
+      // Between others on the one connection for reads, all of which are in flight at once.
       const outcomes = await Promise.allSettled([
         database.query(scope(), one),
         core.query(nobody, orders),
@@ -187,8 +187,8 @@ describe('transactions', () => {
   });
 
   describe('whose prologue failed', () => {
-    // On a connection of the pool this one is a syntax error: it is refused whole, BEGIN included, and what follows is
-    // outside any transaction.
+    // On a connection of the pool this one is a syntax error: it is refused as a whole, BEGIN included, and later
+    // statements are outside any transaction.
     const refusedWhole = (): TransactionSettings => ({ settings: [['no such setting', '']] });
     const failsWithin = (): TransactionSettings => ({
       settings: [
@@ -270,7 +270,7 @@ describe('transactions', () => {
         await tx.query(one);
       });
       const late = ended as TenantTransaction;
-      // Its connection now serves another tenant: what came late would run there.
+      // Its connection now serves another tenant: a late statement would run there.
       const other = await service.tenant();
       await database.transaction({ tenantId: other.tenantId }, async (tx) => {
         await tx.query(one);
@@ -411,7 +411,7 @@ describe('transactions', () => {
     for (const type of ['integer', 'smallint']) {
       await service.database.sql(`alter table idempotency_keys alter column status type ${type}`);
       await read();
-      // One that has a connection of its own is not run again for its caller, but the connection is not used again.
+      // A transaction with its own connection is not retried for its caller, but the connection is not used again.
       for (let connections = 0; connections < 2; connections++) await Promise.allSettled([ask(), ask()]);
       await Promise.all([ask(), ask()]);
     }

@@ -16,7 +16,7 @@ import { until } from '../harness/until';
 
 jest.setTimeout(90_000);
 
-/** The newest migration of a release to come: it builds an index while the table is in use. */
+/** The newest migration of a future release: it builds an index while the table is in use. */
 class Concurrent9000000000000 implements MigrationInterface {
   name = 'Concurrent9000000000000';
   transaction = false as const;
@@ -51,7 +51,7 @@ describe('a migration that builds an index concurrently', () => {
       `select indisvalid as valid from pg_index where indexrelid = to_regclass('orders_notes_idx')`,
     );
 
-  /** What an interrupted run leaves: an index that PostgreSQL does not use. */
+  /** The result of an interrupted run: an index that PostgreSQL does not use. */
   async function interrupt(): Promise<void> {
     const writer = new Client({ connectionString: database.ownerUrl });
     await writer.connect();
@@ -137,7 +137,7 @@ describe('migrate', () => {
     const run = () => migrate({ migrationUrl: ownerUrl, serviceUrl, statementTimeout: 15_000 });
     try {
       await run();
-      // What BullMQ does for a burst of jobs, with the service's login.
+      // BullMQ's statements for a burst of jobs, with the service's login.
       const burst = new Client({ connectionString: serviceUrl, options: '-c search_path=bullmq' });
       await burst.connect();
       await burst.query(`select add_jobs_bulk('a queue', '[{"name": "a job", "data": "{}"}]')`);

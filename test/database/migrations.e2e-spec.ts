@@ -54,7 +54,7 @@ describe('migrations', () => {
       const left = await database.sql<{ name: string }>('select name from migrations');
       expect(left.map((row) => row.name)).not.toContain(name);
     }
-    // What migrations do not own stays: TypeORM's list of them, and the schema of the queue.
+    // Objects outside of migrations stay: TypeORM's list of them, and the schema of the queue.
     await database.sql('drop table migrations');
     await database.sql('drop schema bullmq cascade');
     expect(await describeSchema(database)).toBe(empty);
@@ -116,6 +116,7 @@ describe('migrations', () => {
       await login.end();
       const admin = new Client({ connectionString: adminUrl() });
       await admin.connect();
+      await database.sql(`drop owned by ${name}`);
       await admin.query(`drop role ${name}`);
       await admin.end();
     }

@@ -27,7 +27,7 @@ describe('the previous release', () => {
 
   const read = (file: string) => JSON.parse(readFileSync(join(GOLDEN, file), 'utf8')) as RecordedStatement[];
 
-  /** What of these statements no longer works, or gives something else. */
+  /** The statements among these that fail now, or return other types. */
   async function faultsOf(statements: RecordedStatement[]): Promise<string[]> {
     const faults: string[] = [];
     for (const statement of statements) {

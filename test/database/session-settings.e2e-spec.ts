@@ -26,7 +26,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    // A table that is found first by its bare name, where the search path is not fixed.
+    // A table that its bare name finds first if the search path is not fixed.
     await database.sql('create schema decoys; create table decoys.orders (); grant usage on schema decoys to public');
     for (const [name, value] of Object.entries(HOSTILE)) {
       await database.sql(`alter database ${database.name} set ${name} = ${value}`);
@@ -98,7 +98,7 @@ describe.each(ways)('a database with session settings of its own, reached %s', (
     await expect(tenantDatabase.transaction({ tenantId }, (tx) => tx.query(statement))).rejects.toThrow(
       /cannot read the time/,
     );
-    // What follows on the same connections is read as ever.
+    // Later results on the same connections are parsed as usual.
     const now = { name: 'test_now', text: 'select now() as time, array[now(), null] as times', values: [] };
     for (let i = 0; i < 12; i++) {
       const [row] = await tenantDatabase.query({ tenantId }, now);

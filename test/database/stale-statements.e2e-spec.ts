@@ -37,7 +37,7 @@ describe.each(['a login of its own', 'one URL, of the owner'])(
 
     it.each(Object.keys(ways))('is not noticed by what was prepared before: %s', async (name) => {
       const way = ways[name] as () => Promise<unknown>;
-      // So many at once that every connection has prepared it.
+      // Enough concurrent requests that every connection has prepared it.
       await many(way);
       for (const type of ['varchar(200)', 'text']) {
         await database.sql(`alter table tenants alter column name type ${type}`);

@@ -16,7 +16,7 @@ interface Policy extends Record<string, unknown> {
   check: string | null;
 }
 
-/** What keeps tenants apart, read from the catalogue: what the migrations made, not what they meant to. */
+/** The isolation of tenants, read from the catalogue: the actual result of the migrations. */
 describe('the catalogue', () => {
   let database: TestDatabase;
   let tenantTables: string[];
@@ -39,7 +39,7 @@ describe('the catalogue', () => {
     );
   }
 
-  /** A policy that lets the role that serves requests see the rows of its tenant. */
+  /** A policy that shows the serving role the rows of its tenant. */
   function isBare(policy: Policy): boolean {
     return (
       policy.roles === 'app_service' &&
@@ -149,7 +149,7 @@ describe('the catalogue', () => {
       expect.arrayContaining(['app_sign_in', 'app_janitor']),
     );
     expect(memberships.filter((membership) => membership.inherit || membership.admin)).toEqual([]);
-    // The operator's role is for the owner of the tables alone.
+    // Only the owner of the tables has the operator's role.
     expect(memberships.map((membership) => membership.role)).not.toContain('app_operator');
     const foreign = await database.sql(
       `select roleid::regrole::text as role, member::regrole::text as member from pg_auth_members

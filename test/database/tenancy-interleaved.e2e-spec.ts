@@ -6,7 +6,7 @@ import { orderInput, type ApiClient } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 import { checkTenantsApart, registerTenants } from '../harness/tenants-apart';
 
-/** Many tenants at once on few connections: each sees its own, whatever the statement forgets. */
+/** Many concurrent tenants on few connections: each sees its own rows, even with faulty statements. */
 describe('fifty tenants, interleaved', () => {
   let service: TestService;
   let tenants: ApiClient[];
@@ -23,7 +23,7 @@ describe('fifty tenants, interleaved', () => {
     await checkTenantsApart(tenants, 2);
   });
 
-  /** Statements whose author forgot the tenant, by every way to the database. */
+  /** Statements without their tenant, by every way to the database. */
   const forgetful: Statement = { name: 'test_forgetful', text: 'select tenant_id from orders', values: [] };
   const ways: [string, (tenantId: string) => Promise<string[]>][] = [
     [

@@ -6,13 +6,13 @@ import { fillTenant, tablesOf } from '../harness/tenant-rows';
 
 type Filled = Awaited<ReturnType<typeof fillTenant>>;
 
-/** What PostgreSQL says to a role that may not, or to a row that its policy refuses. */
+/** PostgreSQL's errors for a missing privilege, and for a row that its policy refuses. */
 const REFUSED = '42501';
-/** A setting that was never made, and one that a transaction has left behind empty. */
+/** A setting that never existed, and one that a transaction has left empty. */
 const NO_TENANT = /^(42704|22P02)$/;
 const PRIVILEGES = ['select', 'insert', 'update', 'delete'] as const;
 
-/** The second wall, by hand: SQL without any predicate of the application's, as the roles that it logs in as. */
+/** The second defence, by hand: SQL without any condition of the application, as the roles of its logins. */
 describe('behind the application', () => {
   let database: TestDatabase;
   let tables: string[];
@@ -47,7 +47,7 @@ describe('behind the application', () => {
   }
   const asMe = () => begin({ 'app.tenant_id': mine.tenantId });
 
-  /** The SQLSTATE that the statement fails with, or its result; the transaction goes on. */
+  /** The SQLSTATE of the failed statement, or its result; the transaction continues. */
   async function attempt(text: string, values: unknown[] = []): Promise<string | QueryResult> {
     await service.query('savepoint attempt');
     try {
@@ -192,7 +192,7 @@ describe('behind the application', () => {
       }
       for (const table of tables) {
         const removed = countOrCode(await attempt(`delete from ${table}`));
-        // None where the row went with its parent; refused where others still refer to it.
+        // None if the row was deleted with its parent; refused if others still refer to it.
         expect((await granted(table)).has('delete') ? [0, 1, '23503'] : [REFUSED]).toContain(removed);
       }
       await service.query('commit');
@@ -387,6 +387,11 @@ describe('behind the application', () => {
       expect(await attempt(tenant, [tenantId])).toMatchObject({ rowCount: 1 });
       expect(await attempt(owner, [tenantId, user.id])).toMatchObject({ rowCount: 1 });
       expect((await service.query('select id from tenants')).rows).toEqual([{ id: tenantId }]);
+      // No second member, whatever the role, and none that is not marked.
+      const stranger = theirs.rows.get('users') as { id: string };
+      expect(await attempt(owner, [tenantId, stranger.id])).toBe('23505');
+      const unmarked = owner.replace('(tenant_id', '(founder, tenant_id').replace('values (', 'values (false, ');
+      expect(await attempt(unmarked, [tenantId, stranger.id])).toBe(REFUSED);
     });
 
     it('app_janitor sees and deletes what has expired, and can change nothing', async () => {

@@ -8,7 +8,10 @@ import { hasKubectl, type Manifest, renderManifests } from '../harness/manifests
 
 /** PostgreSQL's default of 100, less three for superusers. */
 const USABLE = 97;
-/** What a worker has beside its pool, at PostgreSQL itself: the queue’s pools (3 and 5), the leader’s lock, LISTEN. */
+/**
+ * A worker's connections besides its pool, to PostgreSQL itself: the queue’s pools (3 and 5), the leader’s lock,
+ * LISTEN.
+ */
 const BESIDE_THE_POOL = 10;
 /** With the queue in Redis: the leader's lock and LISTEN. */
 const WITHOUT_THE_QUEUE = 2;
@@ -22,7 +25,7 @@ const setting = (name: string): number =>
     )?.[1],
   );
 
-/** Pods of a Deployment that may exist at once: at its most, and new ones beside them while it is replaced. */
+/** The maximum number of pods of a Deployment at once: at its limit, with new ones during a replacement. */
 function mostPods(name: string, manifests: Manifest[]): number {
   const named = (kind: string): Manifest | undefined =>
     manifests.find((manifest) => manifest.kind === kind && manifest.metadata?.name === name);
@@ -50,7 +53,7 @@ renders('the connections of all pods, at most and while they are replaced', () =
     const all = (api + worker) * pool + worker * BESIDE_THE_POOL + MIGRATE + admin;
     expect([api, worker]).toEqual([5, 3]);
     expect(all).toBeLessThanOrEqual(USABLE);
-    // With the next larger pools they would not: nothing is given away.
+    // With the next larger pools they would not fit: the limits are used fully.
     expect((api + worker + 1) * (pool + 2) + worker * BESIDE_THE_POOL + MIGRATE).toBeGreaterThan(USABLE);
   });
 

@@ -25,7 +25,7 @@ interface Service {
 
 const read = (file: string): string => readFileSync(join(__dirname, '..', '..', file), 'utf8');
 
-/** A `.env`, with passwords that would not do in a URL as they are. */
+/** A `.env`, with passwords that a URL would have to encode. */
 const DOT_ENV = {
   POSTGRES_PASSWORD: 'owner p@ss/w#rd?',
   SERVICE_DATABASE_PASSWORD: 'service p@ss/w#rd?',
@@ -33,7 +33,7 @@ const DOT_ENV = {
   JWT_SECRET: 'secret'.repeat(8),
 };
 
-/** The environment as compose gives it to a service: all of `.env`, and what the file says over it. */
+/** The environment as compose gives it to a service: all of `.env`, overridden by the file. */
 function resolved(service: Service = {}, more: Record<string, string> = {}): Record<string, string> {
   const dotEnv: Record<string, string> = { ...DOT_ENV, ...more };
   const said = Object.entries(service.environment ?? {}).map(([name, value]) => [
@@ -219,7 +219,7 @@ describe('the profiles of docker-compose.yml', () => {
       scrape_configs: Scrape[];
       alerting: { alertmanagers: Scrape[] };
     };
-    // Every process of the service, however many: a worker that leads and is not scraped looks like none.
+    // Every process of the service, whatever their number: a leader that is not scraped looks like a missing leader.
     expect(scrape_configs[0]?.dns_sd_configs).toEqual([
       { names: ['api', 'worker', 'queue-ui'], type: 'A', port: 9464, refresh_interval: '15s' },
     ]);
@@ -279,7 +279,7 @@ describe('the Dockerfile', () => {
     expect(stages).toEqual(stages.map(() => expect.stringMatching(/^node:\d+-bookworm-slim/)));
     expect(last).toMatch(/^USER node$/m);
     expect(last).not.toMatch(/^RUN npm/m);
-    // Of the stage that has the development's packages only what scripts/image.mjs chose comes along.
+    // Of the stage with the development packages, only the files that scripts/image.mjs selected are copied.
     expect([...last.matchAll(/^COPY (.+)$/gm)].map(([, what]) => what)).toEqual(['--from=build /image ./']);
   });
 

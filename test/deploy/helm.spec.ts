@@ -8,12 +8,12 @@ type Tree = { [key: string]: unknown };
 
 const withHelm = hasHelm() ? describe : describe.skip;
 const withBoth = hasHelm() && hasKubectl() ? describe : describe.skip;
-/** What only one of the two ways has, and no pod notices. */
+/** Parts of only one of the two ways, without an effect on pods. */
 const OF_HELM = /^(helm\.sh\/|checksum\/|app\.kubernetes\.io\/(instance|managed-by|version)$)/;
 
 /**
- * An object without what its tool alone adds: labels of Helm, kustomize's suffix of a ConfigMap's name, the revision of
- * a Job.
+ * An object without the additions of its tool: labels of Helm, kustomize's suffix of a ConfigMap's name, the revision
+ * of a Job.
  */
 function plain(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => plain(item));

@@ -8,7 +8,7 @@ import { until } from '../harness/until';
 
 const ROOT = join(__dirname, '..', '..');
 const MAX_BYTES = 60_000_000;
-/** What a start may cost, user and system together; more than twice what it does, for a machine that is busy. */
+/** The limit of a start's CPU time, user and system together: more than twice the usual value, for a busy machine. */
 const MAX_CPU_SECONDS = 2.5;
 
 describe('the content of the image', () => {
@@ -17,7 +17,7 @@ describe('the content of the image', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'orders-image-'));
-    // As in the Dockerfile, and away from this repository's packages.
+    // As in the Dockerfile, and outside of this repository's packages.
     execFileSync(process.execPath, [join(ROOT, 'scripts', 'image.mjs'), folder], { cwd: ROOT });
     database = await createTestDatabase();
   }, 180_000);

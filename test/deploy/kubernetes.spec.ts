@@ -47,7 +47,7 @@ describe('the files of deploy/kubernetes', () => {
       patches.map(({ path }) => path),
     );
     expect(typeFaults(parts, true)).toEqual([]);
-    // Every file is used, and every one that is named is there.
+    // Every file is used, and every named one exists.
     const used = ['kustomization.yaml', ...resources, ...patches.map(({ path }) => path)];
     expect(readManifests(folder)).toHaveLength(1 + whole.length + parts.length);
     for (const file of used) expect([file, existsSync(join(KUBERNETES, folder, file))]).toEqual([file, true]);
@@ -71,7 +71,7 @@ describe('the files of deploy/kubernetes', () => {
   });
 });
 
-/** What the checks look at: the base as it is written, and each overlay as it would be applied. */
+/** The checked objects: the base as it is written, and each overlay as it would be applied. */
 const sets: [string, Manifest[]][] = [['base', readManifests('base').filter(({ kind }) => kind !== 'Kustomization')]];
 if (hasKubectl()) {
   for (const name of OVERLAYS) sets.push([`overlays/${name}`, renderManifests(`overlays/${name}`)]);
@@ -119,7 +119,7 @@ describe.each(sets)('%s', (folder, manifests) => {
   it('has the roles of the image and nothing that Kubernetes does not know', () => {
     const roles = templates.map(({ pod }) => pod.containers[0]?.args?.[0]);
     expect(roles.sort()).toEqual(['admin', 'api', 'migrate', 'worker']);
-    // What an operator asks for is not asked for by a clock.
+    // A clock never runs the operator's commands.
     expect(named<CronJob>('CronJob', 'admin').spec?.suspend).toBe(true);
     expect(typeFaults(manifests)).toEqual([]);
   });
@@ -219,7 +219,7 @@ describe.each(sets)('%s', (folder, manifests) => {
     expect(scalers.map(({ metadata }) => metadata?.name)).toContain('api');
     for (const { spec } of scalers) {
       const target = named<Deployment>('Deployment', spec?.scaleTargetRef.name as string);
-      // An apply that sets `replicas` would undo what the autoscaler has done.
+      // An apply that sets `replicas` would undo the autoscaler's decision.
       expect(target.spec).not.toHaveProperty('replicas');
       expect(spec?.minReplicas).toBeGreaterThanOrEqual(2);
     }
@@ -257,7 +257,7 @@ describe.each(sets)('%s', (folder, manifests) => {
       }
     });
 
-    // Which flows they let through is tested over the rendered objects: deploy/network-policies.spec.ts.
+    // deploy/network-policies.spec.ts tests the allowed flows over the rendered objects.
     it('leads to Redis where that is configured', () => {
       const api = containers.find(({ name }) => name === 'api')?.container as Container;
       expect(policy('redis') !== undefined).toBe(environment(api).REDIS_URL_FILE !== undefined);

@@ -33,7 +33,7 @@ const METADATA = ['169.254.169.254', '168.63.129.16', '192.0.0.192', '100.100.10
 
 const flow = (from: End, to: End, port: number, protocol?: 'UDP'): Flow => ({ from, to, port, protocol });
 
-/** What has to work, or nothing does. */
+/** The necessary flows. */
 const needed = (overlay: string): [string, Flow][] => [
   ...[API, WORKER, MIGRATE, ADMIN].flatMap((from): [string, Flow][] => {
     const name = from.labels?.['app.kubernetes.io/component'];
@@ -60,7 +60,7 @@ const needed = (overlay: string): [string, Flow][] => [
     : []),
 ];
 
-/** What must not work, whatever else is opened. */
+/** The forbidden flows, whatever else is open. */
 const forbidden = (overlay: string): [string, Flow][] => [
   ...METADATA.flatMap((ip) =>
     [API, WORKER, MIGRATE, ADMIN].flatMap((from) =>
@@ -130,7 +130,7 @@ const only = (manifests: Manifest[]): NetworkPolicy[] =>
       ?.spec?.egress?.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ?? []));
     const ranges = blocks?.flatMap(({ cidr, except = [] }) => [cidr, ...except]) ?? [];
     expect(ranges.length).toBeGreaterThan(20);
-    // Within each range, and beside it.
+    // Within each range, and next to it.
     const probes = ranges.flatMap((range) => {
       const network = range.split('/')[0] as string;
       return network.includes(':')

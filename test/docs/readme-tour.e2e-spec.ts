@@ -73,8 +73,8 @@ function freePort(): Promise<string> {
 
 /**
  * Runs the tour of the README against a real service and worker, so that it cannot become wrong: the commands as they
- * stand there, and their output compared with the output that the README shows. `RENEW_README=1 npx jest
- * test/docs/readme-tour` writes the output into the README.
+ * are, and their output compared with the output in the README. `RENEW_README=1 npx jest test/docs/readme-tour` writes
+ * the output into the README.
  */
 describe('the tour of the README', () => {
   let service: TestService;

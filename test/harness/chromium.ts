@@ -1,4 +1,4 @@
-/** A real headless Chromium, driven by playwright, with everything written down that goes wrong in a page. */
+/** A real headless Chromium, driven by playwright, which records every error of a page. */
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type ConsoleMessage, type Page } from 'playwright-core';
 

@@ -3,7 +3,7 @@ import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
 
-/** A URI reference of RFC 3986 that has no authority, as far as its characters go. */
+/** A URI reference of RFC 3986 without an authority, by its characters. */
 const URI_PATH = /^\/(?!\/)(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/;
 
 describe('one address in many forms', () => {

@@ -4,10 +4,10 @@ import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { RawConnection } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
 
-/** The same cases in every run; `FUZZ_SEED=… FUZZ_RUNS=500` looks further. A failure prints the seed and the case. */
+/** The same cases in every run; `FUZZ_SEED=… FUZZ_RUNS=500` tries more. A failure prints the seed and the case. */
 const seed = Number(process.env.FUZZ_SEED ?? 20261125);
 const numRuns = Number(process.env.FUZZ_RUNS ?? 25);
-/** Requests of one run, sent at once. */
+/** Concurrent requests of one run. */
 const WIDTH = 25;
 const TIMEOUT = 600_000;
 
@@ -239,7 +239,7 @@ const mutations = fc.array(
 );
 type Mutation = typeof mutations extends fc.Arbitrary<(infer T)[]> ? T : never;
 
-/** Changes a tree at places that are picked among all of its nodes. */
+/** Changes a tree at random nodes. */
 function mutate(tree: Json, ops: Mutation[]): unknown {
   const root = { '': structuredClone(tree) as unknown };
   for (const { at, kind, name, value } of ops) {
@@ -299,7 +299,7 @@ const paths = fc.oneof(
   fc.array(pieces, { minLength: 1, maxLength: 4 }).map((parts) => `/orders/${parts.join('').replace(/[?#]/g, '')}`),
 );
 
-/** What may stand in a header: Node itself refuses the rest, which `http-raw` looks at. */
+/** Valid characters of a header: Node itself refuses others, which `http-raw` tests. */
 const headerText = fc.string({
   unit: fc.integer({ min: 0x20, max: 0xff }).filter((code) => code !== 0x7f).map((code) => String.fromCharCode(code)),
   maxLength: 60,

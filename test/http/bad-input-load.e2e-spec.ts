@@ -6,8 +6,8 @@ import { type ApiProcess, buildOnce, startApiProcess } from '../harness/service-
 
 const MIB = 1024 * 1024;
 /**
- * How many times the CPU of the largest honest batch one hostile body may cost its process. What it guards against took
- * four times as much and more; the worst of those below takes less than the batch.
+ * The maximum CPU of one hostile body, in multiples of the largest honest batch. The faults that this detects took at
+ * least four times as much; the worst body below takes less than the batch.
  */
 const MOST_TIMES = 2;
 const MOST_FAULTS = 100;
@@ -63,7 +63,7 @@ describe('bodies made to be expensive', () => {
     database = await createTestDatabase();
     api = await startApiProcess(database, { METRICS_PORT: '0', SHED_EVENT_LOOP_LAG: '0', SHED_POOL_WAIT: '0' });
     tenant = await new ApiClient(api.url).register();
-    // Warm: what is measured is the work, not the compiler.
+    // Warm: the measurement is of the work, not of the compiler.
     for (let i = 0; i < 20; i++) await tenant.post('/orders/batch', { orders: [orderInput(), null, {}] });
     const costs: number[] = [];
     for (let i = 0; i < 3; i++) costs.push(await costOf(() => tenant.post('/orders/batch', largestBatch())));
@@ -147,7 +147,7 @@ describe('bodies made to be expensive', () => {
     const attack = Array.from({ length: 24 }, () => tenant.post('/orders/batch', body).finally(() => answered++));
     expect((await other.get('/orders?limit=1')).status).toBe(200);
     expect(answered).toBeLessThan(attack.length);
-    // What finds no room among the tenant's own bodies in time is refused unread.
+    // A body without room among the tenant's own in time is refused unread.
     for (const answer of await Promise.all(attack)) {
       expectProblem(answer, answer.status === 429 ? 'rate_limited' : 'validation_error');
     }

@@ -12,7 +12,7 @@ describe('money', () => {
   });
   afterAll(() => service.stop());
 
-  /** An order of one item whose price is this piece of JSON. */
+  /** An order of one item with this piece of JSON as its price. */
   function priced(json: string, currency = 'USD', quantity = 1): Promise<Answer> {
     const items = [{ product_id: 'p', product_name: 'n', quantity, unit_price: 'MARK' }];
     return tenant.post(
@@ -22,7 +22,7 @@ describe('money', () => {
   }
 
   it.each([
-    // what is sent, the currency, what is answered
+    // the input, the currency, the result
     ['"29.99"', 'USD', '29.99'],
     ['29.99', 'USD', '29.99'],
     ['"29.9"', 'USD', '29.90'],
@@ -177,7 +177,7 @@ describe('money', () => {
       });
       const items = lines.map(({ quantity, minor }) => {
         const text = decimal(minor);
-        // Every other price goes as a number, where a number can hold it.
+        // Every other price is sent as a number, if a number can hold it.
         const asNumber = random() % 2 === 0 && text.replace('.', '').replace(/^0+/, '').length <= 15;
         return { product_id: 'p', product_name: 'n', quantity, unit_price: asNumber ? Number(text) : text };
       });

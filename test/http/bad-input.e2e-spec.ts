@@ -14,7 +14,7 @@ describe('bad input', () => {
   });
   afterAll(() => service.stop());
 
-  /** Nothing was made and nothing was changed, and no refusal was a failure. */
+  /** Nothing was created or changed, and no refusal was a failure. */
   let before: string;
   beforeEach(async () => {
     before = await everything();
@@ -35,7 +35,7 @@ describe('bad input', () => {
   const order = (change: Record<string, unknown>) => JSON.stringify({ ...orderInput(), ...change });
   const item = (change: Record<string, unknown>) =>
     order({ items: [{ product_id: 'p', product_name: 'n', quantity: 1, unit_price: '1', ...change }] });
-  /** A body with a piece of JSON put where the text MARK stands. */
+  /** A body with a piece of JSON in place of the text MARK. */
   const spliced = (body: string, json: string) => body.replace('"MARK"', () => json);
 
   describe('JSON', () => {
@@ -79,7 +79,7 @@ describe('bad input', () => {
     it('takes JSON of 32 levels and answers 400 for 33', async () => {
       const lists = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
       const objects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
-      // The body itself is one level; 31 more are JSON that is looked at, and found to be no price.
+      // The body itself is one level; 31 more are still parsed, and are no valid price.
       for (const json of [lists(31), objects(31)]) {
         expect(faultsOf(await tenant.post('/orders', spliced(order({ metadata: 'MARK' }), json)))).toHaveLength(1);
       }
@@ -258,7 +258,7 @@ describe('bad input', () => {
     it('keeps every other character as it is', async () => {
       const texts = ['Ünïcödé', '日本語', '👩‍👩‍👧‍👦', '\u202eright to left', 'e\u0301', '\u00e9', '\ufeffbom', '\uffff', '𝕏', '\u2028\u2029', "Robert'); --", '<script>', '%s %d $1 \\ "quoted"', ' spaces ']; // prettier-ignore
       for (const text of texts) {
-        // A name has something to see in it, and no marks that turn its direction.
+        // A name has visible characters, and no marks that change its direction.
         const name = `Widget ${text.replace(/\p{Bidi_Control}/gu, '')}`;
         const made = await tenant.createOrder({
           notes: text,

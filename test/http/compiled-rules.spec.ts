@@ -25,7 +25,7 @@ function requestClasses(): [string, Constructor][] {
   );
 }
 
-/** Reads as `validation.pipe.ts` does where the compiled way refuses. */
+/** Reads as `validation.pipe.ts` does if the compiled way refuses. */
 function readByLibraries(dto: Constructor, fields: Record<string, unknown>): object | undefined {
   const wrapped = Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
@@ -83,7 +83,7 @@ describe('compiled rules', () => {
       fc.property(some, (fields) => {
         const expected = readByLibraries(dto, fields);
         const actual = compiled(fields);
-        // It may leave an object to the libraries, where none is meant; that is then refused there.
+        // It may leave an unexpected object to the libraries, which then refuse it.
         if (actual === undefined) return void expect(expected).toBeUndefined();
         accepted.add(dto);
         expect(expected).toEqual(actual);

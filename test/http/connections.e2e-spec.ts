@@ -68,7 +68,7 @@ describe('connections', () => {
       await Promise.all(Array.from({ length: 30 }, () => tenant.createOrder()));
       for (const wait of [0, 2, 10]) {
         const text = await allOf(head('GET', '/orders/export'), [wait, '\x00\x01\r\n\r\n']);
-        // Where the stream had ended before, the garbage is a request of its own.
+        // If the stream had ended before, the garbage is a request of its own.
         const [first = '', ...others] = text.split(/(?=HTTP\/1\.1 \d)/);
         expect(statusesIn(first)).toEqual([200]);
         expect(first.endsWith('\r\n0\r\n\r\n')).toBe(true);

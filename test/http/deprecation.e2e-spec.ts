@@ -20,7 +20,7 @@ import { ApiClient } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { JWT_SECRET } from '../harness/service';
 
-/** What a client of an older version still calls: a route that is to go, one that stays, one that is closed. */
+/** The routes of an older client: one that will be removed, one that stays, one that is removed. */
 @ApiSection('Old', 'Routes of an older version.')
 @Controller('old')
 class OldController {

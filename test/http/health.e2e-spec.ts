@@ -1,7 +1,10 @@
 import { QueueHealth } from '../../src/platform/health/queue-health';
+import { withDeadline } from '../../src/platform/deadline';
+import { createTestDatabase } from '../harness/databases';
 import { expectProblem } from '../harness/problems';
 import { hasRedis, startRedis, type TestRedis } from '../harness/redis';
 import { startService, type TestService } from '../harness/service';
+import { TcpProxy } from '../harness/tcp-proxy';
 import { until } from '../harness/until';
 
 const ready = { status: 'ok', checks: { database: 'ok', migrations: 'ok', queue: 'ok' } };
@@ -88,6 +91,21 @@ describe('readiness', () => {
         expectProblem(await service.client.get(`/health/ready?${query}`), 'validation_error');
       }
     });
+  });
+
+  it('is shown at a scrape without waiting for a database that hangs', async () => {
+    const database = await createTestDatabase();
+    const proxy = await TcpProxy.start(Number(new URL(database.serviceUrl).port));
+    const behind = { ...database, serviceUrl: proxy.through(database.serviceUrl) };
+    const service = await startService({ database: behind });
+    proxy.hang();
+    // Readiness itself waits for 2 s.
+    const scraped = await withDeadline(service.metrics.registry.metrics(), 1_800, () => new Error('the scrape waits'));
+    expect(scraped).toContain('\ndependency_up{dependency="database"} 0\n');
+    await proxy.pass();
+    await service.stop();
+    await proxy.refuse();
+    await database.drop();
   });
 
   (hasRedis() ? describe : describe.skip)('with the queue in Redis', () => {

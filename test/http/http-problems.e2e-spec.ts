@@ -7,7 +7,7 @@ import { rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
-/** Headers that a client acts on, beside the document. */
+/** Headers that a client uses, in addition to the document. */
 const HEADERS = [
   'content-type',
   'www-authenticate',
@@ -44,7 +44,7 @@ describe('problems', () => {
 
   const raw = async (head: string) => (await rawRequest(service.url, head)) as Answer;
 
-  /** Those that another suite provokes, or that no route has yet. */
+  /** Problems that another suite provokes, or that no route has yet. */
   type Elsewhere = 'sso_link_required' | 'second_factor_required' | 'second_factor_enrolment_required';
   const PROVOKED: Record<Exclude<ProblemSlug, Elsewhere>, () => Promise<Answer>> = {
     token_invalid: () => service.client.post('/auth/email/undo', { token: 'x' }),
@@ -193,7 +193,7 @@ describe('problems', () => {
       request_id: requestId,
       internal: expect.stringContaining('inside'),
     });
-    // The log has the error, but not what the tenant sent.
+    // The log has the error, but not the tenant's input.
     expect(service.logLines.join('')).not.toContain('Widget');
   });
 });

@@ -116,7 +116,7 @@ describe('what no HTTP client would send', () => {
       connection.write(`${post('/orders', 'Content-Length: 5')}\r\n\r\n{"a":`);
       const answer = (await connection.answer()) as Answer;
       expectProblem(answer, 'malformed_request');
-      // It was read whole, so that the connection is good for more.
+      // It was read whole, so that the connection can be used again.
       expect(answer.headers.get('connection')).not.toBe('close');
       connection.write(`${head('GET', '/orders?limit=1')}\r\n\r\n`);
       expect((await connection.answer())?.status).toBe(200);

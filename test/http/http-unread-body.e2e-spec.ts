@@ -54,7 +54,7 @@ describe('a body that nobody may send', () => {
       expectProblem((await connection.answer()) as Answer, path === '/nowhere' ? 'not_found' : 'unauthorized');
       await connection.closed();
       expect(sockets.length).toBe(seen + 1);
-      // What the kernel had taken already, and no more.
+      // The bytes that the kernel had already taken, and no more.
       expect(sockets[seen]?.bytesRead).toBeLessThan(4 * MIB);
     }
   });

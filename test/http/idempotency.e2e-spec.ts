@@ -6,7 +6,7 @@ import { expectProblem, faultsOf } from '../harness/problems';
 import { newEmail, startService, type TestService } from '../harness/service';
 import { until } from '../harness/until';
 
-/** The headers that belong to the answer itself, and are replayed with it. */
+/** The headers that belong to the response itself and are replayed with it. */
 const KEPT = ['content-type', 'location', 'etag', 'content-length'];
 
 describe('idempotency', () => {
@@ -275,7 +275,7 @@ describe('idempotency', () => {
       expectReplay(await tenant.post('/orders', body, key), first);
       expectReplay(await stranger.post('/orders', body, key), theirs);
       expectReplay(await member.post('/orders', body, key), colleagues);
-      // Under another's key with another body: not even "reused" is told.
+      // Under another caller's key with another body: not even "reused" is revealed.
       expectFirst(await (await service.tenant()).post('/orders', orderInput(), key));
     });
   });

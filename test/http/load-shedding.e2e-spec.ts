@@ -10,10 +10,10 @@ import { until } from '../harness/until';
 
 /** Of two connections, 128 each. */
 const ROOM_FOR_READS = 256;
-/** So many that each of three pauses is asked of one at least: all but three times in ten million. */
+/** So many that at least one gets each of the three pauses: all but three times in ten million. */
 const MANY = 40;
 
-/** Reads this metric alone: a scrape of all waits for dependencies, longer than a request is held. */
+/** Reads only this metric: a scrape of all waits for dependencies, longer than a request waits. */
 async function metric(service: TestService, name: string, labels: Record<string, string> = {}): Promise<number> {
   const values = (await service.metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
   const wanted = Object.entries(labels);
@@ -35,7 +35,7 @@ function occupy(milliseconds: number): () => void {
 /** Not counted at first: the service gets used to a load. */
 const WARM_UP_MS = 1_000;
 
-/** So many callers, each of whom asks again when answered; gives how many were served a second. */
+/** This number of callers, each of whom sends again after a response; returns the rate of served requests. */
 async function servedByClosedLoop(tenant: ApiClient, callers: number, milliseconds: number): Promise<number> {
   const began = performance.now();
   let served = 0;
@@ -43,7 +43,7 @@ async function servedByClosedLoop(tenant: ApiClient, callers: number, millisecon
     for (let elapsed = 0; elapsed < milliseconds;) {
       const { status } = await tenant.post('/orders', orderInput());
       elapsed = performance.now() - began;
-      // What is answered after the end would make the peak higher than it is.
+      // Responses after the end would raise the peak.
       if (status === 201 && elapsed > WARM_UP_MS && elapsed <= milliseconds) served++;
     }
   };
@@ -51,7 +51,7 @@ async function servedByClosedLoop(tenant: ApiClient, callers: number, millisecon
   return (served * 1_000) / (milliseconds - WARM_UP_MS);
 }
 
-/** Callers who know nothing of each other, so many a second; counted once the service is used to them. */
+/** Independent callers at this rate; counted after the service has warmed up. */
 async function servedByOpenLoop(tenant: ApiClient, rate: number, milliseconds: number) {
   const began = performance.now();
   const latencies: number[] = [];
@@ -196,7 +196,7 @@ describe('load shedding', () => {
       await service.stop();
     });
 
-    /** Holds the tables of orders, so that statements stand in line. */
+    /** Locks the tables of orders, so that statements queue. */
     async function whileHeld(mode: string, work: () => Promise<void>): Promise<void> {
       await owner.query(`begin; lock table orders in ${mode} mode`);
       try {
@@ -206,7 +206,7 @@ describe('load shedding', () => {
       }
     }
 
-    /** Asks again and again, and gives the first refusal. */
+    /** Repeats requests, and returns the first refusal. */
     async function firstRefused(ask: () => Promise<Answer>): Promise<Answer> {
       let refused: Answer | undefined;
       return until('one is turned away', async () => {
@@ -226,14 +226,14 @@ describe('load shedding', () => {
         const signIn = { email: 'nobody@example.com', password: 'no password of anybody' };
         expect((await service.client.post('/auth/login', signIn)).status).toBe(401);
       });
-      // What was let in is answered, however late.
+      // Admitted requests get a response, however late.
       expect((await Promise.all(early)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
       await until('reads are let in', async () => (await tenant.get(`/orders/${order.id}`)).status === 200);
     });
 
     it('serves at twice what the database can do as much as at its peak, and soon', async () => {
-      // What limits is time that PostgreSQL spends asleep, and for so long that the few requests cost little: how busy
-      // this machine is changes little of it.
+      // The limit is time that PostgreSQL sleeps, so long that the few requests cost little: the load of this machine
+      // has little effect.
       await owner.query(`
         create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return new; end';
         create trigger slowly before insert on orders for each row execute function slowly()`);
@@ -285,7 +285,7 @@ describe('load shedding', () => {
     beforeAll(async () => {
       database = await createTestDatabase();
       proxy = await TcpProxy.start(Number(new URL(database.serviceUrl).port));
-      // However long statements wait: nothing is turned away for that.
+      // However long statements wait, no request is refused for it.
       const env = { SHED_POOL_WAIT: '1m', DB_STATEMENT_TIMEOUT: '30s' };
       service = await startService({ env, database: { ...database, serviceUrl: proxy.through(database.serviceUrl) } });
     });
@@ -295,7 +295,7 @@ describe('load shedding', () => {
       await database.drop();
     });
 
-    /** Does the work while there is no room for another read. */
+    /** Runs the work while there is no room for another read. */
     async function whileFull(tenant: ApiClient, work: () => Promise<void>): Promise<void> {
       const database = service.app.get(TenantDatabase);
       const statement = { name: 'one', text: 'select 1 as one', values: [] };

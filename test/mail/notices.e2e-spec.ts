@@ -15,7 +15,7 @@ import { startWorker, type TestWorker } from '../harness/worker';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Each security event of a tenant, by the mails that arrive at a real server: to whom, and what they say. */
+/** Each security event of a tenant, by the mails that arrive at a real server: recipients and content. */
 describe('notices to the members of a tenant', () => {
   const server = new MailServer();
   let service: TestService;
@@ -138,7 +138,7 @@ describe('notices to the members of a tenant', () => {
     expect(await told(/^A member left Acme/)).toEqual(addresses(owner, admin));
   });
 
-  /** The token of an invitation whose mail has left already. */
+  /** The token of an invitation whose mail has already been sent. */
   async function invitationOf(email: string): Promise<string> {
     const mail = await until('the invitation arrived', () =>
       server.received.find(({ to, mail }) => to[0] === email && /^Invitation/.test(mail.subject ?? '')),

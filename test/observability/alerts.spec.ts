@@ -27,7 +27,7 @@ interface Panel {
 const rulesOf = (file: string): Rule[] =>
   (parse(read('deploy', 'prometheus', file)) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
 const rules = rulesOf('alerts.yml');
-/** Of the exporters' metrics, whose names are not ours to check. */
+/** Metrics of the exporters, whose names are not ours. */
 const dataRules = rulesOf('data-alerts.yml');
 const alerts = [...rules, ...dataRules].filter((rule) => rule.alert !== undefined);
 const TESTS = ['alerts.test.yml', 'objectives.test.yml', 'data-alerts.test.yml'];

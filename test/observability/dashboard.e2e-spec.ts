@@ -23,13 +23,13 @@ interface Panel {
 const { panels } = JSON.parse(readFileSync(join(DEPLOY, 'grafana/dashboards/orders-saas-api.json'), 'utf8')) as {
   panels: Panel[];
 };
-/** Metrics that this service does not have, as it is configured. */
+/** Metrics that this configuration of the service does not have. */
 const absent = Object.keys(METRICS).filter((name) => METRICS[name]?.needs !== undefined);
 const queries = panels
   .flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))
   .filter(({ expr }) => !absent.some((name) => expr.includes(name)));
 
-/** The rules of deploy/ on these targets, which stand in for those that DNS finds there, at shorter intervals. */
+/** The rules of deploy/ on these targets, which replace those of DNS there, at shorter intervals. */
 function prometheusConfig(targets: Record<string, MetricsServer>): object {
   const config = parse(readFileSync(join(DEPLOY, 'prometheus/prometheus.yml'), 'utf8')) as {
     rule_files: string[];

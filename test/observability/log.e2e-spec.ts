@@ -10,7 +10,7 @@ import { makeEndpoint } from '../harness/webhooks';
 import { startWorker, type TestWorker } from '../harness/worker';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
-/** Whose values the log blots out. */
+/** The names whose values the log masks. */
 const NAMES = [
   'password',
   'token',
@@ -23,7 +23,7 @@ const NAMES = [
   'cookie',
 ];
 
-/** A text that stands nowhere else, so that finding it means that it was written. */
+/** A unique text, so that finding it proves that it was written. */
 const marked = (what: string): string => `${what}-${randomBytes(12).toString('hex')}`;
 
 describe('the log', () => {
@@ -80,6 +80,18 @@ describe('the log', () => {
       expect(line.duration_ms).toBeGreaterThan(0);
     });
 
+    it('has an id of our own beside one that a caller uses for several', async () => {
+      const id = randomUUID();
+      for (let i = 0; i < 2; i++) await service.client.withToken('nonsense').get('/orders', { 'x-request-id': id });
+      const all = await until('both', () => {
+        const found = logged().filter((line) => line.request_id === id);
+        return found.length === 4 && found;
+      });
+      const own = all.map((line) => line.log_id as string);
+      // Two lines of each request.
+      expect(own.map((one) => own.filter((other) => other === one).length)).toEqual([2, 2, 2, 2]);
+    });
+
     it('that failed has the trace on every line', async () => {
       const id = randomUUID();
       const traceparent = `00-${TRACE}-00f067aa0ba902b7-00`;
@@ -112,7 +124,7 @@ describe('the log', () => {
       secrets.set(what, secret as string);
     };
     receiver.answer = (response, { path }) => {
-      // Once with success, once with an answer that breaks off, once with a refusal.
+      // Once with success, once with a truncated response, once with a refusal.
       if (path === '/broken') response.writeHead(200, { 'content-length': '999' }).write(answered);
       else response.writeHead(path === '/refusing' ? 500 : 200).end(answered);
       if (path === '/broken') setImmediate(() => response.destroy());
@@ -231,7 +243,7 @@ async function callEverything(
   await makeEndpoint(tenant, { url: `https://user:${header}@example.com/` }).catch(() => undefined);
 }
 
-/** Errors of PostgreSQL's, whose own texts quote the row. */
+/** Errors of PostgreSQL whose own texts quote the row. */
 async function failInside(
   service: TestService,
   tenant: ApiClient,
@@ -255,7 +267,7 @@ async function failInside(
   await until('it is back', async () => (await tenant.get('/orders')).status === 200);
 }
 
-/** What is written past the logger, too. */
+/** Output outside the logger, too. */
 function spyOnOutput(into: string[]): () => void {
   const spies = [process.stdout, process.stderr].map((stream) => {
     const write = stream.write.bind(stream);

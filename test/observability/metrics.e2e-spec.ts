@@ -90,7 +90,7 @@ describe('metrics', () => {
   it('counts a caller that left as 499, and nothing stays in flight', async () => {
     const tenant = await service.tenant();
     const { port } = new URL(service.url);
-    // The body never comes whole: the answer cannot begin before the caller is gone.
+    // The body never arrives completely: the response cannot begin before the client disconnects.
     const socket = connect(Number(port), '127.0.0.1', () =>
       socket.write(
         'POST /api/v1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n' +
@@ -121,7 +121,7 @@ describe('metrics', () => {
       expect([pool, (used ?? NaN) + (idle ?? NaN)]).toEqual([pool, connections]);
       expect([pool, valueOf(samples, 'db_pool_waiting', { pool })]).toEqual([pool, 0]);
     }
-    // Sign-in hashed a password inside no transaction, but wrote in one that holds a connection.
+    // Sign-in hashed a password outside a transaction, but wrote in one that holds a connection.
     expect(valueOf(samples, 'db_pool_wait_seconds_count', { pool: 'transaction' })).toBeGreaterThan(0);
     expect(valueOf(samples, 'db_pool_wait_seconds_count', { pool: 'read' })).toBeGreaterThan(0);
   });
@@ -182,7 +182,7 @@ describe('metrics', () => {
        select $1, gen_random_uuid(), $2, $3, 'order.created', 'retrying', 1, 1, now() - interval '50 seconds', now() from generate_series(1, 3)`,
       [tenant.tenantId, endpoint.id, event?.id],
     );
-    // Another process has the lock: this worker never leads, and tells all the same.
+    // Another process has the lock: this worker never leads, but still reports.
     const [lock] = await database.sql<{ locked: boolean }>('select pg_try_advisory_lock(7263540120) as locked');
     expect(lock?.locked).toBe(true);
     const follower = await startWorker(database);
@@ -194,7 +194,7 @@ describe('metrics', () => {
       expect(valueOf(samples, 'outbox_lag_seconds')).toBeLessThan(160);
       expect(valueOf(samples, 'webhook_oldest_due_seconds')).toBeGreaterThan(49);
       expect(valueOf(samples, 'webhook_due_deliveries')).toBe(3);
-      // What was read is kept for a while: a scraper in a hurry makes no load.
+      // The reading is cached for a while: frequent scrapes cause no load.
       await database.sql('delete from outbox');
       expect(valueOf((await scrape(server)).samples, 'outbox_lag_seconds')).toBeGreaterThan(99);
     } finally {
@@ -232,7 +232,7 @@ describe('metrics', () => {
     for (const server of [ofApi, ofWorker]) {
       const { text } = await scrape(server);
       const check = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
-      // Names of Node's own metrics are prom-client's, and everybody's.
+      // Names of Node's own metrics are prom-client's.
       const faults = (check.stdout + check.stderr)
         .split('\n')
         .filter((line) => line && !/^(nodejs|process)_/.test(line));
@@ -250,7 +250,7 @@ describe('metrics', () => {
     );
     const ours = new Set(served.filter((name) => !/^(nodejs|process)_/.test(name)));
     expect([...ours].filter((name) => !described.has(name))).toEqual([]);
-    // Served only where there is a replica.
+    // Served only with a replica.
     described.delete('db_replica_reads_total');
     expect([...described].filter((name) => !ours.has(name as string))).toEqual([]);
   });

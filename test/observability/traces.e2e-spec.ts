@@ -106,7 +106,7 @@ describe.each([
       'http.request.resend_count': 0,
     });
     expect(received?.headers.traceparent).toBe(`00-${trace}-${sent.spanId}-01`);
-    // The body is what it would be without.
+    // The body is the same as without tracing.
     expect(Object.keys(JSON.parse(received?.body ?? '{}') as object)).toEqual(['id', 'type', 'timestamp', 'data']);
 
     for (const hidden of ['hidden', 'Widget', 'open sesame', tenant.session?.access_token ?? '-']) {
@@ -243,7 +243,7 @@ describe('traces', () => {
     if (mood !== 'hangs') await until('it is said', () => complaints() > 0, 20_000);
     const begun = Date.now();
     await service.stop();
-    // The deadline of the last spans, and what the rest of the end takes.
+    // The deadline of the last spans, and the rest of the shutdown.
     expect(Date.now() - begun).toBeLessThan(10_000);
     // Once a minute at most.
     expect(complaints()).toBeLessThan(2);
@@ -267,6 +267,27 @@ describe('traces', () => {
     });
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([trace]));
     await service.stop();
+    await collector.stop();
+  });
+
+  it('are not kept because a caller asks for it, and are dropped where it asks for that', async () => {
+    const collector = await startCollector();
+    const start = (share: string) =>
+      startService({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER_ARG: share } });
+    for (const [share, flags, kept] of [
+      ['0', '01', false],
+      ['1', '01', true],
+      ['1', '00', false],
+    ] as const) {
+      const service = await start(share);
+      const tenant = await service.tenant();
+      await service.tracing.flush();
+      collector.spans.length = 0;
+      const { trace, caller } = newTrace();
+      await tenant.get('/orders', { traceparent: `00-${trace}-${caller}-${flags}` });
+      await service.stop();
+      expect([share, flags, collector.spans.some(({ traceId }) => traceId === trace)]).toEqual([share, flags, kept]);
+    }
     await collector.stop();
   });
 

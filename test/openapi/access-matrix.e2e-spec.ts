@@ -7,12 +7,12 @@ import { startService, type TestService } from '../harness/service';
 
 const ABSENT_ID = '0198c0de-7a11-7000-8000-0000000000ff';
 const ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
-/** Would end what the test calls with; the suites of sessions and of the tenant call these. */
+/** These would end the test's own credentials; the suites of sessions and of the tenant call them. */
 const ENDS_ITS_CALLER = /^(\w+ \/api\/v1\/auth\/(?!me$|tenants$|sessions$).*|DELETE \/api\/v1\/(auth\/.*|tenant))$/;
 
 /**
  * Each caller at each operation of the document: without a credential, as each role, and as a key with each scope. The
- * permission is checked before a body is read, so that a call that is let in ends in 404 or 422 and changes nothing.
+ * permission is checked before a body is read, so that an admitted call ends in 404 or 422 and changes nothing.
  */
 describe('the matrix of roles, scopes and operations', () => {
   let service: TestService;

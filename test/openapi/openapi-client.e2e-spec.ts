@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const ROOT = join(__dirname, '..', '..');
 const run = promisify(execFile);
 
-/** What somebody writes who has nothing but the generated types: it compiles only if they say what they should. */
+/** The code of a user who has only the generated types: it compiles only if they are right. */
 const USAGE = `
 import type { components, operations, paths, webhooks } from './api';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { startService } from '../harness/service';
 
-/** Where `.ci/run` has installed it, or what is in the path. */
+/** The installation of `.ci/run`, or the program in the path. */
 const SCHEMATHESIS = find();
 const LONGEST_MS = 400_000;
 if (!SCHEMATHESIS) {
@@ -26,7 +26,7 @@ withSchemathesis(
           'run',
           `${service.url}/openapi.json`,
           ...['-H', `Authorization: Bearer ${tenant.session?.access_token}`],
-          // Its own check of accepted data is ours in hooks.py, which knows the rules that no schema can say.
+          // Our hooks.py replaces its own check of accepted data, since it has the rules that no schema can express.
           ...['--checks', 'all', '--exclude-checks', 'positive_data_acceptance'],
           ...[
             '--phases',

@@ -181,7 +181,7 @@ describe('export', () => {
       sockets = [];
     });
 
-    /** An export that is asked for and not read. */
+    /** An export that is requested and not read. */
     async function stalled(client = tenant): Promise<Socket> {
       const { hostname, port } = new URL(service.url);
       const socket = connect(Number(port), hostname);
@@ -213,7 +213,7 @@ describe('export', () => {
         await delay(150);
         return seen > 0 && seen === before && seen;
       });
-      // 200 pages in all; what was read are those that the sockets' buffers hold.
+      // 200 pages in all; the read ones are those that the sockets' buffers hold.
       expect(settled).toBeLessThan(150);
       const [{ busy }] = (await service.database.sql(
         `select count(*)::int as busy from pg_stat_activity
@@ -231,7 +231,7 @@ describe('export', () => {
 
     it('gives a tenant 4 at once, refuses the next with 429, and others are none the worse', async () => {
       for (let i = 0; i < 4; i++) await stalled();
-      // Their requests are on their way: until they have their places, the fifth would take one of theirs.
+      // Their requests are in flight: until they have their slots, the fifth would take one of theirs.
       const { slots } = service.app.get(OrdersExport) as unknown as { slots: { size: number } };
       await until('all four run', () => slots.size === 4);
       const refused = await until('the fifth is refused', async () => {
@@ -385,7 +385,7 @@ function parseCsv(text: string): string[][] {
   return records;
 }
 
-/** All that the server still writes to a socket, until a whole answer is there or the server closes. */
+/** The rest that the server writes to a socket, until a whole response has arrived or the server closes. */
 function readToEnd(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

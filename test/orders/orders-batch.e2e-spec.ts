@@ -147,7 +147,7 @@ describe('making many orders, all or none', () => {
           expect(problem.detail).toBe('Something went wrong on our side.');
           expect(answer.text).not.toMatch(/secret|trigger|insert|order_|XX000/);
         }
-        // Without a key, all of it is one flight.
+        // Without a key, all of it is one pipelined transaction.
         if (table !== 'idempotency_keys') expectProblem(await tenant.post('/orders', orders[0]), 'internal_error');
       });
       expect(await rows()).toEqual(before);

@@ -184,7 +184,7 @@ describe('orders', () => {
     it('gives the orders made after one, those of its millisecond included', async () => {
       const made = await tenant.post('/orders/batch', { orders: Array.from({ length: 60 }, orderInput) });
       const newestFirst = ids(made).reverse();
-      // What is asked for here is nothing unless orders of one millisecond are told apart.
+      // The request is meaningful only if orders of one millisecond are distinguished.
       expect(new Set(newestFirst.map((id) => id.slice(0, 13))).size).toBeLessThan(60);
       for (const at of [0, 1, 20, 59]) {
         const answer = await tenant.get(`/orders?limit=100&after_id=${newestFirst[at]?.toUpperCase()}`);

@@ -34,7 +34,7 @@ describe('the operator’s commands for deliveries', () => {
   const disable = (id: string) => tenant.patch(`/webhooks/endpoints/${id}`, { enabled: false });
   const statusOf = async (id: string) => (await tenant.get(`/webhooks/deliveries/${id}`)).body.status as string;
 
-  /** Runs it dry, and sees that nothing has changed. */
+  /** Makes a dry run, and checks that nothing has changed. */
   async function dry(args: string[]) {
     const before = await contentsOf(database);
     const answer = await admin(database, [...args, '--dry-run']);
@@ -158,7 +158,7 @@ describe('prune', () => {
 
     const { lines } = await admin(database, ['prune']);
     expect(lines).toEqual(expect.arrayContaining(['deleted 1 idempotency_keys', 'deleted 2500 events']));
-    // The seeded key has a text that was rotated away; no other table has an expired row.
+    // The seeded key has a text whose overlap has ended; no other table has an expired row.
     const others = lines.filter((line) => !/ (idempotency_keys|events|api_key_secrets)$/.test(line));
     for (const line of others) expect(line).toMatch(/^deleted 0 /);
     expect(await adminJson(database, ['prune'])).toMatchObject({ ...expected, idempotency_keys: 0, events: 0 });

@@ -1,6 +1,6 @@
 import { startService, type TestService } from '../harness/service';
 
-/** Everything but the date goes on as it does. */
+/** Everything except the date continues unchanged. */
 const RUNS_ON = [
   'hrtime',
   'nextTick',

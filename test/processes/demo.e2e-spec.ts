@@ -23,7 +23,7 @@ describe('the demo tenant', () => {
 
   const seed = () => seedDemo(service.app, folder, () => undefined);
 
-  /** What the demo's orders look like, oldest first. */
+  /** The demo's orders, oldest first. */
   async function orders(): Promise<string[]> {
     const rows = await service.database.sql<{ line: string }>(
       `select status || ' ' || total_amount || ' ' || currency || ' ' || version as line from orders order by id`,

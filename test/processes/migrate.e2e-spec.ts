@@ -5,7 +5,7 @@ import pino from 'pino';
 import { createApi } from '../../src/processes/api/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { migrate, migrationNames, revertLast } from '../../src/platform/database/migrate/migrations';
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../harness/databases';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase, withLogin } from '../harness/databases';
 import { runRole } from '../harness/role-process';
 import { describeSchema } from '../harness/schema';
 import { JWT_SECRET, startService } from '../harness/service';
@@ -84,6 +84,26 @@ describe('the role migrate', () => {
     });
   });
 
+  it('lets the owner and the service connect, and no other login of the cluster', async () => {
+    const login = `outsider_${database.name}`;
+    await database.sql(`create role ${login} login password 'outsider'`);
+    const outsider = new Client({ connectionString: withLogin(database.ownerUrl, login, 'outsider') });
+    await expect(outsider.connect()).rejects.toMatchObject({ code: '42501' });
+    const service = new Client({ connectionString: database.serviceUrl });
+    await service.connect();
+    await service.end();
+    // A second login of the service's, as for a rotation of the password, connects beside the first.
+    const second = withLogin(database.serviceUrl, `second_${database.name}`, 'second');
+    expect(await runRole(['migrate'], { ...env, DATABASE_URL: second })).toMatchObject({ code: 0, stderr: '' });
+    for (const connectionString of [second, database.serviceUrl]) {
+      const client = new Client({ connectionString });
+      await client.connect();
+      await client.end();
+    }
+    await database.sql(`drop role ${login}`);
+    await database.sql(`drop owned by second_${database.name}; drop role second_${database.name}`);
+  });
+
   it('verifies that no newer release has been there', async () => {
     await database.sql(`insert into migrations (timestamp, name) values (9999999999999, 'Future9999999999999')`);
     expect(await runRole(['migrate', 'verify'], env)).toEqual({
@@ -122,7 +142,7 @@ describe('the role migrate', () => {
 describe('a migration that needs a table in use', () => {
   it('lets go of its place in the queue, and gets the lock when it is free', async () => {
     const database = await createTestDatabase();
-    // What is applied anew begins with foreign keys to tenants, and writers of that table are in the way of their lock.
+    // The repeated migrations begin with foreign keys to tenants, and writers of that table block their lock.
     const again = migrationNames().slice(migrationNames().indexOf('Webhooks1764028920000'));
     for (let undone = 0; undone < again.length; undone++) await revertLast(database.ownerUrl);
     const writer = new Client({ connectionString: database.ownerUrl });
@@ -146,7 +166,7 @@ describe('a migration that needs a table in use', () => {
       return row?.waits ?? false;
     };
     await until('a migration that waits', waiting);
-    // Behind it another writer waits, though it could go with the first; it does not wait longer than for a retry.
+    // Another writer waits behind it, though it could run with the first; it waits no longer than until a retry.
     await other.query('begin; lock table tenants in row exclusive mode; commit');
     await until('an attempt given up', () => attempts.length > 0);
     expect(settled).toBe(false);
@@ -172,8 +192,9 @@ describe('the roles that serve', () => {
     'end before the database is migrated where they are not to wait, and say what is pending: %s',
     async (role) => {
       await database.sql(`update migrations set name = 'Held' where name = $1`, [NEWEST]);
-      const message = `database: migrations are pending: ${NEWEST}; run the role migrate first\n`;
-      expect(await runRole([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr: message });
+      const { host, pathname } = new URL(database.serviceUrl);
+      const stderr = `DATABASE_URL: ${host}${pathname}: migrations are pending: ${NEWEST}; run the role migrate first\n`;
+      expect(await runRole([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr });
       await database.sql(`update migrations set name = $1 where name = 'Held'`, [NEWEST]);
     },
   );

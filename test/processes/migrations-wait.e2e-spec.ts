@@ -26,7 +26,7 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
   let url: string;
   let metrics: string;
 
-  /** Starts the role, and waits until its health is answered. */
+  /** Starts the process, and waits until its health routes respond. */
   async function start(serviceUrl: string): Promise<void> {
     const [port, metricsPort] = await Promise.all([freePort(), freePort()]);
     url = `http://127.0.0.1:${port}`;
@@ -60,7 +60,7 @@ describe.each(['api', 'worker'] as const)('%s, on a database that is not migrate
     await start(database.serviceUrl);
     const waiting = { status: 503, after: '1', body: { status: 'unavailable', checks: { migrations: PENDING } } };
     expect(await ready()).toMatchObject(waiting);
-    // What a balancer asks of a process that has been ready is no way around it.
+    // A balancer's exclusions for a process that was ready do not bypass the check.
     expect(await ready('?exclude=database,queue')).toMatchObject(waiting);
     expect(await (await fetch(metrics)).text()).toContain(`\nmigrations_pending ${migrationNames().length}\n`);
     await until('the log says so', () => child?.output().includes('waiting for migrations: run the role migrate'));

@@ -1,6 +1,6 @@
 type Permissions = typeof import('../../src/platform/permissions/permissions');
 
-/** The permissions that a process knows once its root module is loaded, without those that another process has loaded. */
+/** The permissions of a process after its root module is loaded, without those of another process. */
 function knownTo(rootModule: string): { names: string[]; events: string[] } {
   let found: Permissions | undefined;
   jest.isolateModules(() => {

@@ -13,9 +13,9 @@ import { until } from '../harness/until';
 import { startWorkerProcess } from '../harness/worker-process';
 
 const REQUESTS_PER_SECOND = 30;
-/** What is away is away for so long. */
+/** The duration of the outage. */
 const AWAY_MS = 3_000;
-/** Far above what is measured (docs/resilience.md): the machine of a test is shared. */
+/** Far above the measured values (docs/resilience.md): the machine of a test is shared. */
 const LONGEST_ANSWER_MS = 15_000;
 const LONGEST_RECOVERY_MS = 20_000;
 
@@ -37,7 +37,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load
     await cluster.sql('postgres', 'create database orders');
     const direct = withLogin(cluster.url('orders'), 'app_service', SERVICE_PASSWORD);
     await migrate({ migrationUrl: cluster.url('orders'), serviceUrl: direct, statementTimeout: 15_000 });
-    // The server has another port after a restart; the proxy is what stays.
+    // The server has another port after a restart; the proxy's address stays.
     proxy = await TcpProxy.start(cluster.port);
     const database = { serviceUrl: proxy.through(direct) };
     const env = { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', ...(redis ? { REDIS_URL: redis.url } : {}) };
@@ -58,7 +58,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load
     await redis?.stop();
   });
 
-  /** Lets the load run before, while and after something is away, and gives when it went and came back. */
+  /** Runs the load before, during and after an outage, and returns the times of its start and end. */
   async function whileAway(running: Load, goes: () => Promise<void>, comes: () => Promise<void>) {
     const before = running.outcomes.length;
     await until('the load runs', () => running.outcomes.length > before + REQUESTS_PER_SECOND, 20_000);
@@ -92,7 +92,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load
     );
   }
 
-  /** When the last delivery of the orders that were made in that time arrived. */
+  /** The arrival of the last delivery of the orders created in that time. */
   function deliveredAt(outcomes: Outcome[], from: number, to: number): number {
     const made = new Set(
       outcomes.flatMap(({ orderId, begunAt }) => (orderId && begunAt >= from && begunAt < to ? orderId : [])),
@@ -128,7 +128,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load
     }
     const away = outcomes.filter(({ begunAt }) => begunAt >= wentAt && begunAt < cameAt);
     expect(failures.length).toBeGreaterThan(0);
-    // Neither before it went nor once it was back and the connections with it.
+    // Neither before the outage nor after the server and the connections are back.
     expect(failures.filter(({ begunAt, tookMs }) => begunAt + tookMs < wentAt)).toEqual([]);
     expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThan(LONGEST_ANSWER_MS);
     expect(recovery).toBeLessThan(LONGEST_RECOVERY_MS);
@@ -168,7 +168,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('under load
     report('Redis restarted', { away, failures: load.failures, outcomes, wentAt, cameAt, recovery });
   });
 
-  /** What docs/resilience.md has, as it was this time. */
+  /** The values of docs/resilience.md in this run. */
   function report(
     what: string,
     {

@@ -87,14 +87,14 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       expect(rows.map(({ id }) => id)).toEqual(made);
 
       await until('every delivery to succeed', () => allSucceeded(made.length), 60_000);
-      // One webhook for each order, and one only: what was in flight at a SIGTERM was finished and written down.
+      // Exactly one webhook for each order: deliveries in flight at a SIGTERM were finished and recorded.
       expect(receiver.received.map(orderOf).sort()).toEqual(made);
       for (const { output } of [...apis, ...workers]) {
         expect(output()).toContain('"stopped"');
         expect(output()).not.toMatch(/"level":"(error|fatal)"|Unhandled/);
       }
 
-      // A key answered by a process that is gone is known to those that came after it.
+      // Later processes have the key of a request to an ended process.
       for (const { key, orderId } of outcomes.filter((outcome) => outcome.orderId).slice(0, 5)) {
         const body = load.creates.find((create) => create.key === key)?.body;
         const again = await tenant.post('/orders', body, { 'idempotency-key': key as string });

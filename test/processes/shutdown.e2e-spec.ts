@@ -11,7 +11,7 @@ import { until } from '../harness/until';
 
 jest.setTimeout(120_000);
 
-/** Enough endpoints for this many at once: one that nobody has seen answer yet is sent two. */
+/** Enough endpoints for this many at once: an endpoint without a response yet gets two. */
 const ENDPOINTS = 3;
 const ORDERS = 2;
 const DELIVERIES = ENDPOINTS * ORDERS;
@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** What a process has logged, its requests left out. */
+/** The log of a process, without its requests. */
 function said(process: ServiceProcess): string[] {
   return [...process.output().matchAll(/"msg":"([^"]+)"/g)].flatMap(([, message]) =>
     message === undefined || message === 'request' ? [] : message,
@@ -43,7 +43,7 @@ describe('an API process that is told to stop', () => {
     return { api, tenant: await new ApiClient(api.url).register() };
   }
 
-  /** A create whose body has arrived by half. */
+  /** A create with half of its body sent. */
   async function halfACreate(tenant: ApiClient): Promise<{ socket: Socket; finish(): void; answer: Promise<string> }> {
     const body = JSON.stringify(orderInput());
     const { hostname, port } = new URL(tenant.url);
@@ -59,7 +59,7 @@ describe('an API process that is told to stop', () => {
       `POST /api/v1/orders HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tenant.session?.access_token}\r\n` +
         `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body.slice(0, 40)}`,
     );
-    // Answered after the half was read: one event loop, and this came later.
+    // The response came after the half was read: there is one event loop, and this request came later.
     await tenant.get('/auth/me');
     return { socket, finish: () => void socket.write(body.slice(40)), answer };
   }
@@ -122,7 +122,7 @@ describe('an API process that is told to stop', () => {
     const { api, tenant } = await start({ SHUTDOWN_DELAY: '5m', SHUTDOWN_TIMEOUT: '10m' });
     api.signal('SIGTERM');
     await until('readiness to fall', async () => (await tenant.get('/health/ready')).status === 503);
-    // One that comes within a second of the first is the same one, passed on by npm: it is sent until it counts.
+    // A signal within a second of the first counts as the same one, forwarded by npm: it is sent until it counts.
     let ended = false;
     void api.ended.then(() => (ended = true));
     await until('it to end', () => {
@@ -164,7 +164,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       return worker;
     }
 
-    /** Deliveries that have reached the receiver and wait for its answer. */
+    /** Deliveries that have reached the receiver and wait for its response. */
     async function deliveriesInFlight(): Promise<{ answerAll(): void }> {
       const held: (() => void)[] = [];
       receiver.answer = (response) => void held.push(() => response.writeHead(204).end());
@@ -218,7 +218,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       answerAll();
 
       startWorker({});
-      // The jobs of the one that is gone come back when their locks have run out.
+      // The jobs of the ended worker return when their locks have expired.
       await until(
         'all to succeed',
         async () => (await attempts()).every(({ status }) => status === 'succeeded'),

@@ -12,14 +12,14 @@ const ROOT = join(__dirname, '..', '..');
 const PATIENCE_MS = 60_000;
 const run = promisify(execFile);
 
-/** The environment of a person's shell, without what npm and jest put into it. */
+/** The environment of a person's shell, without the variables of npm and jest. */
 function inherited(): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|PORT|HOST|DATABASE_URL|NODE_ENV|JEST)/.test(name)),
   );
 }
 
-/** A process that was started as a person would start it, with all that it has printed. */
+/** A process started as by a person, with all of its output. */
 class Started {
   output = '';
   readonly child: ChildProcess;
@@ -53,7 +53,7 @@ class Started {
   }
 }
 
-/** A zombie that nobody reaps counts as gone. */
+/** An unreaped zombie counts as ended. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
@@ -102,7 +102,7 @@ describe('npm start', () => {
     const orders = await fetch(`${url}/api/v1/orders?limit=100`, { headers: { authorization: `Bearer ${token}` } });
     expect(((await orders.json()) as { data: unknown[] }).data).toHaveLength(36);
 
-    // The operator's commands and migrate find what runs here.
+    // The operator's commands and migrate find the running database.
     const admin = ['run', '-s', 'admin', '--', 'tenants', 'list', '--json'];
     const env = { ...inherited(), DATA_DIR: dataDir };
     const listed = await run('npm', admin, { cwd: ROOT, env });

@@ -3,7 +3,7 @@ import { until } from '../harness/until';
 import { buildOnce } from '../harness/service-process';
 import { startWorkerProcess, type WorkerProcess } from '../harness/worker-process';
 
-/** The address that a worker says it answers on. */
+/** The address of the worker's health routes, from its log. */
 async function healthUrl(worker: WorkerProcess): Promise<string> {
   const port = await until('the worker works', () => {
     const line = worker

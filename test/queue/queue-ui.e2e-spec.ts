@@ -16,7 +16,7 @@ const PASSWORD = 'correct horse: bättery';
 const basic = (password: string, user = 'operator') => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 const QUEUE = 'webhook-deliveries';
 
-/** What bull-board says of the queue, as far as it is looked at here. */
+/** The parts of bull-board's description of the queue that the test reads. */
 interface Board {
   queues: {
     name: string;
@@ -27,7 +27,7 @@ interface Board {
   }[];
 }
 
-/** Where a worker says that its UI is. */
+/** The address of the worker's UI, from its log. */
 function uiUrl(worker: TestWorker): string {
   const line = worker.logLines.find((text) => text.includes('"msg":"the queue UI"'));
   return (JSON.parse(line as string) as { url: string }).url;

@@ -59,7 +59,7 @@ jest.setTimeout(60_000);
     for (let i = 0; i < 12; i++) await tenant.createOrder();
     await receiver.waitFor(13, 20_000);
     await readyIs('ok');
-    // What hung on the demoted server is gone from it, by itself.
+    // The connections that hung on the demoted server have closed without help.
     const clients = ((await a.client('LIST')) as string).split('\n').filter((line) => /lib-name=ioredis/.test(line));
     expect(clients.length).toBeLessThanOrEqual(1);
   });

@@ -54,7 +54,7 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     expect(arrived().sort()).toEqual(ids.sort());
     expect(await redis.keys('{bull}:webhook-deliveries:*')).toContain(QUEUE_KEY);
     expect(await redis.keys('limit:*')).not.toEqual([]);
-    // The queue is where it is thought to be, and not in PostgreSQL.
+    // The queue is in the expected place, and not in PostgreSQL.
     expect(await service.database.sql('select 1 from bullmq.job')).toEqual([]);
   });
 
@@ -71,7 +71,7 @@ describe.each(hasRedis() ? topologies : [])('Redis as %s', (_, start) => {
     await until('the load runs on', () => running.outcomes.length >= before + REQUESTS_PER_SECOND, 20_000);
     const outcomes = await running.stop();
     expect(running.failures.map(({ kind, status, text }) => ({ kind, status, text }))).toEqual([]);
-    // The limiter does not wait for whoever takes over: far above what it waits, for a busy machine.
+    // The limiter does not wait for the new master: far above its timeout, for a busy machine.
     expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThan(5_000);
     const made = outcomes.flatMap(({ orderId }) => orderId ?? []);
     await until('every order to arrive', () => new Set(arrived()).size >= made.length, 60_000);

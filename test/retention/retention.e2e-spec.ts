@@ -24,7 +24,7 @@ describe('the janitor', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    // Without a worker, which would send what the rows below say is due.
+    // Without a worker, which would send the due rows below.
     service = await startService({ database });
   });
   afterAll(async () => {
@@ -61,7 +61,7 @@ describe('the janitor', () => {
     return id;
   }
 
-  /** One run, and what it warned of. @param before what is done before each of its transactions, by number */
+  /** One run, and its warnings. @param before runs before each of its transactions, by number */
   async function clean(before: (transaction: number) => unknown = () => undefined): Promise<string[]> {
     const warnings: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
@@ -143,7 +143,7 @@ describe('the janitor', () => {
   it('deletes more than a batch of what an event became, and what was left by one who was cut off', async () => {
     const { tenantId } = await fillTenant(database);
     const old = await makeOld(tenantId, 31);
-    // An attempt each, and a delivery for every second: of those that have none it was the first that was deleted.
+    // An attempt each, and a delivery for every second: without a delivery, it was the first deleted one.
     await database.sql(
       `insert into delivery_attempts
          select $1, (left($2, 24) || lpad(to_hex(n), 12, '0'))::uuid, 1, $1, now(), 1, 204, null, null, true
@@ -170,7 +170,7 @@ describe('the janitor', () => {
 
   it('leaves nothing behind where another one cleans at the same time', async () => {
     await fillMany(1_500);
-    // Three other tables, what is found, a thousand tenants' deliveries and attempts: the next is that of the events.
+    // Three other tables, the search, a thousand tenants' deliveries and attempts: the next is that of the events.
     const last = 3 + 1 + 2 * 1_000 + 1;
     let others: string[] = [];
     const warnings = await clean(async (transaction) => {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 
 const SCRIPT = join(__dirname, '..', '..', 'scripts', 'check-platform.mjs');
 
-/** A feature whose names the script can only learn from its declarations. */
+/** A feature whose names the script can only read from its declarations. */
 const FEATURE = {
   'src/invoices/invoices.tables.ts': `export const INVOICES_PLACEMENTS: Placements = { invoices: 'distributed', invoice_lines: 'distributed' };\n`,
   'src/invoices/invoices.permissions.ts': `PERMISSIONS.declare({ 'invoices:read': { description: 'Read.', roles: [] } });\n`,

@@ -12,7 +12,7 @@ interface Violation {
   rule: { name: string };
 }
 
-/** The broken rules of a copy of the tree that has these files beside the databases of the roles. */
+/** The broken rules of a copy of the tree with these files next to the databases of the roles. */
 function brokenRules(files: Readonly<Record<string, string>>): { from: string; rule: string }[] {
   const folder = mkdtempSync(join(tmpdir(), 'orders-test-structure-'));
   try {

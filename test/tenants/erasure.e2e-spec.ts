@@ -64,7 +64,7 @@ describe('the erasure of closed tenants', () => {
     );
     await closedFor(tenantId, '31 days');
     await run();
-    // The entry of today stays, and the tree that shows whether it was changed; what was personal of it has gone.
+    // Today's entry stays, and the tree that proves it; its personal values are erased.
     expect((await left(tenantId)).filter((table) => !/^audit_/.test(table))).toEqual(['tenants']);
     expect(await left(tenantId)).toContain('audit_log');
     expect(await left(tenantId)).not.toContain('audit_personal');

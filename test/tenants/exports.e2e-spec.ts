@@ -73,7 +73,7 @@ describe('exports of a tenant', () => {
     return { names, rows, text, manifest: JSON.parse(readFileSync(join(folder, 'out', 'manifest.json'), 'utf8')) };
   }
 
-  /** An archive that is asked for and not read. */
+  /** An archive that is requested and not read. */
   function stalled(id: string): Socket {
     const { hostname, port } = new URL(service.url);
     const socket = connect(Number(port), hostname);

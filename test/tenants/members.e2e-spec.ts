@@ -48,7 +48,7 @@ describe('members', () => {
     const beginning = (viewer.session?.user.email as string).slice(0, 20).toUpperCase();
     expect((await owner.get(`/members?q=${beginning}`)).body.data).toEqual([one]);
     expect((await owner.get('/members?q=%25')).body.data).toEqual([]);
-    // Whether a colleague has a second factor is no business of those who do not manage members.
+    // Only callers who manage members see whether a colleague has a second factor.
     expect((await viewer.get('/members')).body.data[0]).not.toHaveProperty('second_factor');
     expectProblem(await viewer.get(`/members/${personOf(owner)}`), 'forbidden');
   });

@@ -35,7 +35,7 @@ describe('the erasure of persons', () => {
     await service.database.sql(`update memberships set role = 'member' where user_id = $1`, [personOf(person)]);
   });
 
-  /** A round of each worker at once, at a time. @returns how many they erased together */
+  /** One concurrent round of each worker, at a time. @returns the number of persons that they erased together */
   const erase = async (at: Date): Promise<number> => {
     const erased = await Promise.all(workers.map((worker) => worker.app.get(ErasureJob, { strict: false }).run(at)));
     return erased.reduce((sum, one) => sum + one, 0);
@@ -102,7 +102,7 @@ describe('the erasure of persons', () => {
     const tables = await service.database.sql<{ name: string }>(
       `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`,
     );
-    // What endpoints were told of members stays as long as other events do.
+    // Events about members that endpoints received stay as long as other events.
     for (const { name } of tables.filter((table) => table.name !== 'events')) {
       const rows = await service.database.sql(`select 1 from ${name} t where t::text ilike $1 or t::text ilike $2`, [
         `%${email}%`,

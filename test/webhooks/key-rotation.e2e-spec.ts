@@ -6,7 +6,7 @@ import type { ApiClient } from '../harness/client';
 
 const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
 
-// What docs/operations.md promises of "Key and secret rotation".
+// The promises of docs/operations.md in "Key and secret rotation".
 describe('the rotation', () => {
   let database: TestDatabase;
   let service: TestService | undefined;
@@ -20,7 +20,7 @@ describe('the rotation', () => {
     await database.drop();
   });
 
-  /** Rolls the service to other secrets; the clients of before go on with it. */
+  /** Rolls the service to other secrets; earlier clients continue with it. */
   async function roll(env: Record<string, string>): Promise<(client: ApiClient) => ApiClient> {
     await service?.stop();
     service = await startService({ database, env });
@@ -54,7 +54,7 @@ describe('the rotation', () => {
       const answer = await now(tenant).get(`/webhooks/endpoints/${endpoint.id}/secret`);
       expect(answer.body).toMatchObject({ secret: endpoint.secret });
     }
-    // A process that has not heard of the new key yet: why it goes behind first.
+    // A process without the new key yet: the reason why it is appended first.
     await expect(roll({ ENCRYPTION_KEYS: k1 })).rejects.toThrow("ENCRYPTION_KEYS has no key 'k2'");
     service = undefined;
   });

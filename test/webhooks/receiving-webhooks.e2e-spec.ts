@@ -27,7 +27,7 @@ interface Receiver {
 
 interface Language {
   name: string;
-  /** Whether what runs it is on this machine. */
+  /** Whether its program is on this machine. */
   present: boolean;
   /** The program in `folder`, a copy of its example, ready to be started. */
   command(folder: string): [string, string[]];
@@ -38,7 +38,7 @@ interface Language {
 
 const runs = (program: string, ...args: string[]) => spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 
-/** The Node receiver, with its line of import changed as the document says. */
+/** The Node receiver, with its import line changed as the document describes. */
 const node = (name: string, module: string, verifies: Language['verifies']): Language => ({
   name,
   present: true,
@@ -78,7 +78,7 @@ const LANGUAGES: Language[] = [
   },
 ];
 
-/** What runs an example in CI for certain; the others are skipped there as on a contributor's machine. */
+/** The programs that CI always has; the others are skipped there as on a contributor's machine. */
 const CERTAIN_IN_CI = new Set(['Python']);
 
 jest.setTimeout(60_000);
@@ -161,7 +161,7 @@ for (const language of LANGUAGES) {
       return receiver;
     }
 
-    /** Sends as the service does; what is given is changed after signing. */
+    /** Sends as the service does; the given parts are changed after signing. */
     async function send(
       receiver: Receiver,
       secrets: readonly string[],
@@ -229,7 +229,7 @@ for (const language of LANGUAGES) {
         const unsigned = await fetch(receiver.url, { method: 'POST', body: message().body });
         expect(unsigned.status).toBe(401);
         expect(receiver.printed()).not.toContain('processed');
-        // What is a few minutes old is not too old, and what was refused does no harm.
+        // A message of a few minutes ago is accepted, and a refused one does no harm.
         expect(await send(receiver, [signing], {}, 4 * MINUTE)).toBe(204);
         await until('the work', () => receiver.printed().includes('processed'));
       });

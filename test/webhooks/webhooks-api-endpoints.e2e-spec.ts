@@ -89,7 +89,7 @@ describe('webhook endpoints', () => {
       expect(kept?.body).toMatch(/^v1\.jwt\./);
       expect(await dump()).not.toContain(secret);
       expect(await dump()).toContain(id);
-      // A sealed answer is bound to its key: copied under another, it does not open.
+      // An encrypted response is bound to its key: copied under another, it does not decrypt.
       await service.database.sql('update idempotency_keys set key = $2 where key = $1', [key, 'another']);
       const moved = await tenant.post('/webhooks/endpoints', endpointInput(), { 'idempotency-key': 'another' });
       expectProblem(moved, 'internal_error');

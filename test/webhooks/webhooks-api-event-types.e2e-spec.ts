@@ -20,7 +20,7 @@ const EXAMPLE = { invoice: 'INV-1', amount: 19.99 };
 
 describe('event types', () => {
   let service: TestService;
-  /** A second process on the same database, which learns of nothing by itself. */
+  /** A second process on the same database, which gets no notification. */
   let other: TestService;
   let tenant: ApiClient;
 
@@ -325,7 +325,7 @@ describe('event types', () => {
       const emitThere = (data: unknown, headers?: Record<string, string>) =>
         there.post('/webhooks/events', { type: name, data }, headers);
       const key = { 'idempotency-key': randomUUID() };
-      // The other process learns that there is none, then each version, then a type with a number that it knows.
+      // The other process reads that there is none, then each version, then a type with a known version number.
       expect((await emitThere({})).status).toBe(202);
       await put(name, { schema: { required: ['a'] } });
       expect(faultsOf(await emitThere({}))).toEqual(['data.a: required']);
@@ -359,7 +359,7 @@ describe('event types', () => {
               [data, { neither: n }].map((data) => client.post('/webhooks/events', { type: name, data })),
             );
             expect(bad?.status).toBe(422);
-            // 503 where the schema changed during each of five checks.
+            // 503 after the schema changed during each of five checks.
             expect([202, 422, 503]).toContain(good?.status);
             if (good?.status === 202) taken.unshift(data);
           }

@@ -21,7 +21,7 @@ describe('what a webhook endpoint missed', () => {
     seedDeliveries(service.database, tenant.tenantId, endpointId, seeds);
   const ok = { succeeded: true, durationMs: 12 };
   const bad = { succeeded: false, durationMs: 900 };
-  // One after the other: the client that looks behind the walls is one connection.
+  // One after the other: the superuser's client is one connection.
   const rowsOf = async (ids: readonly string[]) => {
     const rows: Record<string, unknown>[] = [];
     for (const id of ids) rows.push(...(await service.database.sql('select * from deliveries where id = $1', [id])));

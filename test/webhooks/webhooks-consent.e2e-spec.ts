@@ -36,7 +36,7 @@ describe('the consent of receivers', () => {
   const shown = async (id: string) => (await tenant.get(`/webhooks/endpoints/${id}`)).body;
   const types = () => receiver.received.map((received) => messageOf(received).type);
 
-  /** An endpoint on a public host; its URL leads to the receiver before anything is sent. */
+  /** An endpoint on a public host; its URL is changed to the receiver before anything is sent. */
   async function publicEndpoint(): Promise<{ id: string; secret: string; consent?: string }> {
     const endpoint = await makeEndpoint(tenant, { event_types: ['*'], enabled: false });
     await service.database.sql('update webhook_endpoints set url = $2 where id = $1', [endpoint.id, receiver.url]);
@@ -66,7 +66,7 @@ describe('the consent of receivers', () => {
     agree = true;
     await until('the consent', async () => !('consent' in (await shown(id))));
     expect(new Set(types().slice(0, -1))).toEqual(new Set(['webhook.challenge']));
-    // The test that was asked for waits until then.
+    // The requested test waits until then.
     await until('the test', () => types().includes('webhook.test'));
     const kept = (await tenant.get(`/webhooks/deliveries?endpoint_id=${id}&event_type=order.created`)).body.data;
     expect(kept).toMatchObject([{ status: 'disabled' }]);

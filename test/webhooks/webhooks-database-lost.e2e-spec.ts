@@ -47,7 +47,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
         else expect(answer.status).toBe(503);
       }
       expect(accepted.size).toBeGreaterThan(0);
-      // What PostgreSQL has is the truth: an order whose answer was lost with its connection may be there all the same.
+      // PostgreSQL has the truth: an order whose response was lost with its connection may still exist.
       const rows = await service.database.sql<{ id: string }>('select id from orders where tenant_id = $1', [
         tenant.tenantId,
       ]);

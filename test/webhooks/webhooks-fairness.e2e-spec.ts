@@ -7,9 +7,7 @@ import { startWorker, type TestWorker } from '../harness/worker';
 
 jest.setTimeout(60_000);
 
-/**
- * Far longer than a healthy delivery takes on the slowest machine: whoever waits for a hanging one is later than this.
- */
+/** Far longer than a healthy delivery on the slowest machine: a delivery behind a hanging one is later than this. */
 const DEADLINE = '25s';
 const PATIENCE_MS = 12_000;
 
@@ -63,7 +61,7 @@ describe('fairness', () => {
     await createEndpoint(stranger, `${healthy.url}/new`);
     await stranger.createOrder();
     await healthy.waitFor(3, PATIENCE_MS);
-    // All that hung still hangs: nothing above had to wait for the end of one of them.
+    // All hanging requests still hang: nothing above had to wait for the end of one of them.
     const [row] = await service.database.sql<{ ended: string }>(
       'select count(*) as ended from delivery_attempts where not succeeded',
     );
@@ -122,7 +120,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('a worker w
         for (let i = 0; i < 16; i++) await createEndpoint(tenant, `${hanging.url}/${i}`);
         for (let i = 0; i < 2; i++) await tenant.createOrder();
       }
-      // Three quarters of its places, and far more than it has at hand at once.
+      // Three quarters of its permits, and far more than it processes at once.
       await hanging.waitFor(300, PATIENCE_MS);
       await known.createOrder();
       await healthy.waitFor(2, PATIENCE_MS);
@@ -149,7 +147,7 @@ describe('several workers', () => {
         for (let i = 0; i < 2; i++) await createEndpoint(tenant, `${hanging.url}/${i}`);
         await tenant.createOrder();
       }
-      // Three quarters of one worker's eight: the rest is kept for endpoints that answer.
+      // Three quarters of one worker's eight: the rest is reserved for endpoints that respond.
       await hanging.waitFor(6, PATIENCE_MS);
       workers.push(await startWorker(service.database, env));
       await hanging.waitFor(12, PATIENCE_MS);

@@ -71,7 +71,7 @@ describe('fan-out', () => {
 
   const relay = (events = 200, deliveries = MANY): Promise<OutboxEvent[]> =>
     relayEvents(service.app.get(TenantDatabase), tenant.tenantId, [new BoundedFanOut(deliveries)], events);
-  /** What the relay's transaction has made of what it took. */
+  /** The deliveries that the relay's transaction has made. */
   async function take(events?: number, deliveries?: number) {
     const taken = await relay(events, deliveries);
     return sql(
@@ -200,7 +200,7 @@ describe('fan-out', () => {
     for (let i = 0; i < 3; i++) events.push(await addEvent('order.created'));
     const others = await service.tenant();
     await others.createOrder();
-    // A relay whose process died, while its transaction runs on in PostgreSQL: nothing passes it by.
+    // A relay whose process died while its transaction still runs in PostgreSQL: no event overtakes it.
     const [locked, ended] = [new Signal(), new Signal()];
     const running = service.app.get(TenantDatabase).transaction(tenant, async (tx) => {
       const text = `select pg_advisory_xact_lock(hashtextextended('outbox/' || $1::text, 11))`;

@@ -7,13 +7,10 @@ import { buildOnce } from '../harness/service-process';
 import { until } from '../harness/until';
 import { startWorkerProcess, type WorkerProcess } from '../harness/worker-process';
 
-/** An endpoint that is busy: several deliveries are in flight whenever a worker dies. */
+/** A busy endpoint: several deliveries are in flight whenever a worker dies. */
 const RESPONSE_MS = 300;
 const CREATE_EVERY_MS = 50;
-/**
- * No longer than this does anything wait for a dead worker, with some room for a machine that does other things as
- * well.
- */
+/** The longest wait for a dead worker, with some room for other work on the machine. */
 const PAUSE_MS = 8_000;
 
 jest.setTimeout(120_000);
@@ -85,12 +82,12 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('two worker
       const id = orderOf(received);
       if (!firstArrival.has(id)) firstArrival.set(id, received.at);
     }
-    // What was created once the other worker could have taken over waits for nobody.
+    // Orders created after the other worker could take over do not wait.
     const late = [...created].filter(([, at]) => at > killedAt + 3_000);
     expect(late.length).toBeGreaterThan(10);
     const slowest = Math.max(...late.map(([id, at]) => (firstArrival.get(id) as number) - at));
     expect(slowest).toBeLessThan(PAUSE_MS / 2);
-    // And what the dead worker had waits for its lock, and no longer.
+    // The dead worker's deliveries wait for its lock, and no longer.
     const arrivals = [...firstArrival.values()].sort((a, b) => a - b);
     const gaps = arrivals.slice(1).map((at, index) => at - (arrivals[index] as number));
     expect(Math.max(...gaps)).toBeLessThan(PAUSE_MS / 2);

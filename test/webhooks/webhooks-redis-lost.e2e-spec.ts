@@ -7,7 +7,7 @@ import { buildOnce } from '../harness/service-process';
 import { until } from '../harness/until';
 import { startWorkerProcess, type WorkerProcess } from '../harness/worker-process';
 
-/** A shutdown's own deadline is 20 s; one that is in order takes a few. */
+/** A shutdown's own deadline is 20 s; a regular shutdown takes a few. */
 const IN_ORDER_MS = 12_000;
 
 (hasRedis() ? describe : describe.skip)('a worker that is told to stop while its Redis is lost', () => {
@@ -35,7 +35,7 @@ const IN_ORDER_MS = 12_000;
     await service.stop();
   });
 
-  /** Sends SIGTERM; the process has to end by itself, in order. */
+  /** Sends SIGTERM; the process must end by itself, in order. */
   async function stopInOrder(): Promise<void> {
     const began = Date.now();
     await worker.kill('SIGTERM');

@@ -67,8 +67,8 @@ export class PlacesService implements OnModuleInit {
 
   onModuleInit(): void {
     this.contents.register('other_members', countOtherMembers);
-    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
-    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId));
+    this.hooks.membershipEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId, 'membership_ended'));
+    this.hooks.sessionsEnded.on((tx, { userId }) => this.sessions.revokeMember(tx, userId, 'ended_by_member'));
   }
 
   /** A page of the person's tenants. @throws AppError `invalid_cursor` */

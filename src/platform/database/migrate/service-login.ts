@@ -56,6 +56,11 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   await grantQueueTables(client);
   const name = client.escapeIdentifier(login);
+  const { rows: here } = await client.query<{ name: string; owned: boolean }>(
+    `select datname as name, pg_has_role(datdba, 'USAGE') as owned from pg_database where datname = current_database()`,
+  );
+  const { name: databaseName, owned } = here[0] as { name: string; owned: boolean };
+  const database = client.escapeIdentifier(databaseName);
   // Since PostgreSQL 16 inheritance belongs to the grant; before, it belongs to the role, which becomes `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
   await letBecomeOperator(client, owner, withoutInheriting);
@@ -63,6 +68,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
     // The service will log in as the owner and take on its own role in each transaction.
     const roles = Object.values(DB_ROLES).join(', ');
     if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
+    if (owned) await closeDatabase(client, database, [name]);
     return;
   }
   const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
@@ -75,9 +81,8 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
+  if (owned) await closeDatabase(client, database, [name, client.escapeIdentifier(owner.name)]);
   // A setting of a role in one database has precedence over those of the role and of the database.
-  const { rows: here } = await client.query<{ name: string }>('select current_database() as name');
-  const database = client.escapeIdentifier((here[0] as { name: string }).name);
   for (const [setting, value] of sessionSettings()) {
     await client.query(`alter role ${name} in database ${database} set ${setting} = ${settingLiteral(value)}`);
   }
@@ -86,6 +91,16 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
+}
+
+/**
+ * Lets these logins connect, and no other: PostgreSQL lets every login of the cluster connect to a new database. An
+ * owner of the tables that does not own the database cannot do this, and leaves it to the database's owner.
+ */
+async function closeDatabase(client: Client, database: string, logins: readonly string[]): Promise<void> {
+  const allowed = [...new Set([...logins, DB_ROLES.service])].join(', ');
+  await client.query(`grant connect on database ${database} to ${allowed}`);
+  await client.query(`revoke connect on database ${database} from public`);
 }
 
 /**

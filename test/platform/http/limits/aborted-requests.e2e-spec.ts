@@ -7,7 +7,7 @@ import { until } from '../../../harness/until';
 
 /** A client that ended its side so long ago does not wait for a response. */
 const LEFT_MS = 1_200;
-/** Connections of one tenant: half of those that transactions have. */
+/** Connections of one tenant: half of those for transactions. */
 const SHARE = 2;
 
 describe('requests whose clients have left', () => {
@@ -34,7 +34,7 @@ describe('requests whose clients have left', () => {
     );
     return socket;
   };
-  /** The statements that PostgreSQL was sent meanwhile. */
+  /** The statements that PostgreSQL got meanwhile. */
   const statementsDuring = async (work: () => Promise<void>): Promise<string[]> => {
     const queries = jest.spyOn(Client.prototype, 'query');
     try {
@@ -85,7 +85,7 @@ describe('requests whose clients have left', () => {
       await owner.query('rollback');
       await until('the others to end', async () => (await tenant.patch(`/orders/${order.id}`, {})).status === 200);
     });
-    // Those that had begun go on: what they were told to do may have been done.
+    // Started statements continue: their effect may have happened.
     expect(statements.filter((text) => /FOR UPDATE/.test(text)).length).toBeLessThanOrEqual(2);
   });
 });

@@ -65,7 +65,7 @@ describe('a machine whose clock steps back by an hour', () => {
   it('counts as empty, and fills at the usual rate', async () => {
     const limit = { name: 'tenant', burst: 10, perSecond: 10 };
     const key = 'limit:{tenant:a}';
-    // The first answers are the process' own until the connection is ready.
+    // The first results are the process' own until the connection is ready.
     await until('Redis to count', async () => {
       await limiter.take(limit, 'a');
       return (await client.exists(key)) === 1;

@@ -13,12 +13,12 @@ const WIDE = `{${Array.from({ length: 90_000 }, (_, i) => `"k${i}":1`).join()}}`
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** The most that a process had in memory at once, MiB. */
+/** The maximum memory of a process, MiB. */
 function peakMemory(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** How long requests of somebody else take while `work` goes on. */
+/** The duration of another tenant's requests while `work` runs. */
 async function slowestDuring(probe: () => Promise<Answer>, work: Promise<unknown>): Promise<number> {
   let isOver = false;
   void work.finally(() => (isOver = true));
@@ -62,7 +62,7 @@ describe('callers without a credential', () => {
     expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(10);
     const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
     const heard = new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
-    // The body never comes.
+    // The body never arrives.
     socket.write(
       'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n',
     );
@@ -123,10 +123,10 @@ describe('a tenant at its worst', () => {
     const attacked = attack();
     expect(await slowestDuring(() => other.get('/orders?limit=1'), attacked)).toBeLessThan(5_000);
     const statuses = (await attacked).map(({ status }) => status);
-    // The work that a check took is taken from the tenant's allowance.
+    // The cost of a check is taken from the tenant's allowance.
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0);
     for (const status of statuses) expect([422, 429, 503]).toContain(status);
-    // Nothing is left to be worked off.
+    // No work is left.
     const begun = performance.now();
     expect((await other.get('/orders?limit=1')).status).toBe(200);
     expect(performance.now() - begun).toBeLessThan(1_000);

@@ -16,7 +16,7 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-/** Rows that the nodes of a plan read or threw away. */
+/** Rows that the nodes of a plan read or discarded. */
 function rowsSeen(node: PlanNode): number {
   const own = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
   return (node.Plans ?? []).reduce((most, child) => Math.max(most, rowsSeen(child)), own);

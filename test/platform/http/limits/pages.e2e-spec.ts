@@ -72,7 +72,7 @@ describe('a page', () => {
     const tenant = await service.tenant();
     const event = await tenant.post('/webhooks/events', { type: 'big.one', data: { a: 1 } });
     const small = (event.body as Listed).id;
-    // Larger than any client may make it: what was stored before a limit was lowered is still listed.
+    // Larger than any client may create it: rows from before a limit was lowered are still listed.
     await service.database.sql(`update events set data = json_build_object('s', repeat('x', 2000000)) where id = $1`, [
       small,
     ]);

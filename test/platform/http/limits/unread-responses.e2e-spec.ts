@@ -39,7 +39,7 @@ describe('responses that are not read', () => {
     await database.drop();
   });
 
-  /** Asks for a page, many times on one connection, and reads none of the responses. */
+  /** Requests a page many times on one connection, and reads none of the responses. */
   const askAndNotRead = (client: ApiClient, times: number): void => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1').on('error', () => undefined);
     socket.pause();
@@ -54,7 +54,7 @@ describe('responses that are not read', () => {
     const page = await tenant.get('/webhooks/events?limit=100');
     expect(Buffer.byteLength(page.text)).toBeGreaterThan(0.7 * MIB);
     const before = memory(api.pid, 'VmRSS');
-    // The buffers of the connections take the first megabytes; all that was asked for are 600 MiB.
+    // The buffers of the connections take the first megabytes; all requests together are 600 MiB.
     for (let i = 0; i < 20; i++) askAndNotRead(tenant, 30);
     const refused = await until(
       'the tenant to be refused more',
