@@ -197,11 +197,11 @@ describe('rotating the encryption key', () => {
       join('auth', 'totp', 'totp.service.ts'),
       // A recorded key is replaced by a command of its own.
       join('platform', 'crypto', 'key-check.ts'),
+      join('platform', 'crypto', 'key-records.ts'),
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
       // Is counted only: a mail is sent or given up within half a day.
       join('platform', 'mail', 'mailer.ts'),
-      join('processes', 'admin', 'keys.command.ts'),
       join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);

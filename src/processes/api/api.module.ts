@@ -8,7 +8,6 @@ import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
 import { OrdersModule } from '../../orders/orders.module';
-import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -18,17 +17,13 @@ import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX } from '../../platform/http/api-prefix';
 import { createAdapter, prepareServer } from '../../platform/http/server/server';
-import { HooksModule } from '../../platform/hooks/hooks.module';
-import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
-import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
-import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
 import { SAMPLED_COLUMNS } from '../encrypted-columns';
@@ -50,11 +45,6 @@ export class ApiModule {
         LoggerModule.forRoot(logger),
         MetricsModule.forRoot(metrics),
         TracingModule.forRoot(tracing),
-        SecretBoxModule,
-        HooksModule,
-        RevocationModule,
-        AuditPlatformModule,
-        MailPlatformModule,
         DatabaseModule.forRoot(),
         EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         HttpPlatformModule,
