@@ -166,6 +166,10 @@ describe('the configuration', () => {
       expect.stringMatching(/^HTTPS_PROXY is ignored/),
     ]);
     expect(configWarnings(loadConfig({}), {})).toEqual([]);
+    expect(configWarnings(loadConfig({}), { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })).toEqual([]);
+    expect(configWarnings(loadConfig({}), { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toEqual([
+      'OTEL_EXPORTER_OTLP_PROTOCOL=grpc is ignored: traces are sent as http/json',
+    ]);
   });
 
   it('checks variables against each other', () => {

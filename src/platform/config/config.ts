@@ -87,6 +87,10 @@ export function configWarnings(config: Config, env: NodeJS.ProcessEnv): string[]
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) {
     if (env[name]) warnings.push(`${name} is ignored: webhooks connect to their receivers directly`);
   }
+  const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL;
+  if (protocol !== undefined && protocol !== 'http/json') {
+    warnings.push(`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is ignored: traces are sent as http/json`);
+  }
   return warnings;
 }
 
