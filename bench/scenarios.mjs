@@ -5,7 +5,8 @@
 
 /**
  * @typedef {object} Fixtures
- * @property {{ token: string, orders: string[], large: boolean, cursor: { service: string, floor: string } | null }[]} tenants
+ * @property {{ token: string, orders: string[], large: boolean, cursor: { service: string, floor: string } | null }[]}
+ * tenants
  */
 
 /** @type {Record<string, { title: string, short: string }>} */

@@ -1,5 +1,5 @@
-// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it makes on
-// a spare server and drops in the end; on the server that is backed up it only reads.
+// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it
+// makes on a spare server and drops in the end; on the server that is backed up it only reads.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
