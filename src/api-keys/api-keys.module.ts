@@ -26,9 +26,22 @@ import { ApiKeysService } from './api-keys.service';
 import { KeyUsage } from './key-usage';
 import { OperatorKeys } from './operator-keys.service';
 import { PersonalKeys } from './personal-keys';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
 
 @Module({
-  imports: [AuthModule, DatabaseModule.forFeature([ApiKey]), HttpPlatformModule, OutboxModule],
+  imports: [
+    AuditPlatformModule,
+    AuthModule,
+    DatabaseModule.forFeature([ApiKey]),
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    RevocationModule,
+  ],
   controllers: [ApiKeysController],
   providers: [ApiKeyCredential, ApiKeysService, KeyUsage, OperatorKeys, PersonalKeys],
 })

@@ -4,7 +4,7 @@ import { TenantDatabase } from '../platform/database/tenant-database';
 import { NotFound } from '../platform/errors';
 import { Outbox } from '../platform/outbox/outbox';
 import { Epochs } from '../platform/revocation/epochs';
-import { viewOf } from './api-key-view';
+import { viewOf } from './api-keys.views';
 import { ApiKey } from './api-key.entity';
 import * as queries from './api-keys.queries';
 import type { ApiKeyView } from './api-keys.views';

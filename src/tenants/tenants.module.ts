@@ -38,9 +38,21 @@ import { RolesService } from './roles/roles.service';
 import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 import { UsageController } from './usage/usage.controller';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
 
 @Module({
-  imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
+  imports: [
+    AuditPlatformModule,
+    DatabaseModule.forFeature([Tenant, Membership, CustomRole]),
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    RevocationModule,
+  ],
   controllers: [CompanyController, InvitationsController, MembersController, RolesController, UsageController],
   providers: [
     CompanyService,

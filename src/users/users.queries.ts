@@ -2,10 +2,6 @@
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { emailKey } from '../platform/net/email-key';
 
-export function findEmails(ids: readonly string[]): Statement {
-  return { name: 'users_emails', text: 'select id, email from users where id = any ($1::uuid[])', values: [ids] };
-}
-
 /** What the operator's list shows of an account. */
 export interface ListedUser extends Row {
   id: string;

@@ -191,15 +191,17 @@ describe('rotating the encryption key', () => {
     expect(sealing.sort()).toEqual([
       // Needs none: if the newest signing key cannot be decrypted, a new one is made, and older signatures stay valid.
       join('audit', 'folding', 'signing-key.ts'),
+      // Needs none: a response that cannot be decrypted is made anew, and goes within a day.
+      join('auth', 'places', 'tenant-creation.ts'),
       join('auth', 'totp', 'totp-reencryption.ts'),
       join('auth', 'totp', 'totp.service.ts'),
       // A recorded key is replaced by a command of its own.
       join('platform', 'crypto', 'key-check.ts'),
+      join('platform', 'crypto', 'key-records.ts'),
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
       // Is counted only: a mail is sent or given up within half a day.
       join('platform', 'mail', 'mailer.ts'),
-      join('processes', 'admin', 'keys.command.ts'),
       join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);

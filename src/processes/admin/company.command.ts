@@ -1,12 +1,10 @@
 /** Commands that create, open and close companies, and let people in without mail. */
-import { uuidv7 } from 'uuidv7';
 import { linkTo } from '../../mail/sending/mail-sender';
-import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { UsageError } from '../lifecycle';
 import { CompanyService } from '../../tenants/company/company.service';
 import { type OperatorInvitation, OperatorInvitations } from '../../tenants/invitations/operator-invitations.service';
 import { OperatorOwners } from '../../tenants/members/operator-owners.service';
-import { newTenant, Tenant } from '../../tenants/tenant.entity';
+import { OperatorTenants } from '../../tenants/operator/operator-tenants.service';
 import { type Command, type Invocation, printable, readId, type Report } from './command';
 
 export const createCommand: Command = {
@@ -22,12 +20,9 @@ is printed, once.`,
     if (dryRun)
       return { lines: [`would create ${printable(name)}, owned by ${printable(email)}`], data: { email, name } };
     const app = await open();
-    const tenant = newTenant(uuidv7(), name, new Date());
-    await app
-      .get(SignInDatabase, { strict: false })
-      .transaction({ tenantId: tenant.id }, (tx) => tx.repository(Tenant).insert(tenant));
-    const invited = await app.get(OperatorInvitations, { strict: false }).invite(tenant.id, email, 'owner');
-    return invitedReport(invocation, tenant.id, email, 'owner', invited);
+    const tenantId = await app.get(OperatorTenants, { strict: false }).create(name);
+    const invited = await app.get(OperatorInvitations, { strict: false }).invite(tenantId, email, 'owner');
+    return invitedReport(invocation, tenantId, email, 'owner', invited);
   },
 };
 

@@ -12,7 +12,7 @@ import { Membership } from '../membership.entity';
 import { lockMembers } from '../tenant-lock';
 import { Tenant } from '../tenant.entity';
 import { findMember, findMemberByEmail, type MemberRow } from './members.queries';
-import { viewOf } from './members.service';
+import { viewOf } from './members.views';
 
 /** The time between the announcement and the change, in which an owner can object by signing in. */
 export const OWNER_WAIT_MS = 24 * 60 * 60 * 1000;
