@@ -108,6 +108,9 @@ export const schema = {
   DIRECT_DATABASE_URL: databaseUrl({
     doc: 'Bypasses a transaction pooler for what needs a session of its own (default: `DATABASE_URL`).',
   }),
+  SIGN_IN_DATABASE_URL: databaseUrl({
+    doc: 'The same database with the login `app_sign_in`, for work before a tenant is known. The login of `DATABASE_URL` can then reach neither passwords nor second factors. Left out, that login does this work, too.',
+  }),
   DATABASE_REPLICA_URL: databaseUrl({
     doc: 'One streaming replica, which answers lists and exports of orders where it has all that the primary had when they were asked for; two connections of each process.',
   }),
