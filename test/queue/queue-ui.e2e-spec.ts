@@ -106,7 +106,7 @@ describe('the queue UI without a queue to look at', () => {
     };
     const taken = { QUEUE_UI_PORT: new URL(url).port };
     expect(await start(taken)).toContain(
-      `QUEUE_UI_PORT ${taken.QUEUE_UI_PORT} cannot be had on 127.0.0.1 (EADDRINUSE); choose another, or off`,
+      `QUEUE_UI_PORT ${taken.QUEUE_UI_PORT} cannot be used on 127.0.0.1 (EADDRINUSE); choose another, or off`,
     );
     expect(await start({ QUEUE_UI_PORT: '0', QUEUE_UI_PASSWORD: '' })).toContain(
       'QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set',
