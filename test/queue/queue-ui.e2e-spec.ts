@@ -256,7 +256,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
       await redis!.kill();
       const answer = await ask('/api/queues');
       expect(answer.status).toBe(500);
-      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log says why' });
+      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
       await redis!.start();
       await until('the queue is read', async () => (await ask('/api/queues')).status === 200, 20_000);
       const before = receiver.received.length;
