@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { Authenticator, type CredentialKind } from '../auth/access/authenticator';
 import { SecondFactors } from '../auth/second-factor/second-factors';
+import { Refusals } from '../platform/audit/refusals';
 import { TenantDatabase } from '../platform/database/tenant-database';
 import { AppError, Forbidden, Unauthorized } from '../platform/errors';
 import type { Caller, Principal } from '../platform/http/requests/caller';
@@ -39,6 +40,7 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     private readonly database: TenantDatabase,
     private readonly factors: SecondFactors,
     private readonly usage: KeyUsage,
+    private readonly refusals: Refusals,
     epochs: Epochs,
   ) {
     this.states = new EpochCache(epochs);
@@ -63,6 +65,11 @@ export class ApiKeyCredential implements CredentialKind, OnModuleInit {
     const { caller, allowed } = state;
     const address = callerAddress(request);
     if (!allowed.every((addresses) => addresses.has(address))) {
+      const { tenantId, actor } = caller;
+      this.refusals.count({
+        caller: { tenantId, actor, network: originOf(request).network },
+        entry: { action: 'api_key.refused', target: { type: 'api_key', id: actor.id }, outcome: 'denied' },
+      });
       throw new Forbidden('The API key may not be used from this network.');
     }
     if (state.needsSecondFactor) {

@@ -18,6 +18,8 @@ import { PassportModule } from '@nestjs/passport';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { PermissionGuard } from '../platform/http/requests/permission.guard';
 import { RequestLimitsGuard } from '../platform/http/limits/request-limits';
+import { EventCatalogue } from '../platform/outbox/event-catalogue';
+import { OutboxModule } from '../platform/outbox/outbox.module';
 import { UsersModule } from '../users/users.module';
 import { AccessTokenCredential } from './tokens/access-token.credential';
 import { AccessTokenStrategy } from './tokens/access-token.strategy';
@@ -36,6 +38,9 @@ import { SecondFactorController } from './totp/second-factor.controller';
 import { TotpService } from './totp/totp.service';
 import { SecondFactors } from './second-factor/second-factors';
 import { SessionStates } from './sessions/session-states';
+import { FailedProofs } from './proofs/failed-proofs';
+import { SessionEnds } from './sessions/session-ends';
+import { SESSION_EVENT_TYPES } from './sessions/session-event-types';
 import { Sessions } from './sessions/sessions';
 import { PasswordPolicy } from './sign-in/password-policy';
 import { SignInLimits } from './sign-in/sign-in-limits';
@@ -46,6 +51,7 @@ import { AccountMailsController } from './account/account-mails.controller';
 import { AccountController } from './account/account.controller';
 import { AccountService } from './account/account.service';
 import { EmailChangeService } from './account/email-change.service';
+import { OperatorAccounts } from './account/operator-accounts.service';
 import { PasswordsService } from './account/passwords.service';
 import { PersonSessions } from './account/person-sessions';
 import { MailAllowance } from './mailbox/mail-allowance';
@@ -53,6 +59,7 @@ import { MailboxProofs } from './mailbox/mailbox-proofs';
 import { OwnProof } from './mailbox/own-proof';
 import { PlacesController } from './places/places.controller';
 import { PlacesService } from './places/places.service';
+import { TenantCreation } from './places/tenant-creation';
 import { RegistrationController } from './registration/registration.controller';
 import { Registration } from './registration/registration.service';
 import { NewAccounts } from './sign-in/new-accounts';
@@ -60,9 +67,25 @@ import { StepUpController } from './step-up/step-up.controller';
 import { StepUpService } from './step-up/step-up.service';
 import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, TenantsModule, UsersModule],
+  imports: [
+    AuditPlatformModule,
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    PassportModule,
+    RevocationModule,
+    SecretBoxModule,
+    TenantsModule,
+    UsersModule,
+  ],
   controllers: [
     AcceptingController,
     AuthController,
@@ -91,6 +114,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccountAudit,
     AccountService,
     EmailChangeService,
+    OperatorAccounts,
     PasswordsService,
     PersonSessions,
     MailAllowance,
@@ -98,10 +122,13 @@ import { StepUpGuard } from './access/step-up.guard';
     OwnProof,
     AcceptingService,
     PlacesService,
+    TenantCreation,
     Registration,
     NewAccounts,
     StepUpService,
     OneTimeTokens,
+    FailedProofs,
+    SessionEnds,
     Sessions,
     SessionStates,
     SignInLimits,
@@ -110,6 +137,19 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
+  exports: [
+    Authenticator,
+    SecondFactors,
+    SignIn,
+    SignInLimits,
+    OptionalPersonPipe,
+    OwnProof,
+    MailboxProofs,
+    OperatorAccounts,
+  ],
 })
-export class AuthModule {}
+export class AuthModule {
+  constructor(types: EventCatalogue) {
+    types.add(...SESSION_EVENT_TYPES);
+  }
+}

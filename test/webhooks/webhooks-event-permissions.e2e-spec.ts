@@ -4,7 +4,7 @@ import type { ApiClient } from '../harness/client';
 import { addMember, makeKey } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
-import { endpointInput, makeEndpoint } from '../harness/webhooks';
+import { endpointInput, makeEndpoint, seedDeliveries } from '../harness/webhooks';
 
 /** Events about people, keys and the tenant have permissions of their own, which every way to them requires. */
 describe('events that need a permission of their own', () => {
@@ -25,6 +25,9 @@ describe('events that need a permission of their own', () => {
 
   it('are asked of every caller that makes or changes an endpoint that takes them', async () => {
     for (const type of [
+      'session.revoked',
+      'session.*',
+      'sso.changed',
       'member.joined',
       'member.*',
       'api_key.*',
@@ -44,7 +47,9 @@ describe('events that need a permission of their own', () => {
   it('are asked for at everything that is done with such an endpoint', async () => {
     const { id } = await makeEndpoint(owner, { event_types: ['member.*'] });
     const path = `/webhooks/endpoints/${id}`;
+    const [failed] = await seedDeliveries(service.database, owner.tenantId, id as string, [{ status: 'failed' }]);
     for (const [method, route, body] of [
+      ['POST', `/webhooks/deliveries/${failed}/retry`],
       ['PATCH', path, { description: 'mine' }],
       ['GET', `${path}/secret`],
       ['POST', `${path}/rotate-secret`, {}],

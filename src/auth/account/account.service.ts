@@ -85,7 +85,7 @@ export class AccountService {
     const eraseAt = new Date(new Date().getTime() + ERASED_AFTER_MS);
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { eraseAt });
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_deleted');
       await this.tokens.void(tx, userId, ['reset', 'verification', 'email_change']);
       await this.hooks.userLeft.run(tx, { userId, tenantIds: places.map(({ tenantId }) => tenantId) });
       const user = await tx.repository(User).findOneByOrFail({ id: userId });
@@ -103,7 +103,7 @@ export class AccountService {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
       const { affected } = await tx.repository(User).update({ id: userId }, { eraseAt: null });
       if (affected === 0) throw new Unauthorized();
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'account_restored');
     });
     return this.signIn.withoutTenant({ user: { ...user, eraseAt: null }, proof: proofOf(session), client }, 'account');
   }

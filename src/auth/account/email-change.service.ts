@@ -41,11 +41,12 @@ export class EmailChangeService {
   ) {}
 
   /** Asks the new mailbox to confirm; an address with an account gets a notice without a token. */
-  async request({ userId }: Person, email: string, client: Client): Promise<void> {
+  async request({ userId, session }: Person, email: string, client: Client): Promise<void> {
     assertPlain(email);
     await this.database.transaction({ userId }, async (tx) => {
       const isTaken = await this.users.isTaken(tx, email, userId);
       const token = await this.tokens.issueNewest(tx, 'email_change', userId, { email });
+      await this.audit.record(tx, userId, 'user.email_change_requested', undefined, session.id);
       const to = { address: email };
       if (!isTaken) return this.mailer.send(tx, { to, template: 'confirm_email', data: { token } });
       const data = { at: new Date().toISOString(), network: client.network };
@@ -118,7 +119,7 @@ export class EmailChangeService {
           passwordHash: await hashPassword(randomBytes(32).toString('base64url')),
         },
       );
-      await this.sessions.revokePerson(tx, userId);
+      await this.sessions.revokePerson(tx, userId, 'address_change_undone');
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
       const places = await tx.query<{ tenant_id: string }>(findPlaces(userId));
       await this.hooks.userReverted.run(tx, {

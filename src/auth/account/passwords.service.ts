@@ -59,7 +59,7 @@ export class PasswordsService implements OnModuleInit {
     await this.database.transaction({ userId }, async (tx) => {
       await tx.repository(User).update({ id: userId }, { passwordHash });
       await this.tokens.void(tx, userId, ['reset', 'email_change']);
-      await this.sessions.revokePerson(tx, userId, session.id);
+      await this.sessions.revokePerson(tx, userId, 'password_changed', session.id);
       await this.audit.record(tx, userId, 'user.password_changed', { password: SECRET_CHANGE }, session.id);
       this.tell(tx, user, client);
     });

@@ -41,12 +41,14 @@ export class PersonSessions {
       tx.query<{ family_id: string }>(findOwnSession(userId, id, new Date())),
     );
     if (!found) throw new NotFound('Session', id);
-    await this.sessions.endFamily(userId, found.family_id);
+    await this.sessions.endFamily(userId, found.family_id, 'ended_by_person');
   }
 
   /** Ends all sessions but the current one. */
   async endOthers({ userId, session }: Person): Promise<void> {
-    await this.database.transaction({ userId }, (tx) => this.sessions.revokePerson(tx, userId, session.id));
+    await this.database.transaction({ userId }, (tx) =>
+      this.sessions.revokePerson(tx, userId, 'ended_by_person', session.id),
+    );
   }
 
   private async tenantsOf(rows: readonly OwnSessionRow[]): Promise<Map<string, { id: string; name: string }>> {

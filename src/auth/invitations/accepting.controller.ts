@@ -25,8 +25,8 @@ export class AcceptingController {
   })
   @ApiOkResponse({ type: InvitationPreviewView, description: 'The offer.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
-  preview(@Body() body: PreviewInvitationDto): Promise<InvitationPreviewView> {
-    return this.accepting.preview(body.token);
+  preview(@Body() body: PreviewInvitationDto, @CurrentClient() client: Client): Promise<InvitationPreviewView> {
+    return this.accepting.preview(body.token, client);
   }
 
   @Post('accept')

@@ -37,8 +37,8 @@ export class AcceptingService {
   ) {}
 
   /** The content of the invitation; does not use the token. @throws TokenInvalid */
-  async preview(token: string): Promise<InvitationPreviewView> {
-    const { tenantName, email, role, expiresAt } = await this.joining.open(token);
+  async preview(token: string, { network }: Client): Promise<InvitationPreviewView> {
+    const { tenantName, email, role, expiresAt } = await this.joining.open(token, network);
     return { tenant: { name: tenantName }, email, role, expires_at: expiresAt.toISOString() };
   }
 
@@ -48,7 +48,7 @@ export class AcceptingService {
    * Unauthorized without a session and with no or a wrong password; AppError `second_factor_required`; ValidationFailed
    */
   async accept(input: AcceptInvitationDto, person: Person | undefined, client: Client): Promise<SignedInView> {
-    const invitation = await this.joining.open(input.token);
+    const invitation = await this.joining.open(input.token, client.network);
     const user = await this.users.findByEmail(invitation.email);
     if (person && person.userId !== user?.id) {
       throw new Forbidden('You are signed in as another person than the invited one.');

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { Hooks } from '../../platform/hooks/hooks';
@@ -20,6 +21,7 @@ export class MailboxProofs {
     private readonly sessions: Sessions,
     private readonly tokens: OneTimeTokens,
     private readonly hooks: Hooks,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Takes the address as verified, in a transaction of the sign-in role bound to the person. */
@@ -28,6 +30,8 @@ export class MailboxProofs {
     user.emailVerifiedAt = new Date();
     await tx.repository(User).update({ id: user.id }, { emailVerifiedAt: user.emailVerifiedAt });
     await this.tokens.void(tx, user.id, ['verification']);
+    const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
+    this.record(tx, user.id, 'user.email_verified', places);
     return user;
   }
 
@@ -42,12 +46,13 @@ export class MailboxProofs {
       passwordHash: await hashPassword(password ?? randomBytes(32).toString('base64url')),
     };
     await tx.repository(User).update({ id: user.id }, changed);
-    await this.sessions.revokePerson(tx, user.id);
+    await this.sessions.revokePerson(tx, user.id, isClaim ? 'account_claimed' : 'password_reset');
     await this.tokens.void(tx, user.id, ['reset', 'verification', 'email_change']);
     if (isClaim) {
       const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(user.id));
       await this.hooks.userClaimed.run(tx, { userId: user.id, tenantIds: places.map((row) => row.tenant_id) });
       await tx.query(unconfirmPlaces(user.id));
+      this.record(tx, user.id, 'user.claimed', places);
       this.sessions.raisePerson(
         tx,
         user.id,
@@ -55,6 +60,12 @@ export class MailboxProofs {
       );
     }
     return Object.assign(user, changed);
+  }
+
+  private record(tx: Transaction, userId: string, action: string, places: readonly { tenant_id: string }[]): void {
+    const caller = { actor: { type: 'user', id: userId } };
+    const tenantIds = places.map((place) => place.tenant_id);
+    this.audit.recordInEach(tx, tenantIds, caller, { action, target: { type: 'user', id: userId } });
   }
 }
 

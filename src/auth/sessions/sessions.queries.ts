@@ -155,14 +155,6 @@ export function touchSession(home: string, sessionId: string, now: Date): Statem
   };
 }
 
-export function revokeSession(home: string, sessionId: string, now: Date): Statement {
-  return {
-    name: 'session_revoke',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null',
-    values: [home, sessionId, now],
-  };
-}
-
 export function revokeRefreshTokens(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'refresh_tokens_revoke',
@@ -171,11 +163,13 @@ export function revokeRefreshTokens(home: string, sessionId: string, now: Date):
   };
 }
 
-/** Ends the sessions of one member of a tenant. */
+/** Ends the live sessions of one member of a tenant. */
 export function revokeMember(tenantId: string, userId: string, now: Date): Statement {
   return {
     name: 'sessions_revoke_member',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and user_id = $2 and revoked_at is null',
+    text: `update sessions set revoked_at = $3
+            where tenant_id = $1 and user_id = $2 and revoked_at is null and expires_at > $3
+           returning tenant_id, id`,
     values: [tenantId, userId, now],
   };
 }
@@ -185,7 +179,8 @@ export function revokeFamily(userId: string, familyId: string, now: Date): State
   return {
     name: 'sessions_revoke_family',
     text: `update sessions set revoked_at = $3
-            where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null returning tenant_id`,
+            where user_id = $1 and (family_id = $2 or id = $2) and revoked_at is null and expires_at > $3
+           returning tenant_id, id`,
     values: [userId, familyId, now],
   };
 }
@@ -195,7 +190,8 @@ export function revokeOthers(userId: string, keptId: string | null, now: Date): 
   return {
     name: 'sessions_revoke_others',
     text: `update sessions set revoked_at = $3
-            where user_id = $1 and revoked_at is null and ($2::uuid is null or id <> $2)`,
+            where user_id = $1 and revoked_at is null and expires_at > $3 and ($2::uuid is null or id <> $2)
+           returning tenant_id, id`,
     values: [userId, keptId, now],
   };
 }
@@ -204,7 +200,8 @@ export function revokeOthers(userId: string, keptId: string | null, now: Date): 
 export function replaceSession(home: string, sessionId: string, now: Date): Statement {
   return {
     name: 'session_replace',
-    text: 'update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null returning id',
+    text: `update sessions set revoked_at = $3 where tenant_id = $1 and id = $2 and revoked_at is null
+           returning tenant_id, id`,
     values: [home, sessionId, now],
   };
 }
@@ -226,15 +223,6 @@ export function findOwnSession(userId: string, id: string, now: Date): Statement
     text: `select id, tenant_id, coalesce(family_id, id) as family_id from sessions
             where user_id = $1 and id = $2 and revoked_at is null and expires_at > $3`,
     values: [userId, id, now],
-  };
-}
-
-/** The homes of a person's live sessions; as the sign-in role, bound to the person. */
-export function findHomes(userId: string, now: Date): Statement {
-  return {
-    name: 'sessions_homes',
-    text: `select distinct tenant_id from sessions where user_id = $1 and revoked_at is null and expires_at > $2`,
-    values: [userId, now],
   };
 }
 

@@ -9,6 +9,8 @@ import { Unauthorized } from '../../platform/errors';
 import type { Session } from '../../platform/http/requests/caller';
 import { Epochs } from '../../platform/revocation/epochs';
 import type { Client, Proof } from '../proofs/proof';
+import { type EndedSession, SessionEnds } from './session-ends';
+import type { RevocationReason } from './session-event-types';
 import * as queries from './sessions.queries';
 import { endByRules } from './tenant-rules';
 
@@ -58,6 +60,7 @@ export class Sessions {
     private readonly database: TenantDatabase,
     private readonly signInDatabase: SignInDatabase,
     private readonly epochs: Epochs,
+    private readonly ends: SessionEnds,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'refresh-token', 32));
     this.idleMs = config.REFRESH_TOKEN_EXPIRE_DAYS * DAY_MS;
@@ -110,7 +113,7 @@ export class Sessions {
         );
         const retry = now.getTime() - row.used_at.getTime() <= RETRY_GRACE_MS && next && !next.used_at;
         if (!retry) {
-          this.revoke(tx, row.user_id, row.session_id, now);
+          await this.endOne(tx, row, 'refresh_token_reused', now);
           return queries.sessionOf(row);
         }
       } else {
@@ -129,7 +132,7 @@ export class Sessions {
     });
     if (outcome === 'refused') throw invalidToken('refresh token refused');
     if ('familyId' in outcome) {
-      await this.endFamily(outcome.userId, outcome.familyId);
+      await this.endFamily(outcome.userId, outcome.familyId, 'refresh_token_reused');
       throw invalidToken('refresh token reused');
     }
     return outcome;
@@ -144,18 +147,11 @@ export class Sessions {
     const session = await this.database.transaction({ tenantId: home }, async (tx) => {
       const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
       if (!row) throw invalidToken();
-      this.revoke(tx, row.user_id, row.session_id, new Date());
+      await this.endOne(tx, row, 'signed_out', new Date());
       return queries.sessionOf(row);
     });
-    await this.endFamily(session.userId, session.familyId);
+    await this.endFamily(session.userId, session.familyId, 'signed_out');
     return { home, session };
-  }
-
-  /** Ends one session in the transaction of its home. */
-  revoke(tx: TenantTransaction, userId: string, sessionId: string, now: Date): void {
-    tx.defer(queries.revokeSession(tx.tenantId, sessionId, now));
-    tx.defer(queries.revokeRefreshTokens(tx.tenantId, sessionId, now));
-    this.epochs.raiseMember(tx, userId);
   }
 
   /**
@@ -172,21 +168,21 @@ export class Sessions {
   }
 
   /** Ends the sessions of one member in the transaction's tenant. */
-  revokeMember(tx: TenantTransaction, userId: string): void {
-    tx.defer(queries.revokeMember(tx.tenantId, userId, new Date()));
+  async revokeMember(tx: TenantTransaction, userId: string, reason: RevocationReason): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.revokeMember(tx.tenantId, userId, new Date()));
     this.epochs.raiseMember(tx, userId);
+    this.ends.tell(tx, userId, ended, reason);
   }
 
   /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
-  async revokePerson(tx: Transaction, userId: string, keptId: string | null = null): Promise<void> {
-    const now = new Date();
-    const homes = await tx.query<{ tenant_id: string }>(queries.findHomes(userId, now));
-    tx.defer(queries.revokeOthers(userId, keptId, now));
-    this.epochs.raisePerson(
-      tx,
-      userId,
-      homes.map((row) => row.tenant_id),
-    );
+  async revokePerson(
+    tx: Transaction,
+    userId: string,
+    reason: RevocationReason,
+    keptId: string | null = null,
+  ): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
+    this.tellPerson(tx, userId, ended, reason);
   }
 
   /** Invalidates the states of a person's credentials in every process. */
@@ -195,12 +191,30 @@ export class Sessions {
   }
 
   /** Ends every session that descends from one sign-in. */
-  async endFamily(userId: string, familyId: string): Promise<void> {
+  async endFamily(userId: string, familyId: string, reason: RevocationReason): Promise<void> {
     await this.signInDatabase.transaction({ userId }, async (tx) => {
-      const ended = await tx.query<{ tenant_id: string }>(queries.revokeFamily(userId, familyId, new Date()));
-      const homes = ended.map((row) => row.tenant_id);
-      if (homes.length > 0) this.epochs.raisePerson(tx, userId, homes);
+      const ended = await tx.query<EndedSession>(queries.revokeFamily(userId, familyId, new Date()));
+      if (ended.length > 0) this.tellPerson(tx, userId, ended, reason);
     });
+  }
+
+  /** Ends one session in the transaction of its home; one that has ended before stays as it is. */
+  private async endOne(
+    tx: TenantTransaction,
+    { user_id: userId, session_id: id }: queries.RefreshRow,
+    reason: RevocationReason,
+    now: Date,
+  ): Promise<void> {
+    const ended = await tx.query<EndedSession>(queries.replaceSession(tx.tenantId, id, now));
+    tx.defer(queries.revokeRefreshTokens(tx.tenantId, id, now));
+    this.epochs.raiseMember(tx, userId);
+    this.ends.tell(tx, userId, ended, reason);
+  }
+
+  private tellPerson(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
+    const homes = [...new Set(ended.map((row) => row.tenant_id))];
+    this.epochs.raisePerson(tx, userId, homes);
+    this.ends.tell(tx, userId, ended, reason);
   }
 
   private tokenRow(home: string, sessionId: string, token: string, now: Date, sessionExpiresAt: Date) {

@@ -1,12 +1,12 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
-import { Refusals } from '../../platform/audit/refusals';
 import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, Unauthorized } from '../../platform/errors';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
 import type { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
+import { FailedProofs } from '../proofs/failed-proofs';
 import type { LoginDto, RegisterDto } from './auth.requests';
 import type { MeView, SignedInView, TokensView } from './auth.views';
 import { AddressTaken, NewAccounts } from './new-accounts';
@@ -29,7 +29,7 @@ export class AuthService {
     private readonly states: SessionStates,
     private readonly limits: SignInLimits,
     private readonly factors: SecondFactors,
-    private readonly refusals: Refusals,
+    private readonly failures: FailedProofs,
   ) {}
 
   /** Makes a user, a tenant and its owner, and signs the owner in. @throws Conflict when the e-mail address is known */
@@ -66,24 +66,16 @@ export class AuthService {
     });
     if (!user) {
       // Not awaited: the time must not reveal whether there is an account.
-      if (found) void this.noteFailure(found.id, input.tenant_id, client);
+      if (found) {
+        const { network } = client;
+        this.failures.note({ userId: found.id, tenantId: input.tenant_id, network, action: 'sign_in.failed' });
+      }
       throw new Unauthorized('The e-mail address or the password is wrong.');
     }
     const proved = { user, proof: byPassword(new Date()), client };
     const methods = await this.factors.methodsOf(user.id);
     if (methods.length > 0) throw await this.factors.challenge(proved, methods, input.tenant_id);
     return this.signIn.complete(proved, input.tenant_id);
-  }
-
-  /** Counts a failed sign-in in the audit log of the tenant that it was aimed at. Never throws. */
-  private async noteFailure(userId: string, tenantId: string | undefined, { network }: Client): Promise<void> {
-    const places = await this.signIn.placesOf(userId, tenantId).catch(() => []);
-    const place = places.find(({ status }) => status !== 'unconfirmed');
-    if (!place) return;
-    this.refusals.count({
-      caller: { tenantId: place.tenantId, actor: { type: 'anonymous', id: null }, network },
-      entry: { action: 'sign_in.failed', target: { type: 'user', id: userId }, outcome: 'failure' },
-    });
   }
 
   /** Exchanges a refresh token for a new pair. @throws Unauthorized */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { isUniqueViolation } from '../../platform/database/sql/errors';
 import type { Transaction } from '../../platform/database/transaction';
@@ -32,6 +33,7 @@ export class NewAccounts {
     private readonly database: SignInDatabase,
     private readonly users: Users,
     private readonly passwords: PasswordPolicy,
+    private readonly audit: AuditLog,
   ) {}
 
   /**
@@ -59,6 +61,7 @@ export class NewAccounts {
       passwordHash: await hashPassword(input.password),
       createdAt: now,
       eraseAt: null,
+      factorResetAt: null,
     };
     const tenant = input.tenantName === undefined ? null : newTenant(uuidv7(), input.tenantName, now);
     const scope = { userId: steps.subjectId ?? user.id, ...(tenant ? { tenantId: tenant.id } : {}) };
@@ -70,6 +73,8 @@ export class NewAccounts {
         if (tenant) {
           await tx.repository(Tenant).insert(tenant);
           await tx.repository(Membership).insert(newMembership(tenant.id, user.id, 'owner', now));
+          const caller = { tenantId: tenant.id, actor: { type: 'user', id: user.id } };
+          this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
         }
         steps.last?.(tx, user);
       });

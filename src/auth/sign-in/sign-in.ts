@@ -1,12 +1,14 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
+import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { NotFound } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
-import type { User } from '../../users/user.entity';
+import { cancelOwnerChange } from '../../tenants/members/operator-owners.service';
+import { User } from '../../users/user.entity';
 import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
 import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.views';
 import { type ContinuedSession, Sessions } from '../sessions/sessions';
@@ -37,6 +39,7 @@ export class SignIn {
     private readonly tokens: AccessTokens,
     private readonly limits: SignInLimits,
     private readonly mailer: Mailer,
+    private readonly audit: AuditLog,
   ) {}
 
   /**
@@ -47,12 +50,16 @@ export class SignIn {
     const { user, client } = proved;
     const fromNewNetwork = await this.limits.complete(user.id, user.email, client.network);
     if (fromNewNetwork) await this.tellOfNetwork(user, client);
+    if (user.factorResetAt && proved.proof.acr === 'aal2') await this.keepFactors(user);
     if (user.eraseAt) return this.withoutTenant(proved, 'restore');
     const places = await this.placesOf(user.id, tenantId);
     if (tenantId !== undefined && places.length === 0) throw new NotFound('Tenant', tenantId);
     const [place] = places.filter(({ status }) => status !== 'unconfirmed');
     if (!place) return this.withoutTenant(proved, 'account');
     const tenant = await this.tenant(place.tenantId);
+    if (tenant.newOwnerAt && place.role === 'owner' && place.status === 'active') {
+      await this.database.transaction(place, (tx) => cancelOwnerChange(tx, this.audit, user.id));
+    }
     if (tenant.suspendedAt || place.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
     }
@@ -60,6 +67,13 @@ export class SignIn {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'network' });
     }
     return this.intoTenant(proved, tenant, place.role);
+  }
+
+  /** Cancels the operator's reset of second factors: the person has one. */
+  private async keepFactors({ id }: User): Promise<void> {
+    await this.signInDatabase.transaction({ userId: id }, (tx) =>
+      tx.repository(User).update({ id }, { factorResetAt: null }),
+    );
   }
 
   private tellOfNetwork(user: User, client: Client): Promise<void> {
@@ -74,10 +88,29 @@ export class SignIn {
   async intoTenant({ user, proof, client }: Proved, tenant: Tenant, role: string): Promise<SignedInToTenant> {
     const begun = await this.database.transaction({ tenantId: tenant.id }, async (tx) => {
       tx.defer(touchMembership(tenant.id, user.id, new Date()));
-      return this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      const session = this.sessions.begin(tx, { userId: user.id, kind: 'tenant', proof, client });
+      this.record(tx, session.sessionId, { user, proof, client });
+      return session;
     });
     const pair = await this.pair({ ...begun, userId: user.id, tenantId: tenant.id, role });
     return { user: userView(user), tenant: tenantView(tenant), ...pair };
+  }
+
+  private record(tx: TenantTransaction, sessionId: string, { user, proof, client }: Proved): void {
+    this.audit.record(
+      tx,
+      {
+        tenantId: tx.tenantId,
+        actor: { type: 'user', id: user.id },
+        session: { id: sessionId },
+        origin: { network: client.network, userAgent: client.userAgent },
+      },
+      {
+        action: 'session.started',
+        target: { type: 'user', id: user.id },
+        changes: { amr: [null, proof.amr], acr: [null, proof.acr] },
+      },
+    );
   }
 
   /** Begins a session without a tenant. */

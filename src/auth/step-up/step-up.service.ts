@@ -1,10 +1,12 @@
 import type { Client, Proof } from '../proofs/proof';
 import { Injectable } from '@nestjs/common';
-import { TenantDatabase } from '../../platform/database/tenant-database';
+import { AuditLog } from '../../platform/audit/audit-log';
+import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { Unauthorized, ValidationFailed } from '../../platform/errors';
 import { type Principal, personOf, type Session } from '../../platform/http/requests/caller';
 import { Users } from '../../users/users';
 import { type FactorMethod, SecondFactors } from '../second-factor/second-factors';
+import { FailedProofs } from '../proofs/failed-proofs';
 import { proofOf, Sessions } from '../sessions/sessions';
 import type { TokensView } from '../sign-in/auth.views';
 import { verifyPassword } from '../sign-in/passwords';
@@ -25,6 +27,8 @@ export class StepUpService {
     private readonly limits: SignInLimits,
     private readonly sessions: Sessions,
     private readonly signIn: SignIn,
+    private readonly failures: FailedProofs,
+    private readonly audit: AuditLog,
   ) {}
 
   /** The accepted proofs: the second factor if there is one, otherwise the password. */
@@ -43,20 +47,35 @@ export class StepUpService {
    */
   async stepUp(principal: Principal, input: StepUpDto, client: Client): Promise<TokensView> {
     const session = sessionOf(principal);
-    const proof = await this.prove(session, input, client);
     const person = personOf(principal);
     const tenantId = person?.tenantId ?? null;
+    const proof = await this.prove(session, input, client, tenantId ?? undefined);
     const home = tenantId ?? session.userId;
     const role = principal.kind === 'tenant' ? principal.caller.role : (principal.role ?? null);
     const begun = await this.database.transaction({ tenantId: home }, async (tx) => {
       await this.sessions.replace(tx, session);
       const kind = tenantId === null ? 'account' : 'tenant';
-      return this.sessions.begin(tx, { userId: session.userId, kind, proof, client });
+      const begun = this.sessions.begin(tx, { userId: session.userId, kind, proof, client });
+      if (tenantId !== null) this.record(tx, begun.sessionId, session.userId, proof, client);
+      return begun;
     });
     return this.signIn.pair({ ...begun, userId: session.userId, tenantId, role });
   }
 
-  private async prove(session: Session, input: StepUpDto, client: Client): Promise<Proof> {
+  private record(tx: TenantTransaction, id: string, userId: string, { amr, acr }: Proof, client: Client): void {
+    const { network, userAgent } = client;
+    this.audit.record(
+      tx,
+      { tenantId: tx.tenantId, actor: { type: 'user', id: userId }, session: { id }, origin: { network, userAgent } },
+      {
+        action: 'session.stepped_up',
+        target: { type: 'user', id: userId },
+        changes: { amr: [null, amr], acr: [null, acr] },
+      },
+    );
+  }
+
+  private async prove(session: Session, input: StepUpDto, client: Client, tenantId?: string): Promise<Proof> {
     const { userId } = session;
     const methods = await this.factors.methodsOf(userId);
     if (input.password !== undefined && methods.length > 0) {
@@ -70,7 +89,15 @@ export class StepUpService {
       if (input.passkey !== undefined) return this.factors.verify('passkey', userId, input.passkey);
       return (await verifyPassword(user.passwordHash, input.password ?? '')) ? ['pwd'] : undefined;
     });
-    if (!amr) throw new Unauthorized('The proof is wrong.');
+    if (!amr) {
+      this.failures.note({
+        userId,
+        tenantId,
+        network: client.network,
+        action: input.password === undefined ? 'second_factor.failed' : 'sign_in.failed',
+      });
+      throw new Unauthorized('The proof is wrong.');
+    }
     return {
       ...proofOf(session),
       amr: [...new Set([...session.amr, ...amr])],

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import passport from 'passport';
+import { Refusals } from '../../platform/audit/refusals';
 import { Forbidden, Unauthorized } from '../../platform/errors';
 import type { Principal } from '../../platform/http/requests/caller';
 import { callerAddress, originOf } from '../../platform/net/client-network';
@@ -24,6 +25,7 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
   constructor(
     private readonly authenticator: Authenticator,
     private readonly sessions: SessionStates,
+    private readonly refusals: Refusals,
   ) {}
 
   onModuleInit(): void {
@@ -45,8 +47,19 @@ export class AccessTokenCredential implements CredentialKind, OnModuleInit {
   private admit(claims: AccessClaims, request: FastifyRequest): Principal | Promise<Principal> {
     const known = this.sessions.get(claims.tenant_id ?? claims.sub, claims.sid);
     return known instanceof Promise
-      ? known.then((state) => principalOf(claims, state, request))
-      : principalOf(claims, known, request);
+      ? known.then((state) => this.principal(claims, state, request))
+      : this.principal(claims, known, request);
+  }
+
+  private principal(claims: AccessClaims, state: SessionState | undefined, request: FastifyRequest): Principal {
+    if (state && claims.tenant_id !== null && !takesNetwork(state, request)) {
+      const { sub: userId, sid, tenant_id: tenantId } = claims;
+      this.refusals.count({
+        caller: { tenantId, actor: { type: 'user', id: userId }, network: originOf(request).network },
+        entry: { action: 'session.refused', target: { type: 'session', id: sid }, outcome: 'denied' },
+      });
+    }
+    return principalOf(claims, state, request);
   }
 
   private async verify(token: string, request: FastifyRequest): Promise<AccessClaims> {
@@ -72,8 +85,8 @@ function principalOf(claims: AccessClaims, state: SessionState | undefined, requ
   if (!state || state.session.userId !== claims.sub || state.expiresAt.getTime() <= new Date().getTime()) {
     throw new Unauthorized('The session has ended.', { invalidToken: true });
   }
-  const { kind, session, role, permissions, allowedCidrs } = state;
-  if (allowedCidrs.length > 0 && !isAllowed(allowedCidrs, callerAddress(request))) {
+  const { kind, session, role, permissions } = state;
+  if (!takesNetwork(state, request)) {
     throw new Forbidden('The tenant does not take requests from this network.');
   }
   const tenantId = claims.tenant_id;
@@ -85,6 +98,10 @@ function principalOf(claims: AccessClaims, state: SessionState | undefined, requ
   }
   if (kind === 'tenant') throw invalidToken('a session of a tenant without its tenant');
   return { kind, person: { userId: claims.sub, tenantId, session, origin }, role };
+}
+
+function takesNetwork({ allowedCidrs }: SessionState, request: FastifyRequest): boolean {
+  return allowedCidrs.length === 0 || isAllowed(allowedCidrs, callerAddress(request));
 }
 
 function invalidToken(reason: unknown): Unauthorized {

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../platform/database/transaction';
 import { TokenInvalid } from '../../platform/errors';
+import { FailedProofs } from '../proofs/failed-proofs';
 import {
   findNewest,
   insertToken,
@@ -41,6 +42,8 @@ export interface ParsedToken {
  */
 @Injectable()
 export class OneTimeTokens {
+  constructor(private readonly failures: FailedProofs) {}
+
   /** Makes a token. */
   issue(tx: Transaction, kind: TokenKind, subjectId: string, data: Record<string, unknown> = {}): string {
     const now = new Date();
@@ -67,13 +70,13 @@ export class OneTimeTokens {
   /** Reads a live token and locks it; it stays valid. @throws TokenInvalid, also for one of another kind */
   async lock(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
     const [row] = await tx.query<OneTimeTokenRow>(lockToken(token.subjectId, token.hash, new Date()));
-    return expectKind(row, kinds);
+    return this.expectKind(token, row, kinds);
   }
 
   /** Uses a live token: of several concurrent uses, one succeeds. @throws TokenInvalid, also for one of another kind */
   async spend(tx: Transaction, token: ParsedToken, ...kinds: TokenKind[]): Promise<OneTimeTokenRow> {
     const [row] = await tx.query<OneTimeTokenRow>(spendToken(token.subjectId, token.hash, new Date()));
-    return expectKind(row, kinds);
+    return this.expectKind(token, row, kinds);
   }
 
   /** Voids the live tokens of some kinds. */
@@ -86,11 +89,17 @@ export class OneTimeTokens {
     const [row] = await tx.query<OneTimeTokenRow & { created_at: Date }>(findNewest(subjectId, kind, new Date()));
     return row;
   }
-}
 
-function expectKind(row: OneTimeTokenRow | undefined, kinds: readonly TokenKind[]): OneTimeTokenRow {
-  if (!row || !(kinds as readonly string[]).includes(row.kind)) throw new TokenInvalid('one-time token refused');
-  return row;
+  /** A token that is refused counts in the log of a tenant of its person, where it names one. */
+  private expectKind(
+    { subjectId }: ParsedToken,
+    row: OneTimeTokenRow | undefined,
+    kinds: readonly TokenKind[],
+  ): OneTimeTokenRow {
+    if (row && (kinds as readonly string[]).includes(row.kind)) return row;
+    this.failures.note({ userId: subjectId, action: 'token.refused' });
+    throw new TokenInvalid('one-time token refused');
+  }
 }
 
 function hashOf(token: string): Buffer {

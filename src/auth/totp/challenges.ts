@@ -5,6 +5,7 @@ import { AppError, Unauthorized } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
+import { FailedProofs } from '../proofs/failed-proofs';
 import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
@@ -30,6 +31,7 @@ export class Challenges {
     private readonly signIn: SignIn,
     private readonly audit: AccountAudit,
     private readonly mailer: Mailer,
+    private readonly failures: FailedProofs,
   ) {
     factors.registerChallenger((proved, methods, tenantId) => this.refusal(proved, methods, tenantId));
   }
@@ -48,7 +50,11 @@ export class Challenges {
     const user = await this.users.get(userId);
     const attempt = { email: user.email, network: client.network, userId };
     const amr = await this.limits.guard(attempt, () => this.prove(userId, input, client));
-    if (!amr) throw new Unauthorized('The second factor is wrong.');
+    if (!amr) {
+      const tenantId = challenge.wanted_tenant ?? undefined;
+      this.failures.note({ userId, tenantId, network: client.network, action: 'second_factor.failed' });
+      throw new Unauthorized('The second factor is wrong.');
+    }
     const spent = await this.database.transaction({ userId }, (tx) =>
       tx.query(queries.spendChallenge(userId, hash, now)),
     );

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { newTimedId } from '../ids/ids';
 import type { Statement } from '../database/sql/statement';
 import type { TenantTransaction } from '../database/tenant-database';
+import type { Transaction } from '../database/transaction';
 import { formatTraceparent } from '../observability/trace-context';
 import { TRACING, type Tracing } from '../observability/tracing';
 import { TenantUsage } from '../usage/tenant-usage';
@@ -45,12 +46,17 @@ export class Outbox {
 
   /** Writes events in the given transaction; they leave when it commits. */
   publish(tx: TenantTransaction, events: readonly NewEvent[]): PublishedEvent[] {
+    return this.publishTo(tx, tx.tenantId, events);
+  }
+
+  /** The same for one of several tenants, in a transaction of the sign-in role, which changes what a person has there. */
+  publishTo(tx: Transaction, tenantId: string, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));
     const trace = this.tracing.active();
-    tx.insert(...insertEvents(tx.tenantId, events, published, trace ? formatTraceparent(trace) : null));
+    tx.insert(...insertEvents(tenantId, events, published, trace ? formatTraceparent(trace) : null));
     tx.afterCommit(() => {
       this.wakeups.notify(OUTBOX_CHANNEL);
-      this.count(tx.tenantId, events);
+      this.count(tenantId, events);
     });
     return published;
   }

@@ -1,14 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
+import { Refusals } from '../../platform/audit/refusals';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { AppError } from '../../platform/errors';
 import { lacking } from '../../platform/permissions/permissions';
 import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
-import { viewOf } from '../members/members.service';
+import { viewOf } from '../members/members.views';
 import { Membership, newMembership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';
+import { findTenantName } from '../tenants.queries';
 import { BY_OPERATOR, readInvitationToken } from './invitation-token';
 import { findByToken, type OpenedInvitationRow, spendInvitation } from './invitations.queries';
 
@@ -39,13 +41,29 @@ export class JoiningService {
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
     private readonly mailer: Mailer,
+    private readonly refusals: Refusals,
   ) {}
 
   /** Reads an invitation and does not use its token. @throws AppError `token_invalid`, whatever the reason */
-  async open(token: string): Promise<OpenInvitation> {
+  async open(token: string, network?: string): Promise<OpenInvitation> {
     const read = readInvitationToken(token);
     if (!read) throw tokenInvalid();
-    return this.database.transaction(read, (tx) => openIn(tx, read.hash));
+    return this.database
+      .transaction(read, (tx) => openIn(tx, read.hash))
+      .catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'token_invalid') void this.noteRefusal(read.tenantId, network);
+        throw error;
+      });
+  }
+
+  /** Counts a token that is spent, expired or made up in the log of the tenant that it names, where there is one. */
+  private async noteRefusal(tenantId: string, network: string | undefined): Promise<void> {
+    const [tenant] = await this.database.query({ tenantId }, findTenantName(tenantId)).catch(() => []);
+    if (!tenant) return;
+    this.refusals.count({
+      caller: { tenantId, actor: { type: 'anonymous', id: null }, network },
+      entry: { action: 'invitation.refused', target: { type: 'invitation', id: null }, outcome: 'failure' },
+    });
   }
 
   /**

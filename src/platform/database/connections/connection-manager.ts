@@ -202,10 +202,10 @@ export class ConnectionManager {
 
   /**
    * Whether a statement is harmless after its settings failed: then the login is a role that sees nothing without a
-   * tenant. With one URL of an owner or superuser, no statement is sent before the settings have succeeded.
+   * tenant, or a person. With one URL of an owner or superuser, no statement is sent before the settings have succeeded.
    */
   get failsClosed(): boolean {
-    return this.loggedInAs === DB_ROLES.service;
+    return this.loggedInAs === DB_ROLES.service || this.loggedInAs === DB_ROLES.signIn;
   }
 
   /** Whether Citus distributes the tables over several servers. */

@@ -154,7 +154,8 @@ function headersOf(
   const names: HeaderName[] = ['X-Request-Id', ...(underApi ? ['Cache-Control' as const] : []), ...limitHeaders(route)];
   if (status.startsWith('2')) {
     if (fields.includes('version') || (answer.content && (route.ifMatch || route.ifNoneMatch))) names.push('ETag');
-    if (status === '201' && (fields.includes('id') || (route.idempotent && fields.includes('version'))))
+    const isNew = route.idempotent && fields.includes('version');
+    if ((status === '201' && fields.includes('id')) || (['201', '202'].includes(status) && isNew))
       names.push('Location');
     if (fields.includes('next_cursor')) names.push('Link');
     if (route.idempotent) names.push('Idempotency-Replayed');

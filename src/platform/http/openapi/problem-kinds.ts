@@ -1,5 +1,6 @@
 /** Every kind of problem with its explanation: the guide's table and the responses are made from this list. */
 import type { ProblemCode } from '../../errors';
+import type { Schema } from './declarations';
 import type { HeaderName } from './headers';
 
 const LIMITED = ['RateLimit', 'RateLimit-Policy'] as const;
@@ -9,6 +10,10 @@ interface Explained {
   meaning: string;
   detail: string;
   headers: readonly HeaderName[];
+  /** What such a problem has beside the members of every problem, with an example of each. */
+  members?: Readonly<Record<string, Schema & { example: unknown }>>;
+  /** Those of the members that are there in every case. */
+  required?: readonly string[];
 }
 
 export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
@@ -31,6 +36,35 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     meaning: 'The password is right, and a second factor is due: send it with the challenge.',
     detail: 'A second factor is required.',
     headers: ['WWW-Authenticate', ...LIMITED],
+    members: {
+      challenge: {
+        type: 'string',
+        maxLength: 100,
+        description: 'With `second_factor_required`: goes to `POST /auth/second-factor`, with the factor.',
+        example: 'sfc_0198c0de7a1170008000000000000042_0Yw1bUQn5R2hQ8xM3cVt7kJd9sLf4gHaZpXeBnTiOo8',
+      },
+      methods: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 10,
+        description: 'With `second_factor_required`: the factors that the person has.',
+        items: { type: 'string', enum: ['totp', 'passkey'] },
+        example: ['totp'],
+      },
+      expires_in: {
+        type: 'integer',
+        minimum: 1,
+        description: 'With `second_factor_required`: the seconds in which the challenge is good.',
+        example: 300,
+      },
+      passkey_options: {
+        type: 'object',
+        additionalProperties: true,
+        description: 'With `second_factor_required` where the person has a passkey: what the browser asks it for.',
+        example: {},
+      },
+    },
+    required: ['challenge', 'methods', 'expires_in'],
   },
   insufficient_user_authentication: {
     meaning: 'The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).',

@@ -147,6 +147,7 @@ export class ProblemResponses {
       instance: `${API_PREFIX}/${this.sample.collection}`,
       request_id: EXAMPLE_REQUEST_ID,
       ...(code === 'validation_error' ? { errors: [this.sample.fault] } : {}),
+      ...exampleMembers(code),
     };
   }
 
@@ -156,7 +157,11 @@ export class ProblemResponses {
     return {
       type: 'object',
       description: 'Why a request was refused, or failed (RFC 9457).',
-      required: [...['type', 'title', 'status', 'detail', 'instance', 'request_id'], ...(onlyFaults ? ['errors'] : [])],
+      required: [
+        ...['type', 'title', 'status', 'detail', 'instance', 'request_id'],
+        ...(onlyFaults ? ['errors'] : []),
+        ...(codes.length === 1 ? codes.flatMap((code) => PROBLEMS[code].required ?? []) : []),
+      ],
       properties: {
         type: { type: 'string', enum: [...codes], description: 'The kind of problem, for programs.' },
         title: { type: 'string', enum: codes.map(problemTitle), description: 'The type in words.' },
@@ -179,9 +184,16 @@ export class ProblemResponses {
               },
             }
           : {}),
+        ...Object.assign({}, ...codes.map((code) => PROBLEMS[code].members ?? {})),
       },
     };
   }
+}
+
+/** The members of this kind alone that are there in every case, each with its example. */
+function exampleMembers(code: ProblemCode): Record<string, unknown> {
+  const { members = {}, required = [] } = PROBLEMS[code];
+  return Object.fromEntries(required.map((name) => [name, members[name]?.example]));
 }
 
 function fieldFault({ fault }: Sample): Schema {

@@ -1,0 +1,47 @@
+import { Injectable } from '@nestjs/common';
+import { Refusals } from '../../platform/audit/refusals';
+import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
+import type { Row, Statement } from '../../platform/database/sql/statement';
+
+/** A proof that failed: of which account, and for which of its tenants, where the request names one. */
+export interface FailedProof {
+  userId: string;
+  tenantId?: string;
+  network?: string;
+  action: 'sign_in.failed' | 'second_factor.failed' | 'token.refused';
+}
+
+/** Counts failed proofs in the audit log of the tenant that they were aimed at: the one named, else the one last used. */
+@Injectable()
+export class FailedProofs {
+  constructor(
+    private readonly database: SignInDatabase,
+    private readonly refusals: Refusals,
+  ) {}
+
+  /** Returns at once and never throws: the time of a response must not tell whether there is an account. */
+  note(failed: FailedProof): void {
+    void this.count(failed).catch(() => undefined);
+  }
+
+  private async count({ userId, tenantId, network, action }: FailedProof): Promise<void> {
+    const [place] = await this.database.transaction({ userId }, (tx) =>
+      tx.query<{ tenant_id: string } & Row>(findPlaceAimedAt(userId, tenantId ?? null)),
+    );
+    if (!place) return;
+    this.refusals.count({
+      caller: { tenantId: place.tenant_id, actor: { type: 'anonymous', id: null }, network },
+      entry: { action, target: { type: 'user', id: userId }, outcome: 'failure' },
+    });
+  }
+}
+
+function findPlaceAimedAt(userId: string, tenantId: string | null): Statement {
+  return {
+    name: 'place_aimed_at',
+    text: `select tenant_id from memberships
+            where user_id = $1 and status <> 'unconfirmed' and ($2::uuid is null or tenant_id = $2)
+            order by last_used_at desc, tenant_id desc limit 1`,
+    values: [userId, tenantId],
+  };
+}
