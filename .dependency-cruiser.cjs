@@ -20,18 +20,18 @@ const DATABASE_INSIDES = '^src/platform/database/connections/';
  * the service, so that no other code is to hold it.
  */
 const ROLE_DATABASES = {
-  'sign-in-database': ['auth', 'users', 'processes/admin'],
+  'sign-in-database': ['auth', 'users', 'tenants/operator', 'processes/admin'],
   'members-database': ['tenants'],
   'mail-database': ['mail'],
   'key-expiry-database': ['api-keys'],
   'audit-database': ['audit'],
   'eraser-database': ['tenants'],
   'epoch-database': ['platform/revocation'],
-  'keys-database': ['platform/crypto', 'processes/admin'],
+  'keys-database': ['platform/crypto', 'processes/admin', 'auth/totp'],
   'retention-database': ['retention'],
   'relay-database': ['platform/outbox'],
   'dispatcher-database': ['webhooks'],
-  'operator-database': ['processes/admin'],
+  'operator-database': ['tenants/operator'],
 };
 const NAMED_ROLES = Object.keys(ROLE_DATABASES).join('|');
 
@@ -101,7 +101,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(processes/(api/api|worker/worker)\\.module|dev/start)\\.ts$' },
       to: {
-        path: '^src/(processes/admin/|platform/database/roles/operator-database\\.ts$)',
+        path: '^src/(processes/admin/|tenants/operator/|platform/database/roles/operator-database\\.ts$)',
         reachable: true,
       },
     },

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Versioned } from '../platform/database/versioned';
 
 /** A key of the tenant outlives people; a personal one ends with its person's membership. */
 export const KEY_KINDS = ['tenant', 'personal'] as const;
@@ -6,7 +7,7 @@ export type KeyKind = (typeof KEY_KINDS)[number];
 
 /** An API key, without its text. */
 @Entity('api_keys')
-export class ApiKey {
+export class ApiKey extends Versioned {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
   tenantId: string;
 
@@ -40,15 +41,6 @@ export class ApiKey {
   /** Requests a second. */
   @Column('integer', { name: 'rate_limit', nullable: true })
   rateLimit: number | null;
-
-  @Column('integer')
-  version: number;
-
-  @Column('timestamptz', { name: 'created_at' })
-  createdAt: Date;
-
-  @Column('timestamptz', { name: 'updated_at' })
-  updatedAt: Date;
 
   @Column('timestamptz', { name: 'expires_at', nullable: true })
   expiresAt: Date | null;

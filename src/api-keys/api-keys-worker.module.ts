@@ -1,13 +1,14 @@
 /** The worker's half of API keys: the leader has members told of keys that expire soon. */
 import { Module } from '@nestjs/common';
 import { KeyExpiryDatabase } from '../platform/database/roles/key-expiry-database';
-import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { LeaderTasks, LeaderTasksModule } from '../platform/leader-election/leader-tasks';
 import './api-keys.permissions';
 import { KeyExpiry } from './key-expiry';
+import { MailPlatformModule } from '../platform/mail/mail.module';
 
 const INTERVAL_MS = 60_000;
 
-@Module({ providers: [KeyExpiry, KeyExpiryDatabase] })
+@Module({ imports: [LeaderTasksModule, MailPlatformModule], providers: [KeyExpiry, KeyExpiryDatabase] })
 export class ApiKeysWorkerModule {
   constructor(tasks: LeaderTasks, expiry: KeyExpiry) {
     tasks.add({ intervalMs: INTERVAL_MS, run: () => expiry.run() });

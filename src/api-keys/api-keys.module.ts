@@ -12,6 +12,7 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module';
 import { DatabaseModule } from '../platform/database/database.module';
+import { TenantContents } from '../platform/hooks/tenant-contents';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -20,17 +21,33 @@ import { API_KEY_EVENT_TYPES } from './api-key-event-types';
 import { ApiKeyCredential } from './api-key.credential';
 import { ApiKeysController } from './api-keys.controller';
 import './api-keys.permissions';
+import { countTenantKeys } from './api-keys.queries';
 import { ApiKeysService } from './api-keys.service';
 import { KeyUsage } from './key-usage';
+import { OperatorKeys } from './operator-keys.service';
 import { PersonalKeys } from './personal-keys';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
 
 @Module({
-  imports: [AuthModule, DatabaseModule.forFeature([ApiKey]), HttpPlatformModule, OutboxModule],
+  imports: [
+    AuditPlatformModule,
+    AuthModule,
+    DatabaseModule.forFeature([ApiKey]),
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    RevocationModule,
+  ],
   controllers: [ApiKeysController],
-  providers: [ApiKeyCredential, ApiKeysService, KeyUsage, PersonalKeys],
+  providers: [ApiKeyCredential, ApiKeysService, KeyUsage, OperatorKeys, PersonalKeys],
 })
 export class ApiKeysModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, contents: TenantContents) {
     types.add(...API_KEY_EVENT_TYPES);
+    contents.register('tenant_keys', countTenantKeys);
   }
 }

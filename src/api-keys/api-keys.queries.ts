@@ -1,24 +1,10 @@
+import { columnsOf, type RowOf } from '../platform/database/columns';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { WHOLE_TENANT } from '../platform/revocation/epochs.queries';
-import type { KeyKind } from './api-key.entity';
+import { ApiKey, type KeyKind } from './api-key.entity';
 
-/** A key as the API shows it. */
-export interface KeyRow extends Row {
-  id: string;
-  kind: KeyKind;
-  user_id: string | null;
-  name: string;
-  scopes: string[];
-  hint: string;
-  created_by: string;
-  allowed_cidrs: string[];
-  rate_limit: number | null;
-  version: number;
-  created_at: Date;
-  updated_at: Date;
-  expires_at: Date | null;
-  last_used_at: Date | null;
-}
+/** A key, without its text. */
+export type KeyRow = RowOf<ApiKey>;
 
 /** Everything that decides over a request with a key, with the counters under which it was read. */
 export interface KeyStateRow extends Row {
@@ -46,8 +32,7 @@ export interface KeyStateRow extends Row {
   person_epoch: number;
 }
 
-const COLUMNS = `id, kind, user_id, name, scopes, hint, created_by, allowed_cidrs, rate_limit, version, created_at,
-                 updated_at, expires_at, last_used_at`;
+const COLUMNS = columnsOf(ApiKey);
 
 export function findKey(tenantId: string, id: string): Statement {
   return {
@@ -78,6 +63,15 @@ export function countKeys(tenantId: string): Statement {
   return {
     name: 'api_keys_count',
     text: 'select count(*)::int as count from api_keys where tenant_id = $1',
+    values: [tenantId],
+  };
+}
+
+/** How many keys of the tenant itself there are. */
+export function countTenantKeys(tenantId: string): Statement {
+  return {
+    name: 'api_keys_count_of_tenant',
+    text: `select count(*)::int as count from api_keys where tenant_id = $1 and kind = 'tenant'`,
     values: [tenantId],
   };
 }

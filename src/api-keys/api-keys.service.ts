@@ -23,7 +23,6 @@ import { Outbox } from '../platform/outbox/outbox';
 import type { Permission } from '../platform/permissions/permissions';
 import { Epochs } from '../platform/revocation/epochs';
 import { ApiKey } from './api-key.entity';
-import { viewOf } from './api-key-view';
 import {
   type CreateApiKeyDto,
   DEFAULT_OVERLAP_SECONDS,
@@ -31,6 +30,7 @@ import {
   type UpdateApiKeyDto,
 } from './api-keys.requests';
 import * as queries from './api-keys.queries';
+import { viewOf } from './api-keys.views';
 import { newKey } from './key-format';
 
 const MAX_KEYS = 1_000;
@@ -74,33 +74,34 @@ export class ApiKeysService {
       this.assertValid(input, policy?.api_key_max_days ?? null, at);
       const { text, hash, hint } = newKey(tx.tenantId);
       const row: queries.KeyRow = {
+        tenantId: tx.tenantId,
         id,
         kind: input.kind,
-        user_id: input.kind === 'personal' ? caller.actor.id : null,
+        userId: input.kind === 'personal' ? caller.actor.id : null,
         name: input.name,
         scopes: input.scopes,
         hint,
-        created_by: caller.actor.id,
-        allowed_cidrs: input.allowed_cidrs ?? [],
-        rate_limit: input.rate_limit ?? null,
+        createdBy: caller.actor.id,
+        allowedCidrs: input.allowed_cidrs ?? [],
+        rateLimit: input.rate_limit ?? null,
         version: 1,
-        created_at: at,
-        updated_at: at,
-        expires_at: input.expires_at ?? null,
-        last_used_at: null,
+        createdAt: at,
+        updatedAt: at,
+        expiresAt: input.expires_at ?? null,
+        lastUsedAt: null,
       };
-      await tx.repository(ApiKey).insert(entityOf(tx.tenantId, row));
+      await tx.repository(ApiKey).insert(row);
       tx.defer(queries.insertSecret(tx.tenantId, id, hash, at));
       const { name, kind, scopes } = row;
       this.record(tx, caller, 'api_key.created', id, {
         name: [null, name],
         kind: [null, kind],
         scopes: [null, scopes],
-        expires_at: [null, row.expires_at],
+        expires_at: [null, row.expiresAt],
       });
       this.publish(tx, 'api_key.created', row);
       this.mailer.notify(tx, {
-        audience: row.user_id === null ? { permission: 'api_keys:manage' } : { userId: row.user_id },
+        audience: row.userId === null ? { permission: 'api_keys:manage' } : { userId: row.userId },
         template: 'api_key_created',
         data: {
           keyName: name,
@@ -148,9 +149,9 @@ export class ApiKeysService {
         ...before,
         name: input.name ?? before.name,
         scopes: input.scopes ?? before.scopes,
-        expires_at: changesEnd ? (input.expires_at ?? null) : before.expires_at,
-        allowed_cidrs: input.allowed_cidrs ?? before.allowed_cidrs,
-        rate_limit: input.rate_limit === undefined ? before.rate_limit : input.rate_limit,
+        expiresAt: changesEnd ? (input.expires_at ?? null) : before.expiresAt,
+        allowedCidrs: input.allowed_cidrs ?? before.allowedCidrs,
+        rateLimit: input.rate_limit === undefined ? before.rateLimit : input.rate_limit,
       };
       const changes = changesBetween(before, after);
       if (Object.keys(changes).length === 0) return representationOf(before);
@@ -160,9 +161,9 @@ export class ApiKeysService {
         {
           name: after.name,
           scopes: after.scopes,
-          expiresAt: after.expires_at,
-          allowedCidrs: after.allowed_cidrs,
-          rateLimit: after.rate_limit,
+          expiresAt: after.expiresAt,
+          allowedCidrs: after.allowedCidrs,
+          rateLimit: after.rateLimit,
           version: after.version,
           updatedAt: now,
         },
@@ -261,7 +262,7 @@ function assertManager(caller: Caller): void {
 
 /** @throws NotFound unless the key is there for this caller: its own, or any for a manager */
 function assertVisible(caller: Caller, id: string, row: queries.KeyRow | undefined): queries.KeyRow {
-  if (!row || (row.user_id !== caller.actor.id && !isManager(caller))) throw new NotFound('Key', id);
+  if (!row || (row.userId !== caller.actor.id && !isManager(caller))) throw new NotFound('Key', id);
   return row;
 }
 
@@ -281,7 +282,7 @@ async function lockToChange(
   const row = assertVisible(caller, id, await lockKey(tx, id));
   ifMatch?.assertVersion(row.version);
   if (row.kind === 'tenant') assertManager(caller);
-  else if (row.user_id !== caller.actor.id) throw new Forbidden('A personal key is changed by its person alone.');
+  else if (row.userId !== caller.actor.id) throw new Forbidden('A personal key is changed by its person alone.');
   assertMayGrant(caller, row.scopes as Permission[]);
   return row;
 }
@@ -300,7 +301,7 @@ async function assertRotatable(
   const [live] = await tx.query<{ count: number; newest_at: Date | null }>(
     queries.countLiveSecrets(tx.tenantId, key.id, now),
   );
-  const rotatedAt = live?.newest_at && live.newest_at > key.created_at ? live.newest_at.getTime() : -Infinity;
+  const rotatedAt = live?.newest_at && live.newest_at > key.createdAt ? live.newest_at.getTime() : -Infinity;
   if (rotatedAt >= arrivedAt.getTime()) throw rotatedMeanwhile();
   if (overlap > 0 && now.getTime() - rotatedAt < ROTATION_PAUSE_MS) throw rotatedMeanwhile();
   if (overlap > 0 && (live?.count ?? 0) >= MAX_LIVE_SECRETS) {
@@ -315,12 +316,20 @@ function rotatedMeanwhile(): Conflict {
   return new Conflict('The key was changed at the same time; look at it before you rotate it again.');
 }
 
+/** The fields that the audit log shows a change of, by their columns. */
+const AUDITED = {
+  name: 'name',
+  scopes: 'scopes',
+  expires_at: 'expiresAt',
+  allowed_cidrs: 'allowedCidrs',
+  rate_limit: 'rateLimit',
+} as const satisfies Record<string, keyof queries.KeyRow>;
+
 function changesBetween(before: queries.KeyRow, after: queries.KeyRow): Record<string, readonly [unknown, unknown]> {
-  const names = ['name', 'scopes', 'expires_at', 'allowed_cidrs', 'rate_limit'] as const;
   return Object.fromEntries(
-    names
-      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
-      .map((name) => [name, [before[name], after[name]] as const]),
+    Object.entries(AUDITED)
+      .filter(([, column]) => JSON.stringify(before[column]) !== JSON.stringify(after[column]))
+      .map(([field, column]) => [field, [before[column], after[column]] as const]),
   );
 }
 
@@ -331,24 +340,4 @@ function withText(row: queries.KeyRow, text: string, details: OutcomeDetails = {
 
 function representationOf(row: queries.KeyRow): Representation {
   return new Representation(JSON.stringify(viewOf(row)), row.version);
-}
-
-function entityOf(tenantId: string, row: queries.KeyRow): ApiKey {
-  return {
-    tenantId,
-    id: row.id,
-    kind: row.kind,
-    userId: row.user_id,
-    name: row.name,
-    scopes: row.scopes,
-    hint: row.hint,
-    createdBy: row.created_by,
-    allowedCidrs: row.allowed_cidrs,
-    rateLimit: row.rate_limit,
-    version: row.version,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    expiresAt: row.expires_at,
-    lastUsedAt: row.last_used_at,
-  };
 }

@@ -3,6 +3,7 @@ import { CREATED_AT_DOC, VERSION_DOC, pageOf } from '../platform/http/responses/
 import { PERMISSION_LIST_DOC } from '../platform/http/requests/permission-list.field';
 import { KEY_KINDS, type KeyKind } from './api-key.entity';
 import { KEY_PATTERN } from './key-format';
+import type { KeyRow } from './api-keys.queries';
 
 const KEY_ID = '0198c0de-7a11-7000-8000-000000000041';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -71,6 +72,24 @@ export class ApiKeyView {
 
   @ApiProperty(CREATED_AT_DOC)
   created_at: string;
+}
+
+/** The key as the API shows it. */
+export function viewOf(row: KeyRow): ApiKeyView {
+  return {
+    id: row.id,
+    name: row.name,
+    kind: row.kind,
+    scopes: row.scopes,
+    hint: row.hint,
+    created_by: row.createdBy,
+    expires_at: row.expiresAt?.toISOString() ?? null,
+    last_used_at: row.lastUsedAt?.toISOString() ?? null,
+    allowed_cidrs: row.allowedCidrs,
+    rate_limit: row.rateLimit,
+    version: row.version,
+    created_at: row.createdAt.toISOString(),
+  };
 }
 
 @ApiSchema({ description: 'A key with its text, which is shown this once.' })

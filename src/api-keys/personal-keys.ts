@@ -4,7 +4,7 @@ import type { TenantTransaction } from '../platform/database/tenant-database';
 import { Hooks } from '../platform/hooks/hooks';
 import { Outbox } from '../platform/outbox/outbox';
 import { Epochs } from '../platform/revocation/epochs';
-import { viewOf } from './api-key-view';
+import { viewOf } from './api-keys.views';
 import * as queries from './api-keys.queries';
 
 /** Personal keys end with their person's access: a membership that ends, a claimed or an erased account. */

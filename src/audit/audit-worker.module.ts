@@ -14,9 +14,12 @@ import { AuditJob } from './folding/audit-job';
 import { Erasures } from './folding/erasures';
 import { RefusalWriter } from './folding/refusal-writer';
 import { SigningKeys } from './folding/signing-key';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 
 @Module({
-  imports: [OutboxModule],
+  imports: [AuditPlatformModule, HooksModule, OutboxModule, SecretBoxModule],
   providers: [AuditDatabase, AuditFolder, AuditJob, Erasures, RefusalWriter, SigningKeys],
 })
 export class AuditWorkerModule {

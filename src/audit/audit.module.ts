@@ -14,9 +14,11 @@ import { AuditVerification } from './audit-verification';
 import { AuditKeysController } from './audit-keys.controller';
 import { AuditController } from './audit.controller';
 import { AuditService } from './audit.service';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
 
 @Module({
-  imports: [HttpPlatformModule, OutboxModule],
+  imports: [AuditPlatformModule, HooksModule, HttpPlatformModule, OutboxModule],
   controllers: [AuditController, AuditKeysController],
   providers: [AuditService, AuditExport, AuditVerification],
 })

@@ -51,6 +51,7 @@ import { AccountMailsController } from './account/account-mails.controller';
 import { AccountController } from './account/account.controller';
 import { AccountService } from './account/account.service';
 import { EmailChangeService } from './account/email-change.service';
+import { OperatorAccounts } from './account/operator-accounts.service';
 import { PasswordsService } from './account/passwords.service';
 import { PersonSessions } from './account/person-sessions';
 import { MailAllowance } from './mailbox/mail-allowance';
@@ -58,6 +59,7 @@ import { MailboxProofs } from './mailbox/mailbox-proofs';
 import { OwnProof } from './mailbox/own-proof';
 import { PlacesController } from './places/places.controller';
 import { PlacesService } from './places/places.service';
+import { TenantCreation } from './places/tenant-creation';
 import { RegistrationController } from './registration/registration.controller';
 import { Registration } from './registration/registration.service';
 import { NewAccounts } from './sign-in/new-accounts';
@@ -65,9 +67,25 @@ import { StepUpController } from './step-up/step-up.controller';
 import { StepUpService } from './step-up/step-up.service';
 import { OneTimeTokens } from './tokens/one-time-tokens';
 import { StepUpGuard } from './access/step-up.guard';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 
 @Module({
-  imports: [PassportModule, HttpPlatformModule, OutboxModule, TenantsModule, UsersModule],
+  imports: [
+    AuditPlatformModule,
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    PassportModule,
+    RevocationModule,
+    SecretBoxModule,
+    TenantsModule,
+    UsersModule,
+  ],
   controllers: [
     AcceptingController,
     AuthController,
@@ -96,6 +114,7 @@ import { StepUpGuard } from './access/step-up.guard';
     AccountAudit,
     AccountService,
     EmailChangeService,
+    OperatorAccounts,
     PasswordsService,
     PersonSessions,
     MailAllowance,
@@ -103,6 +122,7 @@ import { StepUpGuard } from './access/step-up.guard';
     OwnProof,
     AcceptingService,
     PlacesService,
+    TenantCreation,
     Registration,
     NewAccounts,
     StepUpService,
@@ -117,7 +137,16 @@ import { StepUpGuard } from './access/step-up.guard';
     { provide: APP_GUARD, useClass: PermissionGuard },
     { provide: APP_GUARD, useClass: StepUpGuard },
   ],
-  exports: [Authenticator, SecondFactors, SignIn, SignInLimits, OptionalPersonPipe, OwnProof, MailboxProofs],
+  exports: [
+    Authenticator,
+    SecondFactors,
+    SignIn,
+    SignInLimits,
+    OptionalPersonPipe,
+    OwnProof,
+    MailboxProofs,
+    OperatorAccounts,
+  ],
 })
 export class AuthModule {
   constructor(types: EventCatalogue) {

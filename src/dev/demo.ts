@@ -2,8 +2,11 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AuthService } from '../auth/sign-in/auth.service';
-import { CreateOrderDto, ListOrdersDto } from '../orders/orders.requests';
+import { CreateOrderDto } from '../orders/orders.requests';
+import { TenantDatabase } from '../platform/database/tenant-database';
 import { readDto } from '../platform/http/requests/validation.pipe';
+import { Outcome } from '../platform/http/responses/results';
+import { Order } from '../orders/order.entity';
 import { OrdersService } from '../orders/orders.service';
 import type { OrderStatus } from '../orders/order-status';
 import { keptSecret } from '../platform/config/kept-secret';
@@ -108,8 +111,10 @@ function ownerOf(tenantId: string, userId: string): Caller {
 /** Creates the missing orders of a tenant, after completing the last existing one. */
 async function fill(app: INestApplicationContext, caller: Caller, count: number): Promise<void> {
   const orders = app.get(OrdersService, { strict: false });
-  const there = await orders.list(caller, Object.assign(new ListOrdersDto(), { limit: PAGE }));
-  const made = (JSON.parse(there.json) as { data: { id: string; status: OrderStatus }[] }).data;
+  const database = app.get(TenantDatabase, { strict: false });
+  const made = await database.transaction(caller, (tx) =>
+    tx.repository(Order).find({ where: { tenantId: caller.tenantId }, order: { id: 'DESC' }, take: PAGE }),
+  );
   if (made.length >= count) return;
   const [last] = made;
   if (last) await walk(orders, caller, last.id, made.length - 1, last.status);
@@ -122,9 +127,8 @@ async function fill(app: INestApplicationContext, caller: Caller, count: number)
       notes: i % 6 === 0 ? 'Leave at the door' : null,
       metadata: { channel: i % 2 === 0 ? 'web' : 'phone' },
     });
-    const { json } = await orders.create(caller, order);
-    const { id } = JSON.parse(json) as { id: string };
-    await walk(orders, caller, id, i, 'pending');
+    const created = await orders.create(caller, order);
+    if (created instanceof Outcome && created.details.id) await walk(orders, caller, created.details.id, i, 'pending');
   }
 }
 

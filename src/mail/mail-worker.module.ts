@@ -9,6 +9,13 @@ import { MailDatabase } from '../platform/database/roles/mail-database';
 import { MailSender } from './sending/mail-sender';
 import { Notices } from './sending/notices';
 import { Suppressions } from './sending/suppressions';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 
-@Module({ providers: [MailDatabase, MailSender, Notices, Suppressions], exports: [MailSender, Suppressions] })
+@Module({
+  imports: [HooksModule, MailPlatformModule, SecretBoxModule],
+  providers: [MailDatabase, MailSender, Notices, Suppressions],
+  exports: [MailSender, Suppressions],
+})
 export class MailWorkerModule {}

@@ -1,9 +1,10 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Versioned } from '../platform/database/versioned';
 import type { OrderStatus } from './order-status';
 
 /** An order of a tenant's customer. Amounts are decimal strings with the currency's minor units. */
 @Entity('orders')
-export class Order {
+export class Order extends Versioned {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
   tenantId: string;
 
@@ -28,13 +29,4 @@ export class Order {
 
   @Column('jsonb')
   metadata: Record<string, string>;
-
-  @Column('integer')
-  version: number;
-
-  @Column('timestamptz', { name: 'created_at' })
-  createdAt: Date;
-
-  @Column('timestamptz', { name: 'updated_at' })
-  updatedAt: Date;
 }

@@ -21,10 +21,11 @@ import { OrderItem } from './order-item.entity';
 import { OrdersController } from './orders.controller';
 import { OrdersExport } from './orders-export';
 import { ORDER_ROWS, OrdersService } from './orders.service';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
 import './orders.permissions';
 
 @Module({
-  imports: [DatabaseModule.forFeature([Order, OrderItem]), HttpPlatformModule, OutboxModule],
+  imports: [AuditPlatformModule, DatabaseModule.forFeature([Order, OrderItem]), HttpPlatformModule, OutboxModule],
   controllers: [OrdersController],
   providers: [OrdersService, OrdersExport],
 })

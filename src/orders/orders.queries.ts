@@ -2,8 +2,8 @@
  * The statements of the hot routes, one round trip each. PostgreSQL makes the JSON of responses if that saves parsing
  * and serializing. Each names its tenant, in addition to the policy.
  */
-import type { SqlValue, Statement } from '../platform/database/sql/statement';
-import { jsonTime as time } from '../platform/database/sql/json';
+import type { Row, SqlValue, Statement } from '../platform/database/sql/statement';
+import { jsonBare, jsonList, jsonObject, jsonPlain, jsonText, jsonTime as time } from '../platform/database/sql/json';
 import { PAGE_BYTES } from '../platform/http/responses/results';
 import type { Actor } from '../platform/http/requests/caller';
 import { firstIdAt } from '../platform/ids/ids';
@@ -28,14 +28,72 @@ export interface OrderFilter {
   madeAfter?: string;
 }
 
-const ORDER_JSON = `json_build_object(
-    'id', o.id, 'customer_id', o.customer_id, 'status', o.status, 'total_amount', o.total_amount::text,
-    'currency', o.currency, 'notes', o.notes, 'metadata', o.metadata,
-    'items', (select coalesce(json_agg(json_build_object(
-        'id', i.id, 'product_id', i.product_id, 'product_name', i.product_name,
-        'quantity', i.quantity, 'unit_price', i.unit_price::text) order by i.position), '[]'::json)
-      from order_items i where i.tenant_id = $1 and i.order_id = o.id),
-    'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
+const LOCKED_ITEMS = itemsAs({
+  id: jsonPlain('i.id'),
+  productId: jsonText('i.product_id'),
+  productName: jsonText('i.product_name'),
+  quantity: jsonBare('i.quantity'),
+  unitPrice: jsonPlain('i.unit_price'),
+});
+
+/** The items of the order `o` of the tenant `$1`. */
+function itemsAs(members: Record<string, string>): string {
+  const rows = 'from order_items i where i.tenant_id = $1 and i.order_id = o.id';
+  return jsonList(jsonObject(members), 'i.position', rows);
+}
+
+const ORDER_JSON = jsonObject({
+  id: jsonPlain('o.id'),
+  customer_id: jsonPlain('o.customer_id'),
+  status: jsonPlain('o.status'),
+  total_amount: jsonPlain('o.total_amount'),
+  currency: jsonPlain('o.currency'),
+  notes: jsonText('o.notes'),
+  metadata: jsonBare('o.metadata'),
+  items: itemsAs({
+    id: jsonPlain('i.id'),
+    product_id: jsonText('i.product_id'),
+    product_name: jsonText('i.product_name'),
+    quantity: jsonBare('i.quantity'),
+    unit_price: jsonPlain('i.unit_price'),
+  }),
+  version: jsonBare('o.version'),
+  created_at: jsonPlain(time('o.created_at')),
+  updated_at: jsonPlain(time('o.updated_at')),
+});
+
+/** An order as the changes of it need it: its columns, and its items in their places. */
+export type LockedOrder = Row & Order & Pick<NewOrder, 'items'>;
+
+/** Locks an order until the end of the transaction, so that of two changes at once one waits for the other. */
+export function lockOrder(tenantId: string, id: string): Statement {
+  return {
+    name: 'order_lock',
+    text: `select o.tenant_id as "tenantId", o.id, o.customer_id as "customerId", o.status,
+                  o.total_amount as "totalAmount", o.currency, o.notes, o.metadata, o.version,
+                  o.created_at as "createdAt", o.updated_at as "updatedAt", (${LOCKED_ITEMS})::json as items
+             from orders o where o.tenant_id = $1 and o.id = $2 for update`,
+    values: [tenantId, id],
+  };
+}
+
+/** Writes what may change of an order. */
+export function updateOrder(order: Order): Statement {
+  return {
+    name: 'order_update',
+    text: `update orders set status = $3, notes = $4, metadata = $5, version = $6, updated_at = $7
+            where tenant_id = $1 and id = $2`,
+    values: [
+      order.tenantId,
+      order.id,
+      order.status,
+      order.notes,
+      JSON.stringify(order.metadata),
+      order.version,
+      order.updatedAt,
+    ],
+  };
+}
 
 /** Writes orders with their items and the first line of their history. */
 export function insertOrders(tenantId: string, actor: Actor, orders: readonly NewOrder[]): Statement[] {

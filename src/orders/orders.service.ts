@@ -20,8 +20,6 @@ import { type CountedAmount, FOR_GOOD, TenantUsage } from '../platform/usage/ten
 import { minorUnits } from './currencies';
 import { Money } from './money';
 import { canTransition, type OrderStatus } from './order-status';
-import { Order } from './order.entity';
-import { OrderItem } from './order-item.entity';
 import type { CreateOrderDto, ListOrdersDto, OrderFilters, UpdateOrderDto } from './orders.requests';
 import { viewOf } from './orders.views';
 import * as queries from './orders.queries';
@@ -111,7 +109,7 @@ export class OrdersService {
       if (notes !== order.notes || !sameMetadata(metadata, order.metadata)) {
         return this.save(tx, caller, order, { notes, metadata }, 'order.updated');
       }
-      return represent(tx, order);
+      return represent(order);
     });
   }
 
@@ -144,21 +142,19 @@ export class OrdersService {
   }
 
   /** Writes a change with its line of history and its event, and returns the new order. */
-  private async save(
+  private save(
     tx: TenantTransaction,
     caller: Caller,
-    order: Order,
-    change: Partial<Pick<Order, 'notes' | 'metadata' | 'status'>>,
+    order: queries.LockedOrder,
+    change: Partial<Pick<queries.LockedOrder, 'notes' | 'metadata' | 'status'>>,
     type: string,
-  ): Promise<Representation> {
+  ): Representation {
     this.usage.assertLeft(caller);
     this.usage.count(tx, ORDER_ROWS.name, 1);
     const { id: historyId, at } = newTimedId();
     const fromStatus = order.status;
     Object.assign(order, change, { version: order.version + 1, updatedAt: at });
-    await tx
-      .repository(Order)
-      .update({ tenantId: order.tenantId, id: order.id }, { ...change, version: order.version, updatedAt: at });
+    tx.defer(queries.updateOrder(order));
     tx.insert(
       queries.insertHistory(caller.tenantId, {
         orderId: order.id,
@@ -170,17 +166,14 @@ export class OrdersService {
         createdAt: at,
       }),
     );
-    const now = await represent(tx, order);
+    const now = represent(order);
     this.outbox.publish(tx, [{ type, data: now.json, aggregateId: order.id, sequence: order.version }]);
     return now;
   }
 }
 
-async function represent(tx: TenantTransaction, order: Order): Promise<Representation> {
-  const items = await tx
-    .repository(OrderItem)
-    .find({ where: { tenantId: order.tenantId, orderId: order.id }, order: { position: 'ASC' } });
-  return new Representation(JSON.stringify(viewOf(order, items)), order.version);
+function represent(order: queries.LockedOrder): Representation {
+  return new Representation(JSON.stringify(viewOf(order, order.items)), order.version);
 }
 
 function createdEvent(order: queries.NewOrder, data: string): NewEvent {
@@ -199,10 +192,8 @@ export function toFilter(filters: OrderFilters): queries.OrderFilter {
   };
 }
 
-async function lockOrder(tx: TenantTransaction, id: string): Promise<Order> {
-  const order = await tx
-    .repository(Order)
-    .findOne({ where: { tenantId: tx.tenantId, id }, lock: { mode: 'pessimistic_write' } });
+async function lockOrder(tx: TenantTransaction, id: string): Promise<queries.LockedOrder> {
+  const [order] = await tx.query<queries.LockedOrder>(queries.lockOrder(tx.tenantId, id));
   if (!order) throw new NotFound('Order', id);
   return order;
 }

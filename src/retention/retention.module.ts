@@ -9,7 +9,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { RetentionDatabase } from '../platform/database/roles/retention-database';
 import type { RetentionRule } from '../platform/database/sql/tables';
-import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { LeaderTasks, LeaderTasksModule } from '../platform/leader-election/leader-tasks';
 import { RETENTION_RULES, RetentionJob } from './retention-job';
 
 const INTERVAL_MS = 60_000;
@@ -34,6 +34,6 @@ export class RetentionWorkerModule {
   }
 
   static forRoot(rules: readonly RetentionRule[]): DynamicModule {
-    return { module: RetentionWorkerModule, imports: [RetentionModule.forRoot(rules)] };
+    return { module: RetentionWorkerModule, imports: [LeaderTasksModule, RetentionModule.forRoot(rules)] };
   }
 }

@@ -27,6 +27,13 @@ export class Tenant {
   @Column('timestamptz', { name: 'closed_at', nullable: true })
   closedAt: Date | null;
 
+  /** A member whom the operator may make an owner, and from when on; a sign-in of an owner cancels it. */
+  @Column('uuid', { name: 'new_owner_id', nullable: true })
+  newOwnerId: string | null;
+
+  @Column('timestamptz', { name: 'new_owner_at', nullable: true })
+  newOwnerAt: Date | null;
+
   @Column('text', { name: 'second_factor' })
   secondFactor: SecondFactorRule;
 
@@ -59,6 +66,8 @@ export function newTenant(id: string, name: string, createdAt: Date): Tenant {
     createdAt,
     suspendedAt: null,
     closedAt: null,
+    newOwnerId: null,
+    newOwnerAt: null,
     secondFactor: 'optional',
     secondFactorGraceDays: 0,
     secondFactorSince: null,

@@ -7,10 +7,11 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { EraserDatabase } from '../platform/database/roles/eraser-database';
 import { MembersDatabase } from '../platform/database/roles/members-database';
 import type { TenantTable } from '../platform/database/sql/tables';
-import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { LeaderTasks, LeaderTasksModule } from '../platform/leader-election/leader-tasks';
 import { TenantErasure } from './erasure/tenant-erasure';
 import { MailAudiences } from './members/mail-audiences';
 import { TENANT_TABLES } from './tenant-tables';
+import { HooksModule } from '../platform/hooks/hooks.module';
 import './tenants.permissions';
 
 const ERASURE_INTERVAL_MS = 60_000;
@@ -24,6 +25,7 @@ export class TenantsWorkerModule {
   static forRoot(tables: readonly TenantTable[]): DynamicModule {
     return {
       module: TenantsWorkerModule,
+      imports: [HooksModule, LeaderTasksModule],
       providers: [
         EraserDatabase,
         MailAudiences,

@@ -13,6 +13,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../platform/database/database.module';
 import { MembersDatabase } from '../platform/database/roles/members-database';
+import { TenantContents } from '../platform/hooks/tenant-contents';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
@@ -21,10 +22,12 @@ import { SSO_EVENT_TYPES } from './company/sso-event-types';
 import { CompanyController } from './company/company.controller';
 import { CompanyService } from './company/company.service';
 import { INVITATION_EVENT_TYPES } from './invitations/invitation-event-types';
+import { countPendingInvitations } from './invitations/invitations.queries';
 import { InvitationsController } from './invitations/invitations.controller';
 import { InvitationsService } from './invitations/invitations.service';
 import { JoiningService } from './invitations/joining.service';
 import { Membership } from './membership.entity';
+import { OperatorOwners } from './members/operator-owners.service';
 import { OperatorInvitations } from './invitations/operator-invitations.service';
 import { MEMBER_EVENT_TYPES } from './members/member-event-types';
 import { MembersController } from './members/members.controller';
@@ -35,9 +38,21 @@ import { RolesService } from './roles/roles.service';
 import { Tenant } from './tenant.entity';
 import './tenants.permissions';
 import { UsageController } from './usage/usage.controller';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { RevocationModule } from '../platform/revocation/revocation.module';
 
 @Module({
-  imports: [DatabaseModule.forFeature([Tenant, Membership, CustomRole]), HttpPlatformModule, OutboxModule],
+  imports: [
+    AuditPlatformModule,
+    DatabaseModule.forFeature([Tenant, Membership, CustomRole]),
+    HooksModule,
+    HttpPlatformModule,
+    MailPlatformModule,
+    OutboxModule,
+    RevocationModule,
+  ],
   controllers: [CompanyController, InvitationsController, MembersController, RolesController, UsageController],
   providers: [
     CompanyService,
@@ -46,12 +61,14 @@ import { UsageController } from './usage/usage.controller';
     MembersDatabase,
     MembersService,
     OperatorInvitations,
+    OperatorOwners,
     RolesService,
   ],
-  exports: [CompanyService, JoiningService, MembersService, OperatorInvitations],
+  exports: [CompanyService, JoiningService, MembersService, OperatorInvitations, OperatorOwners],
 })
 export class TenantsModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, contents: TenantContents) {
+    contents.register('pending_invitations', (tenantId) => countPendingInvitations(tenantId, new Date()));
     types.add(...COMPANY_EVENT_TYPES, ...INVITATION_EVENT_TYPES, ...MEMBER_EVENT_TYPES, ...SSO_EVENT_TYPES);
   }
 }

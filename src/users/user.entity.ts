@@ -30,4 +30,8 @@ export class User {
   /** Set while the person is to be erased: the time of it. */
   @Column('timestamptz', { name: 'erase_at', nullable: true })
   eraseAt: Date | null;
+
+  /** From when on the operator may end the second factors; a sign-in with one cancels it. */
+  @Column('timestamptz', { name: 'factor_reset_at', nullable: true })
+  factorResetAt: Date | null;
 }

@@ -5,8 +5,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';
 import type { PersonTable } from '../platform/database/sql/tables';
-import { LeaderTasks } from '../platform/leader-election/leader-tasks';
+import { LeaderTasks, LeaderTasksModule } from '../platform/leader-election/leader-tasks';
 import { ErasureJob, PERSON_TABLES } from './erasure';
+import { HooksModule } from '../platform/hooks/hooks.module';
 
 const ERASURE_INTERVAL_MS = 60_000;
 
@@ -19,6 +20,7 @@ export class UsersWorkerModule {
   static forRoot(tables: readonly PersonTable[]): DynamicModule {
     return {
       module: UsersWorkerModule,
+      imports: [HooksModule, LeaderTasksModule],
       providers: [ErasureJob, SignInDatabase, { provide: PERSON_TABLES, useValue: tables }],
     };
   }

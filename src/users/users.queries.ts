@@ -1,9 +1,25 @@
 /** Users, for the sign-in role, the only one that sees them. */
-import type { Statement } from '../platform/database/sql/statement';
+import type { Row, Statement } from '../platform/database/sql/statement';
 import { emailKey } from '../platform/net/email-key';
 
-export function findEmails(ids: readonly string[]): Statement {
-  return { name: 'users_emails', text: 'select id, email from users where id = any ($1::uuid[])', values: [ids] };
+/** What the operator's list shows of an account. */
+export interface ListedUser extends Row {
+  id: string;
+  email: string;
+  created_at: Date;
+  email_verified_at: Date | null;
+  erase_at: Date | null;
+  factor_reset_at: Date | null;
+}
+
+/** A page of accounts after an id, oldest first. */
+export function listUsers(after: string, limit: number): Statement {
+  return {
+    name: 'users_list',
+    text: `select id, email, created_at, email_verified_at, erase_at, factor_reset_at from users
+            where id > $1 order by id limit $2`,
+    values: [after, limit],
+  };
 }
 
 /** The id of the user of an address; a user without a key yet is found by the address itself. */

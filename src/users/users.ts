@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';
+import { NO_TENANT } from '../platform/database/tenant-database';
 import type { Transaction } from '../platform/database/transaction';
 import { User } from './user.entity';
-import { findReservation, findUserId } from './users.queries';
+import { findReservation, findUserId, type ListedUser, listUsers } from './users.queries';
 
 /** Persons, found by id or by address. */
 @Injectable()
@@ -21,6 +22,11 @@ export class Users {
 
   get(id: string): Promise<User> {
     return this.database.transaction({ userId: id }, (tx) => tx.repository(User).findOneByOrFail({ id }));
+  }
+
+  /** A page of accounts for the operator, oldest first. */
+  list(after: string | undefined, limit: number): Promise<ListedUser[]> {
+    return this.database.transaction({}, (tx) => tx.query<ListedUser>(listUsers(after ?? NO_TENANT, limit)));
   }
 
   /** Whether an address belongs to a person, or is reserved for another person than the given one. */

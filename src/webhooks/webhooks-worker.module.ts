@@ -37,6 +37,10 @@ import { WebhooksLeader } from './dispatch/leader';
 import { Outcomes } from './sending/outcomes';
 import { AttemptEnds } from './notifications/attempt-ended';
 import { DispatchRequests } from './notifications/dispatch-request';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { LeaderTasksModule } from '../platform/leader-election/leader-tasks';
+import { MailPlatformModule } from '../platform/mail/mail.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 import { webhookAmounts } from './webhook-amounts';
 import './webhooks.permissions';
 
@@ -63,7 +67,7 @@ export class WebhooksWorkerModule {
     chooseQueueBackend(config);
     return {
       module: WebhooksWorkerModule,
-      imports: [OutboxModule, UsageModule],
+      imports: [AuditPlatformModule, LeaderTasksModule, MailPlatformModule, OutboxModule, SecretBoxModule, UsageModule],
       providers: [
         AttemptEnds,
         BacklogMetrics,

@@ -53,9 +53,19 @@ import { EndpointDeliveriesController } from './deliveries/endpoint-deliveries.c
 import { DispatchRequests } from './notifications/dispatch-request';
 import './webhooks.permissions';
 import { WebhookEndpoint } from './endpoints/webhook-endpoint.entity';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
+import { HooksModule } from '../platform/hooks/hooks.module';
+import { SecretBoxModule } from '../platform/crypto/secret-box.module';
 
 @Module({
-  imports: [DatabaseModule.forFeature([WebhookEndpoint]), HttpPlatformModule, OutboxModule],
+  imports: [
+    AuditPlatformModule,
+    DatabaseModule.forFeature([WebhookEndpoint]),
+    HooksModule,
+    HttpPlatformModule,
+    OutboxModule,
+    SecretBoxModule,
+  ],
   controllers: [
     EndpointsController,
     SecretsController,

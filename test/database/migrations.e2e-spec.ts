@@ -116,6 +116,7 @@ describe('migrations', () => {
       await login.end();
       const admin = new Client({ connectionString: adminUrl() });
       await admin.connect();
+      await database.sql(`drop owned by ${name}`);
       await admin.query(`drop role ${name}`);
       await admin.end();
     }

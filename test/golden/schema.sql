@@ -1,3 +1,21 @@
+create table account_idempotency_keys (
+  user_id uuid not null,
+  key text not null,
+  request_hash bytea not null,
+  made_id uuid not null,
+  body text,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint account_idempotency_keys_pkey PRIMARY KEY (user_id, key)
+);
+alter table account_idempotency_keys enable row level security;
+alter table account_idempotency_keys force row level security;
+CREATE INDEX account_idempotency_keys_expires_at_idx ON account_idempotency_keys USING btree (expires_at);
+create policy account_idempotency_keys_expired on account_idempotency_keys as permissive for all to app_janitor using ((expires_at < now()));
+create policy account_idempotency_keys_of_the_person on account_idempotency_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on account_idempotency_keys to app_janitor;
+grant delete, insert, select, update on account_idempotency_keys to app_sign_in;
+
 create table address_reservations (
   email_key text not null,
   user_id uuid not null,
@@ -451,6 +469,7 @@ create table memberships (
   status text not null default 'active'::text,
   managed_by text not null default 'user'::text,
   version integer not null default 1,
+  founder boolean not null default (CURRENT_USER = 'app_sign_in'::name),
   constraint memberships_managed_by_check CHECK ((managed_by = ANY (ARRAY['user'::text, 'directory'::text]))) NOT VALID,
   constraint memberships_role_check CHECK ((role ~ '^[a-z][a-z0-9_-]{0,49}$'::text)) NOT VALID,
   constraint memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'unconfirmed'::text]))) NOT VALID,
@@ -461,7 +480,8 @@ create table memberships (
 alter table memberships enable row level security;
 alter table memberships force row level security;
 CREATE INDEX memberships_user_id_idx ON memberships USING btree (user_id);
-create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+CREATE UNIQUE INDEX memberships_founder_key ON memberships USING btree (tenant_id) WHERE founder;
+create policy memberships_at_registration on memberships as permissive for insert to app_sign_in with check (((tenant_id = (current_setting('app.tenant_id'::text))::uuid) AND founder));
 create policy memberships_at_sign_in on memberships as permissive for select to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
 create policy memberships_for_members on memberships as permissive for select to app_members using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
 create policy memberships_left_by_the_person on memberships as permissive for delete to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid));
@@ -761,6 +781,8 @@ create table tenants (
   session_max_days integer,
   allowed_cidrs text[] not null default '{}'::text[],
   api_key_max_days integer,
+  new_owner_id uuid,
+  new_owner_at timestamp with time zone,
   constraint tenants_second_factor_check CHECK ((second_factor = ANY (ARRAY['optional'::text, 'required'::text]))) NOT VALID,
   constraint tenants_pkey PRIMARY KEY (id)
 );
@@ -778,7 +800,7 @@ grant select on tenants to app_service;
 grant insert, select on tenants to app_sign_in;
 grant select (id, closed_at) on tenants to app_eraser;
 grant update (suspended_at) on tenants to app_operator;
-grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days) on tenants to app_service;
+grant update (name, version, closed_at, second_factor, second_factor_grace_days, second_factor_since, session_idle_minutes, session_max_days, allowed_cidrs, api_key_max_days, new_owner_id, new_owner_at) on tenants to app_service;
 
 create table totp_factors (
   user_id uuid not null,
@@ -804,6 +826,7 @@ create table users (
   email_key text,
   email_verified_at timestamp with time zone,
   erase_at timestamp with time zone,
+  factor_reset_at timestamp with time zone,
   constraint users_pkey PRIMARY KEY (id)
 );
 alter table users enable row level security;

@@ -192,6 +192,9 @@ describe('lists', () => {
       expect(await listOf(`created_after=${third.created_at}&created_before=${first.created_at}`)).toEqual([]);
       const shifted = new Date(Date.parse(second.created_at) + 2 * 3_600_000).toISOString().replace('Z', '%2B02:00');
       expect(await listOf(`created_after=${shifted}`)).toEqual([third.id]);
+      // Unescaped, the + of an offset arrives as a blank.
+      expect(await listOf(`created_after=${shifted.replace('%2B', '+')}`)).toEqual([third.id]);
+      expect(await listOf(`created_after=${shifted.replace('%2B', '%20')}`)).toEqual([third.id]);
       expect(await listOf('created_after=9999-12-31T23:59:59Z')).toEqual([]);
       expect(await listOf('created_before=0001-01-01T00:00:00Z')).toEqual([]);
       expect(await listOf('created_after=0001-01-01T00:00:00Z&created_before=9999-12-31T23:59:59Z')).toHaveLength(3);

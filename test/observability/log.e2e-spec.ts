@@ -80,6 +80,18 @@ describe('the log', () => {
       expect(line.duration_ms).toBeGreaterThan(0);
     });
 
+    it('has an id of our own beside one that a caller uses for several', async () => {
+      const id = randomUUID();
+      for (let i = 0; i < 2; i++) await service.client.withToken('nonsense').get('/orders', { 'x-request-id': id });
+      const all = await until('both', () => {
+        const found = logged().filter((line) => line.request_id === id);
+        return found.length === 4 && found;
+      });
+      const own = all.map((line) => line.log_id as string);
+      // Two lines of each request.
+      expect(own.map((one) => own.filter((other) => other === one).length)).toEqual([2, 2, 2, 2]);
+    });
+
     it('that failed has the trace on every line', async () => {
       const id = randomUUID();
       const traceparent = `00-${TRACE}-00f067aa0ba902b7-00`;

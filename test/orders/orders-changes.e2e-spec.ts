@@ -1,3 +1,4 @@
+import { StatementSpans } from '../../src/platform/database/connections/statement-spans';
 import type { Answer, ApiClient } from '../harness/client';
 import { expectProblem, faultsOf } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
@@ -41,6 +42,22 @@ describe('changing orders', () => {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever came
   const historyOf = async (id: string): Promise<any[]> =>
     (await tenant.get(`/orders/${id}/events?limit=100`)).body.data;
+
+  it.each([
+    ['a new status', '/status', { status: 'confirmed' }],
+    ['notes and metadata', '', { notes: 'Ring twice', metadata: { channel: 'phone' } }],
+  ])('takes two round trips to PostgreSQL: %s', async (_, path, body) => {
+    const { id } = await tenant.createOrder();
+    const roundTrips = jest.spyOn(StatementSpans.prototype, 'around');
+    try {
+      expect((await tenant.patch(`/orders/${id}${path}`, body)).status).toBe(200);
+      const statements = roundTrips.mock.calls.map(([sent]) => sent.map(({ name }) => name));
+      const ofOrders = statements.filter((names) => names.some((name) => /^order|^joined|^commit/.test(name)));
+      expect(ofOrders).toEqual([['order_lock'], ['order_update', expect.stringMatching(/^joined/), 'commit']]);
+    } finally {
+      roundTrips.mockRestore();
+    }
+  });
 
   describe('status', () => {
     it.each(STATUSES.flatMap((from) => STATUSES.map((to) => [from, to] as const)))(

@@ -31,7 +31,7 @@ describe('rotating the encryption key', () => {
   afterEach(() => database.drop());
 
   const keys = async () =>
-    ((await adminJson(database, ['keys', 'list'], ROTATING)) as { keys: Record<string, unknown>[] }).keys;
+    ((await adminJson(database, ['encryption-keys', 'list'], ROTATING)) as { keys: Record<string, unknown>[] }).keys;
   const rowsOf = (service: TestService) =>
     service.database.sql(
       `select to_jsonb(e) - 'secret' - 'previous_secret' as endpoint from webhook_endpoints e order by id`,
@@ -66,18 +66,18 @@ describe('rotating the encryption key', () => {
       { kid: 'jwt', seals: false, configured: true, sealed: 0 },
     ]);
     const contents = await contentsOf(database);
-    const dry = await admin(database, ['keys', 'reseal', '--dry-run'], ROTATING);
+    const dry = await admin(database, ['encryption-keys', 'reseal', '--dry-run'], ROTATING);
     expect(dry).toEqual({ lines: ['would seal 5 texts anew with k2'], failed: false });
     expect(await contentsOf(database)).toEqual(contents);
 
-    const resealed = await admin(database, ['keys', 'reseal'], ROTATING);
+    const resealed = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
     expect(resealed).toEqual({ lines: ['sealed 4 rows anew with k2'], failed: false });
     expect(await keys()).toEqual([
       expect.objectContaining({ kid: 'k2', sealed: 5 }),
       expect.objectContaining({ kid: 'k1', sealed: 0 }),
       expect.objectContaining({ kid: 'jwt', sealed: 0 }),
     ]);
-    const again = await admin(database, ['keys', 'reseal'], ROTATING);
+    const again = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
     expect(again.lines).toEqual(['sealed 0 rows anew with k2']);
 
     const after = await startService({ database, env: { ENCRYPTION_KEYS: K2 } });
@@ -105,7 +105,7 @@ describe('rotating the encryption key', () => {
       );
     }
     const lost = ids.filter((_, at) => at % 3 === 0);
-    const { lines, failed } = await admin(database, ['keys', 'reseal'], ROTATING);
+    const { lines, failed } = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
     expect(failed).toBe(true);
     expect(lines.slice(0, 3)).toEqual([
       `sealed ${ids.length - lost.length} rows anew with k2`,
@@ -122,7 +122,7 @@ describe('rotating the encryption key', () => {
       ids.map((_, at) => `secret ${at}`),
     );
     expect(rows.filter(({ secret }) => !box.isCurrent(secret)).map(({ id }) => id)).toEqual(lost);
-    const listed = await admin(database, ['keys', 'list'], ROTATING);
+    const listed = await admin(database, ['encryption-keys', 'list'], ROTATING);
     expect(listed.lines[3]).toBe(`lost  sealed ${lost.length}  is not configured: what it sealed cannot be opened`);
     expect(listed.failed).toBe(true);
   });
@@ -148,7 +148,7 @@ describe('rotating the encryption key', () => {
         { kid: 'lost', seals: false, configured: false, sealed: 1 },
       ]),
     );
-    expect(await admin(database, ['keys', 'reseal'], ROTATING)).toEqual({
+    expect(await admin(database, ['encryption-keys', 'reseal'], ROTATING)).toEqual({
       lines: [
         'sealed 2 rows anew with k2',
         '1 could not be opened:',
@@ -178,7 +178,7 @@ describe('rotating the encryption key', () => {
       );
     }
     expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
-    const resealed = await admin(database, ['keys', 'reseal'], ROTATING);
+    const resealed = await admin(database, ['encryption-keys', 'reseal'], ROTATING);
     expect(resealed).toEqual({ lines: ['sealed 0 rows anew with k2'], failed: false });
     expect(await keys()).toContainEqual(expect.objectContaining({ kid: 'k1', sealed: 2 }));
   });
@@ -191,22 +191,24 @@ describe('rotating the encryption key', () => {
     expect(sealing.sort()).toEqual([
       // Needs none: if the newest signing key cannot be decrypted, a new one is made, and older signatures stay valid.
       join('audit', 'folding', 'signing-key.ts'),
+      // Needs none: a response that cannot be decrypted is made anew, and goes within a day.
+      join('auth', 'places', 'tenant-creation.ts'),
       join('auth', 'totp', 'totp-reencryption.ts'),
       join('auth', 'totp', 'totp.service.ts'),
       // A recorded key is replaced by a command of its own.
       join('platform', 'crypto', 'key-check.ts'),
+      join('platform', 'crypto', 'key-records.ts'),
       join('platform', 'crypto', 'reencryption.ts'),
       join('platform', 'http', 'responses', 'idempotency.ts'),
       // Is counted only: a mail is sent or given up within half a day.
       join('platform', 'mail', 'mailer.ts'),
-      join('processes', 'admin', 'keys.command.ts'),
       join('webhooks', 'endpoints', 'endpoint-parts.ts'),
       join('webhooks', 'endpoints', 'endpoint-secrets.ts'),
     ]);
   });
 
   it('begins with a new key, which works as it is printed', async () => {
-    const { lines } = await admin(database, ['keys', 'new', 'k3']);
+    const { lines } = await admin(database, ['encryption-keys', 'new', 'k3']);
     expect(createSecretBox(lines[0] as string).currentKid).toBe('k3');
   });
 });

@@ -42,16 +42,25 @@ describe('the role admin', () => {
     it('lists its commands, each of which explains itself', async () => {
       const overview = await runRole(['admin', '--help']);
       expect(overview).toMatchObject({ code: 0, stderr: '' });
-      const commands = [...overview.stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}\S/gm)].map(([, name = '']) => name);
+      const commands = [...overview.stdout.matchAll(/^ {2}([a-z-]+(?: [a-z-]+)?) {2,}\S/gm)].map(
+        ([, name = '']) => name,
+      );
       expect(commands.sort()).toEqual(
         [
           ...[
             'audit verify',
             'config',
             'invitations link',
-            'keys list',
-            'keys new',
-            'keys reseal',
+            'encryption-keys list',
+            'encryption-keys new',
+            'encryption-keys forget',
+            'encryption-keys reseal',
+            'users list',
+            'users reset-link',
+            'users reset-second-factor',
+            'api-keys list',
+            'api-keys revoke',
+            'tenants set-owner',
             'mail allow',
             'mail test',
           ],
@@ -68,7 +77,7 @@ describe('the role admin', () => {
         );
         expect(failed).toBe(false);
       }
-      expect((await admin(database, ['keys', '--help'])).lines.join('\n')).not.toContain('tenants list');
+      expect((await admin(database, ['encryption-keys', '--help'])).lines.join('\n')).not.toContain('tenants list');
     });
 
     it('prints on stdout what a program can read, and ends with 0', async () => {
@@ -141,7 +150,7 @@ describe('the role admin', () => {
         ['replay', '--tenant', NOBODY, '--endpoint', NOBODY, '--since', 'yesterday'],
         '--since must be a time in UTC, such as 2026-01-31T12:00:00Z, or a day',
       ],
-      [['keys', 'new', 'no spaces'], 'a key id is 1 to 32 of A-Z a-z 0-9 _ -'],
+      [['encryption-keys', 'new', 'no spaces'], 'a key id is 1 to 32 of A-Z a-z 0-9 _ -'],
       [['seed', '--email', 'nobody'], expect.stringMatching(/^email /)],
     ])('refuses %j', async (args, message: unknown) => {
       const refused = admin(database, args);

@@ -81,7 +81,7 @@ describe('a process whose encryption keys are not those of the database', () => 
     await using({ ENCRYPTION_KEYS: K1 }, (tenant) => createEndpoint(tenant, 'https://example.com/'));
     await start({ ENCRYPTION_KEYS: `${K2},${K1}` });
     await expect(start({ ENCRYPTION_KEYS: K2 })).rejects.toThrow(/no key 'k1'/);
-    await admin(database, ['keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k2']);
     expect(await start({ ENCRYPTION_KEYS: K2 })).toBe('started');
   });
@@ -92,19 +92,19 @@ describe('a process whose encryption keys are not those of the database', () => 
       `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
        values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'test', 'v1.k1.x.y', now(), now())`,
     );
-    await admin(database, ['keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k1']);
   });
 
   it('starts with a new secret once the lost one is given up', async () => {
     const endpoint = await using({}, (tenant) => createEndpoint(tenant, 'https://example.com/'));
     const env = { JWT_SECRET: OTHER };
-    expect(await admin(database, ['keys', 'forget', 'jwt', '--dry-run'], env)).toEqual({
+    expect(await admin(database, ['encryption-keys', 'forget', 'jwt', '--dry-run'], env)).toEqual({
       lines: ['would forget the key jwt'],
       failed: false,
     });
     await expect(start(env)).rejects.toThrow(JWT_FAULT);
-    expect((await admin(database, ['keys', 'forget', 'jwt'], env)).lines).toEqual(['forgot the key jwt']);
+    expect((await admin(database, ['encryption-keys', 'forget', 'jwt'], env)).lines).toEqual(['forgot the key jwt']);
     expect(await start(env)).toBe('started');
     await expect(start({})).rejects.toThrow(JWT_FAULT);
     expect(await database.sql('select id from webhook_endpoints')).toEqual([{ id: endpoint.id }]);
@@ -112,9 +112,9 @@ describe('a process whose encryption keys are not those of the database', () => 
 
   it('gives up a key that is configured no more', async () => {
     await start({ ENCRYPTION_KEYS: K1 });
-    await admin(database, ['keys', 'forget', 'k1'], { ENCRYPTION_KEYS: K2 });
+    await admin(database, ['encryption-keys', 'forget', 'k1'], { ENCRYPTION_KEYS: K2 });
     expect(await start({ ENCRYPTION_KEYS: K2 })).toBe('started');
-    await expect(admin(database, ['keys', 'forget', 'k9'], { ENCRYPTION_KEYS: K2 })).rejects.toThrow(
+    await expect(admin(database, ['encryption-keys', 'forget', 'k9'], { ENCRYPTION_KEYS: K2 })).rejects.toThrow(
       "no key 'k9' is known",
     );
   });

@@ -5,7 +5,7 @@ import pino from 'pino';
 import { createApi } from '../../src/processes/api/api.module';
 import { loadConfig } from '../../src/platform/config/config';
 import { migrate, migrationNames, revertLast } from '../../src/platform/database/migrate/migrations';
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../harness/databases';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase, withLogin } from '../harness/databases';
 import { runRole } from '../harness/role-process';
 import { describeSchema } from '../harness/schema';
 import { JWT_SECRET, startService } from '../harness/service';
@@ -82,6 +82,26 @@ describe('the role migrate', () => {
       stdout: 'the database is at the schema of this build\n',
       stderr: '',
     });
+  });
+
+  it('lets the owner and the service connect, and no other login of the cluster', async () => {
+    const login = `outsider_${database.name}`;
+    await database.sql(`create role ${login} login password 'outsider'`);
+    const outsider = new Client({ connectionString: withLogin(database.ownerUrl, login, 'outsider') });
+    await expect(outsider.connect()).rejects.toMatchObject({ code: '42501' });
+    const service = new Client({ connectionString: database.serviceUrl });
+    await service.connect();
+    await service.end();
+    // A second login of the service's, as for a rotation of the password, connects beside the first.
+    const second = withLogin(database.serviceUrl, `second_${database.name}`, 'second');
+    expect(await runRole(['migrate'], { ...env, DATABASE_URL: second })).toMatchObject({ code: 0, stderr: '' });
+    for (const connectionString of [second, database.serviceUrl]) {
+      const client = new Client({ connectionString });
+      await client.connect();
+      await client.end();
+    }
+    await database.sql(`drop role ${login}`);
+    await database.sql(`drop owned by second_${database.name}; drop role second_${database.name}`);
   });
 
   it('verifies that no newer release has been there', async () => {
@@ -172,8 +192,9 @@ describe('the roles that serve', () => {
     'end before the database is migrated where they are not to wait, and say what is pending: %s',
     async (role) => {
       await database.sql(`update migrations set name = 'Held' where name = $1`, [NEWEST]);
-      const message = `database: migrations are pending: ${NEWEST}; run the role migrate first\n`;
-      expect(await runRole([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr: message });
+      const { host, pathname } = new URL(database.serviceUrl);
+      const stderr = `DATABASE_URL: ${host}${pathname}: migrations are pending: ${NEWEST}; run the role migrate first\n`;
+      expect(await runRole([role], { ...env, MIGRATIONS_WAIT: '0' })).toMatchObject({ code: 1, stderr });
       await database.sql(`update migrations set name = $1 where name = 'Held'`, [NEWEST]);
     },
   );

@@ -1967,166 +1967,6 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
-    "tenant.changed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * tenant.changed
-         * @description The name, a policy or the status of the tenant changed.
-         */
-        post: operations["onTenantChanged"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.invited": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.invited
-         * @description A person was invited.
-         */
-        post: operations["onMemberInvited"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.joined": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.joined
-         * @description A person joined the tenant.
-         */
-        post: operations["onMemberJoined"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.changed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.changed
-         * @description A member's role or status changed.
-         */
-        post: operations["onMemberChanged"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "member.removed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * member.removed
-         * @description A member left or was removed: the member as it was.
-         */
-        post: operations["onMemberRemoved"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "sso.changed": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * sso.changed
-         * @description A domain, connection or directory of single sign-on changed.
-         */
-        post: operations["onSsoChanged"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "api_key.created": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * api_key.created
-         * @description An API key was made.
-         */
-        post: operations["onApiKeyCreated"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "api_key.revoked": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * api_key.revoked
-         * @description An API key was revoked, by a person or with the membership of its person.
-         */
-        post: operations["onApiKeyRevoked"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "audit.authentication": {
         parameters: {
             query?: never;
@@ -2361,6 +2201,166 @@ export interface webhooks {
          * @description An order was cancelled.
          */
         post: operations["onOrderCancelled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenant.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * tenant.changed
+         * @description The name, a policy or the status of the tenant changed.
+         */
+        post: operations["onTenantChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "member.invited": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * member.invited
+         * @description A person was invited.
+         */
+        post: operations["onMemberInvited"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "member.joined": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * member.joined
+         * @description A person joined the tenant.
+         */
+        post: operations["onMemberJoined"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "member.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * member.changed
+         * @description A member's role or status changed.
+         */
+        post: operations["onMemberChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "member.removed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * member.removed
+         * @description A member left or was removed: the member as it was.
+         */
+        post: operations["onMemberRemoved"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "sso.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * sso.changed
+         * @description A domain, connection or directory of single sign-on changed.
+         */
+        post: operations["onSsoChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "api_key.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * api_key.created
+         * @description An API key was made.
+         */
+        post: operations["onApiKeyCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "api_key.revoked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * api_key.revoked
+         * @description An API key was revoked, by a person or with the membership of its person.
+         */
+        post: operations["onApiKeyRevoked"];
         delete?: never;
         options?: never;
         head?: never;
@@ -8859,6 +8859,8 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8923,11 +8925,14 @@ export interface operations {
                 };
             };
             422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             /** @description Requests cannot be served now; `checks` says why. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
@@ -11570,7 +11575,10 @@ export interface operations {
     createTenant: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11593,6 +11601,7 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11674,9 +11683,10 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationError"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -20097,718 +20107,6 @@ export interface operations {
             };
         };
     };
-    onTenantChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "tenant.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000002",
-                 *         "name": "Analytical Engines Ltd",
-                 *         "status": "active",
-                 *         "policies": {
-                 *           "second_factor": "optional",
-                 *           "second_factor_grace_days": 0,
-                 *           "session_idle_minutes": null,
-                 *           "session_max_days": null,
-                 *           "allowed_cidrs": [
-                 *             "203.0.113.0/24"
-                 *           ],
-                 *           "api_key_max_days": null
-                 *         },
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "tenant.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["OwnTenant"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberInvited: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.invited",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
-                 *         "email": "grace@example.com",
-                 *         "role": "member",
-                 *         "invited_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2026-01-31T12:00:00.000Z",
-                 *         "created_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.invited";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Invitation"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberJoined: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.joined",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.joined";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "admin",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 2
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onMemberRemoved: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "member.removed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "user": {
-                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *           "email": "ada@example.com",
-                 *           "name": "Ada Lovelace"
-                 *         },
-                 *         "role": "member",
-                 *         "status": "active",
-                 *         "managed_by": "user",
-                 *         "second_factor": true,
-                 *         "joined_at": "2026-01-31T12:00:00.000Z",
-                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
-                 *         "version": 1
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "member.removed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["Member"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onSsoChanged: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "sso.changed",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "subject": "domain",
-                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
-                 *         "change": "verified",
-                 *         "changed_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "sso.changed";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["SsoChange"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onApiKeyCreated: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.created",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
-                 *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
-                 *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "api_key.created";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["ApiKey"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    onApiKeyRevoked: {
-        parameters: {
-            query?: never;
-            header: {
-                /** @description The delivery's id: the same each time it is tried. */
-                "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
-                "webhook-timestamp": number;
-                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
-                "webhook-signature": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        /** @description The event. Verify the signature over these very bytes. */
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *       "type": "api_key.revoked",
-                 *       "timestamp": "2026-01-31T12:00:00.000Z",
-                 *       "data": {
-                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
-                 *         "name": "Warehouse",
-                 *         "kind": "tenant",
-                 *         "scopes": [
-                 *           "orders:read",
-                 *           "orders:write"
-                 *         ],
-                 *         "hint": "6QQ9",
-                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
-                 *         "expires_at": "2027-01-31T12:00:00.000Z",
-                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
-                 *         "allowed_cidrs": [
-                 *           "203.0.113.0/24"
-                 *         ],
-                 *         "rate_limit": 20,
-                 *         "version": 1,
-                 *         "created_at": "2026-01-31T12:00:00.000Z"
-                 *       }
-                 *     }
-                 */
-                "application/json": {
-                    /**
-                     * Format: uuid
-                     * @description The event's id, the same for every endpoint.
-                     */
-                    id: string;
-                    /**
-                     * @description What kind of event it is.
-                     * @constant
-                     */
-                    type: "api_key.revoked";
-                    /**
-                     * Format: date-time
-                     * @description When it happened.
-                     */
-                    timestamp: string;
-                    data: components["schemas"]["ApiKey"];
-                };
-            };
-        };
-        responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Received: it is not sent again. */
-            "2XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
-            "5XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
     onAuditAuthentication: {
         parameters: {
             query?: never;
@@ -21990,6 +21288,718 @@ export interface operations {
                      */
                     timestamp: string;
                     data: components["schemas"]["Order"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onTenantChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "tenant.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000002",
+                 *         "name": "Analytical Engines Ltd",
+                 *         "status": "active",
+                 *         "policies": {
+                 *           "second_factor": "optional",
+                 *           "second_factor_grace_days": 0,
+                 *           "session_idle_minutes": null,
+                 *           "session_max_days": null,
+                 *           "allowed_cidrs": [
+                 *             "203.0.113.0/24"
+                 *           ],
+                 *           "api_key_max_days": null
+                 *         },
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 2
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "tenant.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["OwnTenant"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberInvited: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.invited",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
+                 *         "email": "grace@example.com",
+                 *         "role": "member",
+                 *         "invited_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2026-01-31T12:00:00.000Z",
+                 *         "created_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.invited";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Invitation"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberJoined: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.joined",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "member",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.joined";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "admin",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 2
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMemberRemoved: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "member.removed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "user": {
+                 *           "id": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *           "email": "ada@example.com",
+                 *           "name": "Ada Lovelace"
+                 *         },
+                 *         "role": "member",
+                 *         "status": "active",
+                 *         "managed_by": "user",
+                 *         "second_factor": true,
+                 *         "joined_at": "2026-01-31T12:00:00.000Z",
+                 *         "last_seen_at": "2026-01-31T12:00:00.000Z",
+                 *         "version": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "member.removed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["Member"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onSsoChanged: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "sso.changed",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "subject": "domain",
+                 *         "id": "0198c0de-7a11-7000-8000-000000000051",
+                 *         "change": "verified",
+                 *         "changed_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "sso.changed";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["SsoChange"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onApiKeyCreated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "api_key.created",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *         "name": "Warehouse",
+                 *         "kind": "tenant",
+                 *         "scopes": [
+                 *           "orders:read",
+                 *           "orders:write"
+                 *         ],
+                 *         "hint": "6QQ9",
+                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2027-01-31T12:00:00.000Z",
+                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
+                 *         "allowed_cidrs": [
+                 *           "203.0.113.0/24"
+                 *         ],
+                 *         "rate_limit": 20,
+                 *         "version": 1,
+                 *         "created_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "api_key.created";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["ApiKey"];
+                };
+            };
+        };
+        responses: {
+            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received: it is not sent again. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 429 not before `Retry-After`. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not received: it is tried again by the schedule; after 503 not before `Retry-After`. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onApiKeyRevoked: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id: the same each time it is tried. */
+                "webhook-id": string;
+                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                "webhook-timestamp": number;
+                /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event. Verify the signature over these very bytes. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *       "type": "api_key.revoked",
+                 *       "timestamp": "2026-01-31T12:00:00.000Z",
+                 *       "data": {
+                 *         "id": "0198c0de-7a11-7000-8000-000000000041",
+                 *         "name": "Warehouse",
+                 *         "kind": "tenant",
+                 *         "scopes": [
+                 *           "orders:read",
+                 *           "orders:write"
+                 *         ],
+                 *         "hint": "6QQ9",
+                 *         "created_by": "0198c0de-7a11-7000-8000-0000000000aa",
+                 *         "expires_at": "2027-01-31T12:00:00.000Z",
+                 *         "last_used_at": "2026-01-31T12:00:00.000Z",
+                 *         "allowed_cidrs": [
+                 *           "203.0.113.0/24"
+                 *         ],
+                 *         "rate_limit": 20,
+                 *         "version": 1,
+                 *         "created_at": "2026-01-31T12:00:00.000Z"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The event's id, the same for every endpoint.
+                     */
+                    id: string;
+                    /**
+                     * @description What kind of event it is.
+                     * @constant
+                     */
+                    type: "api_key.revoked";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    timestamp: string;
+                    data: components["schemas"]["ApiKey"];
                 };
             };
         };

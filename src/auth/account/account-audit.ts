@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLog } from '../../platform/audit/audit-log';
-import type { AuditEntry } from '../../platform/audit/audit-entry';
+import type { AuditedCaller, AuditEntry } from '../../platform/audit/audit-entry';
 import type { Row } from '../../platform/database/sql/statement';
 import type { Transaction } from '../../platform/database/transaction';
 import { findPlaces } from '../mailbox/mailbox-proofs';
@@ -10,19 +10,23 @@ import { findPlaces } from '../mailbox/mailbox-proofs';
 export class AccountAudit {
   constructor(private readonly log: AuditLog) {}
 
-  /** Runs in a transaction of the sign-in role that is bound to the person. */
+  /**
+   * Runs in a transaction of the sign-in role that is bound to the person.
+   * @param actor the person, unless another is named
+   */
   async record(
     tx: Transaction,
     userId: string,
     action: string,
     changes?: AuditEntry['changes'],
     sessionId?: string,
+    actor: AuditedCaller['actor'] = { type: 'user', id: userId },
   ): Promise<void> {
     const places = await tx.query<{ tenant_id: string } & Row>(findPlaces(userId));
     for (const { tenant_id: tenantId } of places) {
       const caller = {
         tenantId,
-        actor: { type: 'user', id: userId },
+        actor,
         ...(sessionId === undefined ? {} : { session: { id: sessionId } }),
       };
       this.log.record(tx, caller, { action, target: { type: 'user', id: userId }, changes });

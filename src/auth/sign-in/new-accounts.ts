@@ -61,6 +61,7 @@ export class NewAccounts {
       passwordHash: await hashPassword(input.password),
       createdAt: now,
       eraseAt: null,
+      factorResetAt: null,
     };
     const tenant = input.tenantName === undefined ? null : newTenant(uuidv7(), input.tenantName, now);
     const scope = { userId: steps.subjectId ?? user.id, ...(tenant ? { tenantId: tenant.id } : {}) };

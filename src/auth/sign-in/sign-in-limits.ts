@@ -13,6 +13,8 @@ const ADDRESS_WINDOW_MS = 15 * MINUTE_MS;
 const ACCOUNT_WINDOW_MS = 24 * 60 * MINUTE_MS;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15 * MINUTE_MS;
+/** The clocks of two processes may differ by this much. */
+const CLOCKS_DIFFER_MS = MINUTE_MS;
 const NO_LIMIT = 2 ** 31 - 1;
 const KNOWN_NETWORK_MS = 90 * 24 * 60 * MINUTE_MS;
 const NO_USER = '00000000-0000-0000-0000-000000000000';
@@ -159,19 +161,30 @@ function hashOf(value: string): string {
   return createHash('sha256').update(value).digest('hex');
 }
 
+/** The window is over, or ends later than any window of now would: the clock was set back since it began. */
+const ENDED = '(f.expires_at <= $2 or f.expires_at > $5)';
+
 /** Adds one, in a window that begins with the first; returns no row if the pause or the limit forbids it. */
 function countAttempt({ key }: Counted, now: Date, windowMs: number, limit: number): Statement {
+  const after = (milliseconds: number): Date => new Date(now.getTime() + milliseconds);
   return {
     name: 'sign_in_count',
     text: `insert into sign_in_failures as f (key, failures, window_started_at, expires_at) values ($1, 1, $2, $3)
            on conflict (key) do update set
-             failures = case when f.expires_at <= $2 then 1 else f.failures + 1 end,
-             window_started_at = case when f.expires_at <= $2 then $2 else f.window_started_at end,
-             blocked_until = case when f.expires_at <= $2 then null else f.blocked_until end,
-             expires_at = case when f.expires_at <= $2 then $3 else f.expires_at end
-           where f.expires_at <= $2 or (f.failures < $4 and (f.blocked_until is null or f.blocked_until <= $2))
+             failures = case when ${ENDED} then 1 else f.failures + 1 end,
+             window_started_at = case when ${ENDED} then $2 else f.window_started_at end,
+             blocked_until = case when ${ENDED} then null else f.blocked_until end,
+             expires_at = case when ${ENDED} then $3 else f.expires_at end
+           where ${ENDED} or (f.failures < $4 and (f.blocked_until is null or f.blocked_until <= $2 or f.blocked_until > $6))
            returning failures, blocked_until, expires_at`,
-    values: [key, now, new Date(now.getTime() + windowMs), limit],
+    values: [
+      key,
+      now,
+      after(windowMs),
+      limit,
+      after(windowMs + CLOCKS_DIFFER_MS),
+      after(LONGEST_PAUSE_MS + CLOCKS_DIFFER_MS),
+    ],
   };
 }
 

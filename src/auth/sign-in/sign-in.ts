@@ -7,7 +7,8 @@ import { NotFound } from '../../platform/errors';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
-import type { User } from '../../users/user.entity';
+import { cancelOwnerChange } from '../../tenants/members/operator-owners.service';
+import { User } from '../../users/user.entity';
 import { type AccessSubject, AccessTokens } from '../tokens/access-tokens';
 import type { RefusedView, SignedInView, TenantView, TokensView } from './auth.views';
 import { type ContinuedSession, Sessions } from '../sessions/sessions';
@@ -49,12 +50,16 @@ export class SignIn {
     const { user, client } = proved;
     const fromNewNetwork = await this.limits.complete(user.id, user.email, client.network);
     if (fromNewNetwork) await this.tellOfNetwork(user, client);
+    if (user.factorResetAt && proved.proof.acr === 'aal2') await this.keepFactors(user);
     if (user.eraseAt) return this.withoutTenant(proved, 'restore');
     const places = await this.placesOf(user.id, tenantId);
     if (tenantId !== undefined && places.length === 0) throw new NotFound('Tenant', tenantId);
     const [place] = places.filter(({ status }) => status !== 'unconfirmed');
     if (!place) return this.withoutTenant(proved, 'account');
     const tenant = await this.tenant(place.tenantId);
+    if (tenant.newOwnerAt && place.role === 'owner' && place.status === 'active') {
+      await this.database.transaction(place, (tx) => cancelOwnerChange(tx, this.audit, user.id));
+    }
     if (tenant.suspendedAt || place.status === 'suspended') {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'suspended' });
     }
@@ -62,6 +67,13 @@ export class SignIn {
       return this.withoutTenant(proved, 'account', { tenant_id: tenant.id, reason: 'network' });
     }
     return this.intoTenant(proved, tenant, place.role);
+  }
+
+  /** Cancels the operator's reset of second factors: the person has one. */
+  private async keepFactors({ id }: User): Promise<void> {
+    await this.signInDatabase.transaction({ userId: id }, (tx) =>
+      tx.repository(User).update({ id }, { factorResetAt: null }),
+    );
   }
 
   private tellOfNetwork(user: User, client: Client): Promise<void> {

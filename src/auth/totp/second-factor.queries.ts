@@ -33,12 +33,27 @@ export function replaceTotpSecret(userId: string, secret: string): Statement {
   };
 }
 
-/** A page of all people's ids. */
-export function listPeople(after: string, limit: number): Statement {
+/** The encrypted secret of a person, as the role that compares keys sees it. */
+export interface SecretRow extends Row {
+  user_id: string;
+  secret: string;
+}
+
+/** A page of all persons' secrets. */
+export function listSecrets(after: string, limit: number): Statement {
   return {
-    name: 'totp_list_people',
-    text: 'select id from users where id > $1 order by id limit $2',
+    name: 'totp_list_secrets',
+    text: 'select user_id, secret from totp_factors where user_id > $1 order by user_id limit $2',
     values: [after, limit],
+  };
+}
+
+/** How many secrets each key has encrypted. */
+export function countSecretsByKey(): Statement {
+  return {
+    name: 'totp_count_by_key',
+    text: `select split_part(secret, '.', 2) as kid, count(*)::int as count from totp_factors group by 1`,
+    values: [],
   };
 }
 

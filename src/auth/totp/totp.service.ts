@@ -41,10 +41,12 @@ export class TotpService {
     factors.registerVerifier('code', async (userId, code) =>
       (await this.verify(userId, String(code))) ? ['otp', 'mfa'] : undefined,
     );
-    hooks.userClaimed.on((tx, { userId }) => {
-      tx.defer(queries.removeTotp(userId, ALWAYS));
-      tx.defer(queries.removeCodes(userId));
-    });
+    for (const hook of [hooks.userClaimed, hooks.factorsReset]) {
+      hook.on((tx, { userId }) => {
+        tx.defer(queries.removeTotp(userId, ALWAYS));
+        tx.defer(queries.removeCodes(userId));
+      });
+    }
     hooks.userReverted.on(async (tx, { userId, since }) => {
       const removed = await tx.query(queries.removeTotp(userId, since));
       if (removed.length > 0) tx.defer(queries.removeCodes(userId));

@@ -49,6 +49,8 @@ declare module '../../platform/mail/mailer' {
     endpoint_disabled: InTenant & { url: string; reason: string };
     sso_changed: InTenant & { what: string };
     owner_deactivated: InTenant & { ownerEmail: string };
+    /** The operator makes a member an owner after a day, unless an owner signs in. */
+    owner_change_announced: InTenant & { memberEmail: string; effectiveAt: string };
     tenant_closed: InTenant & { erasedAt: string };
     tenant_relaxed: InTenant & { what: string };
     account_deleted: { erasedAt: string };

@@ -159,6 +159,14 @@ export const TEMPLATES: Templates = {
       `${chosen(tenantName)} was closed, and will be erased on ${day(erasedAt)}. Until then an owner can restore it.`,
     ],
   }),
+  owner_change_announced: ({ tenantName, memberEmail, effectiveAt }) => ({
+    subject: `${chosen(tenantName)} will have another owner`,
+    paragraphs: [
+      `An operator was asked to make ${chosen(memberEmail)} an owner of ${chosen(tenantName)}. This is possible from ${effectiveAt.slice(0, 16).replace('T', ' ')} UTC on.`,
+      'A sign-in of an owner cancels this.',
+    ],
+    closing: 'If none of you asked for this, tell the operator.',
+  }),
   tenant_relaxed: ({ tenantName, what }) => ({
     subject: `A rule of ${chosen(tenantName)} was lifted by the operator`,
     paragraphs: [what],

@@ -4,10 +4,9 @@
  * and deleted when the person is erased. What must always hold: an entry commits with its change or not at all; the
  * service's roles insert and read, and change or delete no entry; no entry contains a secret.
  */
-import { Global, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { AuditLog } from './audit-log';
 import { Refusals } from './refusals';
 
-@Global()
 @Module({ providers: [AuditLog, Refusals], exports: [AuditLog, Refusals] })
 export class AuditPlatformModule {}

@@ -91,12 +91,12 @@ function changed(kid: string): string {
     kid === DERIVED_KEY
       ? 'JWT_SECRET is not the one that has encrypted secrets in this database'
       : `ENCRYPTION_KEYS has another key '${kid}' than the one that has encrypted secrets in this database`;
-  return `${what}: restore that one, or give up what it has encrypted with admin keys forget ${kid}`;
+  return `${what}: restore that one, or give up what it has encrypted with admin encryption-keys forget ${kid}`;
 }
 
 function missing(kid: string): string {
   return (
     `ENCRYPTION_KEYS has no key '${kid}', which has encrypted secrets in this database: restore it; it can be dropped after ` +
-    `admin keys reseal, or given up with admin keys forget ${kid}`
+    `admin encryption-keys reseal, or given up with admin encryption-keys forget ${kid}`
   );
 }

@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { Global, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { Config, required } from '../config/config';
 import { createSecretBox, type SecretBox } from './secret-box';
 
@@ -27,8 +27,7 @@ export function secretBoxOf(config: Config): SecretBox {
   return createSecretBox([...configured, `${DERIVED_KEY}:${derived.toString('base64')}`].join(','));
 }
 
-/** Provides the secret box to all modules. */
-@Global()
+/** Provides the secret box. */
 @Module({
   providers: [{ provide: SECRET_BOX, inject: [Config], useFactory: secretBoxOf }],
   exports: [SECRET_BOX],

@@ -15,6 +15,8 @@ export interface ReadinessReport {
 }
 
 const PATIENCE_MS = 2_000;
+/** A scrape has other gauges to show, and a deadline of its own. */
+const SCRAPE_PATIENCE_MS = 500;
 
 /** Checks that a caller may exclude. The remaining checks show whether this process itself can serve. */
 const EXCLUDABLE = ['database', 'queue'] as const;
@@ -59,7 +61,7 @@ export class Readiness implements ReadinessSource {
     private readonly metrics: Metrics,
   ) {
     metrics.showDependencies(async () => {
-      const { checks } = await this.report();
+      const { checks } = await this.report(undefined, SCRAPE_PATIENCE_MS);
       return Object.fromEntries(EXCLUDABLE.map((name) => [name, checks[name] === 'ok']));
     });
   }
@@ -81,11 +83,11 @@ export class Readiness implements ReadinessSource {
    * @param exclude checks that do not count and are not made. The check of migrations uses the database and is excluded
    * with it: no migration was pending when this process began to serve
    */
-  async report(exclude?: Exclusion): Promise<ReadinessReport> {
+  async report(exclude?: Exclusion, patienceMs = PATIENCE_MS): Promise<ReadinessReport> {
     const counts = (name: Excludable): boolean => !exclude?.split(',').includes(name);
     const [schema, queue] = await Promise.all([
-      counts('database') ? this.look('database', this.pendingMigrations()) : undefined,
-      counts('queue') ? this.look('queue', this.queue.assertThere()) : undefined,
+      counts('database') ? this.look('database', this.pendingMigrations(), patienceMs) : undefined,
+      counts('queue') ? this.look('queue', this.queue.assertThere(), patienceMs) : undefined,
     ]);
     const checks: Record<string, string> = {};
     if (schema) checks.database = schema.state;
@@ -117,9 +119,9 @@ export class Readiness implements ReadinessSource {
     this.metrics.clockAhead.set(aheadMs / 1_000);
   }
 
-  private async look<T>(what: string, work: Promise<T>): Promise<{ state: string; found?: T }> {
+  private async look<T>(what: string, work: Promise<T>, patienceMs: number): Promise<{ state: string; found?: T }> {
     try {
-      return { state: 'ok', found: await withDeadline(work, PATIENCE_MS, noAnswer) };
+      return { state: 'ok', found: await withDeadline(work, patienceMs, noAnswer) };
     } catch (error) {
       this.logger.warn({ err: error, check: what }, 'not ready');
       return { state: 'unavailable' };

@@ -72,6 +72,8 @@ export class Hooks {
   readonly userReverted = new Hook<Transaction, PersonEvent & { since: Date }>();
   /** A member with the permission sends a password reset to another member. */
   readonly resetRequested = new Hook<TenantTransaction, { userId: string }>();
+  /** The operator ends the second factors of a person who lost them. */
+  readonly factorsReset = new Hook<Transaction, PersonEvent>();
   /** A person asked to be erased: memberships end now, the account is erased later. */
   readonly userLeft = new Hook<Transaction, PersonEvent>();
   /** A person is erased finally: features delete their rows of the person. */

@@ -15,9 +15,11 @@ import { TenantLoads } from './limits/tenant-loads';
 import { RoutePermissions } from './requests/route-permissions';
 import { UsageModule } from '../usage/usage.module';
 import { RequestValidationPipe } from './requests/validation.pipe';
+import { AuditPlatformModule } from '../audit/audit.module';
+import { SecretBoxModule } from '../crypto/secret-box.module';
 
 @Module({
-  imports: [UsageModule],
+  imports: [AuditPlatformModule, SecretBoxModule, UsageModule],
   controllers: [HealthController],
   providers: [
     Cursors,

@@ -1,4 +1,4 @@
-import { Global, Injectable, Module } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 
 /** Work that one process of all does at an interval. */
 export interface LeaderTask {
@@ -30,7 +30,6 @@ export class LeaderTasks {
   }
 }
 
-/** Provides the leader's tasks to everything. */
-@Global()
+/** Provides the leader's tasks. */
 @Module({ providers: [LeaderTasks], exports: [LeaderTasks] })
 export class LeaderTasksModule {}

@@ -3,9 +3,9 @@
  * worker's half (the folder `mail` of the features) renders and sends it. What must always hold: no mail is sent within
  * a request; an address is never a text that a mail library would have to parse.
  */
-import { Global, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { Mailer } from './mailer';
+import { SecretBoxModule } from '../crypto/secret-box.module';
 
-@Global()
-@Module({ providers: [Mailer], exports: [Mailer] })
+@Module({ imports: [SecretBoxModule], providers: [Mailer], exports: [Mailer] })
 export class MailPlatformModule {}

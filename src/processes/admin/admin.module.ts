@@ -12,24 +12,21 @@ import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { OrdersModule } from '../../orders/orders.module';
-import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { KeysDatabase } from '../../platform/database/roles/keys-database';
-import { OperatorDatabase } from '../../platform/database/roles/operator-database';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
-import { HooksModule } from '../../platform/hooks/hooks.module';
-import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
 import { NO_TRACING } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
-import { RevocationModule } from '../../platform/revocation/revocation.module';
+import { KeyRecords } from '../../platform/crypto/key-records';
 import { Reencryption } from '../../platform/crypto/reencryption';
 import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
+import { TenantsOperatorModule } from '../../tenants/operator/tenants-operator.module';
 import { TenantsModule } from '../../tenants/tenants.module';
 import { RetentionModule } from '../../retention/retention.module';
 import { RETENTION } from '../tables';
@@ -51,13 +48,10 @@ class AdminModule {
         MetricsModule.forRoot(new Metrics('admin')),
         TracingModule.forRoot(NO_TRACING),
         SecretBoxModule,
-        HooksModule,
-        RevocationModule,
-        AuditPlatformModule,
-        MailPlatformModule,
         DatabaseModule.forRoot(),
         AuthModule,
         TenantsModule,
+        TenantsOperatorModule,
         ApiKeysModule,
         OrdersModule,
         WebhooksModule,
@@ -65,7 +59,7 @@ class AdminModule {
         SuppressionsModule,
         AuditModule,
       ],
-      providers: [OperatorDatabase, SignInDatabase, KeysDatabase, Reencryption, TotpReencryption],
+      providers: [SignInDatabase, KeyRecords, KeysDatabase, Reencryption, TotpReencryption],
     };
   }
 }

@@ -2,6 +2,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import type { Command, Report } from './command';
 import { commandLine } from './command-line';
+import * as apiKeys from './api-keys.command';
 import * as company from './company.command';
 import { configCommand } from './config.command';
 import { replayCommand, retryCommand } from './deliveries.command';
@@ -11,6 +12,7 @@ import * as keys from './keys.command';
 import { pruneCommand } from './prune.command';
 import { seedCommand } from './seed.command';
 import * as tenants from './tenants.command';
+import * as users from './users.command';
 import { type Config, required } from '../../platform/config/config';
 import { namingDatabase } from '../name-database';
 
@@ -24,13 +26,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'tenants suspend': tenants.suspendCommand,
   'tenants resume': tenants.resumeCommand,
   'tenants create': company.createCommand,
+  'tenants set-owner': company.setOwnerCommand,
   'tenants relax': company.relaxCommand,
   'tenants delete': company.deleteCommand,
   'invitations link': company.linkCommand,
-  'keys list': keys.listCommand,
-  'keys new': keys.newCommand,
-  'keys reseal': keys.resealCommand,
-  'keys forget': keys.forgetCommand,
+  'users list': users.listCommand,
+  'users reset-link': users.resetLinkCommand,
+  'users reset-second-factor': users.resetSecondFactorCommand,
+  'api-keys list': apiKeys.listCommand,
+  'api-keys revoke': apiKeys.revokeCommand,
+  'encryption-keys list': keys.listCommand,
+  'encryption-keys new': keys.newCommand,
+  'encryption-keys reseal': keys.resealCommand,
+  'encryption-keys forget': keys.forgetCommand,
   retry: retryCommand,
   replay: replayCommand,
   prune: pruneCommand,

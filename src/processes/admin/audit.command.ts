@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { AuditVerification, type Verdict } from '../../audit/audit-verification';
 import { originOfLog, type ParsedCheckpoint, parseCheckpoint } from '../../audit/checkpoint';
+import { OperatorTenants } from '../../tenants/operator/operator-tenants.service';
 import { UsageError } from '../lifecycle';
 import { type Command, readId } from './command';
-import { forEveryTenant } from './every-tenant';
 
 const MAX_CHECKPOINT = 64 * 1024;
 
@@ -26,7 +26,9 @@ export const verifyCommand: Command = {
     const verification = app.get(AuditVerification, { strict: false });
     const verdicts: Verdict[] = [];
     if (named === undefined)
-      await forEveryTenant(app, async (scope) => void verdicts.push(await verification.verify(scope)));
+      await app
+        .get(OperatorTenants, { strict: false })
+        .forEvery(async (scope) => void verdicts.push(await verification.verify(scope)));
     else verdicts.push(await verification.verify({ tenantId: named }, kept));
     return {
       lines: verdicts.map(lineOf),

@@ -1,11 +1,10 @@
 /** Commands that create, open and close companies, and let people in without mail. */
-import { uuidv7 } from 'uuidv7';
 import { linkTo } from '../../mail/sending/mail-sender';
-import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { UsageError } from '../lifecycle';
 import { CompanyService } from '../../tenants/company/company.service';
 import { type OperatorInvitation, OperatorInvitations } from '../../tenants/invitations/operator-invitations.service';
-import { newTenant, Tenant } from '../../tenants/tenant.entity';
+import { OperatorOwners } from '../../tenants/members/operator-owners.service';
+import { OperatorTenants } from '../../tenants/operator/operator-tenants.service';
 import { type Command, type Invocation, printable, readId, type Report } from './command';
 
 export const createCommand: Command = {
@@ -21,12 +20,9 @@ is printed, once.`,
     if (dryRun)
       return { lines: [`would create ${printable(name)}, owned by ${printable(email)}`], data: { email, name } };
     const app = await open();
-    const tenant = newTenant(uuidv7(), name, new Date());
-    await app
-      .get(SignInDatabase, { strict: false })
-      .transaction({ tenantId: tenant.id }, (tx) => tx.repository(Tenant).insert(tenant));
-    const invited = await app.get(OperatorInvitations, { strict: false }).invite(tenant.id, email, 'owner');
-    return invitedReport(invocation, tenant.id, email, 'owner', invited);
+    const tenantId = await app.get(OperatorTenants, { strict: false }).create(name);
+    const invited = await app.get(OperatorInvitations, { strict: false }).invite(tenantId, email, 'owner');
+    return invitedReport(invocation, tenantId, email, 'owner', invited);
   },
 };
 
@@ -45,6 +41,33 @@ export const linkCommand: Command = {
     }
     const invitations = (await invocation.open()).get(OperatorInvitations, { strict: false });
     return invitedReport(invocation, tenantId, email, role, await invitations.invite(tenantId, email, role));
+  },
+};
+
+export const setOwnerCommand: Command = {
+  summary: 'Makes a member an owner, a day after it was announced',
+  description: `For a tenant whose owners are gone. The first call announces it to the members who manage the tenant, by mail and in the
+audit log. A call after 24 hours does it. A sign-in of an owner meanwhile cancels it. An address that is no member is invited
+with invitations link.`,
+  arguments: '<id> <email>',
+  async run({ positionals: [id, email = ''], dryRun, open }) {
+    const tenantId = readId('the tenant', id);
+    if (dryRun)
+      return { lines: [`would make ${printable(email)} an owner of ${tenantId}`], data: { id: tenantId, email } };
+    const { userId, effectiveAt, done } = await (
+      await open()
+    )
+      .get(OperatorOwners, { strict: false })
+      .set(tenantId, email);
+    const at = effectiveAt.toISOString();
+    return {
+      lines: [
+        done
+          ? `${printable(email)} is an owner of ${tenantId}`
+          : `announced; run this again after ${at}. A sign-in of an owner cancels it.`,
+      ],
+      data: { id: tenantId, user_id: userId, email, effective_at: at, done },
+    };
   },
 };
 

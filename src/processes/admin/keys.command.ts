@@ -1,18 +1,16 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { TotpReencryption } from '../../auth/totp/totp-reencryption';
 import { STORED_RESPONSES } from '../../platform/http/responses/stored-response-encryption';
-import { recordContext } from '../../platform/crypto/key-check';
-import { recordedKeys, removeKeys, replaceKey } from '../../platform/crypto/key-check.queries';
+import { KeyRecords } from '../../platform/crypto/key-records';
 import { type EncryptedColumn, type Reencrypted, Reencryption } from '../../platform/crypto/reencryption';
 import { newKey } from '../../platform/crypto/secret-box';
 import { SECRET_BOX, type SecretBox } from '../../platform/crypto/secret-box.module';
-import { KeysDatabase } from '../../platform/database/roles/keys-database';
 import { NO_TENANT } from '../../platform/database/tenant-database';
 import { WAITING_MAILS } from '../../platform/mail/waiting-mails';
+import { OperatorTenants } from '../../tenants/operator/operator-tenants.service';
 import { UsageError } from '../lifecycle';
 import { ENDPOINT_SECRETS } from '../../webhooks/endpoints/encrypted-secrets';
 import type { Command, Report } from './command';
-import { forEveryTenant } from './every-tenant';
 
 /**
  * The encrypted columns of tenants' rows that are re-encrypted; the secrets of authenticator apps belong to people
@@ -53,7 +51,7 @@ export const newCommand: Command = {
   description: `The key is stored nowhere.
 
 To rotate: put it behind the others in ENCRYPTION_KEYS and restart every process, then in front and restart them again, so
-that no process meets a text that it cannot decrypt. Then run keys reseal, and drop the old key once keys list shows no
+that no process meets a text that it cannot decrypt. Then run encryption-keys reseal, and drop the old key once encryption-keys list shows no
 text under it.`,
   arguments: '<id>',
   run({ positionals: [kid = ''] }) {
@@ -86,7 +84,7 @@ names its place and the missing key.`,
       total.failed += failed;
       total.faults.push(...faults.slice(0, MOST_FAULTS - total.faults.length));
     };
-    await forEveryTenant(app, async (scope) => {
+    await app.get(OperatorTenants, { strict: false }).forEvery(async (scope) => {
       for (const texts of SEALED) {
         add(await resealing.reencrypt(scope, texts));
       }
@@ -110,30 +108,22 @@ their webhook secrets, and people to set up their authenticator apps again.`,
   async run({ positionals: [kid = ''], dryRun, open }): Promise<Report> {
     const app = await open();
     const box = app.get<SecretBox>(SECRET_BOX);
-    const database = app.get(KeysDatabase);
-    const recorded = await recordedKids(app);
-    if (!recorded.includes(kid) && !box.kids.includes(kid)) throw new UsageError(`no key '${kid}' is known`);
+    const records = app.get(KeyRecords);
+    const isKnown = box.kids.includes(kid) || (await records.kids()).includes(kid);
+    if (!isKnown) throw new UsageError(`no key '${kid}' is known`);
     const lines = [`${dryRun ? 'would forget' : 'forgot'} the key ${kid}`];
     if (dryRun) return { lines, data: { kid } };
-    // A key of this id that is configured is another one from now on.
-    const isConfigured = box.kids.includes(kid);
-    await database.write(
-      isConfigured ? replaceKey(kid, box.encrypt(kid, recordContext(kid), kid), new Date()) : removeKeys([kid]),
-    );
+    await records.forget(kid);
     return { lines, data: { kid } };
   },
 };
 
-async function recordedKids(app: INestApplicationContext): Promise<string[]> {
-  const rows = await app.get(KeysDatabase).query<{ kid: string }>(recordedKeys());
-  return rows.map(({ kid }) => kid);
-}
-
 /** Removes keys without remaining texts: processes start without them. */
 async function releaseUnused(app: INestApplicationContext, currentKid: string): Promise<void> {
   const counts = await countAll(app);
-  const unused = (await recordedKids(app)).filter((kid) => kid !== currentKid && (counts.get(kid) ?? 0) === 0);
-  if (unused.length > 0) await app.get(KeysDatabase).write(removeKeys(unused));
+  const records = app.get(KeyRecords);
+  const recorded = await records.kids();
+  await records.remove(recorded.filter((kid) => kid !== currentKid && (counts.get(kid) ?? 0) === 0));
 }
 
 /** How many texts of every kind each key has encrypted. */
@@ -150,7 +140,7 @@ async function countByKey(
 ): Promise<Map<string, number>> {
   const resealing = app.get(Reencryption);
   const counts = await app.get(TotpReencryption).count();
-  await forEveryTenant(app, async (scope) => {
+  await app.get(OperatorTenants, { strict: false }).forEvery(async (scope) => {
     for (const texts of columns) addCounts(counts, await resealing.count(scope, texts));
   });
   return counts;

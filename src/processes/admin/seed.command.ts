@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { RegisterDto } from '../../auth/sign-in/auth.requests';
-import { findUserId } from '../../users/users.queries';
+import { Users } from '../../users/users';
 import { seedTenant } from '../../dev/demo';
-import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { Conflict, ValidationFailed } from '../../platform/errors';
 import { readDto } from '../../platform/http/requests/validation.pipe';
 import { UsageError } from '../lifecycle';
@@ -24,8 +23,8 @@ export const seedCommand: Command = {
     const made = values.passwordFile === undefined;
     const { email, password, tenant_name: tenantName } = readOwner(invocation);
     const app = await open();
-    const [known] = await app.get(SignInDatabase).transaction({}, (tx) => tx.query(findUserId(email)));
-    if (known) throw new Conflict('This e-mail address is already registered.');
+    if (await app.get(Users, { strict: false }).findByEmail(email))
+      throw new Conflict('This e-mail address is already registered.');
     const seed = { email, password, tenantName, orders };
     if (dryRun) {
       return { lines: [`would make ${tenantName} with ${orders} orders, owned by ${email}`], data: { email, orders } };

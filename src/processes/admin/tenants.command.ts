@@ -1,19 +1,5 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import { findEmails } from '../../users/users.queries';
-import { OperatorDatabase } from '../../platform/database/roles/operator-database';
-import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
-import { TenantDatabase } from '../../platform/database/tenant-database';
-import { NotFound } from '../../platform/errors';
-import { raiseEpoch, WHOLE_TENANT } from '../../platform/revocation/epochs.queries';
-import {
-  countMembers,
-  findTenant,
-  listMembers,
-  listTenants,
-  markSuspended,
-  type TenantRow,
-} from '../../tenants/tenants.queries';
-import { countEndpoints } from '../../webhooks/endpoints/endpoints.queries';
+import { type ListedTenant, OperatorTenants } from '../../tenants/operator/operator-tenants.service';
 import { type Command, type Invocation, printable, readId, readInteger, type Report } from './command';
 
 const MEMBERS_SHOWN = 20;
@@ -28,11 +14,10 @@ export const listCommand: Command = {
   async run({ values, open }) {
     const limit = readInteger('--limit', values.limit ?? '100', 1, 10_000);
     const after = values.after === undefined ? undefined : readId('--after', values.after);
-    const operator = (await open()).get(OperatorDatabase);
-    const rows = await operator.query<TenantRow>(listTenants(after, limit + 1, values.suspended === true));
-    const page = rows.slice(0, limit);
-    const next = rows.length > limit ? page[page.length - 1]?.id : undefined;
-    const lines = page.map((row) => `${row.id}  ${stateOf(row)}  ${printable(row.name)}`);
+    const found = await tenantsOf(await open()).list(after, limit + 1, values.suspended === true);
+    const page = found.slice(0, limit);
+    const next = found.length > limit ? page[page.length - 1]?.id : undefined;
+    const lines = page.map((tenant) => `${tenant.id}  ${stateOf(tenant)}  ${printable(tenant.name)}`);
     if (next) lines.push(`more: --after ${next}`);
     return { lines, data: { data: page.map(toView), next_after: next ?? null } };
   },
@@ -43,37 +28,21 @@ export const showCommand: Command = {
   description: `Owners come first; at most ${MEMBERS_SHOWN} people are shown.`,
   arguments: '<id>',
   async run({ positionals, open }) {
-    const app = await open();
-    const tenant = await find(app, positionals);
-    const scope = { tenantId: tenant.id };
-    const database = app.get(TenantDatabase);
-    const [members, [memberCount], [endpointCount]] = await Promise.all([
-      database.query<{ user_id: string; role: string }>(scope, listMembers(tenant.id, MEMBERS_SHOWN)),
-      database.query<{ count: number }>(scope, countMembers(tenant.id)),
-      database.query<{ count: number }>(scope, countEndpoints(tenant.id)),
-    ]);
-    const emails = await app
-      .get(SignInDatabase)
-      .transaction({}, (tx) =>
-        tx.query<{ id: string; email: string }>(findEmails(members.map((member) => member.user_id))),
-      );
-    const people = members.map(({ user_id: id, role }) => ({
-      id,
-      role,
-      email: emails.find((user) => user.id === id)?.email ?? null,
-    }));
-    const [count, endpoints] = [memberCount?.count ?? 0, endpointCount?.count ?? 0];
+    const tenants = tenantsOf(await open());
+    const tenant = await tenants.find(readId('the tenant', positionals[0]));
+    const { counts, memberCount, members } = await tenants.look(tenant.id, MEMBERS_SHOWN);
+    const endpoints = counts.endpoints ?? 0;
     return {
       lines: [
         `id         ${tenant.id}`,
         `name       ${printable(tenant.name)}`,
-        `made       ${tenant.created_at.toISOString()}`,
+        `made       ${tenant.createdAt.toISOString()}`,
         `state      ${stateOf(tenant).trim()}`,
         `endpoints  ${endpoints}`,
-        `members    ${count}`,
-        ...people.map(({ role, email, id }) => `           ${role.padEnd(6)}  ${printable(email ?? id)}`),
+        `members    ${memberCount}`,
+        ...members.map(({ role, email }) => `           ${role.padEnd(6)}  ${printable(email)}`),
       ],
-      data: { ...toView(tenant), endpoints, member_count: count, members: people },
+      data: { ...toView(tenant), endpoints, member_count: memberCount, members },
     };
   },
 };
@@ -94,10 +63,10 @@ export const resumeCommand: Command = {
 };
 
 async function mark({ positionals, dryRun, open }: Invocation, at: Date | null): Promise<Report> {
-  const app = await open();
-  const before = await find(app, positionals);
+  const tenants = tenantsOf(await open());
+  const before = await tenants.find(readId('the tenant', positionals[0]));
   const verb = at ? 'suspend' : 'resume';
-  if ((before.suspended_at === null) === (at === null)) {
+  if ((before.suspendedAt === null) === (at === null)) {
     return {
       lines: [`${before.id} (${printable(before.name)}) is ${stateOf(before).trim()} already`],
       data: { ...toView(before), changed: false },
@@ -109,26 +78,21 @@ async function mark({ positionals, dryRun, open }: Invocation, at: Date | null):
       data: { ...toView(before), changed: false },
     };
   }
-  const operator = app.get(OperatorDatabase);
-  const [after] = await operator.query<TenantRow>(markSuspended(before.id, at));
-  await operator.query(raiseEpoch(before.id, WHOLE_TENANT));
+  const after = await tenants.suspend(before.id, at);
   return {
     lines: [`${verb}${at ? 'ed' : 'd'} ${before.id} (${printable(before.name)})`],
     data: { ...toView(after ?? before), changed: after !== undefined },
   };
 }
 
-async function find(app: INestApplicationContext, [id]: readonly string[]): Promise<TenantRow> {
-  const tenantId = readId('the tenant', id);
-  const [tenant] = await app.get(OperatorDatabase).query<TenantRow>(findTenant(tenantId));
-  if (!tenant) throw new NotFound('Tenant', tenantId);
-  return tenant;
+function tenantsOf(app: INestApplicationContext): OperatorTenants {
+  return app.get(OperatorTenants, { strict: false });
 }
 
-function stateOf({ suspended_at: at }: TenantRow): string {
+function stateOf({ suspendedAt: at }: ListedTenant): string {
   return at ? `suspended since ${at.toISOString()}` : 'active'.padEnd('suspended since '.length + 24);
 }
 
-function toView({ id, name, created_at, suspended_at }: TenantRow) {
-  return { id, name, created_at: created_at.toISOString(), suspended_at: suspended_at?.toISOString() ?? null };
+function toView({ id, name, createdAt, suspendedAt }: ListedTenant) {
+  return { id, name, created_at: createdAt.toISOString(), suspended_at: suspendedAt?.toISOString() ?? null };
 }

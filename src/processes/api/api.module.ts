@@ -8,7 +8,6 @@ import { AuditModule } from '../../audit/audit.module';
 import { AuthModule } from '../../auth/auth.module';
 import { serveMailPages } from '../../auth/pages/mail-pages';
 import { OrdersModule } from '../../orders/orders.module';
-import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
@@ -18,17 +17,14 @@ import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX } from '../../platform/http/api-prefix';
 import { createAdapter, prepareServer } from '../../platform/http/server/server';
-import { HooksModule } from '../../platform/hooks/hooks.module';
-import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
+import { callersSampling } from '../../platform/observability/sampling';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
-import { RevocationModule } from '../../platform/revocation/revocation.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
-import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
 import { EventCatalogue } from '../../platform/outbox/event-catalogue';
 import { TenantArchiveModule } from '../../tenants/archive/tenant-archive.module';
 import { SAMPLED_COLUMNS } from '../encrypted-columns';
@@ -50,11 +46,6 @@ export class ApiModule {
         LoggerModule.forRoot(logger),
         MetricsModule.forRoot(metrics),
         TracingModule.forRoot(tracing),
-        SecretBoxModule,
-        HooksModule,
-        RevocationModule,
-        AuditPlatformModule,
-        MailPlatformModule,
         DatabaseModule.forRoot(),
         EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
         HttpPlatformModule,
@@ -85,7 +76,7 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestLog(logger, metrics, tracing, config);
+  const records = new RequestLog(logger, metrics, tracing, callersSampling(config));
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),

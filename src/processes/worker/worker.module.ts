@@ -4,12 +4,9 @@ import type { Logger } from 'pino';
 import { ApiKeysWorkerModule } from '../../api-keys/api-keys-worker.module';
 import { AuditWorkerModule } from '../../audit/audit-worker.module';
 import { MailWorkerModule } from '../../mail/mail-worker.module';
-import { AuditPlatformModule } from '../../platform/audit/audit.module';
 import type { Config } from '../../platform/config/config';
 import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
-import { HooksModule } from '../../platform/hooks/hooks.module';
-import { MailPlatformModule } from '../../platform/mail/mail.module';
 import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Readiness } from '../../platform/health/readiness';
@@ -20,8 +17,6 @@ import { DESCRIBED_QUEUES, QueueUi } from '../../platform/queue/queue-ui';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
-import { SecretBoxModule } from '../../platform/crypto/secret-box.module';
-import { LeaderTasksModule } from '../../platform/leader-election/leader-tasks';
 import { RetentionWorkerModule } from '../../retention/retention.module';
 import { DESCRIBED_DELIVERY_QUEUE } from '../../webhooks/notifications/delivery-job';
 import { PERSON_TABLES, RETENTION, TENANT_TABLES } from '../tables';
@@ -45,13 +40,8 @@ class WorkerModule {
         LoggerModule.forRoot(logger),
         MetricsModule.forRoot(metrics),
         TracingModule.forRoot(tracing),
-        SecretBoxModule,
-        AuditPlatformModule,
-        HooksModule,
-        MailPlatformModule,
         DatabaseModule.forRoot(),
         EncryptionKeyCheckModule.register(SAMPLED_COLUMNS),
-        LeaderTasksModule,
         AuditWorkerModule,
         RetentionWorkerModule.forRoot(RETENTION),
         ApiKeysWorkerModule,

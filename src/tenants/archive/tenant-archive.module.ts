@@ -11,13 +11,14 @@ import { TENANT_TABLES } from '../tenant-tables';
 import { ExportsController } from './exports.controller';
 import { ExportsService } from './exports.service';
 import { TenantArchive } from './tenant-archive';
+import { AuditPlatformModule } from '../../platform/audit/audit.module';
 
 @Module({})
 export class TenantArchiveModule {
   static forRoot(tables: readonly TenantTable[]): DynamicModule {
     return {
       module: TenantArchiveModule,
-      imports: [HttpPlatformModule],
+      imports: [AuditPlatformModule, HttpPlatformModule],
       controllers: [ExportsController],
       providers: [ExportsService, MembersDatabase, TenantArchive, { provide: TENANT_TABLES, useValue: tables }],
     };

@@ -129,7 +129,21 @@ export class CompanyService {
         { action: 'tenant.changed', target: { type: 'tenant', id: tenantId }, changes },
       );
       this.publish(tx, after);
+      const what = `The operator took back: ${Object.keys(changes).join(', ')}.`;
+      this.mailer.notify(tx, { audience: { permission: 'tenant:manage' }, template: 'tenant_relaxed', data: { what } });
       return Object.keys(changes);
+    });
+  }
+
+  /** Records in the tenant's log that the operator has suspended or resumed it. */
+  async recordSuspension(tenantId: string, suspendedAt: Date | null): Promise<void> {
+    await this.database.transaction({ tenantId }, (tx) => {
+      const caller = { tenantId, actor: { type: 'operator', id: null } };
+      this.audit.record(tx, caller, {
+        action: suspendedAt ? 'tenant.suspended' : 'tenant.resumed',
+        target: { type: 'tenant', id: tenantId },
+      });
+      return Promise.resolve();
     });
   }
 

@@ -20,7 +20,7 @@ import { lockMembers } from '../tenant-lock';
 import { Tenant } from '../tenant.entity';
 import { newInvitationToken } from './invitation-token';
 import type { CreateInvitationDto } from './invitations.requests';
-import type { InvitationView } from './invitations.views';
+import { viewOf } from './invitations.views';
 import * as queries from './invitations.queries';
 
 const LIFE_MS = 7 * 24 * 60 * 60 * 1000;
@@ -184,16 +184,4 @@ async function lock(tx: TenantTransaction, id: string, ifMatch?: Precondition): 
 
 function invalid(field: string, message: string, code: string): ValidationFailed {
   return new ValidationFailed([{ field, message, code } satisfies FieldFault]);
-}
-
-function viewOf(row: queries.InvitationRow): InvitationView {
-  return {
-    id: row.id,
-    email: row.email,
-    role: row.role,
-    invited_by: row.invited_by,
-    expires_at: row.expires_at.toISOString(),
-    created_at: row.created_at.toISOString(),
-    version: row.version,
-  };
 }

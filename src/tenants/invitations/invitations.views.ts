@@ -1,5 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { CREATED_AT_DOC, pageOf } from '../../platform/http/responses/view-docs';
+import type { InvitationRow } from './invitations.queries';
 
 const INVITATION_ID = '0198c0de-7a11-7000-8000-000000000051';
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
@@ -32,6 +33,19 @@ export class InvitationView {
     example: 1,
   })
   version: number;
+}
+
+/** The invitation as the API shows it, without its token. */
+export function viewOf(row: InvitationRow): InvitationView {
+  return {
+    id: row.id,
+    email: row.email,
+    role: row.role,
+    invited_by: row.invited_by,
+    expires_at: row.expires_at.toISOString(),
+    created_at: row.created_at.toISOString(),
+    version: row.version,
+  };
 }
 
 @ApiSchema({ description: 'A page of invitations, newest first.' })

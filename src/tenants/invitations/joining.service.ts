@@ -6,7 +6,7 @@ import { AppError } from '../../platform/errors';
 import { lacking } from '../../platform/permissions/permissions';
 import { Mailer } from '../../platform/mail/mailer';
 import { Outbox } from '../../platform/outbox/outbox';
-import { viewOf } from '../members/members.service';
+import { viewOf } from '../members/members.views';
 import { Membership, newMembership } from '../membership.entity';
 import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { lockMembers } from '../tenant-lock';

@@ -20,7 +20,7 @@ import { findRole, permissionsOf } from '../roles/role-catalogue';
 import { assertOwnerRemains, lockMembers } from '../tenant-lock';
 import { findTenantName } from '../tenants.queries';
 import type { ListMembersDto, UpdateMemberDto } from './members.requests';
-import type { MemberView } from './members.views';
+import { viewOf } from './members.views';
 import { findMember, listMemberPage, type MemberRow } from './members.queries';
 
 /** The rules of members. A change of a member is one transaction under the lock of the tenant. */
@@ -236,18 +236,4 @@ function assertOpenToOthers(member: Membership): void {
 
 function assertNotOfDirectory(member: Membership): void {
   if (member.managedBy === 'directory') throw new Conflict('A directory manages this member: change it there.');
-}
-
-/** The member as the API shows it; without the second factor in events, and for callers who do not manage members. */
-export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
-  return {
-    user: { id: row.user_id, email: row.email, name: row.name },
-    role: row.role,
-    status: row.status,
-    managed_by: row.managed_by,
-    ...(secondFactor === undefined ? {} : { second_factor: secondFactor }),
-    joined_at: row.created_at.toISOString(),
-    last_seen_at: row.last_used_at.toISOString(),
-    version: row.version,
-  };
 }

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { VERSION_DOC, pageOf } from '../../platform/http/responses/view-docs';
 import { MEMBER_MANAGERS, MEMBER_STATUSES, type MemberManager, type MemberStatus } from '../membership.entity';
+import type { MemberRow } from './members.queries';
 
 const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const TIME = '2026-01-31T12:00:00.000Z';
@@ -63,6 +64,20 @@ export class MemberView {
 
   @ApiProperty(VERSION_DOC)
   version: number;
+}
+
+/** The member as the API shows it; without the second factor in events, and for callers who do not manage members. */
+export function viewOf(row: MemberRow, secondFactor?: boolean): MemberView {
+  return {
+    user: { id: row.user_id, email: row.email, name: row.name },
+    role: row.role,
+    status: row.status,
+    managed_by: row.managed_by,
+    ...(secondFactor === undefined ? {} : { second_factor: secondFactor }),
+    joined_at: row.created_at.toISOString(),
+    last_seen_at: row.last_used_at.toISOString(),
+    version: row.version,
+  };
 }
 
 @ApiSchema({ description: 'A page of members, the newest accounts first.' })

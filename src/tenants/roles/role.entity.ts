@@ -1,8 +1,9 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Versioned } from '../../platform/database/versioned';
 
 /** A custom role of a tenant. */
 @Entity('roles')
-export class CustomRole {
+export class CustomRole extends Versioned {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
   tenantId: string;
 
@@ -19,13 +20,4 @@ export class CustomRole {
 
   @Column('text', { array: true })
   permissions: string[];
-
-  @Column('integer')
-  version: number;
-
-  @Column('timestamptz', { name: 'created_at' })
-  createdAt: Date;
-
-  @Column('timestamptz', { name: 'updated_at' })
-  updatedAt: Date;
 }

@@ -1,24 +1,22 @@
+import { columnsOf, type RowOf } from '../../platform/database/columns';
 import type { Row, Statement } from '../../platform/database/sql/statement';
+import { CustomRole } from './role.entity';
 
-/** A custom role with the number of its members. */
-export interface RoleRow extends Row {
-  name: string;
-  id: string;
-  description: string | null;
-  permissions: string[];
-  version: number;
-}
+/** A custom role. */
+export type RoleRow = RowOf<CustomRole>;
 
 export interface RoleCount extends Row {
   role: string;
   count: number;
 }
 
+const COLUMNS = columnsOf(CustomRole);
+
 /** All custom roles of a tenant, of which there are 50 at most. */
 export function listCustomRoles(tenantId: string): Statement {
   return {
     name: 'roles_list',
-    text: `select name, id, description, permissions, version from roles where tenant_id = $1 order by id desc`,
+    text: `select ${COLUMNS} from roles where tenant_id = $1 order by id desc`,
     values: [tenantId],
   };
 }
@@ -26,7 +24,7 @@ export function listCustomRoles(tenantId: string): Statement {
 export function findCustomRole(tenantId: string, name: string): Statement {
   return {
     name: 'role_find',
-    text: `select name, id, description, permissions, version from roles where tenant_id = $1 and name = $2`,
+    text: `select ${COLUMNS} from roles where tenant_id = $1 and name = $2`,
     values: [tenantId, name],
   };
 }

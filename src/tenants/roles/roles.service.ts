@@ -15,7 +15,7 @@ import { lockMembers } from '../tenant-lock';
 import { builtInRoles, customRole, findRole, type Role } from './role-catalogue';
 import { CustomRole } from './role.entity';
 import type { CreateRoleDto, UpdateRoleDto } from './roles.requests';
-import type { RoleView } from './roles.views';
+import { viewOf } from './roles.views';
 import { countMembersByRole, findUseOfRole, listCustomRoles, type RoleCount, type RoleRow } from './roles.queries';
 
 /** Custom roles of one tenant at most. */
@@ -48,8 +48,17 @@ export class RolesService {
       }
       const { id, at } = newTimedId();
       const { name, permissions } = input;
-      const row = { name, id, description: input.description ?? null, permissions, version: 1 };
-      await tx.repository(CustomRole).insert({ ...row, tenantId: tx.tenantId, createdAt: at, updatedAt: at });
+      const row: RoleRow = {
+        tenantId: tx.tenantId,
+        name,
+        id,
+        description: input.description ?? null,
+        permissions,
+        version: 1,
+        createdAt: at,
+        updatedAt: at,
+      };
+      await tx.repository(CustomRole).insert(row);
       this.audit.record(tx, caller, {
         action: 'role.created',
         target: { type: 'role', id: name },
@@ -156,15 +165,4 @@ async function lockCustomRole(
 
 function representationOf(role: Role, counts: ReadonlyMap<string, number>): Representation {
   return new Representation(JSON.stringify(viewOf(role, counts.get(role.name))), role.version);
-}
-
-function viewOf(role: Role, memberCount = 0): RoleView {
-  return {
-    name: role.name,
-    description: role.description,
-    permissions: [...role.permissions],
-    built_in: role.builtIn,
-    member_count: memberCount,
-    version: role.version,
-  };
 }

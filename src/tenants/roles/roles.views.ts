@@ -3,6 +3,7 @@ import { VERSION_DOC, pageOf } from '../../platform/http/responses/view-docs';
 import { PERMISSION_LIST_DOC } from '../../platform/http/requests/permission-list.field';
 import { type Permission } from '../../platform/permissions/permissions';
 import { ROLE_NAME } from './role-catalogue';
+import type { Role } from './role-catalogue';
 
 @ApiSchema({ description: 'A named set of permissions.' })
 export class RoleView {
@@ -33,6 +34,18 @@ export class RoleView {
 
   @ApiProperty(VERSION_DOC)
   version: number;
+}
+
+/** The role as the API shows it. */
+export function viewOf(role: Role, memberCount = 0): RoleView {
+  return {
+    name: role.name,
+    description: role.description,
+    permissions: [...role.permissions],
+    built_in: role.builtIn,
+    member_count: memberCount,
+    version: role.version,
+  };
 }
 
 @ApiSchema({ description: 'A page of roles: custom ones newest first, then those built in.' })

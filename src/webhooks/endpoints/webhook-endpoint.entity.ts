@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Versioned } from '../../platform/database/versioned';
 
 /** How an endpoint's messages are signed: HMAC-SHA256 with a shared secret, or ed25519. */
 export const SIGNATURES = ['v1', 'v1a'] as const;
@@ -10,7 +11,7 @@ export type Ordering = (typeof ORDERINGS)[number];
 
 /** An endpoint of a tenant that receives events. */
 @Entity('webhook_endpoints')
-export class WebhookEndpoint {
+export class WebhookEndpoint extends Versioned {
   @PrimaryColumn('uuid', { name: 'tenant_id' })
   tenantId: string;
 
@@ -76,12 +77,4 @@ export class WebhookEndpoint {
   failingSince: Date | null;
 
   /** The version of the API's representation; secrets are not part of it. */
-  @Column('integer')
-  version: number;
-
-  @Column('timestamptz', { name: 'created_at' })
-  createdAt: Date;
-
-  @Column('timestamptz', { name: 'updated_at' })
-  updatedAt: Date;
 }

@@ -12,6 +12,8 @@ const ROLE_ATTEMPTS = 10;
 export interface ServiceLogin {
   /** The service's own login; if it differs from the owner, it is created or altered. */
   serviceUrl: string;
+  /** The login of the sign-in role, where it has one of its own. */
+  signInUrl?: string;
   /** Applied to the service's role, milliseconds. */
   statementTimeout: number;
 }
@@ -56,6 +58,11 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
   await grantQueueTables(client);
   const name = client.escapeIdentifier(login);
+  const { rows: here } = await client.query<{ name: string; owned: boolean }>(
+    `select datname as name, pg_has_role(datdba, 'USAGE') as owned from pg_database where datname = current_database()`,
+  );
+  const { name: databaseName, owned } = here[0] as { name: string; owned: boolean };
+  const database = client.escapeIdentifier(databaseName);
   // Since PostgreSQL 16 inheritance belongs to the grant; before, it belongs to the role, which becomes `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
   await letBecomeOperator(client, owner, withoutInheriting);
@@ -63,6 +70,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
     // The service will log in as the owner and take on its own role in each transaction.
     const roles = Object.values(DB_ROLES).join(', ');
     if (!owner.superuser) await client.query(`grant ${roles} to ${name}${withoutInheriting}`);
+    if (owned) await closeDatabase(client, database, [name]);
     return;
   }
   const { rows } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
@@ -70,14 +78,39 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
   if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
   else if (login === DB_ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
-  const others = Object.values(DB_ROLES).filter((role) => role !== login);
+  const isSignInApart = options.signInUrl !== undefined && (await setUpSignIn(client, options.signInUrl));
+  const others = Object.values(DB_ROLES).filter(
+    (role) => role !== login && !(isSignInApart && role === DB_ROLES.signIn),
+  );
   await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
-  await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
-  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
+  if (isSignInApart) await client.query(`revoke ${DB_ROLES.signIn} from ${name}`);
+  const logins = options.signInUrl === undefined ? [name] : [name, DB_ROLES.signIn];
+  for (const one of logins) await limitLogin(client, one, database, options.statementTimeout);
+  if (owned) await closeDatabase(client, database, [...logins, client.escapeIdentifier(owner.name)]);
+}
+
+/**
+ * Gives the sign-in role a login. From the next run on the service's login cannot take on the role any more: processes
+ * of before, which do, have the time of a release to be replaced.
+ * @returns whether it had one before
+ */
+async function setUpSignIn(client: Client, url: string): Promise<boolean> {
+  const { rows } = await client.query<{ login: boolean }>(
+    'select rolcanlogin as login from pg_roles where rolname = $1',
+    [DB_ROLES.signIn],
+  );
+  const { password } = new URL(url);
+  const text = password && ` password ${client.escapeLiteral(decodeURIComponent(password))}`;
+  await client.query(`alter role ${DB_ROLES.signIn} login noinherit${text}`);
+  return rows[0]?.login ?? false;
+}
+
+/** Bounds what a login's statements may take, and gives it the session settings of the service in this database. */
+async function limitLogin(client: Client, name: string, database: string, statementTimeout: number): Promise<void> {
+  await client.query(`alter role ${name} set statement_timeout = ${statementTimeout}`);
+  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
   // A setting of a role in one database has precedence over those of the role and of the database.
-  const { rows: here } = await client.query<{ name: string }>('select current_database() as name');
-  const database = client.escapeIdentifier((here[0] as { name: string }).name);
   for (const [setting, value] of sessionSettings()) {
     await client.query(`alter role ${name} in database ${database} set ${setting} = ${settingLiteral(value)}`);
   }
@@ -86,6 +119,16 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   for (const plan of ['seqscan', 'hashjoin', 'mergejoin']) {
     await client.query(`alter role ${name} set enable_${plan} = off`);
   }
+}
+
+/**
+ * Lets these logins connect, and no other: PostgreSQL lets every login of the cluster connect to a new database. An
+ * owner of the tables that does not own the database cannot do this, and leaves it to the database's owner.
+ */
+async function closeDatabase(client: Client, database: string, logins: readonly string[]): Promise<void> {
+  const allowed = [...new Set([...logins, DB_ROLES.service])].join(', ');
+  await client.query(`grant connect on database ${database} to ${allowed}`);
+  await client.query(`revoke connect on database ${database} from public`);
 }
 
 /**

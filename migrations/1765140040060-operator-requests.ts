@@ -1,0 +1,25 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * What the operator has announced and may do a day later: another owner of a tenant, and the end of a person's second
+ * factor. Beside the tenant and the person, so that a sign-in that cancels it sees it without a query.
+ */
+export class OperatorRequests1765140040060 implements MigrationInterface {
+  name = 'OperatorRequests1765140040060';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      alter table tenants add column new_owner_id uuid, add column new_owner_at timestamptz;
+      grant update (new_owner_id, new_owner_at) on tenants to app_service;
+      alter table users add column factor_reset_at timestamptz;
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      alter table users drop column factor_reset_at;
+      revoke update (new_owner_id, new_owner_at) on tenants from app_service;
+      alter table tenants drop column new_owner_id, drop column new_owner_at;
+    `);
+  }
+}

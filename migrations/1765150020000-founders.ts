@@ -1,0 +1,28 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * The sign-in role writes the membership of a tenant's founder and no other: with the index of the next migration it
+ * cannot make a person a member of a tenant that somebody has founded. The column's default marks what the role inserts,
+ * so that the release before goes on registering tenants.
+ */
+export class Founders1765150020000 implements MigrationInterface {
+  name = 'Founders1765150020000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- The default is the same for all rows that there are: no table is written anew.
+      -- squawk-ignore adding-field-with-default
+      alter table memberships add column founder boolean not null default (current_user = 'app_sign_in');
+      alter policy memberships_at_registration on memberships
+        with check (tenant_id = current_setting('app.tenant_id')::uuid and founder);
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      alter policy memberships_at_registration on memberships
+        with check (tenant_id = current_setting('app.tenant_id')::uuid);
+      alter table memberships drop column founder;
+    `);
+  }
+}
