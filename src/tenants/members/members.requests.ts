@@ -1,7 +1,8 @@
 import { ApiSchema } from '@nestjs/swagger';
-import { ChoiceField, TextField } from '../../platform/http/requests/fields';
+import { ChoiceField, rule, TextField } from '../../platform/http/requests/fields';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { MEMBER_STATUSES, type MemberStatus } from '../membership.entity';
+import { ROLE_NAME } from '../roles/role-catalogue';
 
 /** The states that others may put a member in. */
 const SETTABLE_STATUSES = ['active', 'suspended'] as const;
@@ -18,6 +19,7 @@ export const ROLE_FIELD = {
 @ApiSchema({ description: 'Which members.' })
 export class ListMembersDto extends PageDto {
   @TextField({ ...ROLE_FIELD, description: 'Members with this role.', optional: true })
+  @rule('role', (value) => (ROLE_NAME.test(String(value)) ? undefined : 'is not the name of a role'))
   role?: string;
 
   @ChoiceField({ description: 'Members with this status.', values: MEMBER_STATUSES, optional: true, example: 'active' })

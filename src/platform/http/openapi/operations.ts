@@ -46,7 +46,7 @@ export function describe(
     description: description(operation, route),
     operationId: operation.operationId,
     ...(route.deprecation ? { deprecated: true } : {}),
-    security: route.public ? [] : [{ bearer: [] }],
+    security: securityOf(route),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
     // A status that the route describes itself is kept: readiness has its own form of 503.
@@ -136,6 +136,11 @@ function successOf(
     };
   }
   return answers;
+}
+
+function securityOf({ public: open, optionalCredential }: Route): Record<string, string[]>[] {
+  if (!open) return [{ bearer: [] }];
+  return optionalCredential ? [{}, { bearer: [] }] : [];
 }
 
 function limitHeaders(route: Route): HeaderName[] {
