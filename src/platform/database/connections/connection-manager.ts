@@ -95,7 +95,7 @@ export class ConnectionManager {
         patience: config.DATABASE_REPLICA_PATIENCE,
         reads: new Counter({
           name: 'db_replica_reads_total',
-          help: 'Reads that the replica may answer, by who did.',
+          help: 'Reads that the replica may serve, by the server that served them.',
           labelNames: ['answered_by'],
           registers: [metrics.registry],
         }),
