@@ -13,7 +13,7 @@ const TENANTS = 50;
 const PASSWORD = 'a password for the benchmark';
 
 /**
- * A caller. @typedef {{ email: string, tenantId: string, userId: string, token: string }} Caller
+ * A caller. @typedef {{ email: string, tenantId: string, userId: string, token: string, key: string }} Caller
  * A database ready for the bench. @typedef {{ ownerUrl: string, serviceUrl: string, callers: Caller[] }} Database
  */
 
@@ -100,27 +100,35 @@ async function register(url, tenants) {
   for (let i = 0; i < tenants; i++) {
     const email = `owner-${i}@bench.example`;
     const body = { email, password: PASSWORD, tenant_name: `Tenant ${i}` };
-    callers.push(toCaller(email, await post(url, '/auth/register', body)));
+    callers.push(await toCaller(url, email, await post(url, '/auth/register', body)));
   }
   return callers;
 }
 
 async function signIn(url, callers) {
   const again = [];
-  for (const { email } of callers) {
-    again.push(toCaller(email, await post(url, '/auth/login', { email, password: PASSWORD })));
+  for (const { email, key } of callers) {
+    again.push(await toCaller(url, email, await post(url, '/auth/login', { email, password: PASSWORD }), key));
   }
   return again;
 }
 
-function toCaller(email, signedIn) {
-  return { email, tenantId: signedIn.tenant.id, userId: signedIn.user.id, token: signedIn.access_token };
+/** A caller by access token and by API key, which is made where there is none yet. */
+async function toCaller(url, email, { tenant, user, access_token: token }, key) {
+  const made = { name: 'Benchmark', kind: 'tenant', scopes: ['orders:read', 'orders:write'] };
+  return {
+    email,
+    tenantId: tenant.id,
+    userId: user.id,
+    token,
+    key: key ?? (await post(url, '/api-keys', made, token)).key,
+  };
 }
 
-async function post(url, path, body) {
+async function post(url, path, body, token) {
   const answer = await fetch(`${url}/api/v1${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);

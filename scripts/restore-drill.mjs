@@ -59,6 +59,7 @@ function postgres(program, args, url) {
     PGPASSWORD: decodeURIComponent(password),
     PGDATABASE: decodeURIComponent(pathname.slice(1)),
     ...(searchParams.has('sslmode') ? { PGSSLMODE: searchParams.get('sslmode') } : {}),
+    ...(searchParams.has('sslrootcert') ? { PGSSLROOTCERT: searchParams.get('sslrootcert') } : {}),
   };
   const path = process.env.PG_BIN ? join(process.env.PG_BIN, program) : program;
   const options = { env, encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 };

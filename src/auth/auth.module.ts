@@ -59,6 +59,7 @@ import { MailboxProofs } from './mailbox/mailbox-proofs';
 import { OwnProof } from './mailbox/own-proof';
 import { PlacesController } from './places/places.controller';
 import { PlacesService } from './places/places.service';
+import { TenantCreation } from './places/tenant-creation';
 import { RegistrationController } from './registration/registration.controller';
 import { Registration } from './registration/registration.service';
 import { NewAccounts } from './sign-in/new-accounts';
@@ -121,6 +122,7 @@ import { SecretBoxModule } from '../platform/crypto/secret-box.module';
     OwnProof,
     AcceptingService,
     PlacesService,
+    TenantCreation,
     Registration,
     NewAccounts,
     StepUpService,

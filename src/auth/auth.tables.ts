@@ -10,6 +10,7 @@ export const AUTH_PLACEMENTS: Placements = {
   totp_factors: 'local',
   recovery_codes: 'local',
   second_factor_challenges: 'local',
+  account_idempotency_keys: 'local',
 };
 
 /** Sessions, tokens, reservations, networks and counters of failed sign-ins expire. */
@@ -18,6 +19,7 @@ export const AUTH_RETENTION: readonly RetentionRule[] = [
   { table: 'sign_in_failures', key: 'key', column: 'expires_at' },
   { table: 'one_time_tokens', key: 'subject_id, token_hash', column: 'expires_at' },
   { table: 'second_factor_challenges', key: 'user_id, token_hash', column: 'expires_at' },
+  { table: 'account_idempotency_keys', key: 'user_id, key', column: 'expires_at' },
   { table: 'address_reservations', key: 'email_key, user_id', column: 'expires_at' },
   { table: 'known_networks', key: 'user_id, network_hash', column: 'expires_at' },
 ];
@@ -38,6 +40,7 @@ export const AUTH_PERSON_TABLES: readonly PersonTable[] = [
   { table: 'sessions', column: 'user_id' },
   { table: 'one_time_tokens', column: 'subject_id' },
   { table: 'second_factor_challenges', column: 'user_id' },
+  { table: 'account_idempotency_keys', column: 'user_id' },
   { table: 'recovery_codes', column: 'user_id' },
   { table: 'totp_factors', column: 'user_id' },
   { table: 'known_networks', column: 'user_id' },

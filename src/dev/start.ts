@@ -11,7 +11,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DemoSignIn } from './demo';
-import { loadConfig, required } from '../platform/config/config';
+import { configWarnings, loadConfig, required } from '../platform/config/config';
 import { keptSecret } from '../platform/config/kept-secret';
 import { createDatabase } from '../platform/database/migrate/create-database';
 import { startEmbeddedPostgres } from './embedded-postgres/embedded-postgres';
@@ -21,7 +21,9 @@ import { createLogger } from '../platform/observability/logger';
 import { Metrics } from '../platform/observability/metrics';
 import { serveMetrics } from '../platform/observability/metrics-server';
 import { createTracing } from '../platform/observability/create-tracing';
+import { warnOfUnreachableRedis } from '../platform/redis/redis-probe';
 import { assertAddressFree, explain, Inoperable, listen, run, stopSignal, stopWithin } from '../processes/lifecycle';
+import { namingDatabase, ownerVariable } from '../processes/name-database';
 
 const DATABASE = 'orders';
 const LOOPBACK = '127.0.0.0/8';
@@ -56,21 +58,22 @@ async function main(): Promise<void> {
     if (!given.SMTP_URL) env.MAIL_DIRECTORY ??= resolve(given.DATA_DIR, 'mail');
     const config = loadConfig(env);
     const serviceUrl = required(config, 'DATABASE_URL');
-    const applied = await migrate({
-      serviceUrl,
-      migrationUrl: config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl,
-      statementTimeout: config.DB_STATEMENT_TIMEOUT,
-    });
+    const migrationUrl = config.MIGRATION_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? serviceUrl;
+    const migration = { serviceUrl, migrationUrl, statementTimeout: config.DB_STATEMENT_TIMEOUT };
+    const applied = await namingDatabase(ownerVariable(config), migrationUrl, () => migrate(migration), 'owner');
     if (applied.length > 0) say(`Applied ${applied.length} migrations`);
     if (stop.asked) return;
 
     logger = createLogger(config);
+    for (const warning of configWarnings(config, process.env)) logger.warn(warning);
+    if (config.REDIS_URL) void warnOfUnreachableRedis(config.REDIS_URL, logger);
     const metrics = new Metrics('start');
     const metricsServer = await serveMetrics(metrics, config, logger, false);
     stops.push(async () => metricsServer?.close());
     const tracing = await createTracing(config, logger, 'start');
     stops.push(() => tracing.stop());
-    const app = await createApi(config, logger, metrics, tracing);
+    const api = createApi(config, logger, metrics, tracing);
+    const app = await namingDatabase('DATABASE_URL', serviceUrl, () => api);
     stops.push(() => stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT));
     const worker = await createWorker(config, logger, metrics, tracing);
     stops.push(() => stopWithin(() => worker.close(), config.SHUTDOWN_TIMEOUT));

@@ -154,7 +154,7 @@ export class ActorView {
 }
 
 @ApiSchema({ description: 'One change of an order.' })
-export class OrderEventView {
+class OrderEventView {
   @ApiProperty({ format: 'uuid', description: "The event's id.", example: EVENT_ID })
   id: string;
 

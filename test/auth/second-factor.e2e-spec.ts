@@ -1,8 +1,10 @@
 import { codeOf, stepAt } from '../../src/auth/totp/totp-code';
-import type { ApiClient } from '../harness/client';
+import { ApiClient, type SignedIn } from '../harness/client';
+import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { keepSecret } from '../harness/suite-log';
-import { fromBase32 } from '../harness/totp';
+import { addAuthenticator, fromBase32 } from '../harness/totp';
+import { until } from '../harness/until';
 
 const PASSWORD = 'a password for tests';
 describe('the second factor', () => {
@@ -144,6 +146,54 @@ describe('the second factor', () => {
     expect(log.body.data.map((entry: { action: string }) => entry.action)).toEqual(
       expect.arrayContaining(['totp.enabled', 'totp.disabled']),
     );
+  });
+
+  it('raises a session that may only add one, and no other session', async () => {
+    const newcomer = await service.tenant();
+    const { id: userId, email: address } = newcomer.session?.user as { id: string; email: string };
+    await service.database.sql(
+      `update tenants set second_factor = 'required', second_factor_since = now() - interval '1 day' where id = $1`,
+      [newcomer.tenantId],
+    );
+    const other = await service.client.post('/auth/login', { email: address, password: PASSWORD });
+    const second = new ApiClient(service.url, other.body as SignedIn);
+    for (const one of [newcomer, second]) {
+      await until('only adding a factor is left', async () => (await one.get('/orders')).status === 403, 2_000);
+      expectProblem(await one.get('/orders'), 'second_factor_enrolment_required');
+    }
+    await addAuthenticator(service, newcomer);
+    await until('the session is a full one', async () => (await newcomer.get('/orders')).status === 200, 2_000);
+    expect((await newcomer.get('/auth/me')).body.session).toMatchObject({ acr: 'aal2' });
+    // The other session has a factor to use now, and none that it has used.
+    await until('the other has to step up', async () => (await second.get('/orders')).status === 401, 2_000);
+    expectProblem(await second.get('/orders'), 'insufficient_user_authentication');
+    const acr = await service.database.sql('select acr from sessions where user_id = $1 order by acr', [userId]);
+    expect(acr).toEqual([{ acr: 'aal1' }, { acr: 'aal2' }]);
+  });
+
+  it('stays where any tenant of the person demands one, and may go where none does', async () => {
+    const authenticated = async () => {
+      const { challenge: given } = (await login()).body as { challenge: string };
+      keepSecret(given);
+      await forgetSteps();
+      const signedIn = await answer({ challenge: given, code: code() });
+      expect(signedIn.status).toBe(200);
+      return person.withToken((signedIn.body as SignedIn).access_token);
+    };
+    const elsewhere = await service.tenant();
+    await service.database.sql(
+      `insert into memberships (tenant_id, user_id, role, created_at, last_used_at) values ($1, $2, 'viewer', now(), now() - interval '1 day')`,
+      [elsewhere.tenantId, person.session?.user.id],
+    );
+    const demand = (tenantId: string, rule: string) =>
+      service.database.sql('update tenants set second_factor = $2 where id = $1', [tenantId, rule]);
+    for (const tenantId of [person.tenantId, elsewhere.tenantId]) {
+      await demand(tenantId, 'required');
+      expectProblem(await (await authenticated()).delete('/auth/totp'), 'business_rule_violation');
+      await demand(tenantId, 'optional');
+    }
+    expect((await (await authenticated()).delete('/auth/totp')).status).toBe(204);
+    expect((await login()).status).toBe(200);
   });
 
   it('keeps neither secret nor code in clear', async () => {

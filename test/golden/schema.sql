@@ -1,3 +1,21 @@
+create table account_idempotency_keys (
+  user_id uuid not null,
+  key text not null,
+  request_hash bytea not null,
+  made_id uuid not null,
+  body text,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint account_idempotency_keys_pkey PRIMARY KEY (user_id, key)
+);
+alter table account_idempotency_keys enable row level security;
+alter table account_idempotency_keys force row level security;
+CREATE INDEX account_idempotency_keys_expires_at_idx ON account_idempotency_keys USING btree (expires_at);
+create policy account_idempotency_keys_expired on account_idempotency_keys as permissive for all to app_janitor using ((expires_at < now()));
+create policy account_idempotency_keys_of_the_person on account_idempotency_keys as permissive for all to app_sign_in using ((user_id = (current_setting('app.user_id'::text))::uuid)) with check ((user_id = (current_setting('app.user_id'::text))::uuid));
+grant delete, select on account_idempotency_keys to app_janitor;
+grant delete, insert, select, update on account_idempotency_keys to app_sign_in;
+
 create table address_reservations (
   email_key text not null,
   user_id uuid not null,

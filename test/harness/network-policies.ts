@@ -85,7 +85,7 @@ function isPeer({ ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer, 
 }
 
 /** A label selector, as Kubernetes reads it. */
-export function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Labels): boolean {
+function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
     matchExpressions.every(({ key, operator, values = [] }) => {

@@ -2,6 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { trace } from '@opentelemetry/api';
+import pino from 'pino';
+import { loadConfig } from '../../src/platform/config/config';
+import { createTracing } from '../../src/platform/observability/create-tracing';
+import { NO_TRACING } from '../../src/platform/observability/tracing';
 import { type ApiClient, orderInput } from '../harness/client';
 import { type Collector, type SentSpan, startCollector } from '../harness/collector';
 import { type Receiver, startReceiver } from '../harness/receiver';
@@ -14,6 +19,15 @@ import { buildOnce } from '../harness/service-process';
 
 const [SERVER, CLIENT, CONSUMER] = [2, 3, 5];
 const newTrace = () => ({ trace: randomBytes(16).toString('hex'), caller: randomBytes(8).toString('hex') });
+
+/** A configuration with a collector of its own: the address of traces alone, or the general one. */
+async function collected(env: Record<string, string>, ofTraces = false) {
+  const collector = await startCollector();
+  const address = ofTraces
+    ? { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces` }
+    : { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+  return { config: loadConfig({ ...address, ...env }), collector };
+}
 
 describe.each([
   ['PostgreSQL', false],
@@ -288,6 +302,76 @@ describe('traces', () => {
       await service.stop();
       expect([share, flags, collector.spans.some(({ traceId }) => traceId === trace)]).toEqual([share, flags, kept]);
     }
+    await collector.stop();
+  });
+
+  it.each([
+    ['always_on', '0', '00', true],
+    ['always_off', '1', '01', false],
+    ['traceidratio', '1', '00', true],
+    ['parentbased_always_on', '0', '01', true],
+    ['parentbased_always_on', '0', '00', false],
+    ['parentbased_always_off', '1', undefined, false],
+  ] as const)('are sampled by %s with %s, for a caller with the flags %s: %s', async (sampler, share, flags, kept) => {
+    const { config, collector } = await collected({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: share });
+    const tracing = await createTracing(config, pino({ level: 'silent' }), 'api');
+    const { trace: traceId, caller } = newTrace();
+    const parent = flags && { traceId, spanId: caller, sampled: flags === '01' };
+    tracing.start('a request', { kind: 'server', parent })?.end();
+    await tracing.stop();
+    expect(collector.spans.map(({ name }) => name)).toEqual(kept ? ['a request'] : []);
+    await collector.stop();
+  });
+
+  it('have the resource of the standard variables', async () => {
+    const { config, collector } = await collected({
+      OTEL_RESOURCE_ATTRIBUTES: 'service.name=hidden,k8s.pod.name=api-1,team=a%20b',
+      OTEL_SERVICE_NAME: 'shop',
+    });
+    const tracing = await createTracing(config, pino({ level: 'silent' }), 'api');
+    tracing.start('a request', { kind: 'server' })?.end();
+    await tracing.stop();
+    const [body = ''] = collector.bodies;
+    expect(collector.spans[0]).toMatchObject({ service: 'shop' });
+    expect(body).toContain('{"key":"k8s.pod.name","value":{"stringValue":"api-1"}}');
+    expect(body).toContain('{"key":"team","value":{"stringValue":"a b"}}');
+    await collector.stop();
+  });
+
+  it('go to the address of traces before the general one, and nowhere where the SDK is disabled', async () => {
+    const { config, collector } = await collected({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }, true);
+    const tracing = await createTracing(config, pino({ level: 'silent' }), 'api');
+    tracing.start('a request', { kind: 'server' })?.end();
+    await tracing.stop();
+    expect(collector.spans).toHaveLength(1);
+    const disabled = { ...config, OTEL_SDK_DISABLED: true };
+    expect(await createTracing(disabled, pino({ level: 'silent' }), 'api')).toBe(NO_TRACING);
+    await collector.stop();
+  });
+
+  it('have the spans of other code as children and as parents, by the API of OpenTelemetry', async () => {
+    const { config, collector } = await collected({});
+    const tracing = await createTracing(config, pino({ level: 'silent' }), 'api');
+    // A process may run the API and the worker; the end of one leaves the other its spans.
+    const other = await createTracing(config, pino({ level: 'silent' }), 'worker');
+    await other.stop();
+    const request = tracing.start('a request', { kind: 'server' });
+    await tracing.within(request?.context, async () => {
+      await new Promise(setImmediate);
+      expect(tracing.active()).toEqual(request?.context);
+      await trace.getTracer('adopter').startActiveSpan('their own', async (span) => {
+        await new Promise(setImmediate);
+        tracing.start('a statement', { kind: 'client', parent: tracing.active() })?.end();
+        span.end();
+      });
+      tracing.within(undefined, () => expect(tracing.active()).toBeUndefined());
+    });
+    request?.end();
+    await tracing.stop();
+    const spans = Object.fromEntries(collector.spans.map((span) => [span.name, span]));
+    expect(spans['their own']).toMatchObject({ parentSpanId: spans['a request']?.spanId });
+    expect(spans['a statement']).toMatchObject({ parentSpanId: spans['their own']?.spanId });
+    expect(tracing.active()).toBeUndefined();
     await collector.stop();
   });
 

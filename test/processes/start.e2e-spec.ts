@@ -1,6 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +27,15 @@ function inherited(): Record<string, string | undefined> {
     Object.entries(process.env).filter(([name]) => !/^(npm_|PORT|HOST|DATABASE_URL|NODE_ENV|JEST)/.test(name)),
   );
 }
+
+/** What a shell has for other servers: the embedded one is reached all the same. */
+const OTHER_SERVERS = {
+  PGSSLMODE: 'require',
+  PGOPTIONS: '-c search_path=elsewhere',
+  PGSERVICE: 'elsewhere',
+  PGTARGETSESSIONATTRS: 'standby',
+  PGHOST: 'db.example.com',
+};
 
 /** A process started as by a person, with all of its output. */
 class Started {
@@ -90,7 +108,7 @@ describe('npm start', () => {
   });
 
   it('makes everything at the first start, and stops in order at Ctrl-C', async () => {
-    const first = start();
+    const first = start(OTHER_SERVERS);
     const url = await first.ready();
     expect(first.output).toMatch(/Making the database in .*\nMade the database in .*\nApplied \d+ migrations\n/);
     expect(first.output).toContain('Making a demo tenant with 36 orders');
@@ -104,7 +122,7 @@ describe('npm start', () => {
 
     // The operator's commands and migrate find the running database.
     const admin = ['run', '-s', 'admin', '--', 'tenants', 'list', '--json'];
-    const env = { ...inherited(), DATA_DIR: dataDir };
+    const env = { ...inherited(), ...OTHER_SERVERS, DATA_DIR: dataDir };
     const listed = await run('npm', admin, { cwd: ROOT, env });
     expect(JSON.parse(listed.stdout)).toMatchObject({ data: [{ name: 'Demo Ltd' }] });
     const verified = await run('npm', ['run', '-s', 'migrate', '--', 'verify'], { cwd: ROOT, env });
@@ -170,6 +188,17 @@ describe('npm start', () => {
     ]);
   });
 
+  it('names the secret whose file is empty, and does not advise to remove it', async () => {
+    const lost = join(folder, 'lost');
+    mkdirSync(lost);
+    writeFileSync(join(lost, 'jwt-secret'), '');
+    const database = await createTestDatabase();
+    const refused = start({ DATA_DIR: lost, DATABASE_URL: database.serviceUrl });
+    expect(await refused.exit).toBe(1);
+    expect(refused.output).toBe(`JWT_SECRET: ${join(lost, 'jwt-secret')} is empty; restore it from a backup\n`);
+    await database.drop();
+  });
+
   it('uses the database of DATABASE_URL, here from a file, and puts no demo into it', async () => {
     const database = await createTestDatabase();
     const file = join(folder, 'database-url');
@@ -196,6 +225,6 @@ describe('npm start', () => {
   it('says in one line that the database cannot be had', async () => {
     const refused = start({ DATA_DIR: join(folder, 'given'), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' });
     expect(await refused.exit).toBe(1);
-    expect(refused.output).toMatch(/^database: ECONNREFUSED .*127\.0\.0\.1:1\n$/);
+    expect(refused.output).toMatch(/^DATABASE_URL: cannot reach 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\n$/);
   });
 });

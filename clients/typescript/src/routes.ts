@@ -2,6 +2,7 @@
 
 /** Paths whose POST takes an `Idempotency-Key`. */
 export const KEYED_POSTS: ReadonlySet<string> = new Set([
+  '/api/v1/tenants',
   '/api/v1/invitations',
   '/api/v1/roles',
   '/api/v1/tenant/exports',

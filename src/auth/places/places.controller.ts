@@ -6,19 +6,25 @@ import { PageDto } from '../../platform/http/requests/page.dto';
 import { ResourceId } from '../../platform/http/requests/resource-id.pipe';
 import { NoBody } from '../../platform/http/requests/validation.pipe';
 import type { JsonPage } from '../../platform/http/responses/results';
+import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
+import type { WriteResult } from '../../platform/http/responses/results';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
 import { SignedInView } from '../sign-in/auth.views';
 import { CreateTenantDto, SwitchTenantDto } from './places.requests';
 import { PlacePage } from './places.views';
 import { PlacesService } from './places.service';
+import { TenantCreation } from './tenant-creation';
 
 const TenantId = () => Param('id', new ResourceId('Tenant'));
 
 @ApiSection('Account', "One's own account: password, address, sessions, tenants.")
 @Controller()
 export class PlacesController {
-  constructor(private readonly places: PlacesService) {}
+  constructor(
+    private readonly places: PlacesService,
+    private readonly creation: TenantCreation,
+  ) {}
 
   @Get('auth/tenants')
   @ForPersons({ also: ['enrol', 'step-up'] })
@@ -89,7 +95,8 @@ export class PlacesController {
     @CurrentPerson() person: Person,
     @Body() body: CreateTenantDto,
     @CurrentClient() client: Client,
-  ): Promise<SignedInView> {
-    return this.places.create(person, body.name, client);
+    @Idempotent() request: IdempotentRequest | undefined,
+  ): Promise<WriteResult> {
+    return this.creation.create(person, body.name, client, request);
   }
 }

@@ -1,17 +1,9 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { uuidv7 } from 'uuidv7';
 import type { AuditedCaller } from '../../platform/audit/audit-entry';
 import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
-import {
-  AppError,
-  Conflict,
-  Forbidden,
-  InsufficientAuthentication,
-  NotFound,
-  RateLimited,
-} from '../../platform/errors';
+import { Conflict, Forbidden, InsufficientAuthentication, NotFound } from '../../platform/errors';
 import { Hooks } from '../../platform/hooks/hooks';
 import { TenantContents } from '../../platform/hooks/tenant-contents';
 import type { Person } from '../../platform/http/requests/caller';
@@ -22,31 +14,19 @@ import { Epochs } from '../../platform/revocation/epochs';
 import { CompanyService } from '../../tenants/company/company.service';
 import type { MemberRow } from '../../tenants/members/members.queries';
 import { MembersService } from '../../tenants/members/members.service';
-import { Membership, newMembership } from '../../tenants/membership.entity';
-import { newTenant, Tenant } from '../../tenants/tenant.entity';
+import { Membership } from '../../tenants/membership.entity';
 import { lockMembers } from '../../tenants/tenant-lock';
 import { otherActiveOwner } from '../../tenants/tenants.queries';
 import { Users } from '../../users/users';
-import { Registration } from '../registration/registration.service';
 import type { Client } from '../proofs/proof';
 import { proofOf, Sessions } from '../sessions/sessions';
 import { isAllowed } from '../sessions/tenant-rules';
 import type { SignedInView } from '../sign-in/auth.views';
 import { SignIn } from '../sign-in/sign-in';
 import type { PlaceContentsView, PlaceView } from './places.views';
-import {
-  confirmPlace,
-  countNewTenant,
-  countOtherMembers,
-  findPlace,
-  listPlaces,
-  type PlaceRow,
-} from './places.queries';
+import { confirmPlace, countOtherMembers, findPlace, listPlaces, type PlaceRow } from './places.queries';
 
-const NEW_TENANTS_A_DAY = 5;
-const DAY_SECONDS = 86_400;
-
-/** The tenants of a person: listing, confirming, declining, switching, making one. */
+/** The tenants of a person: listing, confirming, declining, switching. */
 @Injectable()
 export class PlacesService implements OnModuleInit {
   constructor(
@@ -55,7 +35,6 @@ export class PlacesService implements OnModuleInit {
     private readonly users: Users,
     private readonly signIn: SignIn,
     private readonly sessions: Sessions,
-    private readonly registration: Registration,
     private readonly contents: TenantContents,
     private readonly cursors: Cursors,
     private readonly hooks: Hooks,
@@ -131,23 +110,6 @@ export class PlacesService implements OnModuleInit {
     if (isOfProvider) throw new InsufficientAuthentication();
     const user = await this.users.get(userId);
     return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, place.role);
-  }
-
-  /** Makes a tenant that the person owns. @throws AppError `registration_closed`; RateLimited beyond five a day */
-  async create({ userId, session }: Person, name: string, client: Client): Promise<SignedInView> {
-    if (this.registration.mode === 'closed') throw new AppError('registration_closed', 'Registration is closed.');
-    const now = new Date();
-    const tenant = newTenant(uuidv7(), name, now);
-    const user = await this.users.get(userId);
-    await this.signInDatabase.transaction({ userId, tenantId: tenant.id }, async (tx) => {
-      const [counted] = await tx.query(countNewTenant(userId, NEW_TENANTS_A_DAY, now));
-      if (!counted) throw new RateLimited('Five new tenants a day are the most.', DAY_SECONDS);
-      await tx.repository(Tenant).insert(tenant);
-      await tx.repository(Membership).insert(newMembership(tenant.id, userId, 'owner', now));
-      const caller = { tenantId: tenant.id, actor: { type: 'user', id: userId }, session: { id: session.id } };
-      this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
-    });
-    return this.signIn.intoTenant({ user, proof: proofOf(session), client }, tenant, 'owner');
   }
 
   /** Ends a membership in a transaction of its tenant, which holds the tenant's lock, and runs its hook. */

@@ -72,6 +72,9 @@ function crossCheck(config: Config): string[] {
   if (typeof config.QUEUE_UI_PORT === 'number' && config.QUEUE_UI_PASSWORD === undefined) {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
+  if (config.SIGN_IN_DATABASE_URL && new URL(config.SIGN_IN_DATABASE_URL).username !== 'app_sign_in') {
+    faults.push('SIGN_IN_DATABASE_URL must have the login app_sign_in');
+  }
   return faults;
 }
 
@@ -83,6 +86,10 @@ export function configWarnings(config: Config, env: NodeJS.ProcessEnv): string[]
   }
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) {
     if (env[name]) warnings.push(`${name} is ignored: webhooks connect to their receivers directly`);
+  }
+  const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL;
+  if (protocol !== undefined && protocol !== 'http/json') {
+    warnings.push(`OTEL_EXPORTER_OTLP_PROTOCOL=${protocol} is ignored: traces are sent as http/json`);
   }
   return warnings;
 }

@@ -7,11 +7,14 @@ import {
   ApiServiceUnavailableResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { EXCLUSIONS, type Exclusion, Readiness, type ReadinessReport } from './readiness';
 import { Public } from '../http/requests/caller';
 import { ChoiceField } from '../http/requests/fields';
 import { ApiSection } from '../http/openapi/declarations';
 import { WithStatus } from '../http/responses/results';
+
+const REPORT_EVERY_MS = 1_000;
 
 @ApiSchema({ description: 'The process answers.' })
 class Health {
@@ -45,9 +48,14 @@ class ReadinessQuery {
   exclude?: Exclusion;
 }
 
-@ApiSection('Health', 'For orchestrators and balancers. At the root, without a credential, and never counted.')
+@ApiSection(
+  'Health',
+  'For orchestrators and balancers, at the root and without a credential. Readiness has an allowance of its own for each address, the others are never counted.',
+)
 @Controller('health')
 export class HealthController {
+  private readonly reports = new Map<Exclusion | undefined, { report: Promise<ReadinessReport>; at: number }>();
+
   constructor(private readonly readiness: Readiness) {}
 
   @Get()
@@ -71,7 +79,8 @@ export class HealthController {
   }
 
   @Get('ready')
-  @Public('unlimited')
+  @Public('limited')
+  @RouteConfig({ allowance: 'readiness' })
   @ApiOperation({
     operationId: 'getReadiness',
     summary: 'Readiness',
@@ -89,7 +98,17 @@ export class HealthController {
     },
   })
   async ready(@Query() { exclude }: ReadinessQuery): Promise<ReadinessReport | WithStatus> {
-    const report = await this.readiness.report(exclude);
+    const report = await this.newest(exclude);
     return report.status === 'ok' ? report : new WithStatus(503, report, { 'retry-after': '1' });
+  }
+
+  /** A report that is at most a second old: dependencies are asked as often as that, however often anybody asks. */
+  private newest(exclude: Exclusion | undefined): Promise<ReadinessReport> {
+    const now = performance.now();
+    const known = this.reports.get(exclude);
+    if (known && now - known.at < REPORT_EVERY_MS && !this.readiness.isStopping) return known.report;
+    const report = this.readiness.report(exclude);
+    this.reports.set(exclude, { report, at: now });
+    return report;
   }
 }

@@ -1,15 +1,17 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import {
+  context,
   diag,
   DiagLogLevel,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind as OtelKind,
   SpanStatusCode,
   trace,
   TraceFlags,
   type Tracer,
 } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
@@ -24,14 +26,10 @@ import { type Config, required } from '../config/config';
 import { readPairs } from '../config/pairs';
 import { PRODUCT_NAME, SERVICE_NAME } from '../config/service-name';
 import { buildVersion } from './metrics';
+import { followsParent, keptShare } from './sampling';
 import type { TraceContext } from './trace-context';
 import type { AttributeValue, SpanKind, SpanStart, TraceSpan, Tracing } from './tracing';
 
-/** Maximum ended spans that wait to be sent: further ones are dropped. */
-const MAX_QUEUED = 4_096;
-const BATCH = 512;
-const BATCH_EVERY_MS = 1_000;
-const EXPORT_TIMEOUT_MS = 5_000;
 /** How long a stopping process waits for its last spans. */
 const STOP_TIMEOUT_MS = 3_000;
 /** Interval of log lines about an unreachable collector. */
@@ -44,56 +42,68 @@ const KINDS: Readonly<Record<SpanKind, OtelKind>> = {
   internal: OtelKind.INTERNAL,
 };
 
+/** The provider of `@opentelemetry/api`: of several in a process the first. */
+let globalProvider: BasicTracerProvider | undefined;
+/** Carries the active span across asynchronous work, for the whole life of the process. */
+let contextManager: AsyncLocalStorageContextManager | undefined;
+
 /**
  * Traces over OTLP/HTTP by OpenTelemetry's SDK. Our own code makes the spans; the SDK samples, collects and sends them.
- * An unavailable, slow or full collector costs spans and nothing else.
+ * Spans that other code makes by `@opentelemetry/api` have ours as parents, and the other way round. A collector that
+ * is away, slow or full costs spans and nothing else.
  */
 export class OtlpTracing implements Tracing {
   readonly isOn = true;
   private readonly provider: BasicTracerProvider;
   private readonly tracer: Tracer;
-  private readonly current = new AsyncLocalStorage<TraceContext | undefined>();
 
   constructor(config: Config, logger: Logger, role: string) {
     hearComplaints(logger);
-    const collector = required(config, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+    const root = new TraceIdRatioBasedSampler(keptShare(config));
     this.provider = new BasicTracerProvider({
-      resource: resourceFromAttributes({
-        [ATTR_SERVICE_NAME]: config.OTEL_SERVICE_NAME ?? `${PRODUCT_NAME}-${role}`,
-        [ATTR_SERVICE_VERSION]: buildVersion(),
-      }),
-      // A trace of a client follows the client's flag; of our own, a share is kept.
-      sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(config.OTEL_TRACES_SAMPLER_ARG) }),
+      resource: resourceOf(config, role),
+      sampler: followsParent(config) ? new ParentBasedSampler({ root }) : root,
       spanProcessors: [
         new BatchSpanProcessor(
+          // What it is not given here, such as certificates and compression, it reads from its own variables.
           new OTLPTraceExporter({
-            url: `${collector.replace(/\/$/, '')}/v1/traces`,
+            url: collectorOf(config),
             headers: Object.fromEntries(readPairs(config.OTEL_EXPORTER_OTLP_HEADERS ?? '')),
-            timeoutMillis: EXPORT_TIMEOUT_MS,
+            timeoutMillis: config.OTEL_EXPORTER_OTLP_TIMEOUT,
           }),
           {
-            maxQueueSize: MAX_QUEUED,
-            maxExportBatchSize: BATCH,
-            scheduledDelayMillis: BATCH_EVERY_MS,
-            exportTimeoutMillis: EXPORT_TIMEOUT_MS,
+            maxQueueSize: config.OTEL_BSP_MAX_QUEUE_SIZE,
+            maxExportBatchSize: Math.min(config.OTEL_BSP_MAX_EXPORT_BATCH_SIZE, config.OTEL_BSP_MAX_QUEUE_SIZE),
+            scheduledDelayMillis: config.OTEL_BSP_SCHEDULE_DELAY,
+            exportTimeoutMillis: config.OTEL_EXPORTER_OTLP_TIMEOUT,
           },
         ),
       ],
     });
     this.tracer = this.provider.getTracer(SERVICE_NAME, buildVersion());
+    if (!contextManager) {
+      contextManager = new AsyncLocalStorageContextManager().enable();
+      context.setGlobalContextManager(contextManager);
+    }
+    if (!globalProvider) {
+      globalProvider = this.provider;
+      trace.setGlobalTracerProvider(globalProvider);
+    }
   }
 
   start(name: string, { kind, parent, startTime, attributes }: SpanStart): TraceSpan {
-    const context = parent ? trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent)) : ROOT_CONTEXT;
-    return new OtlpSpan(this.tracer.startSpan(name, { kind: KINDS[kind], startTime, attributes }, context));
+    const within = parent ? trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent)) : ROOT_CONTEXT;
+    return new OtlpSpan(this.tracer.startSpan(name, { kind: KINDS[kind], startTime, attributes }, within));
   }
 
   active(): TraceContext | undefined {
-    return this.current.getStore();
+    const active = trace.getSpanContext(context.active());
+    return active && toTraceContext(active);
   }
 
-  within<T>(context: TraceContext | undefined, work: () => T): T {
-    return this.current.run(context, work);
+  within<T>(parent: TraceContext | undefined, work: () => T): T {
+    const around = context.active();
+    return context.with(parent ? trace.setSpanContext(around, toSpanContext(parent)) : trace.deleteSpan(around), work);
   }
 
   flush(): Promise<void> {
@@ -108,15 +118,32 @@ export class OtlpTracing implements Tracing {
     // The failed export was logged already.
     await Promise.race([this.provider.shutdown().catch(() => undefined), deadline]);
     clearTimeout(timer);
+    if (globalProvider !== this.provider) return;
+    globalProvider = undefined;
+    trace.disable();
   }
+}
+
+/** The attributes of the service; its own variables come before those of `OTEL_RESOURCE_ATTRIBUTES`. */
+function resourceOf(config: Config, role: string) {
+  const given: Record<string, string> = Object.fromEntries(readPairs(config.OTEL_RESOURCE_ATTRIBUTES ?? ''));
+  return resourceFromAttributes({
+    [ATTR_SERVICE_VERSION]: buildVersion(),
+    ...given,
+    [ATTR_SERVICE_NAME]: config.OTEL_SERVICE_NAME ?? given[ATTR_SERVICE_NAME] ?? `${PRODUCT_NAME}-${role}`,
+  });
+}
+
+function collectorOf(config: Config): string {
+  const own = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
+  return own ?? `${required(config, 'OTEL_EXPORTER_OTLP_ENDPOINT').replace(/\/$/, '')}/v1/traces`;
 }
 
 class OtlpSpan implements TraceSpan {
   readonly context: TraceContext;
 
   constructor(private readonly span: Span) {
-    const { traceId, spanId, traceFlags } = span.spanContext();
-    this.context = { traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 };
+    this.context = toTraceContext(span.spanContext());
   }
 
   set(name: string, value: AttributeValue): void {
@@ -134,6 +161,10 @@ class OtlpSpan implements TraceSpan {
     }
     this.span.end();
   }
+}
+
+function toTraceContext({ traceId, spanId, traceFlags }: SpanContext): TraceContext {
+  return { traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 };
 }
 
 function toSpanContext({ traceId, spanId, sampled }: TraceContext) {

@@ -21,6 +21,7 @@ import { NestLogger } from '../../platform/observability/logger';
 import { LoggerModule } from '../../platform/observability/logger.module';
 import { Metrics } from '../../platform/observability/metrics';
 import { MetricsModule } from '../../platform/observability/metrics.module';
+import { callersSampling } from '../../platform/observability/sampling';
 import { NO_TRACING, type Tracing } from '../../platform/observability/tracing';
 import { TracingModule } from '../../platform/observability/tracing.module';
 import { EncryptionKeyCheckModule } from '../../platform/crypto/key-check.module';
@@ -75,7 +76,7 @@ export async function createApi(
         'hold. Set the number of proxies in front, or their addresses.',
     );
   }
-  const records = new RequestLog(logger, metrics, tracing, config);
+  const records = new RequestLog(logger, metrics, tracing, callersSampling(config));
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot(config, logger, metrics, tracing),
     createAdapter(config, logger, records),

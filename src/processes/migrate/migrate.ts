@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError } from 'commander';
 import { type Config, required } from '../../platform/config/config';
 import { migrate, migrationStatus, planMigrations } from '../../platform/database/migrate/migrations';
 import { PLACEMENTS } from '../tables';
+import { assertNoReservedTypes } from './reserved-event-types';
 import { Inoperable } from '../lifecycle';
 import { namingDatabase, ownerVariable } from '../name-database';
 import { usageErrorOf } from '../usage-error';
@@ -29,8 +30,10 @@ const COMMANDS = {
   },
 
   async apply(config: Config): Promise<string> {
+    await assertNoReservedTypes(ownerUrl(config));
     const applied = await migrate({
       serviceUrl: required(config, 'DATABASE_URL'),
+      signInUrl: config.SIGN_IN_DATABASE_URL,
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
       placements: PLACEMENTS,

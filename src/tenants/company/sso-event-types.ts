@@ -5,7 +5,7 @@ const SUBJECTS = ['domain', 'connection', 'directory'] as const;
 const CHANGES = ['created', 'verified', 'changed', 'lapsed', 'deleted'] as const;
 
 @ApiSchema({ description: "A change of the tenant's single sign-on." })
-export class SsoChangeView {
+class SsoChangeView {
   @ApiProperty({ enum: SUBJECTS, description: 'The kind of thing that changed.', example: 'domain' })
   subject: (typeof SUBJECTS)[number];
 

@@ -30,7 +30,7 @@ const EVENT_TYPES_FIELD = {
   api: EVENT_TYPES_API,
 } as const;
 
-export const HEADERS_FIELD = {
+const HEADERS_FIELD = {
   description:
     'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
     'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; ' +

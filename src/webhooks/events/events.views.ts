@@ -3,7 +3,7 @@ import { pageOf } from '../../platform/http/responses/view-docs';
 import { DeliveryView } from '../deliveries/deliveries.views';
 import { MAX_TYPE_NAME } from '../event-types/event-type-names';
 
-export const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
+const EVENT_ID = '0198c0de-7a11-7000-8000-000000000041';
 /** Maximum deliveries shown with an event. */
 export const SHOWN_DELIVERIES = 100;
 const TIME = '2026-01-31T12:00:00.000Z';

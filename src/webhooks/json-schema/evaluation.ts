@@ -9,7 +9,7 @@ import { resolveReference, type Schema, type SchemaObject } from './validator';
 import { type Evaluation, type Kind, kindOf, RULES, type Rule } from './keywords';
 
 /** Steps that one check may take; ADR 0032 has the cost of the worst of them. */
-export const MAX_STEPS = 100_000;
+const MAX_STEPS = 100_000;
 const MAX_FAULTS = 100;
 /** Characters that are compared in the time of a step. */
 const CHARACTERS_A_STEP = 32;

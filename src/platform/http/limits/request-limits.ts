@@ -22,6 +22,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Tokens of its tenant's allowance that a request of this route takes; default: 1. */
     tokens?: number;
+    /** The route has an allowance of its own for each address: no other request uses up what its callers need. */
+    allowance?: string;
     /** The route makes tenants: its requests count against the limit of registrations, too. */
     registers?: true;
   }
@@ -132,7 +134,9 @@ export class RequestLimits {
   /** Counts a request without a credential that counts. @throws RateLimited */
   async takeAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    const verdict = await this.limiter.take(this.addressLimit, callerNetwork(request));
+    const allowance = request.routeOptions.config?.allowance;
+    const network = callerNetwork(request);
+    const verdict = await this.limiter.take(this.addressLimit, allowance ? `${allowance}/${network}` : network);
     enforce(this.addressLimit, verdict, reply);
     if (request.routeOptions.config?.registers && this.registrations) await this.takeRegistration(request, reply);
   }

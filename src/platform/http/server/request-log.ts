@@ -3,15 +3,12 @@ import type { Logger } from 'pino';
 import { Gauge } from 'prom-client';
 import { SeriesHistogram } from '../../observability/histogram';
 import type { Metrics } from '../../observability/metrics';
+import { type CallersSampling, EVERY_TRACE } from '../../observability/sampling';
 import { parseTraceparent, type TraceContext } from '../../observability/trace-context';
 import { NO_TRACING, type TraceSpan, type Tracing } from '../../observability/tracing';
 import { arrivalOf } from '../limits/admission-queue';
-import type { Config } from '../../config/config';
 import { logIds } from '../requests/request-id';
 import { beginRequestSpan, endRequestSpan } from './request-spans';
-
-/** The variables that decide about traces of callers. */
-export type Sampling = Pick<Config, 'TRUST_TRACE_CONTEXT' | 'OTEL_TRACES_SAMPLER_ARG'>;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -50,7 +47,7 @@ export class RequestLog {
     logger: Logger,
     metrics: Metrics,
     private readonly tracing: Tracing = NO_TRACING,
-    private readonly sampling: Sampling = { TRUST_TRACE_CONTEXT: true, OTEL_TRACES_SAMPLER_ARG: 1 },
+    private readonly sampling: CallersSampling = EVERY_TRACE,
   ) {
     // The request's line holds nothing that a caller wrote: it need not be searched for secrets.
     this.logger = logger.child({}, { redact: [] });
@@ -89,7 +86,7 @@ export class RequestLog {
 
   /** The caller's trace. A caller that is not trusted cannot have more of its traces kept than our share. */
   private admitted(trace: TraceContext | undefined): TraceContext | undefined {
-    const { TRUST_TRACE_CONTEXT: trusted, OTEL_TRACES_SAMPLER_ARG: share } = this.sampling;
+    const { trusted, share } = this.sampling;
     if (!trace?.sampled || trusted || Math.random() < share) return trace;
     return { ...trace, sampled: false };
   }

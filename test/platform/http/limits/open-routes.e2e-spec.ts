@@ -23,6 +23,15 @@ describe('routes that are open to everybody', () => {
     },
   );
 
+  it('count readiness by itself, so that a probe behind the same address is not refused for the others', async () => {
+    for (let i = 0; i < 7; i++) await service.client.get('/nothing-here');
+    const statuses: number[] = [];
+    for (let i = 0; i < 7; i++) statuses.push((await service.client.get('/health/ready')).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
+    expectProblem(await service.client.get('/health/ready'), 'rate_limited');
+    expect((await service.client.get('/health')).status).toBe(200);
+  });
+
   it('register as many tenants an hour as they may, and say when the next may be', async () => {
     const register = () =>
       service.client.post('/auth/register', {

@@ -1,0 +1,38 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Idempotency keys of persons, for what they create without a tenant: a tenant. The row commits with what was made; the
+ * response follows, encrypted, since it holds tokens.
+ */
+export class AccountIdempotency1765140040120 implements MigrationInterface {
+  name = 'AccountIdempotency1765140040120';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      create table account_idempotency_keys (
+        user_id uuid not null,
+        key text not null,
+        request_hash bytea not null,
+        made_id uuid not null,
+        body text,
+        created_at timestamptz not null,
+        expires_at timestamptz not null,
+        constraint account_idempotency_keys_pkey primary key (user_id, key)
+      );
+      create index account_idempotency_keys_expires_at_idx on account_idempotency_keys (expires_at);
+      alter table account_idempotency_keys enable row level security;
+      alter table account_idempotency_keys force row level security;
+      grant select, insert, update, delete on account_idempotency_keys to app_sign_in;
+      create policy account_idempotency_keys_of_the_person on account_idempotency_keys to app_sign_in
+        using (user_id = current_setting('app.user_id')::uuid)
+        with check (user_id = current_setting('app.user_id')::uuid);
+      grant select, delete on account_idempotency_keys to app_janitor;
+      create policy account_idempotency_keys_expired on account_idempotency_keys to app_janitor
+        using (expires_at < now());
+    `);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('drop table account_idempotency_keys');
+  }
+}
