@@ -7,7 +7,7 @@ import { Inoperable } from './lifecycle';
 type UrlVariable = 'DATABASE_URL' | 'MIGRATION_DATABASE_URL' | 'DIRECT_DATABASE_URL';
 
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
-const NEEDS_TLS = '; the server asks for TLS: add sslmode=verify-full to the URL';
+const NEEDS_TLS = '; the server requires TLS: add sslmode=verify-full to the URL';
 const NO_DATABASE = '3D000';
 const NOT_PRIVILEGED = '42501';
 
@@ -37,7 +37,7 @@ export async function namingDatabase<T>(
     const error = translateDatabaseError(thrown);
     if (error instanceof Unavailable) {
       // Without a cause the service itself refuses a database that it has reached.
-      if (error.cause === undefined) throw new Inoperable(`${variable}: ${server}${pathname}: ${textOf(error)}`);
+      if (error.cause === undefined) throw new Inoperable(ownText(error, `${variable}: ${server}${pathname}`));
       throw new Inoperable(`${variable}: cannot reach ${server} (${connectionFault(error, 'sslrootcert')})`);
     }
     const { severity, code = '', message } = thrown as { severity?: unknown; code?: string; message?: string };
@@ -51,8 +51,10 @@ export async function namingDatabase<T>(
   }
 }
 
-function textOf(error: Unavailable): string {
-  return (error.internal ?? error.publicMessage).replace(/^database: /, '');
+/** The text of a refusal of the service itself, which may name another variable already. */
+function ownText(error: Unavailable, database: string): string {
+  const text = (error.internal ?? error.publicMessage).replace(/^database: /, '');
+  return /^[A-Z_]+_URL: /.test(text) ? text : `${database}: ${text}`;
 }
 
 function nextStep(variable: UrlVariable, code: string, login: string, as: 'owner' | 'service'): string {

@@ -72,6 +72,9 @@ function crossCheck(config: Config): string[] {
   if (typeof config.QUEUE_UI_PORT === 'number' && config.QUEUE_UI_PASSWORD === undefined) {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
+  if (config.SIGN_IN_DATABASE_URL && new URL(config.SIGN_IN_DATABASE_URL).username !== 'app_sign_in') {
+    faults.push('SIGN_IN_DATABASE_URL must have the login app_sign_in');
+  }
   return faults;
 }
 

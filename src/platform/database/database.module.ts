@@ -9,14 +9,20 @@ import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown 
 import type { Logger } from 'pino';
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import { Config } from '../config/config';
+import { Unavailable } from '../errors';
+import { connectionFault } from '../net/connection-fault';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import { TRACING, type Tracing } from '../observability/tracing';
 import { ConnectionManager } from './connections/connection-manager';
+import { SIGN_IN_CONNECTIONS } from './connections/sign-in-connections';
 import { DatabaseHealth } from './database-health';
 import { DatabaseLoad } from './load';
 import { NotificationDatabase } from './notification-database';
 import { TenantDatabase } from './tenant-database';
+
+/** Connections of the sign-in role's login, beside those of `DB_POOL_SIZE`: few requests need them. */
+const SIGN_IN_POOL_SIZE = 6;
 
 /** The entities of all features, by {@link DatabaseModule.forFeature}. */
 const featureEntities = new Set<EntityTarget<ObjectLiteral>>();
@@ -28,7 +34,10 @@ class FeatureEntitiesModule {}
 @Global()
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
-  constructor(@Inject(ConnectionManager) private readonly connections: ConnectionManager) {}
+  constructor(
+    @Inject(ConnectionManager) private readonly connections: ConnectionManager,
+    @Inject(SIGN_IN_CONNECTIONS) private readonly signInConnections: ConnectionManager,
+  ) {}
 
   /** The module, with the entities of every feature that the process imports. */
   static forRoot(): DynamicModule {
@@ -51,13 +60,25 @@ export class DatabaseModule implements OnApplicationShutdown {
             return connections;
           },
         },
+        {
+          provide: SIGN_IN_CONNECTIONS,
+          inject: [ConnectionManager, Config, LOGGER, Metrics, TRACING],
+          useFactory: signInConnections,
+        },
         TenantDatabase,
         NotificationDatabase,
         DatabaseHealth,
         DatabaseLoad,
       ],
       // The databases of narrow roles are not among them: the module that needs one lists it in its providers.
-      exports: [ConnectionManager, TenantDatabase, NotificationDatabase, DatabaseHealth, DatabaseLoad],
+      exports: [
+        ConnectionManager,
+        SIGN_IN_CONNECTIONS,
+        TenantDatabase,
+        NotificationDatabase,
+        DatabaseHealth,
+        DatabaseLoad,
+      ],
     };
   }
 
@@ -69,6 +90,31 @@ export class DatabaseModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.connections.close();
+    if (this.signInConnections !== this.connections) await this.signInConnections.close();
+  }
+}
+
+/** The connections of the sign-in role, where it has a login of its own. @throws Unavailable naming the variable */
+async function signInConnections(
+  connections: ConnectionManager,
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  tracing: Tracing,
+): Promise<ConnectionManager> {
+  const { SIGN_IN_DATABASE_URL: url } = config;
+  if (url === undefined) return connections;
+  const own = { ...config, DATABASE_URL: url, DATABASE_REPLICA_URL: undefined, DB_POOL_SIZE: SIGN_IN_POOL_SIZE };
+  const signIn = new ConnectionManager(own, [...featureEntities], metrics, tracing, (error) =>
+    logger.warn({ reason: error.message }, 'database connection of sign-in lost'),
+  );
+  try {
+    await signIn.connect();
+    return signIn;
+  } catch (error) {
+    await connections.close();
+    const reason = connectionFault(error, 'sslrootcert');
+    throw new Unavailable(`SIGN_IN_DATABASE_URL: cannot connect to ${new URL(url).host} (${reason})`);
   }
 }
 

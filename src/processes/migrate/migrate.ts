@@ -33,6 +33,7 @@ const COMMANDS = {
     await assertNoReservedTypes(ownerUrl(config));
     const applied = await migrate({
       serviceUrl: required(config, 'DATABASE_URL'),
+      signInUrl: config.SIGN_IN_DATABASE_URL,
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
       placements: PLACEMENTS,

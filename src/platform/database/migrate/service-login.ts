@@ -12,6 +12,8 @@ const ROLE_ATTEMPTS = 10;
 export interface ServiceLogin {
   /** The service's own login; if it differs from the owner, it is created or altered. */
   serviceUrl: string;
+  /** The login of the sign-in role, where it has one of its own. */
+  signInUrl?: string;
   /** Applied to the service's role, milliseconds. */
   statementTimeout: number;
 }
@@ -76,12 +78,38 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const password = service.password && ` password ${client.escapeLiteral(decodeURIComponent(service.password))}`;
   if (rows.length === 0) await client.query(`create role ${name} login noinherit${password}`);
   else if (login === DB_ROLES.service) await client.query(`alter role ${name} login noinherit${password}`);
-  const others = Object.values(DB_ROLES).filter((role) => role !== login);
+  const isSignInApart = options.signInUrl !== undefined && (await setUpSignIn(client, options.signInUrl));
+  const others = Object.values(DB_ROLES).filter(
+    (role) => role !== login && !(isSignInApart && role === DB_ROLES.signIn),
+  );
   await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
-  await client.query(`alter role ${name} set statement_timeout = ${options.statementTimeout}`);
-  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(options.statementTimeout)}`);
+  if (isSignInApart) await client.query(`revoke ${DB_ROLES.signIn} from ${name}`);
+  const logins = options.signInUrl === undefined ? [name] : [name, DB_ROLES.signIn];
+  for (const one of logins) await limitLogin(client, one, database, options.statementTimeout);
+  if (owned) await closeDatabase(client, database, [...logins, client.escapeIdentifier(owner.name)]);
+}
+
+/**
+ * Gives the sign-in role a login. From the next run on the service's login cannot take on the role any more: processes
+ * of before, which do, have the time of a release to be replaced.
+ * @returns whether it had one before
+ */
+async function setUpSignIn(client: Client, url: string): Promise<boolean> {
+  const { rows } = await client.query<{ login: boolean }>(
+    'select rolcanlogin as login from pg_roles where rolname = $1',
+    [DB_ROLES.signIn],
+  );
+  const { password } = new URL(url);
+  const text = password && ` password ${client.escapeLiteral(decodeURIComponent(password))}`;
+  await client.query(`alter role ${DB_ROLES.signIn} login noinherit${text}`);
+  return rows[0]?.login ?? false;
+}
+
+/** Bounds what a login's statements may take, and gives it the session settings of the service in this database. */
+async function limitLogin(client: Client, name: string, database: string, statementTimeout: number): Promise<void> {
+  await client.query(`alter role ${name} set statement_timeout = ${statementTimeout}`);
+  await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(statementTimeout)}`);
   await client.query(`alter role ${name} set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`);
-  if (owned) await closeDatabase(client, database, [name, client.escapeIdentifier(owner.name)]);
   // A setting of a role in one database has precedence over those of the role and of the database.
   for (const [setting, value] of sessionSettings()) {
     await client.query(`alter role ${name} in database ${database} set ${setting} = ${settingLiteral(value)}`);

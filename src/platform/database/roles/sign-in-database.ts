@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
-import { ConnectionManager } from '../connections/connection-manager';
+import { Inject, Injectable } from '@nestjs/common';
+import type { ConnectionManager } from '../connections/connection-manager';
+import { SIGN_IN_CONNECTIONS } from '../connections/sign-in-connections';
 import { idSetting, type Setting } from '../connections/transaction-settings';
 import { DB_ROLES } from '../sql/db-roles';
 import { runTransaction } from '../tenant-database';
@@ -17,7 +18,7 @@ export interface SignInScope {
  */
 @Injectable()
 export class SignInDatabase {
-  constructor(private readonly connections: ConnectionManager) {}
+  constructor(@Inject(SIGN_IN_CONNECTIONS) private readonly connections: ConnectionManager) {}
 
   transaction<T>(scope: SignInScope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const settings: Setting[] = [];
