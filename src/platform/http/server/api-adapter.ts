@@ -29,8 +29,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 class QuietLogController extends LogController {
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
-      request.log.info({ request_id: request.id }, 'the caller left before the end of the answer');
-    else request.log.error({ request_id: request.id, err: error.cause ?? error }, 'the answer broke off');
+      request.log.info({ request_id: request.id }, 'client disconnected before the response ended');
+    else request.log.error({ request_id: request.id, err: error.cause ?? error }, 'the response was interrupted');
   }
 }
 
