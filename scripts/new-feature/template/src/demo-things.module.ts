@@ -9,6 +9,7 @@
  * the time in the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
@@ -20,7 +21,7 @@ import { DemoThingsService } from './demo-things.service';
 import './demo-things.permissions';
 
 @Module({
-  imports: [DatabaseModule.forFeature([DemoThing]), HttpPlatformModule, OutboxModule],
+  imports: [AuditPlatformModule, DatabaseModule.forFeature([DemoThing]), HttpPlatformModule, OutboxModule],
   controllers: [DemoThingsController],
   providers: [DemoThingsService],
 })
