@@ -24,9 +24,9 @@ const ROWS = `
 /** The text without the parts that differ between any two orders. */
 const timeless = (text) => text.replace(ID, '<id>').replace(TIME, '<time>');
 
-async function ask(server, token, path, body) {
+async function ask(server, token, path, body, method = body ? 'POST' : 'GET') {
   const answer = await fetch(`${server.url}/api/v1${path}`, {
-    method: body ? 'POST' : 'GET',
+    method,
     headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
     body: body && JSON.stringify(body),
   });
@@ -57,15 +57,36 @@ async function sameOrder(servers, client, { token }) {
   const [service, floor] = answers.map((answer) => ({ ...answer, text: timeless(answer.text) }));
   assert.deepEqual(floor, service, 'POST /orders');
   assert.equal(service.status, 201);
+  const ids = answers.map(({ text }) => JSON.parse(text).id);
+  // Itself, 3 items, a line of history, an event, its place in the outbox.
+  await sameRows(client, ids, 7);
+  const changes = [
+    ['', { notes: 'Ring "twice"', metadata: { channel: null, coupon: 'ä' } }],
+    ['/status', { status: 'confirmed' }],
+    ['/status', { status: 'cancelled' }],
+  ];
+  for (const [at, [path, change]] of changes.entries()) {
+    const changed = await Promise.all(
+      servers.map((server, i) => ask(server, token, `/orders/${ids[i]}${path}`, change, 'PATCH')),
+    );
+    // The service writes the JSON of a change without blanks.
+    const [first, second] = changed.map(({ text, ...rest }) => ({ ...rest, order: JSON.parse(timeless(text)) }));
+    assert.deepEqual(second, first, `PATCH /orders/{id}${path}`);
+    assert.equal(first.status, 200);
+    await sameRows(client, ids, 7 + 3 * (at + 1));
+  }
+}
+
+/** The rows of two orders are the same, and so many. */
+async function sameRows(client, ids, count) {
   const written = [];
-  for (const { text } of answers) {
-    const { id } = JSON.parse(text);
+  for (const id of ids) {
     const { rows } = await client.query(ROWS, [id]);
     const masked = rows.map(({ row }) =>
       timeless(row).replace(ROW_TIME, '"<time>"').replace(POSITION, '"position": 0'),
     );
     written.push(masked.sort());
-    assert.equal(rows.length, 7, `order ${id}: itself, 3 items, a line of history, an event, its place in the outbox`);
+    assert.equal(rows.length, count, `rows of order ${id}`);
   }
   assert.deepEqual(written[1], written[0], 'the rows of an order');
 }

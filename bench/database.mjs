@@ -1,4 +1,6 @@
-/** The benchmark's database: made, migrated, its tenants registered with the service itself, then filled by `seed.mjs`. */
+/**
+ * The benchmark's database: made, migrated, its tenants registered with the service itself, then filled by `seed.mjs`.
+ */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -13,14 +15,15 @@ const TENANTS = 50;
 const PASSWORD = 'a password for the benchmark';
 
 /**
- * A caller. @typedef {{ email: string, tenantId: string, userId: string, token: string }} Caller
+ * A caller. @typedef {{ email: string, tenantId: string, userId: string, token: string, key: string }} Caller
  * A database ready for the bench. @typedef {{ ownerUrl: string, serviceUrl: string, callers: Caller[] }} Database
  */
 
 /**
  * A PostgreSQL: the embedded one with the settings of `npm start` (fsync on), or the one of `BENCH_DATABASE_URL`.
  * With `keep`, its folder stays, and so do the databases in it, for the next run.
- * @returns {Promise<{ url(name: string): string, version: string, dir: string, postmaster?: number, stop(): Promise<void> }>}
+ * @returns {Promise<{ url(name: string): string, version: string, dir: string, postmaster?: number, stop():
+ * Promise<void> }>}
  */
 export async function openPostgres(keep, say) {
   const dir = keep ?? join(tmpdir(), `orders-bench-${process.pid}`);
@@ -47,7 +50,8 @@ export async function openPostgres(keep, say) {
 
 /**
  * A database with this number of orders, created if it is missing.
- * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string) => void }} options
+ * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string)
+ * => void }} options
  * @returns {Promise<Database>}
  */
 export async function openDatabase({ postgres, orders, tenants = TENANTS, say }) {
@@ -100,27 +104,35 @@ async function register(url, tenants) {
   for (let i = 0; i < tenants; i++) {
     const email = `owner-${i}@bench.example`;
     const body = { email, password: PASSWORD, tenant_name: `Tenant ${i}` };
-    callers.push(toCaller(email, await post(url, '/auth/register', body)));
+    callers.push(await toCaller(url, email, await post(url, '/auth/register', body)));
   }
   return callers;
 }
 
 async function signIn(url, callers) {
   const again = [];
-  for (const { email } of callers) {
-    again.push(toCaller(email, await post(url, '/auth/login', { email, password: PASSWORD })));
+  for (const { email, key } of callers) {
+    again.push(await toCaller(url, email, await post(url, '/auth/login', { email, password: PASSWORD }), key));
   }
   return again;
 }
 
-function toCaller(email, signedIn) {
-  return { email, tenantId: signedIn.tenant.id, userId: signedIn.user.id, token: signedIn.access_token };
+/** A caller by access token and by API key, which is made where there is none yet. */
+async function toCaller(url, email, { tenant, user, access_token: token }, key) {
+  const made = { name: 'Benchmark', kind: 'tenant', scopes: ['orders:read', 'orders:write'] };
+  return {
+    email,
+    tenantId: tenant.id,
+    userId: user.id,
+    token,
+    key: key ?? (await post(url, '/api-keys', made, token)).key,
+  };
 }
 
-async function post(url, path, body) {
+async function post(url, path, body, token) {
   const answer = await fetch(`${url}/api/v1${path}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);

@@ -14,7 +14,7 @@ export async function makeFixtures({ ownerUrl, callers }) {
   const cursors = cursorsOfService();
   const tenants = await withClient(ownerUrl, async (client) => {
     const made = [];
-    for (const { tenantId, token } of callers) {
+    for (const { tenantId, token, key } of callers) {
       const { rows } = await client.query(
         `with numbered as (select id, row_number() over (order by id) as n from orders where tenant_id = $1)
          select id from numbered where n % (1 + (select count(*) from numbered) / $2::int) = 0`,
@@ -24,10 +24,15 @@ export async function makeFixtures({ ownerUrl, callers }) {
         'select id from orders where tenant_id = $1 order by id desc limit 1 offset $2',
         [tenantId, (DEEP_PAGE - 1) * PAGE - 1],
       );
+      const { rows: pending } = await client.query(
+        `select id from orders where tenant_id = $1 and status = 'pending' order by id limit $2`,
+        [tenantId, SAMPLE],
+      );
       const last = deep[0]?.id;
       const scope = { tenant: { tenantId }, list: 'orders', filters: {} };
       const cursor = last ? { service: cursors.encode(scope, last), floor: last } : null;
-      made.push({ token, orders: rows.map((row) => row.id), large: cursor !== null, cursor });
+      const [orders, movable] = [rows, pending].map((some) => some.map(({ id }) => id));
+      made.push({ token, key, orders, movable, large: cursor !== null, cursor });
     }
     return made;
   });

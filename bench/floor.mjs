@@ -8,24 +8,28 @@
  *
  *   DATABASE_URL=… PORT=… CALLERS=callers.json node --max-semi-space-size=64 bench/floor.mjs
  */
+import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import Fastify from 'fastify';
 import pg from 'pg';
-import { uuidv7 } from 'uuidv7';
+import { V7Generator } from 'uuidv7';
 
 const READ_LANES = Number(process.env.READ_LANES ?? 2);
 const WRITE_LANES = Number(process.env.WRITE_LANES ?? 6);
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 const time = (column) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-const ORDER = `json_build_object(
-  'id', o.id, 'customer_id', o.customer_id, 'status', o.status, 'total_amount', o.total_amount::text,
-  'currency', o.currency, 'notes', o.notes, 'metadata', o.metadata,
-  'items', (select coalesce(json_agg(json_build_object(
-      'id', i.id, 'product_id', i.product_id, 'product_name', i.product_name,
-      'quantity', i.quantity, 'unit_price', i.unit_price::text) order by i.position), '[]'::json)
-    from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id),
-  'version', o.version, 'created_at', ${time('o.created_at')}, 'updated_at', ${time('o.updated_at')})::text`;
+/** The text of an order `o`, joined: json_build_object and json_agg take PostgreSQL half as long again. */
+const ORDER = `'{"id" : "' || o.id || '", "customer_id" : "' || o.customer_id || '", "status" : "' || o.status
+  || '", "total_amount" : "' || o.total_amount || '", "currency" : "' || o.currency
+  || '", "notes" : ' || coalesce(to_json(o.notes)::text, 'null') || ', "metadata" : ' || o.metadata
+  || ', "items" : [' || coalesce((
+    select string_agg('{"id" : "' || i.id || '", "product_id" : ' || to_json(i.product_id)
+        || ', "product_name" : ' || to_json(i.product_name) || ', "quantity" : ' || i.quantity
+        || ', "unit_price" : "' || i.unit_price || '"}', ', ' order by i.position)
+      from order_items i where i.tenant_id = $1 and i.order_id = o.id), '')
+  || '], "version" : ' || o.version
+  || ', "created_at" : "' || ${time('o.created_at')} || '", "updated_at" : "' || ${time('o.updated_at')} || '"}'`;
 
 const GET = `select o.version, ${ORDER} as json from orders o where o.tenant_id = $1 and o.id = $2`;
 const FIRST = `select o.id, ${ORDER} as json from orders o where o.tenant_id = $1 order by o.id desc limit $2`;
@@ -50,6 +54,55 @@ const CREATE = `
     from unnest($11::uuid[], $12::text[], $13::text[], $14::int[], $15::numeric[])
       with ordinality as i (id, product_id, product_name, quantity, unit_price, n)`;
 
+/**
+ * A change in one statement: lock, update, a line of history, an event with the order as it is then, its place in the
+ * outbox. `set` and `condition` may use $7 and $8; `was` is the order before.
+ */
+const change = (set, condition) => `
+  with was as (
+    select * from orders where tenant_id = $1 and id = $2 for update
+  ), o as (
+    update orders t set ${set}, version = t.version + 1, updated_at = $3 from was
+     where t.tenant_id = $1 and t.id = $2 and ${condition}
+    returning t.*, was.status as from_status
+  ), j as (
+    select o.version, ${ORDER} as json from o
+  ), h as (
+    insert into order_history (tenant_id, order_id, id, type, from_status, to_status, actor_type, actor_id, created_at)
+    select $1, $2, $4, $9, o.from_status, o.status, 'user', $5, $3 from o
+  ), e as (
+    insert into events (tenant_id, id, type, aggregate_id, sequence, data, created_at)
+    select $1, $6, $9, $2, j.version, j.json::json, $3 from j
+  ), x as (
+    insert into outbox (tenant_id, event_id) select $1, $6 from o
+  )
+  select version, json from j`;
+const UPDATE = change(
+  `notes = $7::text, metadata = jsonb_strip_nulls(t.metadata || $8::jsonb)`,
+  `(was.notes, was.metadata) is distinct from ($7::text, jsonb_strip_nulls(was.metadata || $8::jsonb))`,
+);
+const MOVE = change('status = $7', 'was.status = any($8)');
+const SOURCES = {
+  confirmed: ['pending'],
+  processing: ['confirmed'],
+  completed: ['processing'],
+  cancelled: ['pending', 'confirmed', 'processing'],
+};
+
+/** Random bytes in blocks: the system call is most of an id's cost. */
+const random = new Uint32Array(1024);
+let used = random.length;
+const generator = new V7Generator({
+  nextUint32() {
+    if (used === random.length) {
+      randomFillSync(random);
+      used = 0;
+    }
+    return random[used++];
+  },
+});
+const uuidv7 = () => generator.generate().toString();
+
 /** Connections that take statements before earlier ones have their results, in turn. */
 async function openLanes(count) {
   const lanes = [];
@@ -61,6 +114,12 @@ async function openLanes(count) {
   let next = 0;
   return (name, text, values) => {
     next = next + 1 === count ? 0 : next + 1;
+    // What one turn of the event loop sends is one write.
+    const { stream } = lanes[next].connection;
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      setImmediate(() => stream.uncork());
+    }
     return lanes[next].query({ name, text, values });
   };
 }
@@ -149,6 +208,28 @@ server.post('/api/v1/orders', async (request, reply) => {
   ]);
   reply.code(201).header('content-type', JSON_TYPE).header('location', `/api/v1/orders/${id}`).header('etag', '"1"');
   return reply.send(json);
+});
+
+async function sendChanged(reply, name, text, values) {
+  const { rows } = await write(name, text, values);
+  if (rows.length === 0) return reply.code(422).send();
+  return reply.header('content-type', JSON_TYPE).header('etag', `"${rows[0].version}"`).send(rows[0].json);
+}
+
+server.patch('/api/v1/orders/:id', (request, reply) => {
+  const { notes = null, metadata = {} } = request.body;
+  const { tenantId, userId } = request.caller;
+  const at = new Date().toISOString();
+  const values = [tenantId, request.params.id, at, uuidv7(), userId, uuidv7(), notes, JSON.stringify(metadata)];
+  return sendChanged(reply, 'update', UPDATE, [...values, 'order.updated']);
+});
+
+server.patch('/api/v1/orders/:id/status', (request, reply) => {
+  const { status } = request.body;
+  const { tenantId, userId } = request.caller;
+  const at = new Date().toISOString();
+  const values = [tenantId, request.params.id, at, uuidv7(), userId, uuidv7(), status, SOURCES[status]];
+  return sendChanged(reply, 'move', MOVE, [...values, `order.${status}`]);
 });
 
 await server.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });

@@ -1,5 +1,5 @@
-// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it makes on
-// a spare server and drops in the end; on the server that is backed up it only reads.
+// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it
+// makes on a spare server and drops in the end; on the server that is backed up it only reads.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -128,7 +128,9 @@ async function look(url) {
     if (open.length > 0) throw new Error(`without row-level security: ${open.map((row) => row.relname).join(', ')}`);
     const { rows } = await client.query(
       `select (select count(*) from tenants)::int as tenants, (select count(*) from orders)::int as orders,
-              (select count(*) from events)::int as events, (select count(*) from deliveries)::int as deliveries`,
+              (select count(*) from events)::int as events, (select count(*) from deliveries)::int as deliveries,
+              (select count(*) from memberships)::int as members, (select count(*) from api_keys)::int as keys,
+              (select count(*) from audit_log)::int as "audit entries"`,
     );
     const value = rows[0];
     return {
@@ -140,7 +142,18 @@ async function look(url) {
   });
 }
 
-/** Opens every webhook secret with the keys of production. */
+/** Opens every second factor and every signing key of the audit log. */
+async function openOthers(client, box) {
+  const { totpContext } = require(join(root, 'dist/src/auth/totp/encrypted-secrets.js'));
+  const { contextOf } = require(join(root, 'dist/src/audit/folding/signing-key.js'));
+  const { rows: factors } = await client.query('select user_id, secret from totp_factors');
+  for (const row of factors) box.openBytes(row.secret, totpContext(row.user_id));
+  const { rows: keys } = await client.query('select id, private_key from audit_keys');
+  for (const row of keys) box.openBytes(row.private_key, contextOf(row.id));
+  return `${factors.length} second factors, ${keys.length} signing keys`;
+}
+
+/** Opens every secret with the keys of production. */
 async function openSecrets(url, env) {
   const { loadConfig } = require(join(root, 'dist/src/platform/config/config.js'));
   const { secretBoxOf } = require(join(root, 'dist/src/platform/crypto/secret-box.module.js'));
@@ -161,7 +174,7 @@ async function openSecrets(url, env) {
       }
       opened += rows.length;
       const last = rows.at(-1);
-      if (!last) return { text: `the keys open those of ${opened} endpoints` };
+      if (!last) return { text: `the keys open those of ${opened} endpoints, ${await openOthers(client, box)}` };
       after = [last.tenant_id, last.id];
     }
   });
@@ -201,13 +214,32 @@ async function drill({ dump, from, server, keep }) {
     await step('content', () => look(url));
     if (process.env.JWT_SECRET || ENCRYPTION_KEYS) await step('secrets', () => openSecrets(url, env));
     else say('secrets: NOT CHECKED, since neither ENCRYPTION_KEYS nor JWT_SECRET is set');
-    await step('serve', () => serve(env, (base) => withClient(url, (client) => readAnOrder(base, client))));
+    const serving = () => serve(env, (base) => withClient(url, (client) => readAnOrder(base, client)));
+    const hasKeys = process.env.JWT_SECRET || ENCRYPTION_KEYS;
+    await step('serve', () => (hasKeys ? serving() : withoutKeys(url, env, serving)));
     say(`The backup restores and serves. All of it took ${seconds(began)}.`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
     if (made && keep) say(`The database ${name} is left there.`);
     else if (made) await withClient(server, (client) => client.query(`drop database ${name} with (force)`));
   }
+}
+
+/**
+ * The API does not start with other encryption keys than those of the database: for the time of the drill the recorded
+ * ones are given up.
+ */
+async function withoutKeys(url, env, work) {
+  const { rows } = await withClient(url, (client) => client.query('select * from encryption_keys'));
+  await withClient(url, (client) => client.query('delete from encryption_keys'));
+  run(['admin', 'encryption-keys', 'forget', 'jwt'], env);
+  const report = await work();
+  await withClient(url, async (client) => {
+    await client.query('delete from encryption_keys');
+    const insert = 'insert into encryption_keys (kid, encrypted, created_at) values ($1, $2, $3)';
+    for (const { kid, encrypted, created_at: at } of rows) await client.query(insert, [kid, encrypted, at]);
+  });
+  return report;
 }
 
 let options;

@@ -377,7 +377,7 @@ describe('transactions', () => {
       await blocker.query('begin');
       await blocker.query('select 1 from orders where id = $1 for update', [order.id]);
       const change = tenant.patch(`/orders/${order.id}`, { notes: 'changed' });
-      await killBackend('FOR UPDATE');
+      await killBackend('o.id = $2 for update');
       const answer = await change;
       expectProblem(answer, 'unavailable');
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);

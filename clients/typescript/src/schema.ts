@@ -9,7 +9,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What this address is
+         * Describe the service
          * @description A page with links to the documents and to health; JSON where `Accept` prefers it.
          */
         get: operations["getRoot"];
@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Readiness
-         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.
+         * @description For a balancer: send requests only while this is 200. Checks the database and its migrations, the queue, and whether the process is stopping.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -91,8 +91,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Look at an invitation
-         * @description What it offers, and to which address. Spends nothing.
+         * Preview an invitation
+         * @description The tenant, role and address of the invitation. Does not use the token.
          */
         post: operations["previewInvitation"];
         delete?: never;
@@ -112,7 +112,7 @@ export interface paths {
         put?: never;
         /**
          * Accept an invitation
-         * @description A person without an account sends a new password; one with an account a session of the invited address, or the password of the account. On an account whose address was never verified another password takes the account over.
+         * @description A person without an account sends a new password; a person with one sends a session of the invited address, or the password of the account. On an account whose address was never verified another password takes the account over.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -132,7 +132,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).
+         * @description An unknown e-mail address and a wrong password get the same response after the same time. Failures are limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).
          */
         post: operations["login"];
         delete?: never;
@@ -189,21 +189,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who am I?
-         * @description The person, the tenant, and what they may do.
+         * Get the caller
+         * @description The person, the tenant, and the permissions.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["getMe"];
         put?: never;
         post?: never;
         /**
          * Delete the own account
-         * @description Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
+         * @description Leaves every tenant immediately; the account is erased after 30 days, and can be restored until then.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["deleteMe"];
         options?: never;
@@ -212,7 +212,7 @@ export interface paths {
          * Change the own account
          * @description The name.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         patch: operations["updateMe"];
         trace?: never;
@@ -228,7 +228,7 @@ export interface paths {
         put?: never;
         /**
          * Register a company
-         * @description Makes a tenant and its owner, and signs the owner in. Where registrations are verified, nothing is made yet: a mail goes out, and the response is 202 for every address.
+         * @description Creates a tenant and its owner, and signs the owner in. If registrations are verified, nothing is created yet: a mail is sent, and the response is 202 for every address.
          */
         post: operations["register"];
         delete?: never;
@@ -248,7 +248,7 @@ export interface paths {
         put?: never;
         /**
          * Prove a mailbox
-         * @description The token of a pending registration makes the account of what is given here, and signs in. That of an account verifies its address, together with a session of its person or the account's password.
+         * @description The token of a pending registration creates the account with these data, and signs in. The token of an account verifies its address, together with a session of its person or the account's password.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -268,7 +268,7 @@ export interface paths {
         put?: never;
         /**
          * Send the mail again
-         * @description The response is the same for every address; at most 5 mails an hour and 20 a day go to one.
+         * @description The response is the same for every address; an address gets at most 5 mails an hour and 20 a day.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -290,9 +290,9 @@ export interface paths {
          * Change the password
          * @description Ends the person's other sessions.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -311,8 +311,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a reset of the password
-         * @description The response is the same for every address; a mail with a link goes to one that has an account.
+         * Request a reset of the password
+         * @description The response is the same for every address; an address with an account gets a mail with a link.
          */
         post: operations["forgotPassword"];
         delete?: never;
@@ -352,11 +352,11 @@ export interface paths {
         put?: never;
         /**
          * Change the e-mail address
-         * @description A mail goes to the new address, whose link confirms the change.
+         * @description A mail goes to the new address; its link confirms the change.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["changeEmail"];
         delete?: never;
@@ -418,7 +418,7 @@ export interface paths {
          * Restore the own account
          * @description Takes the deletion back. The memberships have ended.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["restoreMe"];
         delete?: never;
@@ -436,11 +436,11 @@ export interface paths {
         };
         /**
          * Export the own data
-         * @description All that is kept of the person.
+         * @description All data that are stored about the person.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         get: operations["exportMe"];
         put?: never;
@@ -462,7 +462,7 @@ export interface paths {
          * List one's sessions
          * @description Over all tenants of the person, the newest first.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["listSessions"];
         put?: never;
@@ -471,7 +471,7 @@ export interface paths {
          * End all other sessions
          * @description All but the current one, within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         delete: operations["endOtherSessions"];
         options?: never;
@@ -493,7 +493,7 @@ export interface paths {
          * End a session
          * @description And those that descend from the same sign-in, within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         delete: operations["endSession"];
         options?: never;
@@ -512,7 +512,7 @@ export interface paths {
          * List one's tenants
          * @description The newest first.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["listOwnTenants"];
         put?: never;
@@ -534,9 +534,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm a membership
-         * @description One that became `unconfirmed` when the account was claimed by its mailbox.
+         * @description A membership that became `unconfirmed` when the mailbox's owner claimed the account.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["confirmTenant"];
         delete?: never;
@@ -556,9 +556,9 @@ export interface paths {
         put?: never;
         /**
          * Decline a membership
-         * @description One that became `unconfirmed`. Where its person is the only owner, the tenant closes.
+         * @description A membership that became `unconfirmed`. If its person is the only owner, the tenant closes.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["declineTenant"];
         delete?: never;
@@ -578,9 +578,9 @@ export interface paths {
         put?: never;
         /**
          * Act in another tenant
-         * @description Begins a session in another of one's tenants, whose rules are checked anew. The old session lives on.
+         * @description Begins a session in another tenant of the person, whose rules are checked again. The old session stays valid.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["switchTenant"];
         delete?: never;
@@ -602,7 +602,7 @@ export interface paths {
          * Make a tenant
          * @description With the person as its owner; at most five a day.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["createTenant"];
         delete?: never;
@@ -622,9 +622,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm the sign-in
-         * @description A new session takes the place of the old one, whose tokens stop working within 2 seconds.
+         * @description A new session replaces the old one, whose tokens stop working within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["stepUp"];
         delete?: never;
@@ -643,10 +643,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask what to confirm with
+         * List the accepted confirmations
          * @description The proofs that the person can give.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["getStepUpOptions"];
         delete?: never;
@@ -666,7 +666,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in with the second factor
-         * @description Answers the challenge of a sign-in. It is good for 5 minutes, 5 tries and one success.
+         * @description Answers the challenge of a sign-in. It is valid for 5 minutes, 5 attempts and one success.
          */
         post: operations["completeSignIn"];
         delete?: never;
@@ -688,18 +688,18 @@ export interface paths {
          * Add an authenticator app
          * @description It counts once a code of it has confirmed it.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["addTotp"];
         /**
          * Remove the authenticator app
          * @description With the last factor, the recovery codes die.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["removeTotp"];
         options?: never;
@@ -718,9 +718,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm the authenticator app
-         * @description The first factor comes with ten recovery codes. The code that confirms is used by that.
+         * @description The first factor comes with ten recovery codes. The confirmation uses up its code.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["confirmTotp"];
         delete?: never;
@@ -742,9 +742,9 @@ export interface paths {
          * Make new recovery codes
          * @description The old ones are dead.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["renewRecoveryCodes"];
         delete?: never;
@@ -769,11 +769,11 @@ export interface paths {
         post?: never;
         /**
          * Close the tenant
-         * @description For owners. No credential counts from then on, but for signing in to `POST /tenant/restore`; everything is erased after 30 days.
+         * @description For owners. From then on no credential is valid, except for signing in to `POST /tenant/restore`; everything is erased after 30 days.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["closeTenant"];
         options?: never;
@@ -782,9 +782,9 @@ export interface paths {
          * Change name and policies
          * @description Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on their person. A change that would shut its own maker out is refused.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateTenant"];
         trace?: never;
@@ -802,7 +802,7 @@ export interface paths {
          * Open a closed tenant again
          * @description For owners, by a session on the closed tenant, until it is erased.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["restoreTenant"];
         delete?: never;
@@ -822,17 +822,17 @@ export interface paths {
          * List invitations
          * @description Newest first.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["listInvitations"];
         put?: never;
         /**
          * Invite a person
-         * @description To a role whose permissions the caller holds. The link is in the mail alone; it is void once its inviter leaves or no longer holds the role’s permissions.
+         * @description To a role whose permissions the caller holds. Only the mail contains the link; it is void once its inviter leaves or no longer holds the role’s permissions.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createInvitation"];
         delete?: never;
@@ -852,7 +852,7 @@ export interface paths {
          * Get an invitation
          * @description Without its token.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["getInvitation"];
         put?: never;
@@ -861,7 +861,7 @@ export interface paths {
          * Withdraw an invitation
          * @description Its token is dead.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         delete: operations["deleteInvitation"];
         options?: never;
@@ -882,7 +882,7 @@ export interface paths {
          * Send an invitation again
          * @description With a new token for another 7 days; the old one is dead, and the caller is the inviter.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         post: operations["resendInvitation"];
         delete?: never;
@@ -902,7 +902,7 @@ export interface paths {
          * List members
          * @description The newest accounts first.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["listMembers"];
         put?: never;
@@ -924,25 +924,25 @@ export interface paths {
          * Get a member
          * @description By the id of the person.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["getMember"];
         put?: never;
         post?: never;
         /**
          * Remove a member, or leave
-         * @description Asks for the permission `members:manage`, but for oneself. The sessions and personal keys of the person in this tenant end within 2 seconds.
+         * @description Requires the permission `members:manage`, except for the own membership. The sessions and personal keys of the person in this tenant end within 2 seconds.
          */
         delete: operations["removeMember"];
         options?: never;
         head?: never;
         /**
          * Change a member's role or status
-         * @description Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here for good.
+         * @description Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here permanently.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateMember"];
         trace?: never;
@@ -958,9 +958,9 @@ export interface paths {
         put?: never;
         /**
          * Send a member a reset of the password
-         * @description To the member's own address; the link is in the mail alone.
+         * @description To the member's own address; only the mail contains the link.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         post: operations["resetMemberPassword"];
         delete?: never;
@@ -981,9 +981,9 @@ export interface paths {
         post?: never;
         /**
          * End a member's sessions
-         * @description Those of this tenant alone; they stop working within 2 seconds.
+         * @description Only those of this tenant; they stop working within 2 seconds.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         delete: operations["endMemberSessions"];
         options?: never;
@@ -1002,7 +1002,7 @@ export interface paths {
          * List roles
          * @description Custom ones newest first, then those built in.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["listRoles"];
         put?: never;
@@ -1010,9 +1010,9 @@ export interface paths {
          * Create a role
          * @description With permissions that the caller has itself; `sso:manage` belongs to owners alone.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createRole"];
         delete?: never;
@@ -1032,27 +1032,27 @@ export interface paths {
          * Get a role
          * @description With its permissions.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["getRole"];
         put?: never;
         post?: never;
         /**
          * Delete a role
-         * @description One that no member and no pending invitation has.
+         * @description A role without members and pending invitations.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          */
         delete: operations["deleteRole"];
         options?: never;
         head?: never;
         /**
          * Change a role
-         * @description Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.
+         * @description Neither the old nor the new permissions may exceed the caller's. Reaches members within 2 seconds.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateRole"];
         trace?: never;
@@ -1065,10 +1065,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See what the tenant uses
-         * @description Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
+         * Get the tenant's usage
+         * @description Endpoints, event types, today's amounts, stored rows: usage, limit, and time of reset. A count above its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["getTenantUsage"];
         put?: never;
@@ -1090,11 +1090,11 @@ export interface paths {
         put?: never;
         /**
          * Export the tenant
-         * @description For owners. All that the tenant has, but for secrets; the archive can be read for 7 days.
+         * @description For owners. All data of the tenant except secrets; the archive can be read for 7 days.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createTenantExport"];
         delete?: never;
@@ -1114,7 +1114,7 @@ export interface paths {
          * Get an export
          * @description For owners.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["getTenantExport"];
         put?: never;
@@ -1134,9 +1134,9 @@ export interface paths {
         };
         /**
          * Read an export's archive
-         * @description For owners. A tar.gz that is made while it is read: a folder for each table with numbered files of NDJSON, and `manifest.json` last, which shows that nothing is missing. Rows that are written meanwhile may be in it.
+         * @description For owners. A tar.gz that is created while it is read: a folder for each table with numbered files of NDJSON, and `manifest.json` last, which proves completeness. Rows that are written meanwhile may be included.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["readTenantArchive"];
         put?: never;
@@ -1162,9 +1162,9 @@ export interface paths {
         put?: never;
         /**
          * Create an API key
-         * @description The key is shown here only; its hash is all that is stored. Asks for the permission `api_keys:manage` for a key of the tenant, and for every scope.
+         * @description The key is shown only here; only its hash is stored. Requires the permission `api_keys:manage` for a key of the tenant, and every scope of the key.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createApiKey"];
         delete?: never;
@@ -1189,16 +1189,16 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API key
-         * @description It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key of the caller.
+         * @description It stops working within 2 seconds, in every process. Requires the permission `api_keys:manage`, except for a personal key of the caller.
          */
         delete: operations["revokeApiKey"];
         options?: never;
         head?: never;
         /**
          * Change an API key
-         * @description Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.
+         * @description Requires every old and new scope of the key. Only its person can change a personal key. Requires the permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateApiKey"];
         trace?: never;
@@ -1214,9 +1214,9 @@ export interface paths {
         put?: never;
         /**
          * Give an API key a new text
-         * @description Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.
+         * @description Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. Requires the permission `api_keys:manage` for a key of the tenant. Of several concurrent rotations one wins.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["rotateApiKey"];
         delete?: never;
@@ -1234,9 +1234,9 @@ export interface paths {
         };
         /**
          * List orders
-         * @description Newest first, by cursor: nothing is skipped or repeated while orders are being made.
+         * @description Newest first, by cursor: no order is skipped or repeated while orders are created.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["listOrders"];
         put?: never;
@@ -1244,7 +1244,7 @@ export interface paths {
          * Create an order
          * @description The order, its items and its history are written together. The total is exact.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         post: operations["createOrder"];
         delete?: never;
@@ -1266,7 +1266,7 @@ export interface paths {
          * Create up to 100 orders
          * @description In one transaction: all of them or none. Faults are named by index, such as `orders.1.currency`.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         post: operations["createOrders"];
         delete?: never;
@@ -1284,9 +1284,9 @@ export interface paths {
         };
         /**
          * Export orders
-         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.
+         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would execute begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell if the list separator is the comma. If it is the semicolon, import the file as separated by commas.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["exportOrders"];
         put?: never;
@@ -1308,7 +1308,7 @@ export interface paths {
          * Get an order
          * @description With its items.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["getOrder"];
         put?: never;
@@ -1320,7 +1320,7 @@ export interface paths {
          * Change notes and metadata
          * @description Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         patch: operations["updateOrder"];
         trace?: never;
@@ -1342,7 +1342,7 @@ export interface paths {
          * Change the status
          * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two changes at once exactly one wins.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         patch: operations["changeOrderStatus"];
         trace?: never;
@@ -1358,7 +1358,7 @@ export interface paths {
          * List an order's history
          * @description Newest first.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["listOrderEvents"];
         put?: never;
@@ -1380,7 +1380,7 @@ export interface paths {
          * List endpoints
          * @description Newest first.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEndpoints"];
         put?: never;
@@ -1388,7 +1388,7 @@ export interface paths {
          * Create an endpoint
          * @description Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["createEndpoint"];
         delete?: never;
@@ -1408,16 +1408,16 @@ export interface paths {
          * Get an endpoint
          * @description Without its secret.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEndpoint"];
         put?: never;
         post?: never;
         /**
          * Remove an endpoint
-         * @description Its waiting deliveries become `cancelled`; the log of those that were sent stays.
+         * @description Its waiting deliveries become `cancelled`; the log of sent ones stays.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         delete: operations["deleteEndpoint"];
         options?: never;
@@ -1426,7 +1426,7 @@ export interface paths {
          * Change an endpoint
          * @description With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         patch: operations["updateEndpoint"];
         trace?: never;
@@ -1440,9 +1440,9 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
+         * @description The key for verifying signatures, and the whole URL and headers, which are masked elsewhere.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         get: operations["getEndpointSecret"];
         put?: never;
@@ -1464,9 +1464,9 @@ export interface paths {
         put?: never;
         /**
          * Rotate an endpoint's secret
-         * @description Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that you may change over at any moment in between.
+         * @description The new secret signs immediately, and the old one also signs until the overlap ends, so that you may change at any moment in between.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["rotateEndpointSecret"];
         delete?: never;
@@ -1486,7 +1486,7 @@ export interface paths {
          * Get your public keys
          * @description Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getWebhookKeys"];
         put?: never;
@@ -1508,9 +1508,9 @@ export interface paths {
         put?: never;
         /**
          * Send a test message
-         * @description A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.
+         * @description A `webhook.test` to this endpoint alone, whatever its subscriptions, also while it is disabled.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["testEndpoint"];
         delete?: never;
@@ -1529,10 +1529,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send again what was missed
-         * @description Every `failed` or `disabled` delivery of that time is due again, with its whole schedule before it and its `webhook-id` as it was. Repeating the request is harmless: what is due is neither failed nor disabled any more.
+         * Send missed deliveries again
+         * @description Every `failed` or `disabled` delivery of that time is due again, with a new schedule and its unchanged `webhook-id`. Repeating the request is harmless: due deliveries are no longer failed or disabled.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["recoverEndpoint"];
         delete?: never;
@@ -1549,10 +1549,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See how an endpoint does
+         * Get the statistics of an endpoint
          * @description Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEndpointStats"];
         put?: never;
@@ -1572,9 +1572,9 @@ export interface paths {
         };
         /**
          * List event types
-         * @description All that the service emits, and those of your own that you have registered.
+         * @description All types of the service, and your own registered ones.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEventTypes"];
         put?: never;
@@ -1596,14 +1596,14 @@ export interface paths {
          * Get an event type
          * @description One of the service's, or of your own.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEventType"];
         /**
          * Register an event type
-         * @description Registers a type of your own, or changes it to what is given; what is left out is gone. From then on events of this type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.
+         * @description Registers a type of your own, or replaces it; omitted fields are removed. From then on events of this type are accepted only if their `data` satisfies the schema; earlier events stay. Without a difference the response is 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         put: operations["registerEventType"];
         post?: never;
@@ -1611,7 +1611,7 @@ export interface paths {
          * Remove an event type
          * @description Events of this type may still be emitted, and are not checked any more.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         delete: operations["deleteEventType"];
         options?: never;
@@ -1630,15 +1630,15 @@ export interface paths {
          * List events
          * @description Newest first, ours and yours, each with its first deliveries.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEvents"];
         put?: never;
         /**
          * Emit an event of your own
-         * @description It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.
+         * @description Every endpoint that subscribes to its type gets it. A second event with the same `event_id` is the first one.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["emitEvent"];
         delete?: never;
@@ -1658,7 +1658,7 @@ export interface paths {
          * Get an event
          * @description With its first deliveries: what became of it.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEvent"];
         put?: never;
@@ -1678,9 +1678,9 @@ export interface paths {
         };
         /**
          * List deliveries
-         * @description Newest event first, those that were not sent (`filtered`, `disabled`) included.
+         * @description Newest event first, including unsent ones (`filtered`, `disabled`).
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listDeliveries"];
         put?: never;
@@ -1702,7 +1702,7 @@ export interface paths {
          * Get a delivery
          * @description With its attempts and what was answered to them.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getDelivery"];
         put?: never;
@@ -1724,9 +1724,9 @@ export interface paths {
         put?: never;
         /**
          * Send a delivery again, now
-         * @description Out of turn, past an open circuit breaker, and with the whole schedule of retries before it; one that has succeeded too. Its `webhook-id` stays, and attempts are added to those that were made.
+         * @description Before others, past an open circuit breaker, and with a new schedule of retries; also after a success. Its `webhook-id` stays, and attempts are appended to the earlier ones.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["retryDelivery"];
         delete?: never;
@@ -1744,9 +1744,9 @@ export interface paths {
         };
         /**
          * List audit entries
-         * @description Newest first. Each was written in the transaction of the change that it tells of.
+         * @description Newest first. Each entry was written in the transaction of its change.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["listAuditEntries"];
         put?: never;
@@ -1768,7 +1768,7 @@ export interface paths {
          * Export audit entries
          * @description All entries of the filters as a stream, newest first. CSV cells are written as in the export of orders.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["exportAuditEntries"];
         put?: never;
@@ -1790,7 +1790,7 @@ export interface paths {
          * Get the newest checkpoint
          * @description The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditCheckpoint"];
         put?: never;
@@ -1810,9 +1810,9 @@ export interface paths {
         };
         /**
          * Prove that a later tree begins with an earlier one
-         * @description What was in the log at the first size is in it, unchanged, at the second.
+         * @description Proves that the log of the first size is an unchanged part of the log of the second size.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditConsistency"];
         put?: never;
@@ -1834,7 +1834,7 @@ export interface paths {
          * Prove that an entry is in the tree
          * @description With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditProof"];
         put?: never;
@@ -1854,7 +1854,7 @@ export interface paths {
         };
         /**
          * Get the public keys of audit logs
-         * @description Those that checkpoints are signed with, the newest first; empty until the first one was signed.
+         * @description The keys that sign checkpoints, newest first; empty until the first signature.
          */
         get: operations["getAuditKeys"];
         put?: never;
@@ -1914,7 +1914,7 @@ export interface paths {
         };
         /**
          * Swagger UI
-         * @description This document as a page, to read and to try out.
+         * @description This document as an interactive page.
          */
         get: operations["getDocs"];
         put?: never;
@@ -1978,7 +1978,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.authentication
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Authentication (3002).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Authentication (3002).
          */
         post: operations["onAuditAuthentication"];
         delete?: never;
@@ -1998,7 +1998,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.group
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Group Management (3006).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Group Management (3006).
          */
         post: operations["onAuditGroup"];
         delete?: never;
@@ -2018,7 +2018,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.access
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class User Access Management (3005).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class User Access Management (3005).
          */
         post: operations["onAuditAccess"];
         delete?: never;
@@ -2038,7 +2038,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.account
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Account Change (3001).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Account Change (3001).
          */
         post: operations["onAuditAccount"];
         delete?: never;
@@ -2058,7 +2058,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.activity
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class API Activity (6003).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class API Activity (6003).
          */
         post: operations["onAuditActivity"];
         delete?: never;
@@ -2098,7 +2098,7 @@ export interface webhooks {
         put?: never;
         /**
          * order.created
-         * @description An order was made.
+         * @description An order was created.
          */
         post: operations["onOrderCreated"];
         delete?: never;
@@ -2338,7 +2338,7 @@ export interface webhooks {
         put?: never;
         /**
          * api_key.created
-         * @description An API key was made.
+         * @description An API key was created.
          */
         post: operations["onApiKeyCreated"];
         delete?: never;
@@ -2378,7 +2378,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.test
-         * @description A person tries an endpoint out. It goes to that endpoint alone, and means nothing.
+         * @description A test of an endpoint by a user. Only that endpoint gets it; it describes no change.
          */
         post: operations["onWebhookTest"];
         delete?: never;
@@ -2398,7 +2398,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.challenge
-         * @description A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.
+         * @description A request for a receiver's consent. It consents by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint gets nothing else. Only that endpoint gets it, and only if the operator requires consent.
          */
         post: operations["onWebhookChallenge"];
         delete?: never;
@@ -2418,7 +2418,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.endpoint.disabled
-         * @description An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. Not emitted where a person disables it.
+         * @description A failing endpoint was disabled: it returned 410 Gone, or every delivery has failed for five days. Not emitted if a user disables it.
          */
         post: operations["onWebhookEndpointDisabled"];
         delete?: never;
@@ -2430,7 +2430,7 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
-        /** @description The token of an invitation, and what makes or proves the account. */
+        /** @description The token of an invitation, and the data that create or prove the account. */
         AcceptInvitation: {
             /**
              * @description The token of the link in the mail.
@@ -2439,7 +2439,7 @@ export interface components {
             token: string;
             /**
              * Format: password
-             * @description A new password of 8 to 128 characters for a person without an account; of an account, its password where no session is sent.
+             * @description For a person without an account a new password of 8 to 128 characters; for an account its password, unless the request has a session.
              * @example correct horse battery
              */
             password?: string;
@@ -2449,10 +2449,10 @@ export interface components {
              */
             name?: string | null;
         };
-        /** @description Who did something. */
+        /** @description The actor of a change. */
         Actor: {
             /**
-             * @description What kind of caller it was.
+             * @description The kind of caller.
              * @example user
              * @enum {string}
              */
@@ -2490,7 +2490,7 @@ export interface components {
         ApiKey: {
             /**
              * Format: uuid
-             * @description The key's id: the actor of what is done with it.
+             * @description The key's id: the actor of its actions.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             id: string;
@@ -2506,7 +2506,7 @@ export interface components {
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do.
+             * @description The permissions of the key.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -2537,7 +2537,7 @@ export interface components {
              */
             last_used_at: string | null;
             /**
-             * @description Networks from which it is let in; empty: all.
+             * @description Networks from which it may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -2549,13 +2549,13 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -2564,7 +2564,7 @@ export interface components {
         ApiKeyCreated: {
             /**
              * Format: uuid
-             * @description The key's id: the actor of what is done with it.
+             * @description The key's id: the actor of its actions.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             id: string;
@@ -2580,7 +2580,7 @@ export interface components {
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do.
+             * @description The permissions of the key.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -2611,7 +2611,7 @@ export interface components {
              */
             last_used_at: string | null;
             /**
-             * @description Networks from which it is let in; empty: all.
+             * @description Networks from which it may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -2623,13 +2623,13 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -2644,7 +2644,7 @@ export interface components {
             /** @description The keys. */
             data: components["schemas"]["ApiKey"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -2654,7 +2654,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description One try to send a delivery. */
+        /** @description One attempt of a delivery. */
         Attempt: {
             /**
              * @description Its number, from 1.
@@ -2673,22 +2673,22 @@ export interface components {
              */
             duration_ms: number;
             /**
-             * @description The status of the answer; null without one.
+             * @description The status of the response; null without one.
              * @example 200
              */
             response_status: number | null;
             /**
-             * @description The first 4 KiB of the answer, as text.
+             * @description The first 4 KiB of the response, as text.
              * @example ok
              */
             response_body: string | null;
             /**
-             * @description Why it failed; null where it did not.
+             * @description The reason of the failure; null for a success.
              * @example null
              */
             error: string | null;
         };
-        /** @description What acted. */
+        /** @description The actor of an entry. */
         AuditActor: {
             /**
              * @description `user`, `api_key`, `operator`, `system`, or `anonymous` for a caller without a credential.
@@ -2696,12 +2696,12 @@ export interface components {
              */
             type: string;
             /**
-             * @description Its id, where it has one.
+             * @description Its id, if it has one.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             id: string | null;
             /**
-             * @description The address of the person at that time, where it was known and has not been erased.
+             * @description The person's address at that time, if it was known and is not erased.
              * @example ada@example.com
              */
             email?: string;
@@ -2780,13 +2780,13 @@ export interface components {
             occurred_at: string;
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description What was done.
+             * @description The action.
              * @example webhook_endpoint.updated
              */
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
+             * @description Each changed field, as a list of two: before and after; for a secret only the fact of the change, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -2819,7 +2819,7 @@ export interface components {
              */
             session_id: string | null;
             /**
-             * @description Whether it was done, was refused, or was tried with a wrong credential.
+             * @description Whether the action was done, refused, or attempted with a wrong credential.
              * @example success
              * @enum {string}
              */
@@ -2846,13 +2846,13 @@ export interface components {
             occurred_at: string;
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description What was done.
+             * @description The action.
              * @example webhook_endpoint.updated
              */
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
+             * @description Each changed field, as a list of two: before and after; for a secret only the fact of the change, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -2885,7 +2885,7 @@ export interface components {
              */
             session_id: string | null;
             /**
-             * @description Whether it was done, was refused, or was tried with a wrong credential.
+             * @description Whether the action was done, refused, or attempted with a wrong credential.
              * @example success
              * @enum {string}
              */
@@ -2939,7 +2939,7 @@ export interface components {
              */
             x: string;
             /**
-             * @description What it is for.
+             * @description The algorithm of the key.
              * @example sig
              * @enum {string}
              */
@@ -2961,7 +2961,7 @@ export interface components {
             /** @description The entries, newest first. */
             data: components["schemas"]["AuditEntry"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3001,7 +3001,7 @@ export interface components {
              */
             canonical: string;
             /**
-             * @description The salt of each personal value, base64; none where the value was erased.
+             * @description The salt of each personal value, base64; none for an erased value.
              * @example {
              *       "network": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
              *     }
@@ -3010,7 +3010,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description What it was done to. */
+        /** @description The target of the action. */
         AuditTarget: {
             /**
              * @description The kind of resource.
@@ -3018,7 +3018,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description Its id, where it has one.
+             * @description Its id, if it has one.
              * @example 0198c0de-7a11-7000-8000-0000000000b1
              */
             id: string | null;
@@ -3074,7 +3074,7 @@ export interface components {
              */
             status: components["schemas"]["OrderStatus"];
         };
-        /** @description The token of a mail, and the password where no session is sent. */
+        /** @description The token of a mail, and the password unless the request has a session. */
         ConfirmEmail: {
             /**
              * @description The token of the link in the mail.
@@ -3088,7 +3088,7 @@ export interface components {
              */
             password?: string;
         };
-        /** @description A person whose mailbox is proved. */
+        /** @description A person with a proved mailbox. */
         Confirmed: {
             user: components["schemas"]["User"];
         };
@@ -3100,13 +3100,13 @@ export interface components {
              */
             name: string;
             /**
-             * @description `tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.
+             * @description `tenant`: outlives people, requires `api_keys:manage`. `personal`: ends with the membership of its maker.
              * @example tenant
              * @enum {string}
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
+             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -3120,7 +3120,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Networks from which the key is let in; empty: all.
+             * @description Networks from which the key may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -3146,7 +3146,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @description The subscribed events: exact names, `order.*` for all with this prefix, or `*` for all. Names of your own events are allowed. Duplicate entries are removed.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -3154,7 +3154,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
+             * @description Your own headers for each message; at most 20. Names that frame the message, control the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are stored encrypted and shown as `***`; a value `***` in a request keeps the stored value.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -3175,7 +3175,7 @@ export interface components {
              */
             ordering?: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @default v1
              * @example v1
              * @enum {string}
@@ -3192,7 +3192,7 @@ export interface components {
         CreateInvitation: {
             /**
              * Format: email
-             * @description The address; the mail with the link goes there.
+             * @description The address that gets the mail with the link.
              * @example grace@example.com
              */
             email: string;
@@ -3210,7 +3210,7 @@ export interface components {
              * @example 3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c
              */
             customer_id: string;
-            /** @description What is ordered. */
+            /** @description A new order. */
             items: components["schemas"]["CreateOrderItem"][];
             /**
              * @description ISO 4217 code, in either case.
@@ -3257,7 +3257,7 @@ export interface components {
         };
         /** @description New orders, made together. */
         CreateOrders: {
-            /** @description All of them are made, or none. */
+            /** @description All of them are created, or none. */
             orders: components["schemas"]["CreateOrder"][];
         };
         /** @description A new role of the tenant. */
@@ -3273,7 +3273,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description What members with the role may do; nothing that the caller may not.
+             * @description The permissions of members with the role, at most those of the caller.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -3313,7 +3313,7 @@ export interface components {
             acr: "aal1" | "aal2";
             /**
              * Format: date-time
-             * @description When the person last proved who they are.
+             * @description When the person last proved their identity.
              * @example 2026-01-31T12:00:00.000Z
              */
             auth_time: string;
@@ -3328,13 +3328,13 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description Whom it is for; the endpoint may be gone.
+             * @description The endpoint, which may have been removed.
              * @example 0198c0de-7a11-7000-8000-000000000031
              */
             endpoint_id: string;
             /**
              * Format: uuid
-             * @description What it tells of.
+             * @description The event.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             event_id: string;
@@ -3344,7 +3344,7 @@ export interface components {
              */
             event_type: string;
             /**
-             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @description `pending`: no attempt yet; `retrying`: attempted, with a retry ahead; `succeeded`: a 2xx response; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Never sent: `filtered`, since the endpoint does not subscribe to such events; `disabled`, since the endpoint was disabled, which can be recovered.
              * @example succeeded
              * @enum {string}
              */
@@ -3356,7 +3356,7 @@ export interface components {
             attempt_count: number;
             /**
              * Format: date-time
-             * @description When it is tried next; null where it will not be.
+             * @description The time of the next attempt; null without one.
              * @example null
              */
             next_attempt_at: string | null;
@@ -3383,13 +3383,13 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description Whom it is for; the endpoint may be gone.
+             * @description The endpoint, which may have been removed.
              * @example 0198c0de-7a11-7000-8000-000000000031
              */
             endpoint_id: string;
             /**
              * Format: uuid
-             * @description What it tells of.
+             * @description The event.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             event_id: string;
@@ -3399,7 +3399,7 @@ export interface components {
              */
             event_type: string;
             /**
-             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @description `pending`: no attempt yet; `retrying`: attempted, with a retry ahead; `succeeded`: a 2xx response; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Never sent: `filtered`, since the endpoint does not subscribe to such events; `disabled`, since the endpoint was disabled, which can be recovered.
              * @example succeeded
              * @enum {string}
              */
@@ -3411,7 +3411,7 @@ export interface components {
             attempt_count: number;
             /**
              * Format: date-time
-             * @description When it is tried next; null where it will not be.
+             * @description The time of the next attempt; null without one.
              * @example null
              */
             next_attempt_at: string | null;
@@ -3435,7 +3435,7 @@ export interface components {
             /** @description The deliveries. */
             data: components["schemas"]["Delivery"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3462,7 +3462,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description What happened; at most 256 KiB of JSON. Numbers are sent on in the characters in which they came, and checked as doubles. Checked against the schema of its type, if one is registered.
+             * @description The content; at most 256 KiB of JSON. Numbers are sent on with their original characters, and checked as doubles. Checked against the schema of its type, if one is registered.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3472,7 +3472,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description Your own id of the event. A second event with the same id is not emitted: the answer is the first one.
+             * @description Your own id of the event. A second event with the same id is not emitted: the response is that of the first one.
              * @example invoice-2041-paid
              */
             event_id?: string;
@@ -3525,7 +3525,7 @@ export interface components {
              */
             ordering: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @example v1
              * @enum {string}
              */
@@ -3536,24 +3536,24 @@ export interface components {
              */
             enabled: boolean;
             /**
-             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
             consent?: "pending";
             /**
-             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @description Why it is disabled: a user, 410 Gone, or five days of failures.
              * @example null
              */
             disabled_reason: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -3612,7 +3612,7 @@ export interface components {
              */
             ordering: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @example v1
              * @enum {string}
              */
@@ -3623,24 +3623,24 @@ export interface components {
              */
             enabled: boolean;
             /**
-             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
             consent?: "pending";
             /**
-             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @description Why it is disabled: a user, 410 Gone, or five days of failures.
              * @example null
              */
             disabled_reason: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -3651,7 +3651,7 @@ export interface components {
              */
             updated_at: string;
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
@@ -3661,7 +3661,7 @@ export interface components {
             /** @description The endpoints. */
             data: components["schemas"]["Endpoint"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3674,15 +3674,15 @@ export interface components {
         /** @description The secret of an endpoint. */
         EndpointSecret: {
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
         };
-        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        /** @description The secret of an endpoint, and the values that are masked elsewhere. */
         EndpointSecrets: {
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
@@ -3702,7 +3702,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description Something that happened, and whom it was sent to. */
+        /** @description An event, and its receivers. */
         Event: {
             /**
              * Format: uuid
@@ -3711,7 +3711,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description What kind of event it is.
+             * @description The type of the event.
              * @example invoice.paid
              */
             type: string;
@@ -3722,7 +3722,7 @@ export interface components {
              */
             timestamp: string;
             /**
-             * @description For our own types the resource as the API showed it at that moment, for yours what you sent.
+             * @description For the service's own types the resource as the API showed it at that moment, for yours the data that you sent.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3733,7 +3733,7 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description What it happened to, such as an order.
+             * @description The resource that changed, such as an order.
              * @example null
              */
             aggregate_id: string | null;
@@ -3748,11 +3748,11 @@ export interface components {
              */
             event_id: string | null;
             /**
-             * @description How many endpoints did not want it. The first 100 of them have a delivery that says so.
+             * @description The number of endpoints that filtered it. The first 100 of them have a delivery that shows it.
              * @example 0
              */
             filtered_count: number;
-            /** @description Its deliveries, the first 100 of them, those that were not sent last; they are made within moments. */
+            /** @description Its deliveries, the first 100 of them, unsent ones last; they are created within moments. */
             deliveries: components["schemas"]["Delivery"][];
             /**
              * @description Whether there are more: `GET /webhooks/deliveries?event_id=…` lists all.
@@ -3765,7 +3765,7 @@ export interface components {
             /** @description The events. */
             data: components["schemas"]["Event"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3775,7 +3775,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description A type of event: one that the service emits, or one of your own. */
+        /** @description A type of event: one of the service, or your own. */
         EventType: {
             /**
              * @description Its name, for `event_types` of an endpoint.
@@ -3788,7 +3788,7 @@ export interface components {
              */
             description: string | null;
             /**
-             * @description What `schema` and `example` describe: the whole body of a message, for the service's own types, or its `data`, for yours, as you registered them.
+             * @description The subject of `schema` and `example`: the whole body of a message for the service's own types, or its `data` for your registered ones.
              * @example data
              * @enum {string}
              */
@@ -3816,7 +3816,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description What fits the schema.
+             * @description An example that satisfies the schema.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3879,7 +3879,7 @@ export interface components {
              */
             recovery_codes?: string[];
         };
-        /** @description The process answers. */
+        /** @description The process responds. */
         Health: {
             /**
              * @description Always `ok`.
@@ -3897,7 +3897,7 @@ export interface components {
              */
             hour: string;
             /**
-             * @description Attempts that were answered with 2xx.
+             * @description Attempts with a 2xx response.
              * @example 118
              */
             succeeded: number;
@@ -3947,12 +3947,12 @@ export interface components {
             expires_at: string;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
             /**
-             * @description Grows each time it is sent; the `ETag` is made of it.
+             * @description Grows each time it is sent; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -3962,7 +3962,7 @@ export interface components {
             /** @description The invitations. */
             data: components["schemas"]["Invitation"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3972,7 +3972,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description What an invitation offers. */
+        /** @description The content of an invitation. */
         InvitationPreview: {
             tenant: components["schemas"]["InvitingTenant"];
             /**
@@ -4024,7 +4024,7 @@ export interface components {
              */
             p99: number | null;
         };
-        /** @description Who signs in, and to which tenant. */
+        /** @description The person who signs in, and the tenant. */
         Login: {
             /**
              * Format: email
@@ -4049,7 +4049,7 @@ export interface components {
         Me: {
             /** @description The person; absent for an API key. */
             user?: components["schemas"]["User"];
-            /** @description The API key, where one calls. */
+            /** @description The API key, if one calls. */
             api_key?: components["schemas"]["CallingKey"];
             /** @description The company; null for a session without a tenant. */
             tenant?: {
@@ -4085,7 +4085,7 @@ export interface components {
             second_factor?: components["schemas"]["SecondFactor"];
             session?: components["schemas"]["CurrentSession"];
             /**
-             * @description What follows from the role: what the credential may do.
+             * @description The permissions of the credential, which follow from the role.
              * @example [
              *       "members:read",
              *       "members:manage",
@@ -4111,13 +4111,13 @@ export interface components {
              */
             role: string;
             /**
-             * @description A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.
+             * @description A member who is `unconfirmed` must confirm the membership first: the mailbox's owner claimed the account.
              * @example active
              * @enum {string}
              */
             status: "active" | "suspended" | "unconfirmed";
             /**
-             * @description A `directory` manages its members alone.
+             * @description Only a `directory` manages its own members.
              * @example user
              * @enum {string}
              */
@@ -4140,7 +4140,7 @@ export interface components {
              */
             last_seen_at: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -4150,7 +4150,7 @@ export interface components {
             /** @description The members. */
             data: components["schemas"]["Member"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4226,13 +4226,13 @@ export interface components {
             /** @description In the order they were sent. */
             items: components["schemas"]["OrderItem"][];
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -4243,7 +4243,7 @@ export interface components {
              */
             updated_at: string;
         };
-        /** @description Orders that were made together. */
+        /** @description Orders that were created together. */
         OrderBatch: {
             /** @description In the order they were sent. */
             data: components["schemas"]["Order"][];
@@ -4262,7 +4262,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description The status before; null where the order was made.
+             * @description The status before; null for the creation.
              * @example pending
              * @enum {string|null}
              */
@@ -4285,7 +4285,7 @@ export interface components {
             /** @description The changes. */
             data: components["schemas"]["OrderEvent"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4329,7 +4329,7 @@ export interface components {
             /** @description The orders. */
             data: components["schemas"]["Order"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4372,12 +4372,12 @@ export interface components {
              */
             created_at: string;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
         };
-        /** @description A session of the person, in whatever tenant. */
+        /** @description A session of the person, in any tenant. */
         PersonSession: {
             /**
              * Format: uuid
@@ -4439,7 +4439,7 @@ export interface components {
             /** @description The newest first. */
             data: components["schemas"]["PersonSession"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4481,10 +4481,10 @@ export interface components {
             last_used_at: string;
             contents?: components["schemas"]["PlaceContents"];
         };
-        /** @description What a tenant holds, for a person who has not confirmed the membership yet. */
+        /** @description The contents of a tenant, for a person who has not confirmed the membership yet. */
         PlaceContents: {
             /**
-             * @description Members beside the person.
+             * @description Members besides the person.
              * @example 3
              */
             other_members: number;
@@ -4509,7 +4509,7 @@ export interface components {
             /** @description The newest first. */
             data: components["schemas"]["Place"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4543,7 +4543,7 @@ export interface components {
              */
             session_max_days: number | null;
             /**
-             * @description Networks from which sessions and keys are let in; empty: all.
+             * @description Networks from which sessions and keys may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -4566,7 +4566,7 @@ export interface components {
         /** @description Why a request was refused, or failed (RFC 9457). */
         Problem: {
             /**
-             * @description The kind of problem: what a program looks at.
+             * @description The kind of problem, for programs.
              * @enum {string}
              */
             type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "not_implemented" | "unavailable" | "http_version_not_supported";
@@ -4576,11 +4576,11 @@ export interface components {
              */
             title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Request Timeout" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Range Not Satisfiable" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Headers Too Large" | "Internal Error" | "Not Implemented" | "Unavailable" | "Http Version Not Supported";
             /**
-             * @description The status of the answer.
+             * @description The status of the response.
              * @enum {integer}
              */
             status: 400 | 401 | 403 | 404 | 405 | 406 | 408 | 409 | 412 | 413 | 415 | 416 | 422 | 429 | 431 | 500 | 501 | 503 | 505;
-            /** @description What is wrong with this request, for a person. */
+            /** @description The fault of this request, for people. */
             detail: string;
             /**
              * Format: uri-reference
@@ -4596,7 +4596,7 @@ export interface components {
                  * @example items.0.quantity
                  */
                 field: string;
-                /** @description What is wrong, for a person. */
+                /** @description The fault, for people. */
                 message: string;
                 /** @description The rule that is broken: what a program looks at. */
                 code: string;
@@ -4646,7 +4646,7 @@ export interface components {
              */
             x: string;
             /**
-             * @description What it is for.
+             * @description The use of the key.
              * @example sig
              * @enum {string}
              */
@@ -4663,7 +4663,7 @@ export interface components {
              */
             kid: string;
         };
-        /** @description Whether requests can be served, and what stands in the way. */
+        /** @description Whether requests can be served, and the reasons if not. */
         Readiness: {
             /**
              * @description `ok` where every check is.
@@ -4672,7 +4672,7 @@ export interface components {
              */
             status: "ok" | "unavailable";
             /**
-             * @description What was looked at, and `ok` or what is wrong with it.
+             * @description Each check, with `ok` or its fault.
              * @example {
              *       "database": "ok",
              *       "migrations": "ok"
@@ -4708,7 +4708,7 @@ export interface components {
         /** @description Recovery codes. They are shown once. */
         RecoveryCodes: {
             /**
-             * @description Each is good for one sign-in.
+             * @description Each is valid for one sign-in.
              * @example [
              *       "0-MFRG-GZDF-MZTW-Q2LK",
              *       "1-MFRG-GZDF-MZTW-Q2LK",
@@ -4778,7 +4778,7 @@ export interface components {
              */
             tenant_name: string;
         };
-        /** @description What events of a type of your own look like. */
+        /** @description The form of events of your own type. */
         RegisterEventType: {
             /**
              * @description When it is emitted.
@@ -4845,7 +4845,7 @@ export interface components {
              */
             description: string | null;
             /**
-             * @description What members with the role may do.
+             * @description The permissions of members with the role.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -4863,7 +4863,7 @@ export interface components {
              */
             member_count: number;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -4873,7 +4873,7 @@ export interface components {
             /** @description The roles. */
             data: components["schemas"]["Role"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4944,7 +4944,7 @@ export interface components {
              */
             revoked_at: string;
         };
-        /** @description A session that has begun: who, where, and its first pair of tokens. */
+        /** @description A new session: person, tenant, and the first pair of tokens. */
         SignedIn: {
             /**
              * @description A JWT, for `Authorization: Bearer`.
@@ -5040,7 +5040,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description What the person can step up with. */
+        /** @description The accepted confirmations of the person. */
         StepUpOptions: {
             /**
              * @description The proofs that the person can give.
@@ -5049,7 +5049,7 @@ export interface components {
              *     ]
              */
             methods: ("password" | "code" | "passkey")[];
-            /** @description For `navigator.credentials.get`, where there is a passkey. */
+            /** @description For `navigator.credentials.get`, if there is a passkey. */
             passkey_options?: {
                 [key: string]: unknown;
             };
@@ -5063,7 +5063,7 @@ export interface components {
              */
             tenant_id: string;
         };
-        /** @description An export of all that the tenant has. */
+        /** @description An export of all data of the tenant. */
         TenantExport: {
             /**
              * Format: uuid
@@ -5072,7 +5072,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description The archive can be read: it is made while it is read, so there is nothing to wait for.
+             * @description The archive can be read immediately: it is created while it is read.
              * @example ready
              * @enum {string}
              */
@@ -5085,7 +5085,7 @@ export interface components {
             created_by: string;
             /**
              * Format: date-time
-             * @description When it was asked for.
+             * @description When it was requested.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -5096,7 +5096,7 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description The `ETag` is made of it.
+             * @description The `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -5141,7 +5141,7 @@ export interface components {
              */
             code: string;
         };
-        /** @description What an authenticator app is set up with. It is shown once. */
+        /** @description The setup data of an authenticator app, shown once. */
         TotpOffer: {
             /**
              * @description The secret, base32.
@@ -5159,7 +5159,7 @@ export interface components {
              */
             qr_svg: string;
         };
-        /** @description What is left out stays as it is; `scopes` and `allowed_cidrs` are replaced whole. */
+        /** @description Omitted fields stay as they are; `scopes` and `allowed_cidrs` are replaced as a whole. */
         UpdateApiKey: {
             /**
              * @description For people.
@@ -5167,7 +5167,7 @@ export interface components {
              */
             name?: string;
             /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
+             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -5181,7 +5181,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Networks from which the key is let in; empty: all.
+             * @description Networks from which the key may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -5193,7 +5193,7 @@ export interface components {
              */
             rate_limit?: number | null;
         };
-        /** @description What is left out stays as it is; `event_types` and `headers` are replaced whole. */
+        /** @description Omitted fields stay as they are; `event_types` and `headers` are replaced as a whole. */
         UpdateEndpoint: {
             /**
              * Format: uri
@@ -5207,7 +5207,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @description The subscribed events: exact names, `order.*` for all with this prefix, or `*` for all. Names of your own events are allowed. Duplicate entries are removed.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -5215,7 +5215,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
+             * @description Your own headers for each message; at most 20. Names that frame the message, control the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are stored encrypted and shown as `***`; a value `***` in a request keeps the stored value.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -5235,13 +5235,13 @@ export interface components {
              */
             ordering?: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`. A change makes a new secret; the old one signs beside it for a day.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`. A change creates a new secret; the old one also signs for a day.
              * @example v1
              * @enum {string}
              */
             signature?: "v1" | "v1a";
             /**
-             * @description `false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was kept is sent when it is recovered.
+             * @description `false` disables it: waiting deliveries are kept as `disabled`. `true` enables it and clears `disabled_reason`; recovery sends the kept ones.
              * @example true
              */
             enabled?: boolean;
@@ -5254,7 +5254,7 @@ export interface components {
              */
             name?: string | null;
         };
-        /** @description What is left out stays as it is. */
+        /** @description Omitted fields stay as they are. */
         UpdateMember: {
             /**
              * @description A built-in role (`owner`, `admin`, `member`, `viewer`) or a custom one of the tenant.
@@ -5262,7 +5262,7 @@ export interface components {
              */
             role?: string;
             /**
-             * @description `suspended` ends the sessions and personal keys here; `active` lets the person sign in again.
+             * @description `suspended` ends the sessions and personal keys here; `active` allows the person to sign in again.
              * @example active
              * @enum {string}
              */
@@ -5275,7 +5275,7 @@ export interface components {
              */
             notes?: string | null;
             /**
-             * @description Merged into what is there; a null value removes its key.
+             * @description Merged into the stored metadata; a null value removes its key.
              * @example {
              *       "channel": "phone",
              *       "coupon": null
@@ -5285,7 +5285,7 @@ export interface components {
                 [key: string]: string | null;
             };
         };
-        /** @description What is left out stays as it is; `permissions` are replaced whole. */
+        /** @description Omitted fields stay as they are; `permissions` are replaced as a whole. */
         UpdateRole: {
             /**
              * @description For people.
@@ -5293,7 +5293,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description What members with the role may do; nothing that the caller may not.
+             * @description The permissions of members with the role, at most those of the caller.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -5301,7 +5301,7 @@ export interface components {
              */
             permissions?: ("members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
         };
-        /** @description What is left out stays as it is, in `policies` too. */
+        /** @description Omitted fields stay as they are, in `policies` too. */
         UpdateTenant: {
             /**
              * @description The company's name.
@@ -5338,7 +5338,7 @@ export interface components {
                  */
                 session_max_days?: number | null;
                 /**
-                 * @description Networks from which sessions and keys are let in; empty: all.
+                 * @description Networks from which sessions and keys may be used; empty: all.
                  * @example [
                  *       "203.0.113.0/24"
                  *     ]
@@ -5351,7 +5351,7 @@ export interface components {
                 api_key_max_days?: number | null;
             };
         };
-        /** @description What a tenant uses, meter by meter. */
+        /** @description The usage of a tenant, meter by meter. */
         Usage: {
             /** @description The meters. */
             data: components["schemas"]["UsageReading"][];
@@ -5375,7 +5375,7 @@ export interface components {
             limit: number | null;
             /**
              * Format: date-time
-             * @description When a daily amount begins anew; null for a count.
+             * @description When a daily amount is reset; null for a count.
              * @example null
              */
             resets_at: string | null;
@@ -5395,7 +5395,7 @@ export interface components {
              */
             email: string;
             /**
-             * @description What the person is called, if known.
+             * @description The person's name, if known.
              * @example Ada Lovelace
              */
             name: string | null;
@@ -5415,7 +5415,7 @@ export interface components {
              */
             status: "verification_sent";
         };
-        /** @description A person whose mailbox is proved, and the session of an account that was made. */
+        /** @description A person with a proved mailbox, and the session of a new account. */
         Verified: {
             /**
              * @description A JWT, for `Authorization: Bearer`.
@@ -5461,7 +5461,7 @@ export interface components {
             } | null;
             refused?: components["schemas"]["Refused"];
         };
-        /** @description The token of a mail, and what makes or confirms the account. */
+        /** @description The token of a mail, and the data that create or confirm the account. */
         VerifyEmail: {
             /**
              * @description The token of the link in the mail.
@@ -5488,7 +5488,7 @@ export interface components {
     };
     responses: {
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -5504,7 +5504,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -5514,11 +5514,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5542,7 +5542,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -5552,11 +5552,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5569,7 +5569,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -5586,7 +5586,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -5596,11 +5596,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5616,7 +5616,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5624,7 +5624,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         AccountConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5636,7 +5636,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -5646,11 +5646,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5674,7 +5674,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -5684,11 +5684,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5703,7 +5703,7 @@ export interface components {
         /**
          * @description `forbidden`: The credential is good, but may not do this.
          *
-         *     `registration_closed`: This service takes no registrations: ask for an invitation.
+         *     `registration_closed`: This service accepts no registrations: ask for an invitation.
          */
         AccountForbiddenOrRegistrationClosed: {
             headers: {
@@ -5716,7 +5716,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden" | "registration_closed";
@@ -5726,11 +5726,11 @@ export interface components {
                      */
                     title: "Forbidden" | "Registration Closed";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5758,7 +5758,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden" | "second_factor_enrolment_required";
@@ -5768,11 +5768,11 @@ export interface components {
                      */
                     title: "Forbidden" | "Second Factor Enrolment Required";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5784,7 +5784,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         AccountNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5796,7 +5796,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -5806,11 +5806,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5835,7 +5835,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -5845,11 +5845,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5862,7 +5862,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -5877,7 +5877,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -5887,11 +5887,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5907,7 +5907,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5916,9 +5916,9 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
          */
         AccountValidationErrorOrTokenInvalid: {
             headers: {
@@ -5931,7 +5931,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "token_invalid";
@@ -5941,11 +5941,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Token Invalid";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5961,7 +5961,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5981,7 +5981,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "business_rule_violation";
@@ -5991,11 +5991,11 @@ export interface components {
                      */
                     title: "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6007,7 +6007,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         AuditLogRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6020,7 +6020,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -6030,11 +6030,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6047,7 +6047,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -6062,7 +6062,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -6072,11 +6072,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6092,7 +6092,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6100,7 +6100,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         AuthConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6112,7 +6112,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -6122,11 +6122,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6138,7 +6138,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         AuthNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6150,7 +6150,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6160,11 +6160,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6176,7 +6176,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         AuthRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6189,7 +6189,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -6199,11 +6199,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6215,7 +6215,7 @@ export interface components {
                 };
             };
         };
-        /** @description `registration_closed`: This service takes no registrations: ask for an invitation. */
+        /** @description `registration_closed`: This service accepts no registrations: ask for an invitation. */
         AuthRegistrationClosed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6227,7 +6227,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "registration_closed";
@@ -6237,11 +6237,11 @@ export interface components {
                      */
                     title: "Registration Closed";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6266,7 +6266,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -6276,11 +6276,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6309,7 +6309,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized" | "second_factor_required";
@@ -6319,11 +6319,11 @@ export interface components {
                      */
                     title: "Unauthorized" | "Second Factor Required";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6360,9 +6360,9 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
          */
         AuthValidationErrorOrTokenInvalid: {
             headers: {
@@ -6375,7 +6375,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "token_invalid";
@@ -6385,11 +6385,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Token Invalid";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6405,7 +6405,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6413,7 +6413,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         DeliveryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6425,7 +6425,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6435,11 +6435,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6464,7 +6464,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "range_not_satisfiable";
@@ -6474,11 +6474,11 @@ export interface components {
                      */
                     title: "Range Not Satisfiable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 416;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6502,7 +6502,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "version_conflict";
@@ -6512,11 +6512,11 @@ export interface components {
                      */
                     title: "Version Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 412;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6528,7 +6528,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EndpointNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6540,7 +6540,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6550,11 +6550,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6566,7 +6566,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EntryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6578,7 +6578,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6588,11 +6588,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6604,7 +6604,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EventNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6616,7 +6616,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6626,11 +6626,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6642,7 +6642,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         ExportNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6654,7 +6654,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6664,11 +6664,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6692,7 +6692,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -6702,11 +6702,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6731,7 +6731,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "idempotency_in_progress";
@@ -6741,11 +6741,11 @@ export interface components {
                      */
                     title: "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6769,7 +6769,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "internal_error";
@@ -6779,11 +6779,11 @@ export interface components {
                      */
                     title: "Internal Error";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 500;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6795,7 +6795,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         InvitationNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6807,7 +6807,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6817,11 +6817,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6834,7 +6834,7 @@ export interface components {
             };
         };
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -6850,7 +6850,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -6860,11 +6860,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6877,7 +6877,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -6892,7 +6892,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -6902,11 +6902,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6922,7 +6922,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6931,7 +6931,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -6948,7 +6948,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -6958,11 +6958,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6978,7 +6978,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6986,7 +6986,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         KeyNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6998,7 +6998,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7008,11 +7008,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7036,7 +7036,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "malformed_request";
@@ -7046,11 +7046,11 @@ export interface components {
                      */
                     title: "Malformed Request";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 400;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7065,7 +7065,7 @@ export interface components {
         /**
          * @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing.
          *
-         *     `invalid_cursor`: The cursor is not one that this list gave out to this tenant for these filters: start again without it.
+         *     `invalid_cursor`: The cursor is not from this list, tenant and filters: start again without it.
          */
         MalformedRequestOrInvalidCursor: {
             headers: {
@@ -7078,7 +7078,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "malformed_request" | "invalid_cursor";
@@ -7088,11 +7088,11 @@ export interface components {
                      */
                     title: "Malformed Request" | "Invalid Cursor";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 400;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7104,7 +7104,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         MemberNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7116,7 +7116,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7126,11 +7126,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7142,7 +7142,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         MembersConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7154,7 +7154,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7164,11 +7164,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7192,7 +7192,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -7202,11 +7202,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7219,7 +7219,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7234,7 +7234,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7244,11 +7244,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7264,7 +7264,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7272,7 +7272,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_acceptable`: The `Accept` header takes nothing that this route answers with. */
+        /** @description `not_acceptable`: The `Accept` header allows no media type of this route. */
         NotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7284,7 +7284,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_acceptable";
@@ -7294,11 +7294,11 @@ export interface components {
                      */
                     title: "Not Acceptable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 406;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7310,7 +7310,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7322,7 +7322,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7332,11 +7332,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7348,7 +7348,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         OrderNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7360,7 +7360,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7370,11 +7370,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7387,7 +7387,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7402,7 +7402,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7412,11 +7412,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7432,7 +7432,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7463,7 +7463,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "payload_too_large";
@@ -7473,11 +7473,11 @@ export interface components {
                      */
                     title: "Payload Too Large";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 413;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7489,7 +7489,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         RateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7502,7 +7502,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -7512,11 +7512,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7528,7 +7528,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         RolesConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7540,7 +7540,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7550,11 +7550,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7567,7 +7567,7 @@ export interface components {
             };
         };
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -7583,7 +7583,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -7593,11 +7593,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7610,7 +7610,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7625,7 +7625,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7635,11 +7635,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7655,7 +7655,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7664,7 +7664,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -7681,7 +7681,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -7691,11 +7691,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7711,7 +7711,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7719,7 +7719,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7731,7 +7731,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7741,11 +7741,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7757,7 +7757,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         TenantConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7769,7 +7769,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7779,11 +7779,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7807,7 +7807,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -7817,11 +7817,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7833,7 +7833,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         TenantNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7845,7 +7845,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7855,11 +7855,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7871,7 +7871,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         TenantRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7884,7 +7884,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -7894,11 +7894,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7911,7 +7911,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -7928,7 +7928,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -7938,11 +7938,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7958,7 +7958,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7979,7 +7979,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -7989,11 +7989,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8022,7 +8022,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized" | "insufficient_user_authentication";
@@ -8032,11 +8032,11 @@ export interface components {
                      */
                     title: "Unauthorized" | "Insufficient User Authentication";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8048,7 +8048,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unavailable`: Something that the service needs is away for a moment: try again. */
+        /** @description `unavailable`: A dependency of the service is unavailable for a moment: try again. */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8061,7 +8061,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unavailable";
@@ -8071,11 +8071,11 @@ export interface components {
                      */
                     title: "Unavailable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 503;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8101,7 +8101,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unsupported_media_type";
@@ -8111,11 +8111,11 @@ export interface components {
                      */
                     title: "Unsupported Media Type";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 415;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8127,7 +8127,7 @@ export interface components {
                 };
             };
         };
-        /** @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once. */
+        /** @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults. */
         ValidationError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8139,7 +8139,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error";
@@ -8149,11 +8149,11 @@ export interface components {
                      */
                     title: "Validation Error";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8169,7 +8169,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8178,7 +8178,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
          */
@@ -8193,7 +8193,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "idempotency_key_reused";
@@ -8203,11 +8203,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8223,7 +8223,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8243,7 +8243,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "version_conflict";
@@ -8253,11 +8253,11 @@ export interface components {
                      */
                     title: "Version Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 412;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8269,7 +8269,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         WebhookDeliveriesConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8281,7 +8281,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -8291,11 +8291,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8307,7 +8307,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         WebhookEndpointsConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8319,7 +8319,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -8329,11 +8329,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8346,7 +8346,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -8363,7 +8363,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -8373,11 +8373,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8393,7 +8393,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8401,7 +8401,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         WebhookEventsNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8413,7 +8413,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -8423,11 +8423,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8440,7 +8440,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -8455,7 +8455,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -8465,11 +8465,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8485,7 +8485,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8495,11 +8495,11 @@ export interface components {
         };
     };
     parameters: {
-        /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+        /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
         IdempotencyKey: string;
         /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
         IfMatch: string;
-        /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+        /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
         IfNoneMatch: string;
     };
     requestBodies: never;
@@ -8520,12 +8520,12 @@ export interface components {
          */
         Allow: string;
         /**
-         * @description What a tenant is shown is for its caller alone: no cache may keep it.
+         * @description Responses of a tenant are for its caller alone: no cache may store them.
          * @example no-store
          */
         "Cache-Control": "no-store";
         /**
-         * @description Says to save the answer as a file, and its name.
+         * @description Requests to save the response as a file, with its name.
          * @example attachment; filename="orders.ndjson"
          */
         "Content-Disposition": string;
@@ -8540,7 +8540,7 @@ export interface components {
          */
         ETag: string;
         /**
-         * @description Present where this is the stored answer of an earlier request with the same `Idempotency-Key`.
+         * @description Present on the stored response of an earlier request with the same `Idempotency-Key`.
          * @example true
          */
         "Idempotency-Replayed": "true";
@@ -8555,12 +8555,12 @@ export interface components {
          */
         Location: string;
         /**
-         * @description What is left of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
+         * @description The rest of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
          * @example "tenant";r=999;t=1
          */
         RateLimit: string;
         /**
-         * @description The limit that holds here: `q` requests at once, refilled over a window of `w` seconds.
+         * @description The limit of this route: `q` requests at once, refilled over a window of `w` seconds.
          * @example "tenant";q=1000;w=5
          */
         "RateLimit-Policy": string;
@@ -8570,12 +8570,12 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description How to authenticate (RFC 6750); `error="invalid_token"` where the credential sent does not count.
+         * @description How to authenticate (RFC 6750); `error="invalid_token"` for an invalid credential.
          * @example Bearer
          */
         "WWW-Authenticate": string;
         /**
-         * @description The request's id, for logs and support: the caller's own `X-Request-Id` where it sent a sane one (1 to 128 of `A-Za-z0-9._-`), else made by the service.
+         * @description The request's id, for logs and support: the caller's own `X-Request-Id` if it is valid (1 to 128 of `A-Za-z0-9._-`), otherwise generated by the service.
          * @example 5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11
          */
         "X-Request-Id": string;
@@ -8661,7 +8661,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8671,11 +8671,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8739,7 +8739,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8749,11 +8749,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8778,7 +8778,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process answers. */
+            /** @description The process responds. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8815,7 +8815,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8825,11 +8825,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8848,7 +8848,7 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the result shows whether this process can serve: a balancer without another target asks with `database,queue`. */
                 exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
@@ -8900,7 +8900,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8910,11 +8910,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8929,7 +8929,7 @@ export interface operations {
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
-            /** @description Requests cannot be served now; `checks` says why. */
+            /** @description Requests cannot be served now; `checks` has the reasons. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9017,7 +9017,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9027,11 +9027,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9135,7 +9135,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9145,11 +9145,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9247,7 +9247,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9257,11 +9257,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9346,7 +9346,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9356,11 +9356,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9435,7 +9435,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9445,11 +9445,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9567,7 +9567,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9577,11 +9577,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9644,7 +9644,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9654,11 +9654,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9792,7 +9792,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9802,11 +9802,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9887,7 +9887,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            /** @description A mail goes out, whether or not the address is known. */
+            /** @description A mail is sent, whether or not the address is known. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9928,7 +9928,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9938,11 +9938,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9987,7 +9987,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed in, or `user` alone for an account that there was. */
+            /** @description Signed in, or only `user` for an existing account. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -10047,7 +10047,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10057,11 +10057,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10135,7 +10135,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10145,11 +10145,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10226,7 +10226,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10236,11 +10236,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10314,7 +10314,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10324,11 +10324,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10403,7 +10403,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10413,11 +10413,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10493,7 +10493,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10503,11 +10503,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10595,7 +10595,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10605,11 +10605,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10683,7 +10683,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10693,11 +10693,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10789,7 +10789,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10799,11 +10799,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10874,7 +10874,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10884,11 +10884,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10982,7 +10982,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10992,11 +10992,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11060,7 +11060,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11070,11 +11070,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11144,7 +11144,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11154,11 +11154,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11253,7 +11253,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11263,11 +11263,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11335,7 +11335,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11345,11 +11345,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11420,7 +11420,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11430,11 +11430,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11538,7 +11538,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11548,11 +11548,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11578,7 +11578,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11658,7 +11658,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11668,11 +11668,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11761,7 +11761,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11771,11 +11771,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11851,7 +11851,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11861,11 +11861,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11969,7 +11969,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11979,11 +11979,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12014,7 +12014,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the app is set up with. */
+            /** @description The setup data of the app. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12058,7 +12058,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12068,11 +12068,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12140,7 +12140,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12150,11 +12150,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12249,7 +12249,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12259,11 +12259,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12347,7 +12347,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12357,11 +12357,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12387,7 +12387,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -12428,7 +12428,7 @@ export interface operations {
                     "application/json": components["schemas"]["OwnTenant"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12463,7 +12463,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12473,11 +12473,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12540,7 +12540,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12550,11 +12550,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12612,7 +12612,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The tenant as it is now. */
+            /** @description The changed tenant. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12669,7 +12669,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12679,11 +12679,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12750,7 +12750,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12760,11 +12760,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12856,7 +12856,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12866,11 +12866,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12894,7 +12894,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -12964,7 +12964,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12974,11 +12974,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13005,7 +13005,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -13041,7 +13041,7 @@ export interface operations {
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13078,7 +13078,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13088,11 +13088,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13126,7 +13126,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The invitation is gone. */
+            /** @description The invitation is withdrawn. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13162,7 +13162,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13172,11 +13172,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13247,7 +13247,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13257,11 +13257,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13363,7 +13363,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13373,11 +13373,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13401,7 +13401,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -13442,7 +13442,7 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13479,7 +13479,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13489,11 +13489,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13563,7 +13563,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13573,11 +13573,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13634,7 +13634,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The member as it is now. */
+            /** @description The changed member. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13689,7 +13689,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13699,11 +13699,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13775,7 +13775,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13785,11 +13785,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13859,7 +13859,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13869,11 +13869,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13966,7 +13966,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13976,11 +13976,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14004,7 +14004,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -14080,7 +14080,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14090,11 +14090,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14121,7 +14121,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -14158,7 +14158,7 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14195,7 +14195,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14205,11 +14205,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14242,7 +14242,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The role is gone. */
+            /** @description The role is deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14278,7 +14278,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14288,11 +14288,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14354,7 +14354,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The role as it is now. */
+            /** @description The changed role. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14406,7 +14406,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14416,11 +14416,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14501,7 +14501,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14511,11 +14511,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14538,7 +14538,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -14596,7 +14596,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14606,11 +14606,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14637,7 +14637,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -14672,7 +14672,7 @@ export interface operations {
                     "application/json": components["schemas"]["TenantExport"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14709,7 +14709,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14719,11 +14719,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14794,7 +14794,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14804,11 +14804,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14905,7 +14905,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14915,11 +14915,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14943,7 +14943,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15033,7 +15033,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15043,11 +15043,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15074,7 +15074,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -15120,7 +15120,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKey"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15156,7 +15156,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15166,11 +15166,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15204,7 +15204,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The key is gone. */
+            /** @description The key is deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15239,7 +15239,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15249,11 +15249,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15325,7 +15325,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The key as it is now. */
+            /** @description The changed key. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15385,7 +15385,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15395,11 +15395,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15426,7 +15426,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -15509,7 +15509,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15519,11 +15519,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15559,7 +15559,7 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
-                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                /** @description Only orders created after this one, without it: for polling, since orders of one millisecond also have an order. An order whose transaction ends late may have an id before one that was already listed; read the last seconds again, or use a webhook if every order matters. */
                 after_id?: string;
                 /** @description Entries on a page. */
                 limit?: number;
@@ -15641,7 +15641,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15651,11 +15651,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15679,7 +15679,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15775,7 +15775,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15785,11 +15785,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15816,7 +15816,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15918,7 +15918,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15928,11 +15928,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15968,7 +15968,7 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
-                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                /** @description Only orders created after this one, without it: for polling, since orders of one millisecond also have an order. An order whose transaction ends late may have an id before one that was already listed; read the last seconds again, or use a webhook if every order matters. */
                 after_id?: string;
                 /** @description One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a preference it is `ndjson`. */
                 format?: "ndjson" | "csv";
@@ -16025,7 +16025,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16035,11 +16035,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16063,7 +16063,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -16113,7 +16113,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16150,7 +16150,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16160,11 +16160,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16222,7 +16222,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The order as it is now. */
+            /** @description The changed order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16286,7 +16286,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16296,11 +16296,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16354,7 +16354,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The order as it is now. */
+            /** @description The changed order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16418,7 +16418,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16428,11 +16428,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16530,7 +16530,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16540,11 +16540,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16645,7 +16645,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16655,11 +16655,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16683,7 +16683,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -16777,7 +16777,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16787,11 +16787,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16818,7 +16818,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -16866,7 +16866,7 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16903,7 +16903,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16913,11 +16913,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16951,7 +16951,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The endpoint is gone. */
+            /** @description The endpoint is removed. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16987,7 +16987,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16997,11 +16997,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17079,7 +17079,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The endpoint as it is now. */
+            /** @description The changed endpoint. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17141,7 +17141,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17151,11 +17151,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17237,7 +17237,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17247,11 +17247,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17274,7 +17274,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -17339,7 +17339,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17349,11 +17349,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17436,7 +17436,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17446,11 +17446,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17473,7 +17473,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -17484,7 +17484,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The delivery; see what became of it by its id. */
+            /** @description The delivery; its id gives access to its outcome. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17536,7 +17536,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17546,11 +17546,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17639,7 +17639,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17649,11 +17649,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17679,7 +17679,7 @@ export interface operations {
     getEndpointStats: {
         parameters: {
             query?: {
-                /** @description The first hour is the one of this time; without it, 24 hours are told of. At most 31 days. */
+                /** @description The first hour is the one of this time; without it, the last 24 hours. At most 31 days. */
                 since?: string;
                 /** @description The last hour begins before this time; now if left out. */
                 until?: string;
@@ -17748,7 +17748,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17758,11 +17758,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17865,7 +17865,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17875,11 +17875,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17902,7 +17902,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -17960,7 +17960,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventType"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17997,7 +17997,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18007,11 +18007,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18078,7 +18078,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The type as it is now. */
+            /** @description The changed type. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18191,7 +18191,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18201,11 +18201,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18246,7 +18246,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The type is gone. */
+            /** @description The type is removed. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18282,7 +18282,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18292,11 +18292,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18408,7 +18408,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18418,11 +18418,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18446,7 +18446,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -18536,7 +18536,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18546,11 +18546,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18577,7 +18577,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -18631,7 +18631,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18668,7 +18668,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18678,11 +18678,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18780,7 +18780,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18790,11 +18790,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18818,7 +18818,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -18866,7 +18866,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryDetail"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18903,7 +18903,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18913,11 +18913,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18999,7 +18999,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19009,11 +19009,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19135,7 +19135,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19145,11 +19145,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19234,7 +19234,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19244,11 +19244,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19323,7 +19323,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19333,11 +19333,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19417,7 +19417,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19427,11 +19427,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19454,7 +19454,7 @@ export interface operations {
     getAuditProof: {
         parameters: {
             query?: {
-                /** @description The size of the tree: one that a checkpoint names (default: the newest). */
+                /** @description The size of the tree: the size of a checkpoint (default: the newest). */
                 size?: number;
             };
             header?: never;
@@ -19518,7 +19518,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19528,11 +19528,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19609,7 +19609,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19619,11 +19619,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19645,7 +19645,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -19676,7 +19676,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19710,7 +19710,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19720,11 +19720,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19746,7 +19746,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -19774,7 +19774,7 @@ export interface operations {
                     "application/yaml": unknown;
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19808,7 +19808,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19818,11 +19818,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19884,7 +19884,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19894,11 +19894,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19959,7 +19959,7 @@ export interface operations {
                     "image/png": unknown;
                 };
             };
-            /** @description The file is still what `If-None-Match` or `If-Modified-Since` names. */
+            /** @description The file is unchanged since `If-None-Match` or `If-Modified-Since`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19992,7 +19992,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -20002,11 +20002,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -20032,7 +20032,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20065,7 +20065,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "session.revoked";
@@ -20079,7 +20079,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20115,7 +20115,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20174,7 +20174,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.authentication";
@@ -20188,7 +20188,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20224,7 +20224,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20283,7 +20283,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.group";
@@ -20297,7 +20297,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20333,7 +20333,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20392,7 +20392,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.access";
@@ -20406,7 +20406,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20442,7 +20442,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20501,7 +20501,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.account";
@@ -20515,7 +20515,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20551,7 +20551,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20610,7 +20610,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.activity";
@@ -20624,7 +20624,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20660,7 +20660,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20692,7 +20692,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.checkpoint";
@@ -20706,7 +20706,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20742,7 +20742,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20790,7 +20790,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.created";
@@ -20804,7 +20804,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20840,7 +20840,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20888,7 +20888,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.updated";
@@ -20902,7 +20902,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20938,7 +20938,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20986,7 +20986,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.confirmed";
@@ -21000,7 +21000,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21036,7 +21036,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21084,7 +21084,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.processing";
@@ -21098,7 +21098,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21134,7 +21134,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21182,7 +21182,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.completed";
@@ -21196,7 +21196,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21232,7 +21232,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21280,7 +21280,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.cancelled";
@@ -21294,7 +21294,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21330,7 +21330,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21372,7 +21372,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "tenant.changed";
@@ -21386,7 +21386,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21422,7 +21422,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21456,7 +21456,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.invited";
@@ -21470,7 +21470,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21506,7 +21506,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21545,7 +21545,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.joined";
@@ -21559,7 +21559,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21595,7 +21595,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21634,7 +21634,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.changed";
@@ -21648,7 +21648,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21684,7 +21684,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21723,7 +21723,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.removed";
@@ -21737,7 +21737,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21773,7 +21773,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21804,7 +21804,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "sso.changed";
@@ -21818,7 +21818,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21854,7 +21854,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21898,7 +21898,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "api_key.created";
@@ -21912,7 +21912,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21948,7 +21948,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21992,7 +21992,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "api_key.revoked";
@@ -22006,7 +22006,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22042,7 +22042,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22088,7 +22088,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.test";
@@ -22102,7 +22102,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22138,7 +22138,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22166,7 +22166,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.challenge";
@@ -22180,7 +22180,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22216,7 +22216,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22262,7 +22262,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.endpoint.disabled";
@@ -22276,7 +22276,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;

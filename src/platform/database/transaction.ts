@@ -1,5 +1,6 @@
 import type { EntityManager, EntityTarget, ObjectLiteral, Repository } from 'typeorm';
-import type { PoolClient, QueryResult } from 'pg';
+import type { QueryResult } from 'pg';
+import type { PooledClient } from './sql/service-client';
 import { AppError } from '../errors';
 import { assertConnected, type ClientConnection } from '../net/client-connection';
 import { isStaleStatement } from './sql/errors';
@@ -19,9 +20,9 @@ const COMMIT = { name: 'commit' };
  * to a shared one in a single round trip.
  */
 export class Transaction {
-  private client?: PoolClient;
+  private client?: PooledClient;
   private release?: (error?: Error | boolean) => void;
-  private opening?: Promise<PoolClient>;
+  private opening?: Promise<PooledClient>;
   private beginFailure?: unknown;
   /** The number of statements so far. */
   private asked = 0;
@@ -119,7 +120,8 @@ export class Transaction {
     await this.connections.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
   }
 
-  private async commitOn(client: PoolClient): Promise<void> {
+  private async commitOn(client: PooledClient): Promise<void> {
+    client.join();
     const answers = await Promise.allSettled([
       ...this.deferred.map((statement) => client.query(this.connections.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
@@ -154,18 +156,18 @@ export class Transaction {
     return error instanceof AppError ? error : this.connections.translate(this.beginFailure ?? error, this.txSettings);
   }
 
-  private openForRepository(): Promise<PoolClient> {
+  private openForRepository(): Promise<PooledClient> {
     this.asked++;
     return this.open();
   }
 
-  private open(): Promise<PoolClient> {
+  private open(): Promise<PooledClient> {
     if (this.ended) return Promise.reject(new Error('the transaction has ended'));
     this.opening ??= this.begin();
     return this.opening;
   }
 
-  private async begin(): Promise<PoolClient> {
+  private async begin(): Promise<PooledClient> {
     const [client, release] = await this.connections.acquire(this.shareOf);
     try {
       assertConnected(this.connection);
@@ -173,6 +175,7 @@ export class Transaction {
       release();
       throw error;
     }
+    client.join();
     const begun = Promise.all(this.connections.beginTexts(this.txSettings).map((text) => client.query(text)));
     // The connection is pipelined: the next statement leaves behind the BEGIN without waiting for it. If the BEGIN
     // fails, that statement fails too, with a less useful error: so this one is kept.

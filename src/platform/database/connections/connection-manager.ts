@@ -1,6 +1,6 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import type { ClientConfig, Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import type { ClientConfig, Pool, QueryConfig, QueryResult } from 'pg';
 import { Counter } from 'prom-client';
 import { type Config, required } from '../../config/config';
 import { SERVICE_NAME } from '../../config/service-name';
@@ -12,7 +12,7 @@ import { Pipeline } from './pipeline';
 import { beginText, isReadOnly, type TransactionSettings, READ_ONLY, type Setting } from './transaction-settings';
 import { Replica } from './replica';
 import { type RoleName, DB_ROLES } from '../sql/db-roles';
-import { leaveServer, ServiceClient } from '../sql/service-client';
+import { leaveServer, type PooledClient, ServiceClient } from '../sql/service-client';
 import { sessionSettings } from '../sql/session-settings';
 import { type Row, type Statement, toQuery } from '../sql/statement';
 import { StatementSpans } from './statement-spans';
@@ -95,7 +95,7 @@ export class ConnectionManager {
         patience: config.DATABASE_REPLICA_PATIENCE,
         reads: new Counter({
           name: 'db_replica_reads_total',
-          help: 'Reads that the replica may answer, by who did.',
+          help: 'Reads that the replica may serve, by the server that served them.',
           labelNames: ['answered_by'],
           registers: [metrics.registry],
         }),
@@ -202,7 +202,8 @@ export class ConnectionManager {
 
   /**
    * Whether a statement is harmless after its settings failed: then the login is a role that sees nothing without a
-   * tenant, or a person. With one URL of an owner or superuser, no statement is sent before the settings have succeeded.
+   * tenant, or a person. With one URL of an owner or superuser, no statement is sent before the settings have
+   * succeeded.
    */
   get failsClosed(): boolean {
     return this.loggedInAs === DB_ROLES.service || this.loggedInAs === DB_ROLES.signIn;
@@ -318,7 +319,7 @@ export class ConnectionManager {
    * A connection of the pool, and the function that releases it (with an error or `true`: closes it).
    * @param tenantId the tenant whose share of the pool it uses
    */
-  async acquire(tenantId?: string): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+  async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
     const askedAt = performance.now();
     const turn = tenantId === undefined ? undefined : this.shares.take(tenantId);
     if (turn) await turn;
@@ -342,10 +343,10 @@ export class ConnectionManager {
   }
 
   /** A usable connection of the pool. Each unusable one is closed and replaced, so the loop ends. */
-  private async obtain(): Promise<[PoolClient, (error?: Error | boolean) => void]> {
+  private async obtain(): Promise<[PooledClient, (error?: Error | boolean) => void]> {
     for (;;) {
       const [client, release] = (await this.driver.obtainMasterConnection()) as [
-        PoolClient & ServiceClient,
+        PooledClient,
         (error?: Error | boolean) => void,
       ];
       if (!client.isRetired && client.madeAt >= this.poolRenewedAt) return [client, release];

@@ -1,4 +1,5 @@
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type PoolClient } from 'pg';
+import { corkForThisTurn } from '../../net/stream-cork';
 import { closesConnection } from './errors';
 import { refuseUnreadableTimes } from './times';
 
@@ -53,6 +54,11 @@ export class ServiceClient extends Client {
     return this.retired;
   }
 
+  /** Joins the queries of this turn of the event loop into one write, such as a BEGIN and the first statement. */
+  join(): void {
+    corkForThisTurn(this.connection.stream);
+  }
+
   /** Called by pg when it connects; its types do not have it. */
   getStartupConf(): Record<string, string> {
     const base = Client.prototype as unknown as { getStartupConf(this: Client): Record<string, string> };
@@ -93,3 +99,6 @@ export function leaveServer(): void {
   leftAt = now;
   for (const client of [...live]) client.retire('its server takes no writes');
 }
+
+/** A connection of the pool. */
+export type PooledClient = PoolClient & ServiceClient;
