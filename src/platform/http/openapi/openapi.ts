@@ -151,7 +151,7 @@ function withPublicNames(document: OpenAPIObject): OpenAPIObject {
 
 type Part = ReturnType<DocumentPart>;
 
-/** Refers to the name of a list of values wherever it stands; what is said about it there stays beside the reference. */
+/** Refers to the name of a list of values wherever it stands; its description there stays beside the reference. */
 function withNamedEnums(document: OpenAPIObject, enums: NonNullable<Part['enums']>): OpenAPIObject {
   const names = new Map(Object.entries(enums).map(([name, { values }]) => [JSON.stringify(values), name]));
   return JSON.parse(JSON.stringify(document), (key, value: unknown) => {
