@@ -1,5 +1,5 @@
-// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it makes on
-// a spare server and drops in the end; on the server that is backed up it only reads.
+// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it
+// makes on a spare server and drops in the end; on the server that is backed up it only reads.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -128,7 +128,9 @@ async function look(url) {
     if (open.length > 0) throw new Error(`without row-level security: ${open.map((row) => row.relname).join(', ')}`);
     const { rows } = await client.query(
       `select (select count(*) from tenants)::int as tenants, (select count(*) from orders)::int as orders,
-              (select count(*) from events)::int as events, (select count(*) from deliveries)::int as deliveries`,
+              (select count(*) from events)::int as events, (select count(*) from deliveries)::int as deliveries,
+              (select count(*) from memberships)::int as members, (select count(*) from api_keys)::int as keys,
+              (select count(*) from audit_log)::int as "audit entries"`,
     );
     const value = rows[0];
     return {
@@ -140,7 +142,18 @@ async function look(url) {
   });
 }
 
-/** Opens every webhook secret with the keys of production. */
+/** Opens every second factor and every signing key of the audit log. */
+async function openOthers(client, box) {
+  const { totpContext } = require(join(root, 'dist/src/auth/totp/encrypted-secrets.js'));
+  const { contextOf } = require(join(root, 'dist/src/audit/folding/signing-key.js'));
+  const { rows: factors } = await client.query('select user_id, secret from totp_factors');
+  for (const row of factors) box.openBytes(row.secret, totpContext(row.user_id));
+  const { rows: keys } = await client.query('select id, private_key from audit_keys');
+  for (const row of keys) box.openBytes(row.private_key, contextOf(row.id));
+  return `${factors.length} second factors, ${keys.length} signing keys`;
+}
+
+/** Opens every secret with the keys of production. */
 async function openSecrets(url, env) {
   const { loadConfig } = require(join(root, 'dist/src/platform/config/config.js'));
   const { secretBoxOf } = require(join(root, 'dist/src/platform/crypto/secret-box.module.js'));
@@ -161,7 +174,7 @@ async function openSecrets(url, env) {
       }
       opened += rows.length;
       const last = rows.at(-1);
-      if (!last) return { text: `the keys open those of ${opened} endpoints` };
+      if (!last) return { text: `the keys open those of ${opened} endpoints, ${await openOthers(client, box)}` };
       after = [last.tenant_id, last.id];
     }
   });
@@ -200,7 +213,11 @@ async function drill({ dump, from, server, keep }) {
     await step('verify', () => ({ text: run(['migrate', 'verify'], env) }));
     await step('content', () => look(url));
     if (process.env.JWT_SECRET || ENCRYPTION_KEYS) await step('secrets', () => openSecrets(url, env));
-    else say('secrets: NOT CHECKED, since neither ENCRYPTION_KEYS nor JWT_SECRET is set');
+    else {
+      say('secrets: NOT CHECKED, since neither ENCRYPTION_KEYS nor JWT_SECRET is set');
+      // The service starts with no other key than the one in use, unless that one is given up.
+      run(['admin', 'keys', 'forget', 'jwt'], env);
+    }
     await step('serve', () => serve(env, (base) => withClient(url, (client) => readAnOrder(base, client))));
     say(`The backup restores and serves. All of it took ${seconds(began)}.`);
   } finally {

@@ -1,7 +1,9 @@
 import { AuditFolder } from '../../src/audit/folding/audit-folder';
+import { Refusals } from '../../src/platform/audit/refusals';
 import { type Answer, ApiClient, orderInput } from '../harness/client';
 import { type DocumentedOperation, operationsOf, type OpenApiDocument } from '../harness/openapi';
 import { peopleTour } from '../harness/people-tour';
+import { secretsSeen } from '../harness/suite-log';
 import { startService, type TestService } from '../harness/service';
 import { endpointInput } from '../harness/webhooks';
 import { startWorker, type TestWorker } from '../harness/worker';
@@ -95,6 +97,25 @@ describe('the audit log covers', () => {
     expect((await tenant.delete(path)).status).toBe(204);
     const order = await tenant.post('/orders', orderInput());
     expect((await tenant.patch(`/orders/${order.body.id}/status`, { status: 'confirmed' })).status).toBe(200);
+  });
+
+  it('no secret, token or code: neither the log nor the events hold one', async () => {
+    const secrets = secretsSeen();
+    expect(secrets.length).toBeGreaterThan(60);
+    await service.app.get(Refusals).flush();
+    await verified.app.get(Refusals).flush();
+    for (const table of ['audit_log', 'audit_personal', 'audit_refusals', 'events', 'mail_outbox']) {
+      const rows = await service.database.sql<{ row: string }>(`select t::text as row from ${table} t`);
+      const text = rows.map(({ row }) => row).join('\n');
+      expect([table, text.length > 500]).toEqual([table, true]);
+      expect([table, secrets.filter((secret) => text.includes(secret))]).toEqual([table, []]);
+    }
+    // What is binary is shown as hexadecimal digits above.
+    const canonical = await service.database.sql<{ text: string }>(
+      `select encode(canonical, 'escape') as text from audit_log`,
+    );
+    const bytes = canonical.map(({ text }) => text).join('\n');
+    expect(secrets.filter((secret) => bytes.includes(secret))).toEqual([]);
   });
 
   it('each operation that changes something, or says why not', () => {

@@ -49,6 +49,11 @@ export function follow<T>(document: OpenApiDocument, value: T | { $ref: string }
   return follow(document, steps.reduce<unknown>((at, step) => (at as Json)[step], document) as T);
 }
 
+/** Whether a call needs no credential; it may take one. */
+function isOpen(security: readonly object[]): boolean {
+  return security.length === 0 || security.some((one) => Object.keys(one).length === 0);
+}
+
 /** Every operation of the document, in its order. */
 export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
@@ -71,7 +76,7 @@ export function operationsOf(document: OpenApiDocument): DocumentedOperation[] {
         method: method.toUpperCase(),
         path,
         operationId: operation.operationId as string,
-        public: (operation.security as unknown[]).length === 0,
+        public: isOpen(operation.security as object[]),
         description: operation.description as string,
         query: parameters.filter((parameter) => parameter.in === 'query').map((parameter) => parameter.name as string),
         body: media?.example ?? firstExample?.value,

@@ -6,7 +6,22 @@ import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Fields of bodies whose values only the caller may read. */
-const SECRET_FIELDS = new Set(['password', 'access_token', 'refresh_token', 'secret', 'signature']);
+const SECRET_FIELDS = new Set([
+  'password',
+  'current_password',
+  'new_password',
+  'access_token',
+  'refresh_token',
+  'token',
+  'challenge',
+  'secret',
+  'otpauth_uri',
+  'recovery_code',
+  'recovery_codes',
+  'signature',
+]);
+/** An API key, wherever it stands. */
+const API_KEY = /^osa_[0-9A-Za-z]{22}_[0-9A-Za-z]{49}$/;
 /** A shorter text is a word of a test about bad input, and may occur anywhere. */
 const LEAST_LENGTH = 16;
 const RUNS = /[A-Za-z0-9_-]+/g;
@@ -22,9 +37,19 @@ export function keepLog(lines: string): void {
 export function keepSecretsOf(body: unknown): void {
   if (typeof body !== 'object' || body === null || ArrayBuffer.isView(body)) return;
   for (const [name, value] of Object.entries(body)) {
-    if (typeof value === 'string' && SECRET_FIELDS.has(name)) keepSecret(value);
+    if (typeof value === 'string' && (SECRET_FIELDS.has(name) || API_KEY.test(value))) keepSecret(value);
+    else if (Array.isArray(value) && SECRET_FIELDS.has(name)) value.filter(isText).forEach(keepSecret);
     else if (typeof value === 'object') keepSecretsOf(value);
   }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+/** The secrets of this process so far. */
+export function secretsSeen(): readonly string[] {
+  return [...seen];
 }
 
 /** Keeps a secret, once. */

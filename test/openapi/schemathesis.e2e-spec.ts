@@ -36,8 +36,8 @@ withSchemathesis(
             '--generation-deterministic',
             '--no-color',
           ],
-          // Signing in and out would end the session that the others need.
-          ...['--exclude-path-regex', '/auth/|/tenant|/members|/invitations|/roles|/api-keys|/audit-log'],
+          // A tenant that is closed answers the others with 403.
+          ...['--exclude-operation-id', 'closeTenant'],
         ],
         { cwd: folder, env: { ...process.env, SCHEMATHESIS_HOOKS: join(__dirname, 'schemathesis', 'hooks.py') } },
       );

@@ -7,7 +7,9 @@ import { migrate } from '../../src/platform/database/migrate/migrations';
 import { adminUrl, SERVICE_PASSWORD, type TestDatabase, withLogin } from '../harness/databases';
 import { DebianPostgres, findDebianPostgres } from '../harness/debian-postgres';
 import { createEndpoint } from '../harness/endpoints';
+import { makeKey } from '../harness/members';
 import { JWT_SECRET, startService } from '../harness/service';
+import { addAuthenticator } from '../harness/totp';
 
 const ROOT = join(__dirname, '..', '..');
 const bin = findDebianPostgres();
@@ -62,6 +64,8 @@ async function leftovers(): Promise<string[]> {
     try {
       const tenant = await service.tenant();
       await createEndpoint(tenant, 'https://example.com/hooks');
+      await makeKey(tenant);
+      await addAuthenticator(service, tenant);
       await tenant.createOrder();
       order = await tenant.createOrder();
       token = tenant.session?.access_token;
@@ -89,8 +93,10 @@ async function leftovers(): Promise<string[]> {
     const { code, output } = await drill(['--dump', dump, '--server', adminUrl()], { JWT_SECRET });
     expect([code, output]).toEqual([0, expect.stringContaining('The backup restores and serves.')]);
     expect(output).toContain('verify: the database is at the schema of this build');
-    expect(output).toMatch(/content: 1 tenants, 2 orders, 2 events, \d+ deliveries/);
-    expect(output).toContain('secrets: the keys open those of 1 endpoints');
+    expect(output).toMatch(
+      /content: 1 tenants, 2 orders, 3 events, \d+ deliveries, 1 members, 1 keys, [5-9] audit entries/,
+    );
+    expect(output).toContain('secrets: the keys open those of 1 endpoints, 1 second factors, 0 signing keys');
     expect(output).toContain(`serve: read order ${order.id} of ${order.total_amount} USD`);
     expect(await leftovers()).toEqual([]);
   }, 180_000);

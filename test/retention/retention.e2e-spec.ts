@@ -195,6 +195,26 @@ describe('the janitor', () => {
     expect(await leftOfMany()).toEqual([{ count: 0 }]);
   });
 
+  it('has a rule for every table whose rows expire, or one of the reasons here', async () => {
+    const KEPT: Readonly<Record<string, string>> = {
+      api_keys: 'an expired key is listed until it is deleted, and can be given a later end',
+      refresh_tokens: 'goes with its session',
+      tenants: 'erased 30 days after it was closed, by src/tenants/erasure',
+      users: 'erased when erase_at has come, by src/users/erasure.ts',
+    };
+    const found = await database.sql<{ table: string }>(
+      `select distinct c.relname as table from pg_class c join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+          and a.attname in ('expires_at', 'erase_at', 'closed_at') order by 1`,
+    );
+    const ruled = new Set(RETENTION.map(({ table }) => table));
+    const expiring = found.map(({ table }) => table);
+    expect(expiring.filter((table) => !ruled.has(table)).sort()).toEqual(Object.keys(KEPT).sort());
+    expect(Object.keys(KEPT).filter((table) => ruled.has(table))).toEqual([]);
+    // By the time in their ids, and by when they were made.
+    expect([...ruled].filter((table) => !expiring.includes(table)).sort()).toEqual(['audit_log', 'events']);
+  });
+
   it('goes by the database’s clock: a process that is 90 days ahead deletes nothing that is fresh', async () => {
     const { tenantId } = await fillTenant(database);
     await makeOld(tenantId, 1);

@@ -16,6 +16,15 @@ export interface FieldFault {
 
 const FAULTS_IN_MESSAGE = 5;
 
+/** A sign-in whose second factor is due. */
+export interface SecondFactorDue {
+  challenge: string;
+  methods: ('totp' | 'passkey')[];
+  /** Seconds for which the challenge is good. */
+  expires_in: number;
+  passkey_options?: Record<string, unknown>;
+}
+
 /** A request that was refused, or failed: the problem (RFC 9457) that the service answered with. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -27,6 +36,8 @@ export class ApiError extends Error {
   readonly request_id: string | undefined;
   /** Every fault of the request's fields; empty unless the slug is `validation_error`. */
   readonly errors: readonly FieldFault[];
+  /** With `second_factor_required`: what completes the sign-in by `answerChallenge`. */
+  readonly secondFactor: SecondFactorDue | undefined;
   /** The answer's head: `Retry-After` and others. */
   readonly headers: Headers;
 
@@ -43,6 +54,7 @@ export class ApiError extends Error {
     this.detail = detail;
     this.request_id = problem?.request_id ?? response.headers.get('x-request-id') ?? undefined;
     this.errors = errors;
+    this.secondFactor = slug === 'second_factor_required' ? (body as SecondFactorDue) : undefined;
     this.headers = response.headers;
   }
 }

@@ -5,7 +5,7 @@ import type { components, paths } from './schema';
 import { Transport } from './transport';
 
 // The package's entry: what a caller needs of its other files.
-export { ApiError, type FieldFault, type ProblemSlug } from './api-error';
+export { ApiError, type FieldFault, type ProblemSlug, type SecondFactorDue } from './api-error';
 export type { TokenPair, TokensListener } from './credential';
 export type { components, operations, paths, webhooks } from './schema';
 
@@ -178,6 +178,44 @@ export class OrdersClient {
   /** Begins a session, in place of any before. */
   async signIn(body: components['schemas']['Login']): Promise<SignedIn> {
     return this.begin(await this.post('/api/v1/auth/login', { body }));
+  }
+
+  /** Completes a sign-in whose second factor was due: `secondFactor` of the {@link ApiError} has the challenge. */
+  async answerChallenge(body: components['schemas']['AnswerChallenge']): Promise<SignedIn> {
+    return this.begin(await this.post('/api/v1/auth/second-factor', { body }));
+  }
+
+  /** Makes the account of a pending registration, as which the client is signed in then, or verifies an address. */
+  async verifyEmail(
+    body: components['schemas']['VerifyEmail'],
+  ): Promise<Data<paths['/api/v1/auth/verify-email']['post']>> {
+    const { data } = await this.post('/api/v1/auth/verify-email', { body });
+    const { access_token, refresh_token } = data;
+    if (access_token !== undefined && refresh_token !== undefined) {
+      await this.credential.set({ access_token, refresh_token });
+    }
+    return data;
+  }
+
+  /** Joins a tenant by an invitation, and acts in that tenant from then on. */
+  async acceptInvitation(body: components['schemas']['AcceptInvitation']): Promise<SignedIn> {
+    return this.begin(await this.post('/api/v1/auth/invitations/accept', { body }));
+  }
+
+  /** Acts in another tenant of the person from then on. */
+  async switchTenant(tenantId: string): Promise<SignedIn> {
+    return this.begin(await this.post('/api/v1/auth/switch-tenant', { body: { tenant_id: tenantId } }));
+  }
+
+  /** Makes a tenant that the person owns, and acts in it from then on. */
+  async createTenant(name: string): Promise<SignedIn> {
+    return this.begin(await this.post('/api/v1/tenants', { body: { name } }));
+  }
+
+  /** Proves once more who the person is, for what asks for it; a new session takes the place of the old one. */
+  async stepUp(body: components['schemas']['StepUp']): Promise<void> {
+    const { data } = await this.post('/api/v1/auth/step-up', { body });
+    await this.credential.set(pairOf(data));
   }
 
   /** Ends the session, here and at the service. */

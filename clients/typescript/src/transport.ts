@@ -35,7 +35,7 @@ export class Transport {
   async send(request: Request): Promise<Response> {
     const response = await this.persist(request);
     const refused = request.headers.get('authorization')?.slice('Bearer '.length);
-    if (response.status !== 401 || refused === undefined) return response;
+    if (response.status !== 401 || refused === undefined || !isTokenRefused(response)) return response;
     const bearer = await this.credential.after(refused);
     if (bearer === undefined) return response;
     request.headers.set('authorization', `Bearer ${bearer}`);
@@ -85,6 +85,12 @@ export class Transport {
     // A try whose answer was lost may still be running under this request's key: 409, and when to come back.
     return TRANSIENT.has(response.status) || (response.status === 409 && response.headers.has('retry-after'));
   }
+}
+
+/** Whether it was the token that was refused: a wrong factor, or a step-up that is due, is 401 with a good one. */
+function isTokenRefused(response: Response): boolean {
+  const challenge = response.headers.get('www-authenticate');
+  return challenge === null || challenge.includes('error="invalid_token"');
 }
 
 function settled(outcome: Response | { error: unknown }): Response {

@@ -28,7 +28,7 @@ interface KeyRow extends Record<string, unknown> {
 }
 
 /** The context of the encrypted half of a key. */
-function contextOf(id: string): string {
+export function contextOf(id: string): string {
   return `audit-key/${id}`;
 }
 

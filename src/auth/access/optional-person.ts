@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext, Injectable, type PipeTransform } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { type Person, personOf } from '../../platform/http/requests/caller';
+import { addRouteConfig } from '../../platform/http/route-config';
 import { Authenticator } from './authenticator';
 
 /** Reads the session that a public route may be called with. */
@@ -20,4 +21,7 @@ const CurrentRequest = createParamDecorator((_: unknown, context: ExecutionConte
 );
 
 /** Hands the person of the request's session to a method of a public route; undefined without a credential. */
-export const OptionalPerson = (): ParameterDecorator => CurrentRequest(OptionalPersonPipe);
+export const OptionalPerson = (): ParameterDecorator => (target, name, index) => {
+  CurrentRequest(OptionalPersonPipe)(target, name, index);
+  addRouteConfig((target as Record<string | symbol, object>)[name as string] as object, { optionalCredential: true });
+};

@@ -30,7 +30,7 @@ class Question<Asked, Answered> {
 
   /** @throws if no loaded feature serves it */
   ask(asked: Asked): Promise<Answered> {
-    if (!this.answer) throw new Error('no feature answers this question');
+    if (!this.answer) throw new Error('no feature serves this query');
     return this.answer(asked);
   }
 }

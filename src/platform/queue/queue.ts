@@ -83,5 +83,5 @@ export function workerOptions(config: Config, concurrency: number): WorkerOption
 
 /** Waits for an operation of the queue, within a bound. @throws when it takes longer */
 export function withTimeout<T>(work: Promise<T>): Promise<T> {
-  return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not answer in time'));
+  return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not respond in time'));
 }

@@ -1,7 +1,8 @@
 import { ApiSchema } from '@nestjs/swagger';
-import { ChoiceField, TextField } from '../../platform/http/requests/fields';
+import { ChoiceField, rule, TextField } from '../../platform/http/requests/fields';
 import { PageDto } from '../../platform/http/requests/page.dto';
 import { MEMBER_STATUSES, type MemberStatus } from '../membership.entity';
+import { ROLE_NAME } from '../roles/role-catalogue';
 
 /** The states that others may put a member in. */
 const SETTABLE_STATUSES = ['active', 'suspended'] as const;
@@ -18,6 +19,7 @@ export const ROLE_FIELD = {
 @ApiSchema({ description: 'Which members.' })
 export class ListMembersDto extends PageDto {
   @TextField({ ...ROLE_FIELD, description: 'Members with this role.', optional: true })
+  @rule('role', (value) => (ROLE_NAME.test(String(value)) ? undefined : 'is not the name of a role'))
   role?: string;
 
   @ChoiceField({ description: 'Members with this status.', values: MEMBER_STATUSES, optional: true, example: 'active' })
@@ -27,13 +29,13 @@ export class ListMembersDto extends PageDto {
   q?: string;
 }
 
-@ApiSchema({ description: 'What is left out stays as it is.' })
+@ApiSchema({ description: 'Omitted fields stay as they are.' })
 export class UpdateMemberDto {
   @TextField({ ...ROLE_FIELD, optional: true })
   role?: string;
 
   @ChoiceField({
-    description: '`suspended` ends the sessions and personal keys here; `active` lets the person sign in again.',
+    description: '`suspended` ends the sessions and personal keys here; `active` allows the person to sign in again.',
     values: SETTABLE_STATUSES,
     optional: true,
     example: 'active',

@@ -9,24 +9,31 @@ STATES = {
     "conflict",
     "idempotency_key_reused",  # the key was used for another request before
     "invalid_cursor",  # a cursor is one that the list gave out
+    "token_invalid",  # a one-time token is one that a mail carried
     "version_conflict",
 }
 # Faults of fields, by their `code`.
 FIELD_RULES = {
     "after",  # `until` is after `since`
+    "cidrs",  # ranges of addresses of either family
+    "code",  # the code of this moment
     "currency",  # an active code of ISO 4217
     "json_schema",
     "max_bytes",
     "max_range",  # two times are at most so far apart
     "money_digits",  # digits of the currency
     "money_precision",
+    "one_of",  # one of several proofs
     "reserved_event_type",  # names of the service's own events
+    "role",  # a role of the tenant
+    "shuts_out",  # a policy lets its maker in
     "text",
     "name",
     "invalid_url",  # names of hosts
     "refused_keyword",  # a tenant's own schema has no regular expression
     "time",  # days of a month
     "url",
+    "wrong",  # the current password
 }
 
 

@@ -46,7 +46,7 @@ export function describe(
     description: description(operation, route),
     operationId: operation.operationId,
     ...(route.deprecation ? { deprecated: true } : {}),
-    security: route.public ? [] : [{ bearer: [] }],
+    security: securityOf(route),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(requestBody ? { requestBody } : {}),
     // A status that the route describes itself is kept: readiness has its own form of 503.
@@ -56,9 +56,9 @@ export function describe(
 
 function description(operation: Operation, route: Route): string {
   const permission =
-    route.permission && route.permission !== 'signed-in' ? `Asks for the permission \`${route.permission}\`.` : '';
-  const person = route.person ? 'Serves the person of a session, whatever the tenant.' : '';
-  const stepUp = route.stepUp ? 'Asks for a fresh sign-in, see `POST /auth/step-up`.' : '';
+    route.permission && route.permission !== 'signed-in' ? `Requires the permission \`${route.permission}\`.` : '';
+  const person = route.person ? 'Serves the person of a session, in any tenant or none.' : '';
+  const stepUp = route.stepUp ? 'Requires a fresh sign-in, see `POST /auth/step-up`.' : '';
   return [operation.description, permission, person, stepUp].filter(Boolean).join('\n\n');
 }
 
@@ -131,11 +131,16 @@ function successOf(
   }
   if (route.ifNoneMatch) {
     answers['304'] = {
-      description: 'The resource is still what `If-None-Match` names.',
+      description: 'The resource is unchanged since `If-None-Match`.',
       headers: headerReferences(['X-Request-Id', 'Cache-Control', 'ETag', ...limitHeaders(route)]),
     };
   }
   return answers;
+}
+
+function securityOf({ public: open, optionalCredential }: Route): Record<string, string[]>[] {
+  if (!open) return [{ bearer: [] }];
+  return optionalCredential ? [{}, { bearer: [] }] : [];
 }
 
 function limitHeaders(route: Route): HeaderName[] {

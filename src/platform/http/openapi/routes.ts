@@ -18,6 +18,8 @@ export interface Route {
   section?: Section;
   /** Open to callers without a credential, with or without a limit. */
   public?: 'limited' | 'unlimited';
+  /** A public route that takes a session, too. */
+  optionalCredential?: boolean;
   /** The required permission, or `signed-in`. */
   permission?: string;
   /** It serves a person, in any tenant or none. */
@@ -84,6 +86,7 @@ function routeOf(controller: Type, name: string, handler: object): Route {
   return {
     section: of(DECLARATION.SECTION) as Section | undefined,
     public: of(ROUTE_METADATA.PUBLIC) as Route['public'],
+    optionalCredential: config?.optionalCredential === true,
     permission: of(ROUTE_METADATA.PERMISSION) as string | undefined,
     person: of(ROUTE_METADATA.PERSON) !== undefined,
     stepUp: of(ROUTE_METADATA.STEP_UP) === true,

@@ -36,6 +36,8 @@ declare module 'fastify' {
     maxMembers?: number;
     /** Media types of the route's responses, besides problems; default: JSON, empty for a 204. */
     produces?: string[];
+    /** A public route that also reads the session of a caller that sends one. */
+    optionalCredential?: true;
   }
 }
 
