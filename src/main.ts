@@ -100,7 +100,7 @@ async function withObservability(
 
 async function main([name = 'api', ...args]: string[]): Promise<void> {
   const role = Object.hasOwn(PROCESSES, name) ? PROCESSES[name] : undefined;
-  if (!role) throw new UsageError(`there is no role '${name}'; say ${Object.keys(PROCESSES).join(' or ')}`);
+  if (!role) throw new UsageError(`there is no process '${name}'; use ${Object.keys(PROCESSES).join(' or ')}`);
   if (args.length > 0 && !TAKE_ARGUMENTS.has(name)) throw new UsageError(`the role ${name} takes no arguments`);
   await role(loadConfig(process.env), args);
 }

@@ -34,8 +34,8 @@ export class ApiKeysController {
     operationId: 'createApiKey',
     summary: 'Create an API key',
     description:
-      'The key is shown here only; its hash is all that is stored. Asks for the permission `api_keys:manage` for a key of ' +
-      'the tenant, and for every scope.',
+      'The key is shown only here; only its hash is stored. Requires the permission `api_keys:manage` for a ' +
+      'key of the tenant, and every scope of the key.',
   })
   @ApiCreatedResponse({ type: ApiKeyCreatedView, description: 'The key, with its text.' })
   @ApiProblem('forbidden', 'You cannot grant what you do not hold: orders:write.')
@@ -76,10 +76,10 @@ export class ApiKeysController {
     operationId: 'updateApiKey',
     summary: 'Change an API key',
     description:
-      'Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the ' +
+      'Requires every old and new scope of the key. Only its person can change a personal key. Requires the ' +
       'permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.',
   })
-  @ApiOkResponse({ type: ApiKeyView, description: 'The key as it is now.' })
+  @ApiOkResponse({ type: ApiKeyView, description: 'The changed key.' })
   @ApiProblem('forbidden', 'A personal key is changed by its person alone.')
   update(
     @CurrentCaller() caller: Caller,
@@ -97,10 +97,10 @@ export class ApiKeysController {
     operationId: 'revokeApiKey',
     summary: 'Revoke an API key',
     description:
-      'It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key ' +
-      'of the caller.',
+      'It stops working within 2 seconds, in every process. Requires the permission `api_keys:manage`, except ' +
+      'for a personal key of the caller.',
   })
-  @ApiNoContentResponse({ description: 'The key is gone.' })
+  @ApiNoContentResponse({ description: 'The key is deleted.' })
   remove(
     @CurrentCaller() caller: Caller,
     @KeyId() id: string,
@@ -118,8 +118,9 @@ export class ApiKeysController {
     operationId: 'rotateApiKey',
     summary: 'Give an API key a new text',
     description:
-      'Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the ' +
-      'permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.',
+      'Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. ' +
+      'Requires the permission `api_keys:manage` for a key of the tenant. Of several concurrent rotations one ' +
+      'wins.',
   })
   @ApiBody({ type: RotateApiKeyDto, required: false })
   @ApiOkResponse({ type: ApiKeyCreatedView, description: 'The key, with its new text.' })

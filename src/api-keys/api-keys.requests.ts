@@ -11,13 +11,13 @@ export const DEFAULT_OVERLAP_SECONDS = 86_400;
 const NAME_FIELD = { description: 'For people.', max: 100, example: 'Warehouse' } as const;
 const SCOPES_FIELD = {
   description:
-    'What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows ' +
-    'at the time of a request.',
+    'The permissions of the key, at most those of its maker. A personal key is also limited to the ' +
+    'permissions of its person at the time of a request.',
   min: 1,
   example: ['orders:read', 'orders:write'],
 } as const;
 const CIDRS_FIELD = {
-  description: 'Networks from which the key is let in; empty: all.',
+  description: 'Networks from which the key may be used; empty: all.',
   optional: true,
   example: ['203.0.113.0/24'],
 } as const;
@@ -36,7 +36,7 @@ export class CreateApiKeyDto {
 
   @ChoiceField({
     description:
-      '`tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.',
+      '`tenant`: outlives people, requires `api_keys:manage`. `personal`: ends with the membership of its maker.',
     values: KEY_KINDS,
     example: 'tenant',
   })
@@ -59,7 +59,7 @@ export class CreateApiKeyDto {
   rate_limit?: number | null;
 }
 
-@ApiSchema({ description: 'What is left out stays as it is; `scopes` and `allowed_cidrs` are replaced whole.' })
+@ApiSchema({ description: 'Omitted fields stay as they are; `scopes` and `allowed_cidrs` are replaced as a whole.' })
 export class UpdateApiKeyDto {
   @NameField({ ...NAME_FIELD, optional: true })
   name?: string;

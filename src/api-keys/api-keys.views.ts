@@ -15,7 +15,7 @@ const nullableTime = (description: string, example: string | null = null) =>
 
 @ApiSchema({ description: 'An API key, without its text.' })
 export class ApiKeyView {
-  @ApiProperty({ format: 'uuid', description: "The key's id: the actor of what is done with it.", example: KEY_ID })
+  @ApiProperty({ format: 'uuid', description: "The key's id: the actor of its actions.", example: KEY_ID })
   id: string;
 
   @ApiProperty({ maxLength: 100, description: 'For people.', example: 'Warehouse' })
@@ -26,7 +26,7 @@ export class ApiKeyView {
 
   @ApiProperty({
     ...PERMISSION_LIST_DOC,
-    description: 'What the key may do.',
+    description: 'The permissions of the key.',
     example: ['orders:read', 'orders:write'],
   })
   scopes: string[];
@@ -52,7 +52,7 @@ export class ApiKeyView {
     type: 'array',
     items: { type: 'string', maxLength: 50 },
     maxItems: 20,
-    description: 'Networks from which it is let in; empty: all.',
+    description: 'Networks from which it may be used; empty: all.',
     example: ['203.0.113.0/24'],
   })
   allowed_cidrs: string[];

@@ -29,7 +29,7 @@ export class KeyExpiry {
       const found = await this.keys.query<{ tenant_id: string; id: string }>(findExpiring(now, KEYS_AT_ONCE));
       for (const { tenant_id: tenantId, id } of found) await this.tell(tenantId, id, now);
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message }, 'API keys that expire soon could not be told of');
+      this.logger.warn({ reason: (error as Error).message }, 'notices of expiring API keys could not be sent');
     } finally {
       this.running = false;
     }

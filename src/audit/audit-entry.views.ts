@@ -5,7 +5,7 @@ const USER_ID = '0198c0de-7a11-7000-8000-0000000000aa';
 const ENDPOINT_ID = '0198c0de-7a11-7000-8000-0000000000b1';
 const TIME = '2026-01-31T12:00:00.000Z';
 
-@ApiSchema({ description: 'What acted.' })
+@ApiSchema({ description: 'The actor of an entry.' })
 export class AuditActorView {
   @ApiProperty({
     maxLength: 512,
@@ -18,7 +18,7 @@ export class AuditActorView {
     type: 'string',
     nullable: true,
     maxLength: 512,
-    description: 'Its id, where it has one.',
+    description: 'Its id, if it has one.',
     example: USER_ID,
   })
   id: string | null;
@@ -26,7 +26,7 @@ export class AuditActorView {
   @ApiProperty({
     maxLength: 512,
     required: false,
-    description: 'The address of the person at that time, where it was known and has not been erased.',
+    description: "The person's address at that time, if it was known and is not erased.",
     example: 'ada@example.com',
   })
   email?: string;
@@ -35,7 +35,7 @@ export class AuditActorView {
   via?: string;
 }
 
-@ApiSchema({ description: 'What it was done to.' })
+@ApiSchema({ description: 'The target of the action.' })
 export class AuditTargetView {
   @ApiProperty({ maxLength: 512, description: 'The kind of resource.', example: 'webhook_endpoint' })
   type: string;
@@ -44,7 +44,7 @@ export class AuditTargetView {
     type: 'string',
     nullable: true,
     maxLength: 512,
-    description: 'Its id, where it has one.',
+    description: 'Its id, if it has one.',
     example: ENDPOINT_ID,
   })
   id: string | null;
@@ -61,7 +61,7 @@ export class AuditEntryView {
   @ApiProperty({ type: AuditActorView })
   actor: AuditActorView;
 
-  @ApiProperty({ maxLength: 512, description: 'What was done.', example: 'webhook_endpoint.updated' })
+  @ApiProperty({ maxLength: 512, description: 'The action.', example: 'webhook_endpoint.updated' })
   action: string;
 
   @ApiProperty({ type: AuditTargetView })
@@ -72,7 +72,7 @@ export class AuditEntryView {
     additionalProperties: true,
     maxProperties: 100,
     description:
-      'Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.',
+      'Each changed field, as a list of two: before and after; for a secret only the fact of the change, as `•`.',
     example: { enabled: [true, false] },
   })
   changes: Record<string, unknown>;
@@ -115,7 +115,7 @@ export class AuditEntryView {
 
   @ApiProperty({
     enum: ['success', 'denied', 'failure'],
-    description: 'Whether it was done, was refused, or was tried with a wrong credential.',
+    description: 'Whether the action was done, refused, or attempted with a wrong credential.',
     example: 'success',
   })
   outcome: string;

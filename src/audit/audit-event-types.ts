@@ -71,7 +71,7 @@ export const CHECKPOINT_EVENT = 'audit.checkpoint';
 export const AUDIT_EVENT_TYPES: readonly EventType[] = [
   ...CLASSES.map(({ type, name, uid }) => ({
     name: type,
-    description: `An entry of the audit log was taken into its tree, one of OCSF’s class ${name} (${uid}).`,
+    description: `An entry of the audit log was appended to its tree, one of OCSF’s class ${name} (${uid}).`,
     data: AuditEventView,
   })),
   {

@@ -8,7 +8,7 @@ import { listPublicKeys, type PublicKeyRow } from './audit.queries';
 
 @ApiSection(
   'Audit log',
-  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+  'The actions in the tenant, which its administrators can read, export, and verify for completeness.',
 )
 @Controller('.well-known')
 export class AuditKeysController {
@@ -20,7 +20,7 @@ export class AuditKeysController {
   @ApiOperation({
     operationId: 'getAuditKeys',
     summary: 'Get the public keys of audit logs',
-    description: 'Those that checkpoints are signed with, the newest first; empty until the first one was signed.',
+    description: 'The keys that sign checkpoints, newest first; empty until the first signature.',
   })
   @ApiOkResponse({ type: AuditKeysView, description: 'The keys.' })
   async keys(): Promise<AuditKeysView> {

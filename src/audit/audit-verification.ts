@@ -56,7 +56,7 @@ export class AuditVerification {
   private async run(scope: TenantScope, verdict: Verdict, kept?: ParsedCheckpoint): Promise<void> {
     const keys = (await this.database.query<PublicKeyRow>(scope, listPublicKeys())).map((row) => row.public_key);
     if (kept && kept.origin === originOfLog(scope.tenantId) && !isSigned(kept, keys)) {
-      throw new Misfit('the checkpoint that was given is not signed by a key of this service');
+      throw new Misfit('the given checkpoint is not signed by a key of this service');
     }
     const [tree] = await this.database.query<TreeRow>(scope, findTree(scope.tenantId));
     const size = Number(tree?.size ?? 0);

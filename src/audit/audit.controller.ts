@@ -23,7 +23,7 @@ const CSV_EXAMPLE =
 
 @ApiSection(
   'Audit log',
-  'Who did what, as the tenant’s administrators may read it, export it, and verify that nothing is missing.',
+  'The actions in the tenant, which its administrators can read, export, and verify for completeness.',
 )
 @Controller('audit-log')
 export class AuditController {
@@ -37,7 +37,7 @@ export class AuditController {
   @ApiOperation({
     operationId: 'listAuditEntries',
     summary: 'List audit entries',
-    description: 'Newest first. Each was written in the transaction of the change that it tells of.',
+    description: 'Newest first. Each entry was written in the transaction of its change.',
   })
   @ApiOkResponse({ type: views.AuditPage, description: 'A page.' })
   list(@CurrentCaller() caller: Caller, @Query() query: requests.ListAuditDto): Promise<JsonPage> {
@@ -92,7 +92,7 @@ export class AuditController {
   @ApiOperation({
     operationId: 'getAuditConsistency',
     summary: 'Prove that a later tree begins with an earlier one',
-    description: 'What was in the log at the first size is in it, unchanged, at the second.',
+    description: 'Proves that the log of the first size is an unchanged part of the log of the second size.',
   })
   @ApiOkResponse({ type: views.AuditConsistencyProofView, description: 'The proof.' })
   @ApiProblem('business_rule_violation', 'A size is out of range.')
@@ -112,7 +112,7 @@ export class AuditController {
       'With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.',
   })
   @ApiOkResponse({ type: views.AuditProofView, description: 'The proof.' })
-  @ApiProblem('business_rule_violation', 'The tree has not taken the entry yet, or the size is out of range.')
+  @ApiProblem('business_rule_violation', 'The tree does not contain the entry yet, or the size is out of range.')
   proof(
     @CurrentCaller() caller: Caller,
     @Param('id', new ResourceId('Entry')) id: string,

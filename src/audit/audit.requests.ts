@@ -58,7 +58,7 @@ export class ExportAuditDto extends AuditFilters {
 
 export class ProofDto {
   @QueryIntegerField({
-    description: 'The size of the tree: one that a checkpoint names (default: the newest).',
+    description: 'The size of the tree: the size of a checkpoint (default: the newest).',
     min: 1,
     max: MOST,
     optional: true,

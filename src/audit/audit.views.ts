@@ -78,7 +78,7 @@ export class AuditProofView {
   @ApiProperty({
     type: 'object',
     additionalProperties: { type: 'string' },
-    description: 'The salt of each personal value, base64; none where the value was erased.',
+    description: 'The salt of each personal value, base64; none for an erased value.',
     example: { network: HASH },
   })
   salts: Record<string, string>;
@@ -123,7 +123,7 @@ export class AuditKeyView {
   })
   x: string;
 
-  @ApiProperty({ enum: ['sig'], description: 'What it is for.', example: 'sig' })
+  @ApiProperty({ enum: ['sig'], description: 'The algorithm of the key.', example: 'sig' })
   use: string;
 
   @ApiProperty({ enum: ['EdDSA'], description: 'The algorithm.', example: 'EdDSA' })

@@ -88,7 +88,7 @@ async function main(): Promise<void> {
       ),
     );
     const signal = await Promise.race([stop.received, ...(embedded ? [embedded.lost] : [])]);
-    say(`${signal}: finishing what is in flight`);
+    say(`${signal}: finishing requests in flight`);
   } catch (error) {
     // A Ctrl-C during the start also reaches started programs: their failure is then expected.
     if (!stop.asked) throw error;
@@ -197,7 +197,7 @@ function welcome(url: string, demo: DemoSignIn | undefined, opened: readonly str
       `    -d '{"email":"${demo.email}","password":"${demo.password}"}'`,
     );
   }
-  if (mails !== undefined) lines.push('', `  Mails        lie in ${mails}`);
+  if (mails !== undefined) lines.push('', `  Mails        are written to ${mails}`);
   if (opened.length > 0) lines.push('', `  Webhooks     may also go to ${opened.join(', ')} (http included)`);
   return [...lines, '', '  Ctrl-C stops it.', ''].join('\n');
 }

@@ -4,7 +4,7 @@ import type { OrderStatus } from './order-status';
 
 /** The events of orders, emitted by `orders.service.ts`. `data` is the order as the API shows it at that moment. */
 export const ORDER_EVENT_TYPES: readonly EventType[] = [
-  { name: 'order.created', description: 'An order was made.', data: OrderView },
+  { name: 'order.created', description: 'An order was created.', data: OrderView },
   {
     name: 'order.updated',
     description: "An order's notes or metadata were changed. Changes of status have events of their own.",

@@ -29,7 +29,7 @@ const CSV_EXAMPLE =
   '""quantity"":2,""unit_price"":""29.99""}]",1,2026-01-31T12:00:00.000Z,2026-01-31T12:00:00.000Z\r\n';
 const OrderId = () => Param('id', new ResourceId('Order'));
 
-@ApiSection('Orders', 'What customers order: made, read, moved along, exported. Amounts are exact decimals.')
+@ApiSection('Orders', 'Orders of customers: create, read, change, export. Amounts are exact decimals.')
 @Controller('orders')
 export class OrdersController {
   constructor(
@@ -75,7 +75,7 @@ export class OrdersController {
   @ApiOperation({
     operationId: 'listOrders',
     summary: 'List orders',
-    description: 'Newest first, by cursor: nothing is skipped or repeated while orders are being made.',
+    description: 'Newest first, by cursor: no order is skipped or repeated while orders are created.',
   })
   @ApiOkResponse({ type: OrderPage, description: 'A page.' })
   list(@CurrentCaller() caller: Caller, @Query() query: ListOrdersDto): Promise<JsonPage> {
@@ -89,9 +89,10 @@ export class OrdersController {
     operationId: 'exportOrders',
     summary: 'Export orders',
     description:
-      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, ' +
-      'and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one ' +
-      'cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.',
+      'All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would execute begin ' +
+      'with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google ' +
+      'Sheets and Excel read them as one cell if the list separator is the comma. If it is the semicolon, ' +
+      'import the file as separated by commas.',
   })
   @ApiOkResponse({
     description: 'The orders.',
@@ -139,7 +140,7 @@ export class OrdersController {
     summary: 'Change notes and metadata',
     description: 'Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.',
   })
-  @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
+  @ApiOkResponse({ type: OrderView, description: 'The changed order.' })
   update(
     @CurrentCaller() caller: Caller,
     @OrderId() id: string,
@@ -158,7 +159,7 @@ export class OrdersController {
       'pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two ' +
       'changes at once exactly one wins.',
   })
-  @ApiOkResponse({ type: OrderView, description: 'The order as it is now.' })
+  @ApiOkResponse({ type: OrderView, description: 'The changed order.' })
   @ApiProblem('business_rule_violation', 'Cannot transition from completed to pending')
   changeStatus(
     @CurrentCaller() caller: Caller,

@@ -113,7 +113,7 @@ export class CreateOrderDto implements CrossChecked {
   @UuidField({ description: "Your customer's id.", example: CUSTOMER_ID })
   customer_id: string;
 
-  @ListField({ description: 'What is ordered.', type: CreateOrderItemDto, min: 1, max: MAX_ITEMS })
+  @ListField({ description: 'A new order.', type: CreateOrderItemDto, min: 1, max: MAX_ITEMS })
   items: CreateOrderItemDto[];
 
   @CurrencyField({})
@@ -160,7 +160,7 @@ export class CreateOrderDto implements CrossChecked {
 @ApiSchema({ description: 'New orders, made together.' })
 @ApiExtraModels(CreateOrderDto)
 export class CreateOrdersDto {
-  @ListField({ description: 'All of them are made, or none.', type: CreateOrderDto, min: 1, max: MAX_BATCH })
+  @ListField({ description: 'All of them are created, or none.', type: CreateOrderDto, min: 1, max: MAX_BATCH })
   orders: CreateOrderDto[];
 }
 
@@ -176,7 +176,7 @@ export class UpdateOrderDto implements CrossChecked {
   notes?: string | null;
 
   @ValueField({
-    description: 'Merged into what is there; a null value removes its key.',
+    description: 'Merged into the stored metadata; a null value removes its key.',
     example: { channel: 'phone', coupon: null },
     optional: true,
     api: { ...METADATA_API, additionalProperties: { type: ['string', 'null'], maxLength: MAX_VALUE } as never },
@@ -222,9 +222,9 @@ export class OrderFilters {
 
   @UuidField({
     description:
-      'Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, ' +
-      'too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds ' +
-      'again, or use a webhook, where none may be missed.',
+      'Only orders created after this one, without it: for polling, since orders of one millisecond also have ' +
+      'an order. An order whose transaction ends late may have an id before one that was already listed; read ' +
+      'the last seconds again, or use a webhook if every order matters.',
     optional: true,
     example: ORDER_ID,
   })

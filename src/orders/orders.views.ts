@@ -133,7 +133,7 @@ export function viewOf(
 @ApiSchema({ description: 'A page of orders, newest first.' })
 export class OrderPage extends pageOf(OrderView, { maxItems: 100, description: 'The orders.' }) {}
 
-@ApiSchema({ description: 'Orders that were made together.' })
+@ApiSchema({ description: 'Orders that were created together.' })
 export class OrderBatchView {
   @ApiProperty({
     type: [OrderView],
@@ -144,9 +144,9 @@ export class OrderBatchView {
   data: OrderView[];
 }
 
-@ApiSchema({ description: 'Who did something.' })
+@ApiSchema({ description: 'The actor of a change.' })
 export class ActorView {
-  @ApiProperty({ enum: ['user'], description: 'What kind of caller it was.', example: 'user' })
+  @ApiProperty({ enum: ['user'], description: 'The kind of caller.', example: 'user' })
   type: string;
 
   @ApiProperty({ format: 'uuid', description: "The caller's id.", example: USER_ID })
@@ -169,7 +169,7 @@ class OrderEventView {
     type: 'string',
     nullable: true,
     enum: [...ORDER_STATUSES, null],
-    description: 'The status before; null where the order was made.',
+    description: 'The status before; null for the creation.',
     example: 'pending',
   })
   from_status: string | null;

@@ -88,7 +88,7 @@ export async function workUntilStopped(
     health.listen(config.PORT, config.HOST);
     await once(health, 'listening').catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') throw addressFault(error, config);
-      logger.warn(`PORT ${config.PORT} is in use: nobody can ask for this worker’s health; give it another PORT`);
+      logger.warn(`PORT ${config.PORT} is in use: this worker’s health routes are unavailable; give it another PORT`);
     });
     logger.info({ port: (health.address() as AddressInfo | null)?.port }, 'working');
     logger.info({ signal: await stop.received }, 'stopping');
@@ -102,7 +102,7 @@ export async function workUntilStopped(
 
 async function closeWithin(app: INestApplicationContext, config: Config, logger: Logger): Promise<void> {
   if (await stopWithin(() => app.close(), config.SHUTDOWN_TIMEOUT)) logger.info('stopped');
-  else logger.warn('stopped at the deadline, with something still in flight');
+  else logger.warn('stopped at the deadline, with requests still in flight');
 }
 
 /** A wish that the process should stop. */

@@ -76,7 +76,7 @@ async function open(server: Server, config: Config, logger: Logger): Promise<voi
     await once(server, 'listening');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    logger.warn(`PORT ${config.PORT} is in use: no health is answered while the process waits for migrations`);
+    logger.warn(`PORT ${config.PORT} is in use: health routes are unavailable while the process waits for migrations`);
   }
 }
 

@@ -7,7 +7,7 @@ import { Inoperable } from './lifecycle';
 type UrlVariable = 'DATABASE_URL' | 'MIGRATION_DATABASE_URL' | 'DIRECT_DATABASE_URL';
 
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
-const NEEDS_TLS = '; the server asks for TLS: add sslmode=verify-full to the URL';
+const NEEDS_TLS = '; the server requires TLS: add sslmode=verify-full to the URL';
 const NO_DATABASE = '3D000';
 const NOT_PRIVILEGED = '42501';
 

@@ -81,7 +81,7 @@ export class RetentionJob {
   private async now(): Promise<Date> {
     const statement: Statement = { name: 'retention_now', text: 'select now() as now', values: [] };
     const [row] = await this.database.transaction((tx) => tx.query<{ now: Date }>(statement));
-    if (!row) throw new Error('the database did not tell its time');
+    if (!row) throw new Error('the database did not return its time');
     return new Date(row.now);
   }
 

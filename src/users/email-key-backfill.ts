@@ -30,7 +30,7 @@ export class EmailKeyBackfill implements OnApplicationBootstrap, OnModuleDestroy
 
   onApplicationBootstrap(): void {
     this.run().catch((error: Error) => {
-      this.logger.warn({ reason: error.message }, 'keys of addresses could not be filled in; the next start goes on');
+      this.logger.warn({ reason: error.message }, 'keys of addresses could not be filled in; the next start continues');
     });
   }
 

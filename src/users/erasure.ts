@@ -32,7 +32,7 @@ export class ErasureJob {
       for (const { id } of due) erased += await this.erase(id);
       return erased;
     } catch (error) {
-      this.logger.warn({ reason: (error as Error).message }, 'accounts could not be erased; the next run goes on');
+      this.logger.warn({ reason: (error as Error).message }, 'accounts could not be erased; the next run continues');
       return 0;
     }
   }

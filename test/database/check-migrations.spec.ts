@@ -141,6 +141,6 @@ describe('npm run check:migrations', () => {
       `exports.Sample = class { name = 'Sample'; async up(runner) { if ((await runner.query('select 1')).length) return; } };`,
     );
     const { status, stderr } = spawnSync(process.execPath, [SCRIPT, folder], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([1, expect.stringContaining('a migration does not look at answers')]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('a migration cannot read results')]);
   });
 });

@@ -173,7 +173,7 @@ describe('load shedding', () => {
     it('says in the log how much was turned away', () => {
       const line = service.logLines
         .map((text) => JSON.parse(text) as Record<string, unknown>)
-        .find(({ msg }) => msg === 'too much to do: requests are turned away');
+        .find(({ msg }) => msg === 'overload: requests are refused');
       expect(line?.event_loop_lag_ms).toBeGreaterThan(40);
     });
   });

@@ -300,7 +300,7 @@ describe('metrics', () => {
     it('is refused where it is taken, if it was asked for', async () => {
       const port = String(ofApi?.port);
       await expect(serve(new Metrics('api'), { METRICS_PORT: port })).rejects.toThrow(
-        `METRICS_PORT ${port} cannot be had`,
+        `METRICS_PORT ${port} cannot be used`,
       );
     });
 

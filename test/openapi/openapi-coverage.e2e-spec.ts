@@ -142,7 +142,7 @@ describe('every operation of the OpenAPI document', () => {
   });
 
   it('refuses a viewer where it asks for a permission to write', async () => {
-    const writing = operations.filter(({ description }) => /Asks for the permission `\w+:write`/.test(description));
+    const writing = operations.filter(({ description }) => /Requires the permission `\w+:write`/.test(description));
     expect(writing.length).toBeGreaterThan(0);
     for (const operation of writing) {
       const answer = await call(viewer, operation);
@@ -153,7 +153,7 @@ describe('every operation of the OpenAPI document', () => {
 
   it('asks for a permission wherever it changes something and a credential is needed', () => {
     const changing = operations.filter(({ method, public: open }) => method !== 'GET' && !open);
-    const asks = /Asks for the permission `\w+:\w+`|Serves the person of a session/;
+    const asks = /Requires the permission `\w+:\w+`|Serves the person of a session/;
     const unasked = changing.filter(({ description }) => !asks.test(description));
     expect(unasked.map(({ name }) => name)).toEqual([]);
   });

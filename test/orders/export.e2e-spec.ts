@@ -304,7 +304,7 @@ describe('export', () => {
         await service.database.sql('alter table order_items_away rename to order_items');
       }
       const failures = service.logLines.filter(
-        (line) => line.includes(requestId) && line.includes('the answer broke off'),
+        (line) => line.includes(requestId) && line.includes('the response was interrupted'),
       );
       expect(failures.map((line) => JSON.parse(line))).toEqual(
         new Array(2).fill(expect.objectContaining({ level: 50, request_id: requestId })),

@@ -110,7 +110,7 @@ describe('rotating the encryption key', () => {
     expect(lines.slice(0, 3)).toEqual([
       `sealed ${ids.length - lost.length} rows anew with k2`,
       `${lost.length} could not be opened:`,
-      `webhook secrets: tenant ${tenantId}, ${lost[0]}: sealed with a key 'lost' that is not configured`,
+      `webhook secrets: tenant ${tenantId}, ${lost[0]}: encrypted with a key 'lost' that is not configured`,
     ]);
     expect(lines).toHaveLength(2 + 100);
 
@@ -152,7 +152,7 @@ describe('rotating the encryption key', () => {
       lines: [
         'sealed 2 rows anew with k2',
         '1 could not be opened:',
-        `authenticator apps: user ${unopened}: sealed with a key 'lost' that is not configured`,
+        `authenticator apps: user ${unopened}: encrypted with a key 'lost' that is not configured`,
       ],
       failed: true,
     });

@@ -113,7 +113,7 @@ describe('an API process that is told to stop', () => {
     expect(await api.ended).toBe(0);
     expect(Date.now() - begun).toBeGreaterThan(900);
     expect(Date.now() - begun).toBeLessThan(15_000);
-    expect(said(api)).toContain('stopped at the deadline, with something still in flight');
+    expect(said(api)).toContain('stopped at the deadline, with requests still in flight');
     await answer.catch(() => undefined);
     socket.destroy();
   });
@@ -214,7 +214,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])(
       worker.signal('SIGTERM');
       expect(await worker.ended).toBe(0);
       expect(Date.now() - begun).toBeLessThan(15_000);
-      expect(said(worker)).toContain('stopped at the deadline, with something still in flight');
+      expect(said(worker)).toContain('stopped at the deadline, with requests still in flight');
       answerAll();
 
       startWorker({});

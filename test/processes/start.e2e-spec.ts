@@ -139,7 +139,7 @@ describe('npm start', () => {
     const pid = postmaster();
     first.signalGroup('SIGINT');
     expect(await first.exit).toBe(0);
-    expect(first.output).toMatch(/SIGINT: finishing what is in flight\n[^]*Stopped\.\n$/);
+    expect(first.output).toMatch(/SIGINT: finishing requests in flight\n[^]*Stopped\.\n$/);
     expect(first.output).not.toMatch(/^ {4}at /m);
     expect(isAlive(pid)).toBe(false);
   }, 120_000);

@@ -106,7 +106,7 @@ describe('the queue UI without a queue to look at', () => {
     };
     const taken = { QUEUE_UI_PORT: new URL(url).port };
     expect(await start(taken)).toContain(
-      `QUEUE_UI_PORT ${taken.QUEUE_UI_PORT} cannot be had on 127.0.0.1 (EADDRINUSE); choose another, or off`,
+      `QUEUE_UI_PORT ${taken.QUEUE_UI_PORT} cannot be used on 127.0.0.1 (EADDRINUSE); choose another, or off`,
     );
     expect(await start({ QUEUE_UI_PORT: '0', QUEUE_UI_PASSWORD: '' })).toContain(
       'QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set',
@@ -256,7 +256,7 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
       await redis!.kill();
       const answer = await ask('/api/queues');
       expect(answer.status).toBe(500);
-      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log says why' });
+      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
       await redis!.start();
       await until('the queue is read', async () => (await ask('/api/queues')).status === 200, 20_000);
       const before = receiver.received.length;

@@ -9,7 +9,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What this address is
+         * Describe the service
          * @description A page with links to the documents and to health; JSON where `Accept` prefers it.
          */
         get: operations["getRoot"];
@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Readiness
-         * @description For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.
+         * @description For a balancer: send requests only while this is 200. Checks the database and its migrations, the queue, and whether the process is stopping.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -91,8 +91,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Look at an invitation
-         * @description What it offers, and to which address. Spends nothing.
+         * Preview an invitation
+         * @description The tenant, role and address of the invitation. Does not use the token.
          */
         post: operations["previewInvitation"];
         delete?: never;
@@ -112,7 +112,7 @@ export interface paths {
         put?: never;
         /**
          * Accept an invitation
-         * @description A person without an account sends a new password; one with an account a session of the invited address, or the password of the account. On an account whose address was never verified another password takes the account over.
+         * @description A person without an account sends a new password; a person with one sends a session of the invited address, or the password of the account. On an account whose address was never verified another password takes the account over.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -132,7 +132,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).
+         * @description An unknown e-mail address and a wrong password get the same response after the same time. Failures are limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).
          */
         post: operations["login"];
         delete?: never;
@@ -189,21 +189,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who am I?
-         * @description The person, the tenant, and what they may do.
+         * Get the caller
+         * @description The person, the tenant, and the permissions.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["getMe"];
         put?: never;
         post?: never;
         /**
          * Delete the own account
-         * @description Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.
+         * @description Leaves every tenant immediately; the account is erased after 30 days, and can be restored until then.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["deleteMe"];
         options?: never;
@@ -212,7 +212,7 @@ export interface paths {
          * Change the own account
          * @description The name.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         patch: operations["updateMe"];
         trace?: never;
@@ -228,7 +228,7 @@ export interface paths {
         put?: never;
         /**
          * Register a company
-         * @description Makes a tenant and its owner, and signs the owner in. Where registrations are verified, nothing is made yet: a mail goes out, and the response is 202 for every address.
+         * @description Creates a tenant and its owner, and signs the owner in. If registrations are verified, nothing is created yet: a mail is sent, and the response is 202 for every address.
          */
         post: operations["register"];
         delete?: never;
@@ -248,7 +248,7 @@ export interface paths {
         put?: never;
         /**
          * Prove a mailbox
-         * @description The token of a pending registration makes the account of what is given here, and signs in. That of an account verifies its address, together with a session of its person or the account's password.
+         * @description The token of a pending registration creates the account with these data, and signs in. The token of an account verifies its address, together with a session of its person or the account's password.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -268,7 +268,7 @@ export interface paths {
         put?: never;
         /**
          * Send the mail again
-         * @description The response is the same for every address; at most 5 mails an hour and 20 a day go to one.
+         * @description The response is the same for every address; an address gets at most 5 mails an hour and 20 a day.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -290,9 +290,9 @@ export interface paths {
          * Change the password
          * @description Ends the person's other sessions.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -311,8 +311,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a reset of the password
-         * @description The response is the same for every address; a mail with a link goes to one that has an account.
+         * Request a reset of the password
+         * @description The response is the same for every address; an address with an account gets a mail with a link.
          */
         post: operations["forgotPassword"];
         delete?: never;
@@ -352,11 +352,11 @@ export interface paths {
         put?: never;
         /**
          * Change the e-mail address
-         * @description A mail goes to the new address, whose link confirms the change.
+         * @description A mail goes to the new address; its link confirms the change.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["changeEmail"];
         delete?: never;
@@ -418,7 +418,7 @@ export interface paths {
          * Restore the own account
          * @description Takes the deletion back. The memberships have ended.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["restoreMe"];
         delete?: never;
@@ -436,11 +436,11 @@ export interface paths {
         };
         /**
          * Export the own data
-         * @description All that is kept of the person.
+         * @description All data that are stored about the person.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         get: operations["exportMe"];
         put?: never;
@@ -462,7 +462,7 @@ export interface paths {
          * List one's sessions
          * @description Over all tenants of the person, the newest first.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["listSessions"];
         put?: never;
@@ -471,7 +471,7 @@ export interface paths {
          * End all other sessions
          * @description All but the current one, within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         delete: operations["endOtherSessions"];
         options?: never;
@@ -493,7 +493,7 @@ export interface paths {
          * End a session
          * @description And those that descend from the same sign-in, within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         delete: operations["endSession"];
         options?: never;
@@ -512,7 +512,7 @@ export interface paths {
          * List one's tenants
          * @description The newest first.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         get: operations["listOwnTenants"];
         put?: never;
@@ -534,9 +534,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm a membership
-         * @description One that became `unconfirmed` when the account was claimed by its mailbox.
+         * @description A membership that became `unconfirmed` when the mailbox's owner claimed the account.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["confirmTenant"];
         delete?: never;
@@ -556,9 +556,9 @@ export interface paths {
         put?: never;
         /**
          * Decline a membership
-         * @description One that became `unconfirmed`. Where its person is the only owner, the tenant closes.
+         * @description A membership that became `unconfirmed`. If its person is the only owner, the tenant closes.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["declineTenant"];
         delete?: never;
@@ -578,9 +578,9 @@ export interface paths {
         put?: never;
         /**
          * Act in another tenant
-         * @description Begins a session in another of one's tenants, whose rules are checked anew. The old session lives on.
+         * @description Begins a session in another tenant of the person, whose rules are checked again. The old session stays valid.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["switchTenant"];
         delete?: never;
@@ -602,7 +602,7 @@ export interface paths {
          * Make a tenant
          * @description With the person as its owner; at most five a day.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["createTenant"];
         delete?: never;
@@ -622,9 +622,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm the sign-in
-         * @description A new session takes the place of the old one, whose tokens stop working within 2 seconds.
+         * @description A new session replaces the old one, whose tokens stop working within 2 seconds.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["stepUp"];
         delete?: never;
@@ -643,10 +643,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask what to confirm with
+         * List the accepted confirmations
          * @description The proofs that the person can give.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["getStepUpOptions"];
         delete?: never;
@@ -666,7 +666,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in with the second factor
-         * @description Answers the challenge of a sign-in. It is good for 5 minutes, 5 tries and one success.
+         * @description Answers the challenge of a sign-in. It is valid for 5 minutes, 5 attempts and one success.
          */
         post: operations["completeSignIn"];
         delete?: never;
@@ -688,18 +688,18 @@ export interface paths {
          * Add an authenticator app
          * @description It counts once a code of it has confirmed it.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["addTotp"];
         /**
          * Remove the authenticator app
          * @description With the last factor, the recovery codes die.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["removeTotp"];
         options?: never;
@@ -718,9 +718,9 @@ export interface paths {
         put?: never;
         /**
          * Confirm the authenticator app
-         * @description The first factor comes with ten recovery codes. The code that confirms is used by that.
+         * @description The first factor comes with ten recovery codes. The confirmation uses up its code.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["confirmTotp"];
         delete?: never;
@@ -742,9 +742,9 @@ export interface paths {
          * Make new recovery codes
          * @description The old ones are dead.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["renewRecoveryCodes"];
         delete?: never;
@@ -769,11 +769,11 @@ export interface paths {
         post?: never;
         /**
          * Close the tenant
-         * @description For owners. No credential counts from then on, but for signing in to `POST /tenant/restore`; everything is erased after 30 days.
+         * @description For owners. From then on no credential is valid, except for signing in to `POST /tenant/restore`; everything is erased after 30 days.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         delete: operations["closeTenant"];
         options?: never;
@@ -782,9 +782,9 @@ export interface paths {
          * Change name and policies
          * @description Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on their person. A change that would shut its own maker out is refused.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateTenant"];
         trace?: never;
@@ -802,7 +802,7 @@ export interface paths {
          * Open a closed tenant again
          * @description For owners, by a session on the closed tenant, until it is erased.
          *
-         *     Serves the person of a session, whatever the tenant.
+         *     Serves the person of a session, in any tenant or none.
          */
         post: operations["restoreTenant"];
         delete?: never;
@@ -822,17 +822,17 @@ export interface paths {
          * List invitations
          * @description Newest first.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["listInvitations"];
         put?: never;
         /**
          * Invite a person
-         * @description To a role whose permissions the caller holds. The link is in the mail alone; it is void once its inviter leaves or no longer holds the role’s permissions.
+         * @description To a role whose permissions the caller holds. Only the mail contains the link; it is void once its inviter leaves or no longer holds the role’s permissions.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createInvitation"];
         delete?: never;
@@ -852,7 +852,7 @@ export interface paths {
          * Get an invitation
          * @description Without its token.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["getInvitation"];
         put?: never;
@@ -861,7 +861,7 @@ export interface paths {
          * Withdraw an invitation
          * @description Its token is dead.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         delete: operations["deleteInvitation"];
         options?: never;
@@ -882,7 +882,7 @@ export interface paths {
          * Send an invitation again
          * @description With a new token for another 7 days; the old one is dead, and the caller is the inviter.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         post: operations["resendInvitation"];
         delete?: never;
@@ -902,7 +902,7 @@ export interface paths {
          * List members
          * @description The newest accounts first.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["listMembers"];
         put?: never;
@@ -924,25 +924,25 @@ export interface paths {
          * Get a member
          * @description By the id of the person.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         get: operations["getMember"];
         put?: never;
         post?: never;
         /**
          * Remove a member, or leave
-         * @description Asks for the permission `members:manage`, but for oneself. The sessions and personal keys of the person in this tenant end within 2 seconds.
+         * @description Requires the permission `members:manage`, except for the own membership. The sessions and personal keys of the person in this tenant end within 2 seconds.
          */
         delete: operations["removeMember"];
         options?: never;
         head?: never;
         /**
          * Change a member's role or status
-         * @description Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here for good.
+         * @description Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here permanently.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateMember"];
         trace?: never;
@@ -958,9 +958,9 @@ export interface paths {
         put?: never;
         /**
          * Send a member a reset of the password
-         * @description To the member's own address; the link is in the mail alone.
+         * @description To the member's own address; only the mail contains the link.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         post: operations["resetMemberPassword"];
         delete?: never;
@@ -981,9 +981,9 @@ export interface paths {
         post?: never;
         /**
          * End a member's sessions
-         * @description Those of this tenant alone; they stop working within 2 seconds.
+         * @description Only those of this tenant; they stop working within 2 seconds.
          *
-         *     Asks for the permission `members:manage`.
+         *     Requires the permission `members:manage`.
          */
         delete: operations["endMemberSessions"];
         options?: never;
@@ -1002,7 +1002,7 @@ export interface paths {
          * List roles
          * @description Custom ones newest first, then those built in.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["listRoles"];
         put?: never;
@@ -1010,9 +1010,9 @@ export interface paths {
          * Create a role
          * @description With permissions that the caller has itself; `sso:manage` belongs to owners alone.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createRole"];
         delete?: never;
@@ -1032,27 +1032,27 @@ export interface paths {
          * Get a role
          * @description With its permissions.
          *
-         *     Asks for the permission `members:read`.
+         *     Requires the permission `members:read`.
          */
         get: operations["getRole"];
         put?: never;
         post?: never;
         /**
          * Delete a role
-         * @description One that no member and no pending invitation has.
+         * @description A role without members and pending invitations.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          */
         delete: operations["deleteRole"];
         options?: never;
         head?: never;
         /**
          * Change a role
-         * @description Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.
+         * @description Neither the old nor the new permissions may exceed the caller's. Reaches members within 2 seconds.
          *
-         *     Asks for the permission `roles:manage`.
+         *     Requires the permission `roles:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateRole"];
         trace?: never;
@@ -1065,10 +1065,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See what the tenant uses
-         * @description Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
+         * Get the tenant's usage
+         * @description Endpoints, event types, today's amounts, stored rows: usage, limit, and time of reset. A count above its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["getTenantUsage"];
         put?: never;
@@ -1090,11 +1090,11 @@ export interface paths {
         put?: never;
         /**
          * Export the tenant
-         * @description For owners. All that the tenant has, but for secrets; the archive can be read for 7 days.
+         * @description For owners. All data of the tenant except secrets; the archive can be read for 7 days.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createTenantExport"];
         delete?: never;
@@ -1114,7 +1114,7 @@ export interface paths {
          * Get an export
          * @description For owners.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["getTenantExport"];
         put?: never;
@@ -1134,9 +1134,9 @@ export interface paths {
         };
         /**
          * Read an export's archive
-         * @description For owners. A tar.gz that is made while it is read: a folder for each table with numbered files of NDJSON, and `manifest.json` last, which shows that nothing is missing. Rows that are written meanwhile may be in it.
+         * @description For owners. A tar.gz that is created while it is read: a folder for each table with numbered files of NDJSON, and `manifest.json` last, which proves completeness. Rows that are written meanwhile may be included.
          *
-         *     Asks for the permission `tenant:manage`.
+         *     Requires the permission `tenant:manage`.
          */
         get: operations["readTenantArchive"];
         put?: never;
@@ -1162,9 +1162,9 @@ export interface paths {
         put?: never;
         /**
          * Create an API key
-         * @description The key is shown here only; its hash is all that is stored. Asks for the permission `api_keys:manage` for a key of the tenant, and for every scope.
+         * @description The key is shown only here; only its hash is stored. Requires the permission `api_keys:manage` for a key of the tenant, and every scope of the key.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["createApiKey"];
         delete?: never;
@@ -1189,16 +1189,16 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API key
-         * @description It stops working within 2 seconds, in every process. Asks for the permission `api_keys:manage`, but for a personal key of the caller.
+         * @description It stops working within 2 seconds, in every process. Requires the permission `api_keys:manage`, except for a personal key of the caller.
          */
         delete: operations["revokeApiKey"];
         options?: never;
         head?: never;
         /**
          * Change an API key
-         * @description Asks for every scope that the key has or gets. A personal key is changed by its person alone. Asks for the permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.
+         * @description Requires every old and new scope of the key. Only its person can change a personal key. Requires the permission `api_keys:manage` for a key of the tenant. Reaches every process within 2 seconds.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         patch: operations["updateApiKey"];
         trace?: never;
@@ -1214,9 +1214,9 @@ export interface paths {
         put?: never;
         /**
          * Give an API key a new text
-         * @description Texts from before count for `overlap_seconds`; 0 for a key that leaked. Asks for every scope of the key. Asks for the permission `api_keys:manage` for a key of the tenant. Of several rotations at once one wins.
+         * @description Earlier texts stay valid for `overlap_seconds`; 0 for a leaked key. Requires every scope of the key. Requires the permission `api_keys:manage` for a key of the tenant. Of several concurrent rotations one wins.
          *
-         *     Asks for a fresh sign-in, see `POST /auth/step-up`.
+         *     Requires a fresh sign-in, see `POST /auth/step-up`.
          */
         post: operations["rotateApiKey"];
         delete?: never;
@@ -1234,9 +1234,9 @@ export interface paths {
         };
         /**
          * List orders
-         * @description Newest first, by cursor: nothing is skipped or repeated while orders are being made.
+         * @description Newest first, by cursor: no order is skipped or repeated while orders are created.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["listOrders"];
         put?: never;
@@ -1244,7 +1244,7 @@ export interface paths {
          * Create an order
          * @description The order, its items and its history are written together. The total is exact.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         post: operations["createOrder"];
         delete?: never;
@@ -1266,7 +1266,7 @@ export interface paths {
          * Create up to 100 orders
          * @description In one transaction: all of them or none. Faults are named by index, such as `orders.1.currency`.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         post: operations["createOrders"];
         delete?: never;
@@ -1284,9 +1284,9 @@ export interface paths {
         };
         /**
          * Export orders
-         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would run begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell where the list separator is the comma. Where it is the semicolon, import the file as separated by commas.
+         * @description All orders of the filters as a stream, newest first. CSV cells that a spreadsheet would execute begin with an apostrophe, and cells with a semicolon, a tab or a line break are quoted: LibreOffice, Google Sheets and Excel read them as one cell if the list separator is the comma. If it is the semicolon, import the file as separated by commas.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["exportOrders"];
         put?: never;
@@ -1308,7 +1308,7 @@ export interface paths {
          * Get an order
          * @description With its items.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["getOrder"];
         put?: never;
@@ -1320,7 +1320,7 @@ export interface paths {
          * Change notes and metadata
          * @description Metadata is merged; a null value removes its key. Nothing to change is a 200 without a new version.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         patch: operations["updateOrder"];
         trace?: never;
@@ -1342,7 +1342,7 @@ export interface paths {
          * Change the status
          * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled. Of two changes at once exactly one wins.
          *
-         *     Asks for the permission `orders:write`.
+         *     Requires the permission `orders:write`.
          */
         patch: operations["changeOrderStatus"];
         trace?: never;
@@ -1358,7 +1358,7 @@ export interface paths {
          * List an order's history
          * @description Newest first.
          *
-         *     Asks for the permission `orders:read`.
+         *     Requires the permission `orders:read`.
          */
         get: operations["listOrderEvents"];
         put?: never;
@@ -1380,7 +1380,7 @@ export interface paths {
          * List endpoints
          * @description Newest first.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEndpoints"];
         put?: never;
@@ -1388,7 +1388,7 @@ export interface paths {
          * Create an endpoint
          * @description Its secret is shown here and at its own route only. A tenant has at most 1,000 endpoints.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["createEndpoint"];
         delete?: never;
@@ -1408,16 +1408,16 @@ export interface paths {
          * Get an endpoint
          * @description Without its secret.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEndpoint"];
         put?: never;
         post?: never;
         /**
          * Remove an endpoint
-         * @description Its waiting deliveries become `cancelled`; the log of those that were sent stays.
+         * @description Its waiting deliveries become `cancelled`; the log of sent ones stays.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         delete: operations["deleteEndpoint"];
         options?: never;
@@ -1426,7 +1426,7 @@ export interface paths {
          * Change an endpoint
          * @description With the same checks as at its creation. Nothing to change is a 200 without a new version. Disabling keeps what waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         patch: operations["updateEndpoint"];
         trace?: never;
@@ -1440,9 +1440,9 @@ export interface paths {
         };
         /**
          * Get an endpoint's secret
-         * @description What you verify signatures with, and the whole URL and headers, which are masked elsewhere.
+         * @description The key for verifying signatures, and the whole URL and headers, which are masked elsewhere.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         get: operations["getEndpointSecret"];
         put?: never;
@@ -1464,9 +1464,9 @@ export interface paths {
         put?: never;
         /**
          * Rotate an endpoint's secret
-         * @description Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that you may change over at any moment in between.
+         * @description The new secret signs immediately, and the old one also signs until the overlap ends, so that you may change at any moment in between.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["rotateEndpointSecret"];
         delete?: never;
@@ -1486,7 +1486,7 @@ export interface paths {
          * Get your public keys
          * @description Those of your endpoints that are signed with `v1a`, as a JSON Web Key Set.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getWebhookKeys"];
         put?: never;
@@ -1508,9 +1508,9 @@ export interface paths {
         put?: never;
         /**
          * Send a test message
-         * @description A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.
+         * @description A `webhook.test` to this endpoint alone, whatever its subscriptions, also while it is disabled.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["testEndpoint"];
         delete?: never;
@@ -1529,10 +1529,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send again what was missed
-         * @description Every `failed` or `disabled` delivery of that time is due again, with its whole schedule before it and its `webhook-id` as it was. Repeating the request is harmless: what is due is neither failed nor disabled any more.
+         * Send missed deliveries again
+         * @description Every `failed` or `disabled` delivery of that time is due again, with a new schedule and its unchanged `webhook-id`. Repeating the request is harmless: due deliveries are no longer failed or disabled.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["recoverEndpoint"];
         delete?: never;
@@ -1549,10 +1549,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See how an endpoint does
+         * Get the statistics of an endpoint
          * @description Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEndpointStats"];
         put?: never;
@@ -1572,9 +1572,9 @@ export interface paths {
         };
         /**
          * List event types
-         * @description All that the service emits, and those of your own that you have registered.
+         * @description All types of the service, and your own registered ones.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEventTypes"];
         put?: never;
@@ -1596,14 +1596,14 @@ export interface paths {
          * Get an event type
          * @description One of the service's, or of your own.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEventType"];
         /**
          * Register an event type
-         * @description Registers a type of your own, or changes it to what is given; what is left out is gone. From then on events of this type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.
+         * @description Registers a type of your own, or replaces it; omitted fields are removed. From then on events of this type are accepted only if their `data` satisfies the schema; earlier events stay. Without a difference the response is 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         put: operations["registerEventType"];
         post?: never;
@@ -1611,7 +1611,7 @@ export interface paths {
          * Remove an event type
          * @description Events of this type may still be emitted, and are not checked any more.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         delete: operations["deleteEventType"];
         options?: never;
@@ -1630,15 +1630,15 @@ export interface paths {
          * List events
          * @description Newest first, ours and yours, each with its first deliveries.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listEvents"];
         put?: never;
         /**
          * Emit an event of your own
-         * @description It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.
+         * @description Every endpoint that subscribes to its type gets it. A second event with the same `event_id` is the first one.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["emitEvent"];
         delete?: never;
@@ -1658,7 +1658,7 @@ export interface paths {
          * Get an event
          * @description With its first deliveries: what became of it.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getEvent"];
         put?: never;
@@ -1678,9 +1678,9 @@ export interface paths {
         };
         /**
          * List deliveries
-         * @description Newest event first, those that were not sent (`filtered`, `disabled`) included.
+         * @description Newest event first, including unsent ones (`filtered`, `disabled`).
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["listDeliveries"];
         put?: never;
@@ -1702,7 +1702,7 @@ export interface paths {
          * Get a delivery
          * @description With its attempts and what was answered to them.
          *
-         *     Asks for the permission `webhooks:read`.
+         *     Requires the permission `webhooks:read`.
          */
         get: operations["getDelivery"];
         put?: never;
@@ -1724,9 +1724,9 @@ export interface paths {
         put?: never;
         /**
          * Send a delivery again, now
-         * @description Out of turn, past an open circuit breaker, and with the whole schedule of retries before it; one that has succeeded too. Its `webhook-id` stays, and attempts are added to those that were made.
+         * @description Before others, past an open circuit breaker, and with a new schedule of retries; also after a success. Its `webhook-id` stays, and attempts are appended to the earlier ones.
          *
-         *     Asks for the permission `webhooks:write`.
+         *     Requires the permission `webhooks:write`.
          */
         post: operations["retryDelivery"];
         delete?: never;
@@ -1744,9 +1744,9 @@ export interface paths {
         };
         /**
          * List audit entries
-         * @description Newest first. Each was written in the transaction of the change that it tells of.
+         * @description Newest first. Each entry was written in the transaction of its change.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["listAuditEntries"];
         put?: never;
@@ -1768,7 +1768,7 @@ export interface paths {
          * Export audit entries
          * @description All entries of the filters as a stream, newest first. CSV cells are written as in the export of orders.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["exportAuditEntries"];
         put?: never;
@@ -1790,7 +1790,7 @@ export interface paths {
          * Get the newest checkpoint
          * @description The signed head of the tree. Keep it elsewhere: a log that loses its end no longer fits it.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditCheckpoint"];
         put?: never;
@@ -1810,9 +1810,9 @@ export interface paths {
         };
         /**
          * Prove that a later tree begins with an earlier one
-         * @description What was in the log at the first size is in it, unchanged, at the second.
+         * @description Proves that the log of the first size is an unchanged part of the log of the second size.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditConsistency"];
         put?: never;
@@ -1834,7 +1834,7 @@ export interface paths {
          * Prove that an entry is in the tree
          * @description With a checkpoint of that size and the public key it shows that the entry is in the log as it was written.
          *
-         *     Asks for the permission `audit:read`.
+         *     Requires the permission `audit:read`.
          */
         get: operations["getAuditProof"];
         put?: never;
@@ -1854,7 +1854,7 @@ export interface paths {
         };
         /**
          * Get the public keys of audit logs
-         * @description Those that checkpoints are signed with, the newest first; empty until the first one was signed.
+         * @description The keys that sign checkpoints, newest first; empty until the first signature.
          */
         get: operations["getAuditKeys"];
         put?: never;
@@ -1914,7 +1914,7 @@ export interface paths {
         };
         /**
          * Swagger UI
-         * @description This document as a page, to read and to try out.
+         * @description This document as an interactive page.
          */
         get: operations["getDocs"];
         put?: never;
@@ -1978,7 +1978,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.authentication
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Authentication (3002).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Authentication (3002).
          */
         post: operations["onAuditAuthentication"];
         delete?: never;
@@ -1998,7 +1998,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.group
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Group Management (3006).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Group Management (3006).
          */
         post: operations["onAuditGroup"];
         delete?: never;
@@ -2018,7 +2018,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.access
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class User Access Management (3005).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class User Access Management (3005).
          */
         post: operations["onAuditAccess"];
         delete?: never;
@@ -2038,7 +2038,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.account
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class Account Change (3001).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class Account Change (3001).
          */
         post: operations["onAuditAccount"];
         delete?: never;
@@ -2058,7 +2058,7 @@ export interface webhooks {
         put?: never;
         /**
          * audit.activity
-         * @description An entry of the audit log was taken into its tree, one of OCSF’s class API Activity (6003).
+         * @description An entry of the audit log was appended to its tree, one of OCSF’s class API Activity (6003).
          */
         post: operations["onAuditActivity"];
         delete?: never;
@@ -2098,7 +2098,7 @@ export interface webhooks {
         put?: never;
         /**
          * order.created
-         * @description An order was made.
+         * @description An order was created.
          */
         post: operations["onOrderCreated"];
         delete?: never;
@@ -2338,7 +2338,7 @@ export interface webhooks {
         put?: never;
         /**
          * api_key.created
-         * @description An API key was made.
+         * @description An API key was created.
          */
         post: operations["onApiKeyCreated"];
         delete?: never;
@@ -2378,7 +2378,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.test
-         * @description A person tries an endpoint out. It goes to that endpoint alone, and means nothing.
+         * @description A test of an endpoint by a user. Only that endpoint gets it; it describes no change.
          */
         post: operations["onWebhookTest"];
         delete?: never;
@@ -2398,7 +2398,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.challenge
-         * @description A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.
+         * @description A request for a receiver's consent. It consents by 200 and `{ "challenge": "…" }` with the same value; before that its endpoint gets nothing else. Only that endpoint gets it, and only if the operator requires consent.
          */
         post: operations["onWebhookChallenge"];
         delete?: never;
@@ -2418,7 +2418,7 @@ export interface webhooks {
         put?: never;
         /**
          * webhook.endpoint.disabled
-         * @description An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. Not emitted where a person disables it.
+         * @description A failing endpoint was disabled: it returned 410 Gone, or every delivery has failed for five days. Not emitted if a user disables it.
          */
         post: operations["onWebhookEndpointDisabled"];
         delete?: never;
@@ -2430,7 +2430,7 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
-        /** @description The token of an invitation, and what makes or proves the account. */
+        /** @description The token of an invitation, and the data that create or prove the account. */
         AcceptInvitation: {
             /**
              * @description The token of the link in the mail.
@@ -2439,7 +2439,7 @@ export interface components {
             token: string;
             /**
              * Format: password
-             * @description A new password of 8 to 128 characters for a person without an account; of an account, its password where no session is sent.
+             * @description For a person without an account a new password of 8 to 128 characters; for an account its password, unless the request has a session.
              * @example correct horse battery
              */
             password?: string;
@@ -2449,10 +2449,10 @@ export interface components {
              */
             name?: string | null;
         };
-        /** @description Who did something. */
+        /** @description The actor of a change. */
         Actor: {
             /**
-             * @description What kind of caller it was.
+             * @description The kind of caller.
              * @example user
              * @enum {string}
              */
@@ -2490,7 +2490,7 @@ export interface components {
         ApiKey: {
             /**
              * Format: uuid
-             * @description The key's id: the actor of what is done with it.
+             * @description The key's id: the actor of its actions.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             id: string;
@@ -2506,7 +2506,7 @@ export interface components {
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do.
+             * @description The permissions of the key.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -2537,7 +2537,7 @@ export interface components {
              */
             last_used_at: string | null;
             /**
-             * @description Networks from which it is let in; empty: all.
+             * @description Networks from which it may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -2549,13 +2549,13 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -2564,7 +2564,7 @@ export interface components {
         ApiKeyCreated: {
             /**
              * Format: uuid
-             * @description The key's id: the actor of what is done with it.
+             * @description The key's id: the actor of its actions.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             id: string;
@@ -2580,7 +2580,7 @@ export interface components {
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do.
+             * @description The permissions of the key.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -2611,7 +2611,7 @@ export interface components {
              */
             last_used_at: string | null;
             /**
-             * @description Networks from which it is let in; empty: all.
+             * @description Networks from which it may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -2623,13 +2623,13 @@ export interface components {
              */
             rate_limit: number | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -2644,7 +2644,7 @@ export interface components {
             /** @description The keys. */
             data: components["schemas"]["ApiKey"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -2654,7 +2654,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description One try to send a delivery. */
+        /** @description One attempt of a delivery. */
         Attempt: {
             /**
              * @description Its number, from 1.
@@ -2673,22 +2673,22 @@ export interface components {
              */
             duration_ms: number;
             /**
-             * @description The status of the answer; null without one.
+             * @description The status of the response; null without one.
              * @example 200
              */
             response_status: number | null;
             /**
-             * @description The first 4 KiB of the answer, as text.
+             * @description The first 4 KiB of the response, as text.
              * @example ok
              */
             response_body: string | null;
             /**
-             * @description Why it failed; null where it did not.
+             * @description The reason of the failure; null for a success.
              * @example null
              */
             error: string | null;
         };
-        /** @description What acted. */
+        /** @description The actor of an entry. */
         AuditActor: {
             /**
              * @description `user`, `api_key`, `operator`, `system`, or `anonymous` for a caller without a credential.
@@ -2696,12 +2696,12 @@ export interface components {
              */
             type: string;
             /**
-             * @description Its id, where it has one.
+             * @description Its id, if it has one.
              * @example 0198c0de-7a11-7000-8000-0000000000aa
              */
             id: string | null;
             /**
-             * @description The address of the person at that time, where it was known and has not been erased.
+             * @description The person's address at that time, if it was known and is not erased.
              * @example ada@example.com
              */
             email?: string;
@@ -2780,13 +2780,13 @@ export interface components {
             occurred_at: string;
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description What was done.
+             * @description The action.
              * @example webhook_endpoint.updated
              */
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
+             * @description Each changed field, as a list of two: before and after; for a secret only the fact of the change, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -2819,7 +2819,7 @@ export interface components {
              */
             session_id: string | null;
             /**
-             * @description Whether it was done, was refused, or was tried with a wrong credential.
+             * @description Whether the action was done, refused, or attempted with a wrong credential.
              * @example success
              * @enum {string}
              */
@@ -2846,13 +2846,13 @@ export interface components {
             occurred_at: string;
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description What was done.
+             * @description The action.
              * @example webhook_endpoint.updated
              */
             action: string;
             target: components["schemas"]["AuditTarget"];
             /**
-             * @description Each field that changed, as a list of two: as it was, and as it is; of a secret only that it changed, as `•`.
+             * @description Each changed field, as a list of two: before and after; for a secret only the fact of the change, as `•`.
              * @example {
              *       "enabled": [
              *         true,
@@ -2885,7 +2885,7 @@ export interface components {
              */
             session_id: string | null;
             /**
-             * @description Whether it was done, was refused, or was tried with a wrong credential.
+             * @description Whether the action was done, refused, or attempted with a wrong credential.
              * @example success
              * @enum {string}
              */
@@ -2939,7 +2939,7 @@ export interface components {
              */
             x: string;
             /**
-             * @description What it is for.
+             * @description The algorithm of the key.
              * @example sig
              * @enum {string}
              */
@@ -2961,7 +2961,7 @@ export interface components {
             /** @description The entries, newest first. */
             data: components["schemas"]["AuditEntry"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3001,7 +3001,7 @@ export interface components {
              */
             canonical: string;
             /**
-             * @description The salt of each personal value, base64; none where the value was erased.
+             * @description The salt of each personal value, base64; none for an erased value.
              * @example {
              *       "network": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
              *     }
@@ -3010,7 +3010,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description What it was done to. */
+        /** @description The target of the action. */
         AuditTarget: {
             /**
              * @description The kind of resource.
@@ -3018,7 +3018,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description Its id, where it has one.
+             * @description Its id, if it has one.
              * @example 0198c0de-7a11-7000-8000-0000000000b1
              */
             id: string | null;
@@ -3075,7 +3075,7 @@ export interface components {
              */
             status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
         };
-        /** @description The token of a mail, and the password where no session is sent. */
+        /** @description The token of a mail, and the password unless the request has a session. */
         ConfirmEmail: {
             /**
              * @description The token of the link in the mail.
@@ -3089,7 +3089,7 @@ export interface components {
              */
             password?: string;
         };
-        /** @description A person whose mailbox is proved. */
+        /** @description A person with a proved mailbox. */
         Confirmed: {
             user: components["schemas"]["User"];
         };
@@ -3101,13 +3101,13 @@ export interface components {
              */
             name: string;
             /**
-             * @description `tenant`: outlives people, asks for `api_keys:manage`. `personal`: ends with the membership of its maker.
+             * @description `tenant`: outlives people, requires `api_keys:manage`. `personal`: ends with the membership of its maker.
              * @example tenant
              * @enum {string}
              */
             kind: "tenant" | "personal";
             /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
+             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -3121,7 +3121,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Networks from which the key is let in; empty: all.
+             * @description Networks from which the key may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -3147,7 +3147,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @description The subscribed events: exact names, `order.*` for all with this prefix, or `*` for all. Names of your own events are allowed. Duplicate entries are removed.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -3155,7 +3155,7 @@ export interface components {
              */
             event_types: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
+             * @description Your own headers for each message; at most 20. Names that frame the message, control the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are stored encrypted and shown as `***`; a value `***` in a request keeps the stored value.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -3176,7 +3176,7 @@ export interface components {
              */
             ordering?: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @default v1
              * @example v1
              * @enum {string}
@@ -3193,7 +3193,7 @@ export interface components {
         CreateInvitation: {
             /**
              * Format: email
-             * @description The address; the mail with the link goes there.
+             * @description The address that gets the mail with the link.
              * @example grace@example.com
              */
             email: string;
@@ -3211,7 +3211,7 @@ export interface components {
              * @example 3f2a8c1e-5b7d-4e0f-9a6c-1d2e3f4a5b6c
              */
             customer_id: string;
-            /** @description What is ordered. */
+            /** @description A new order. */
             items: components["schemas"]["CreateOrderItem"][];
             /**
              * @description ISO 4217 code, in either case.
@@ -3258,7 +3258,7 @@ export interface components {
         };
         /** @description New orders, made together. */
         CreateOrders: {
-            /** @description All of them are made, or none. */
+            /** @description All of them are created, or none. */
             orders: components["schemas"]["CreateOrder"][];
         };
         /** @description A new role of the tenant. */
@@ -3274,7 +3274,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description What members with the role may do; nothing that the caller may not.
+             * @description The permissions of members with the role, at most those of the caller.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -3314,7 +3314,7 @@ export interface components {
             acr: "aal1" | "aal2";
             /**
              * Format: date-time
-             * @description When the person last proved who they are.
+             * @description When the person last proved their identity.
              * @example 2026-01-31T12:00:00.000Z
              */
             auth_time: string;
@@ -3329,13 +3329,13 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description Whom it is for; the endpoint may be gone.
+             * @description The endpoint, which may have been removed.
              * @example 0198c0de-7a11-7000-8000-000000000031
              */
             endpoint_id: string;
             /**
              * Format: uuid
-             * @description What it tells of.
+             * @description The event.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             event_id: string;
@@ -3345,7 +3345,7 @@ export interface components {
              */
             event_type: string;
             /**
-             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @description `pending`: no attempt yet; `retrying`: attempted, with a retry ahead; `succeeded`: a 2xx response; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Never sent: `filtered`, since the endpoint does not subscribe to such events; `disabled`, since the endpoint was disabled, which can be recovered.
              * @example succeeded
              * @enum {string}
              */
@@ -3357,7 +3357,7 @@ export interface components {
             attempt_count: number;
             /**
              * Format: date-time
-             * @description When it is tried next; null where it will not be.
+             * @description The time of the next attempt; null without one.
              * @example null
              */
             next_attempt_at: string | null;
@@ -3384,13 +3384,13 @@ export interface components {
             id: string;
             /**
              * Format: uuid
-             * @description Whom it is for; the endpoint may be gone.
+             * @description The endpoint, which may have been removed.
              * @example 0198c0de-7a11-7000-8000-000000000031
              */
             endpoint_id: string;
             /**
              * Format: uuid
-             * @description What it tells of.
+             * @description The event.
              * @example 0198c0de-7a11-7000-8000-000000000041
              */
             event_id: string;
@@ -3400,7 +3400,7 @@ export interface components {
              */
             event_type: string;
             /**
-             * @description `pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not want such events; `disabled`, since the endpoint was disabled, which can be recovered.
+             * @description `pending`: no attempt yet; `retrying`: attempted, with a retry ahead; `succeeded`: a 2xx response; `failed`: every attempt failed; `cancelled`: its endpoint was removed. Never sent: `filtered`, since the endpoint does not subscribe to such events; `disabled`, since the endpoint was disabled, which can be recovered.
              * @example succeeded
              * @enum {string}
              */
@@ -3412,7 +3412,7 @@ export interface components {
             attempt_count: number;
             /**
              * Format: date-time
-             * @description When it is tried next; null where it will not be.
+             * @description The time of the next attempt; null without one.
              * @example null
              */
             next_attempt_at: string | null;
@@ -3436,7 +3436,7 @@ export interface components {
             /** @description The deliveries. */
             data: components["schemas"]["Delivery"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3463,7 +3463,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description What happened; at most 256 KiB of JSON. Numbers are sent on in the characters in which they came, and checked as doubles. Checked against the schema of its type, if one is registered.
+             * @description The content; at most 256 KiB of JSON. Numbers are sent on with their original characters, and checked as doubles. Checked against the schema of its type, if one is registered.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3473,7 +3473,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description Your own id of the event. A second event with the same id is not emitted: the answer is the first one.
+             * @description Your own id of the event. A second event with the same id is not emitted: the response is that of the first one.
              * @example invoice-2041-paid
              */
             event_id?: string;
@@ -3526,7 +3526,7 @@ export interface components {
              */
             ordering: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @example v1
              * @enum {string}
              */
@@ -3537,24 +3537,24 @@ export interface components {
              */
             enabled: boolean;
             /**
-             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
             consent?: "pending";
             /**
-             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @description Why it is disabled: a user, 410 Gone, or five days of failures.
              * @example null
              */
             disabled_reason: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -3613,7 +3613,7 @@ export interface components {
              */
             ordering: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`.
              * @example v1
              * @enum {string}
              */
@@ -3624,24 +3624,24 @@ export interface components {
              */
             enabled: boolean;
             /**
-             * @description There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the operator asks receivers for consent.
+             * @description Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. Only if the operator requires consent.
              * @example pending
              * @enum {string}
              */
             consent?: "pending";
             /**
-             * @description Why it is disabled: a person, 410 Gone, or five days of failures.
+             * @description Why it is disabled: a user, 410 Gone, or five days of failures.
              * @example null
              */
             disabled_reason: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -3652,7 +3652,7 @@ export interface components {
              */
             updated_at: string;
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
@@ -3662,7 +3662,7 @@ export interface components {
             /** @description The endpoints. */
             data: components["schemas"]["Endpoint"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3675,15 +3675,15 @@ export interface components {
         /** @description The secret of an endpoint. */
         EndpointSecret: {
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
         };
-        /** @description The secret of an endpoint, and what is masked elsewhere. */
+        /** @description The secret of an endpoint, and the values that are masked elsewhere. */
         EndpointSecrets: {
             /**
-             * @description What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
+             * @description The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private half is never shown.
              * @example whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=
              */
             secret: string;
@@ -3703,7 +3703,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description Something that happened, and whom it was sent to. */
+        /** @description An event, and its receivers. */
         Event: {
             /**
              * Format: uuid
@@ -3712,7 +3712,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description What kind of event it is.
+             * @description The type of the event.
              * @example invoice.paid
              */
             type: string;
@@ -3723,7 +3723,7 @@ export interface components {
              */
             timestamp: string;
             /**
-             * @description For our own types the resource as the API showed it at that moment, for yours what you sent.
+             * @description For the service's own types the resource as the API showed it at that moment, for yours the data that you sent.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3734,7 +3734,7 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description What it happened to, such as an order.
+             * @description The resource that changed, such as an order.
              * @example null
              */
             aggregate_id: string | null;
@@ -3749,11 +3749,11 @@ export interface components {
              */
             event_id: string | null;
             /**
-             * @description How many endpoints did not want it. The first 100 of them have a delivery that says so.
+             * @description The number of endpoints that filtered it. The first 100 of them have a delivery that shows it.
              * @example 0
              */
             filtered_count: number;
-            /** @description Its deliveries, the first 100 of them, those that were not sent last; they are made within moments. */
+            /** @description Its deliveries, the first 100 of them, unsent ones last; they are created within moments. */
             deliveries: components["schemas"]["Delivery"][];
             /**
              * @description Whether there are more: `GET /webhooks/deliveries?event_id=…` lists all.
@@ -3766,7 +3766,7 @@ export interface components {
             /** @description The events. */
             data: components["schemas"]["Event"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3776,7 +3776,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description A type of event: one that the service emits, or one of your own. */
+        /** @description A type of event: one of the service, or your own. */
         EventType: {
             /**
              * @description Its name, for `event_types` of an endpoint.
@@ -3789,7 +3789,7 @@ export interface components {
              */
             description: string | null;
             /**
-             * @description What `schema` and `example` describe: the whole body of a message, for the service's own types, or its `data`, for yours, as you registered them.
+             * @description The subject of `schema` and `example`: the whole body of a message for the service's own types, or its `data` for your registered ones.
              * @example data
              * @enum {string}
              */
@@ -3817,7 +3817,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * @description What fits the schema.
+             * @description An example that satisfies the schema.
              * @example {
              *       "invoice": "INV-2041",
              *       "amount": "120.00"
@@ -3880,7 +3880,7 @@ export interface components {
              */
             recovery_codes?: string[];
         };
-        /** @description The process answers. */
+        /** @description The process responds. */
         Health: {
             /**
              * @description Always `ok`.
@@ -3898,7 +3898,7 @@ export interface components {
              */
             hour: string;
             /**
-             * @description Attempts that were answered with 2xx.
+             * @description Attempts with a 2xx response.
              * @example 118
              */
             succeeded: number;
@@ -3948,12 +3948,12 @@ export interface components {
             expires_at: string;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
             /**
-             * @description Grows each time it is sent; the `ETag` is made of it.
+             * @description Grows each time it is sent; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -3963,7 +3963,7 @@ export interface components {
             /** @description The invitations. */
             data: components["schemas"]["Invitation"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -3973,7 +3973,7 @@ export interface components {
              */
             has_more: boolean;
         };
-        /** @description What an invitation offers. */
+        /** @description The content of an invitation. */
         InvitationPreview: {
             tenant: components["schemas"]["InvitingTenant"];
             /**
@@ -4025,7 +4025,7 @@ export interface components {
              */
             p99: number | null;
         };
-        /** @description Who signs in, and to which tenant. */
+        /** @description The person who signs in, and the tenant. */
         Login: {
             /**
              * Format: email
@@ -4050,7 +4050,7 @@ export interface components {
         Me: {
             /** @description The person; absent for an API key. */
             user?: components["schemas"]["User"];
-            /** @description The API key, where one calls. */
+            /** @description The API key, if one calls. */
             api_key?: components["schemas"]["CallingKey"];
             /** @description The company; null for a session without a tenant. */
             tenant?: {
@@ -4086,7 +4086,7 @@ export interface components {
             second_factor?: components["schemas"]["SecondFactor"];
             session?: components["schemas"]["CurrentSession"];
             /**
-             * @description What follows from the role: what the credential may do.
+             * @description The permissions of the credential, which follow from the role.
              * @example [
              *       "members:read",
              *       "members:manage",
@@ -4112,13 +4112,13 @@ export interface components {
              */
             role: string;
             /**
-             * @description A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.
+             * @description A member who is `unconfirmed` must confirm the membership first: the mailbox's owner claimed the account.
              * @example active
              * @enum {string}
              */
             status: "active" | "suspended" | "unconfirmed";
             /**
-             * @description A `directory` manages its members alone.
+             * @description Only a `directory` manages its own members.
              * @example user
              * @enum {string}
              */
@@ -4141,7 +4141,7 @@ export interface components {
              */
             last_seen_at: string | null;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -4151,7 +4151,7 @@ export interface components {
             /** @description The members. */
             data: components["schemas"]["Member"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4228,13 +4228,13 @@ export interface components {
             /** @description In the order they were sent. */
             items: components["schemas"]["OrderItem"][];
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description When it was created.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -4245,7 +4245,7 @@ export interface components {
              */
             updated_at: string;
         };
-        /** @description Orders that were made together. */
+        /** @description Orders that were created together. */
         OrderBatch: {
             /** @description In the order they were sent. */
             data: components["schemas"]["Order"][];
@@ -4264,7 +4264,7 @@ export interface components {
              */
             type: string;
             /**
-             * @description The status before; null where the order was made.
+             * @description The status before; null for the creation.
              * @example pending
              * @enum {string|null}
              */
@@ -4288,7 +4288,7 @@ export interface components {
             /** @description The changes. */
             data: components["schemas"]["OrderEvent"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4332,7 +4332,7 @@ export interface components {
             /** @description The orders. */
             data: components["schemas"]["Order"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4370,12 +4370,12 @@ export interface components {
              */
             created_at: string;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
         };
-        /** @description A session of the person, in whatever tenant. */
+        /** @description A session of the person, in any tenant. */
         PersonSession: {
             /**
              * Format: uuid
@@ -4437,7 +4437,7 @@ export interface components {
             /** @description The newest first. */
             data: components["schemas"]["PersonSession"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4479,10 +4479,10 @@ export interface components {
             last_used_at: string;
             contents?: components["schemas"]["PlaceContents"];
         };
-        /** @description What a tenant holds, for a person who has not confirmed the membership yet. */
+        /** @description The contents of a tenant, for a person who has not confirmed the membership yet. */
         PlaceContents: {
             /**
-             * @description Members beside the person.
+             * @description Members besides the person.
              * @example 3
              */
             other_members: number;
@@ -4507,7 +4507,7 @@ export interface components {
             /** @description The newest first. */
             data: components["schemas"]["Place"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4541,7 +4541,7 @@ export interface components {
              */
             session_max_days: number | null;
             /**
-             * @description Networks from which sessions and keys are let in; empty: all.
+             * @description Networks from which sessions and keys may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -4564,7 +4564,7 @@ export interface components {
         /** @description Why a request was refused, or failed (RFC 9457). */
         Problem: {
             /**
-             * @description The kind of problem: what a program looks at.
+             * @description The kind of problem, for programs.
              * @enum {string}
              */
             type: "malformed_request" | "invalid_cursor" | "unauthorized" | "second_factor_required" | "insufficient_user_authentication" | "forbidden" | "sso_link_required" | "second_factor_enrolment_required" | "registration_closed" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "conflict" | "idempotency_in_progress" | "version_conflict" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "validation_error" | "token_invalid" | "business_rule_violation" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "not_implemented" | "unavailable" | "http_version_not_supported";
@@ -4574,11 +4574,11 @@ export interface components {
              */
             title: "Malformed Request" | "Invalid Cursor" | "Unauthorized" | "Second Factor Required" | "Insufficient User Authentication" | "Forbidden" | "Sso Link Required" | "Second Factor Enrolment Required" | "Registration Closed" | "Not Found" | "Method Not Allowed" | "Not Acceptable" | "Request Timeout" | "Conflict" | "Idempotency In Progress" | "Version Conflict" | "Payload Too Large" | "Unsupported Media Type" | "Range Not Satisfiable" | "Validation Error" | "Token Invalid" | "Business Rule Violation" | "Idempotency Key Reused" | "Rate Limited" | "Headers Too Large" | "Internal Error" | "Not Implemented" | "Unavailable" | "Http Version Not Supported";
             /**
-             * @description The status of the answer.
+             * @description The status of the response.
              * @enum {integer}
              */
             status: 400 | 401 | 403 | 404 | 405 | 406 | 408 | 409 | 412 | 413 | 415 | 416 | 422 | 429 | 431 | 500 | 501 | 503 | 505;
-            /** @description What is wrong with this request, for a person. */
+            /** @description The fault of this request, for people. */
             detail: string;
             /**
              * Format: uri-reference
@@ -4594,7 +4594,7 @@ export interface components {
                  * @example items.0.quantity
                  */
                 field: string;
-                /** @description What is wrong, for a person. */
+                /** @description The fault, for people. */
                 message: string;
                 /** @description The rule that is broken: what a program looks at. */
                 code: string;
@@ -4644,7 +4644,7 @@ export interface components {
              */
             x: string;
             /**
-             * @description What it is for.
+             * @description The use of the key.
              * @example sig
              * @enum {string}
              */
@@ -4661,7 +4661,7 @@ export interface components {
              */
             kid: string;
         };
-        /** @description Whether requests can be served, and what stands in the way. */
+        /** @description Whether requests can be served, and the reasons if not. */
         Readiness: {
             /**
              * @description `ok` where every check is.
@@ -4670,7 +4670,7 @@ export interface components {
              */
             status: "ok" | "unavailable";
             /**
-             * @description What was looked at, and `ok` or what is wrong with it.
+             * @description Each check, with `ok` or its fault.
              * @example {
              *       "database": "ok",
              *       "migrations": "ok"
@@ -4706,7 +4706,7 @@ export interface components {
         /** @description Recovery codes. They are shown once. */
         RecoveryCodes: {
             /**
-             * @description Each is good for one sign-in.
+             * @description Each is valid for one sign-in.
              * @example [
              *       "0-MFRG-GZDF-MZTW-Q2LK",
              *       "1-MFRG-GZDF-MZTW-Q2LK",
@@ -4776,7 +4776,7 @@ export interface components {
              */
             tenant_name: string;
         };
-        /** @description What events of a type of your own look like. */
+        /** @description The form of events of your own type. */
         RegisterEventType: {
             /**
              * @description When it is emitted.
@@ -4843,7 +4843,7 @@ export interface components {
              */
             description: string | null;
             /**
-             * @description What members with the role may do.
+             * @description The permissions of members with the role.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -4861,7 +4861,7 @@ export interface components {
              */
             member_count: number;
             /**
-             * @description Grows with each change; the `ETag` is made of it.
+             * @description Grows with each change; the `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -4871,7 +4871,7 @@ export interface components {
             /** @description The roles. */
             data: components["schemas"]["Role"][];
             /**
-             * @description Goes into `cursor` for the next page; null on the last one.
+             * @description The `cursor` of the next page; null on the last one.
              * @example AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE
              */
             next_cursor: string | null;
@@ -4942,7 +4942,7 @@ export interface components {
              */
             revoked_at: string;
         };
-        /** @description A session that has begun: who, where, and its first pair of tokens. */
+        /** @description A new session: person, tenant, and the first pair of tokens. */
         SignedIn: {
             /**
              * @description A JWT, for `Authorization: Bearer`.
@@ -5038,7 +5038,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description What the person can step up with. */
+        /** @description The accepted confirmations of the person. */
         StepUpOptions: {
             /**
              * @description The proofs that the person can give.
@@ -5047,7 +5047,7 @@ export interface components {
              *     ]
              */
             methods: ("password" | "code" | "passkey")[];
-            /** @description For `navigator.credentials.get`, where there is a passkey. */
+            /** @description For `navigator.credentials.get`, if there is a passkey. */
             passkey_options?: {
                 [key: string]: unknown;
             };
@@ -5061,7 +5061,7 @@ export interface components {
              */
             tenant_id: string;
         };
-        /** @description An export of all that the tenant has. */
+        /** @description An export of all data of the tenant. */
         TenantExport: {
             /**
              * Format: uuid
@@ -5070,7 +5070,7 @@ export interface components {
              */
             id: string;
             /**
-             * @description The archive can be read: it is made while it is read, so there is nothing to wait for.
+             * @description The archive can be read immediately: it is created while it is read.
              * @example ready
              * @enum {string}
              */
@@ -5083,7 +5083,7 @@ export interface components {
             created_by: string;
             /**
              * Format: date-time
-             * @description When it was asked for.
+             * @description When it was requested.
              * @example 2026-01-31T12:00:00.000Z
              */
             created_at: string;
@@ -5094,7 +5094,7 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description The `ETag` is made of it.
+             * @description The `ETag` is derived from it.
              * @example 1
              */
             version: number;
@@ -5139,7 +5139,7 @@ export interface components {
              */
             code: string;
         };
-        /** @description What an authenticator app is set up with. It is shown once. */
+        /** @description The setup data of an authenticator app, shown once. */
         TotpOffer: {
             /**
              * @description The secret, base32.
@@ -5157,7 +5157,7 @@ export interface components {
              */
             qr_svg: string;
         };
-        /** @description What is left out stays as it is; `scopes` and `allowed_cidrs` are replaced whole. */
+        /** @description Omitted fields stay as they are; `scopes` and `allowed_cidrs` are replaced as a whole. */
         UpdateApiKey: {
             /**
              * @description For people.
@@ -5165,7 +5165,7 @@ export interface components {
              */
             name?: string;
             /**
-             * @description What the key may do; nothing that its maker may not. A personal key may at most what the role of its person allows at the time of a request.
+             * @description The permissions of the key, at most those of its maker. A personal key is also limited to the permissions of its person at the time of a request.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -5179,7 +5179,7 @@ export interface components {
              */
             expires_at?: string | null;
             /**
-             * @description Networks from which the key is let in; empty: all.
+             * @description Networks from which the key may be used; empty: all.
              * @example [
              *       "203.0.113.0/24"
              *     ]
@@ -5191,7 +5191,7 @@ export interface components {
              */
             rate_limit?: number | null;
         };
-        /** @description What is left out stays as it is; `event_types` and `headers` are replaced whole. */
+        /** @description Omitted fields stay as they are; `event_types` and `headers` are replaced as a whole. */
         UpdateEndpoint: {
             /**
              * Format: uri
@@ -5205,7 +5205,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good as ours. Of equal entries one is kept.
+             * @description The subscribed events: exact names, `order.*` for all with this prefix, or `*` for all. Names of your own events are allowed. Duplicate entries are removed.
              * @example [
              *       "order.*",
              *       "invoice.paid"
@@ -5213,7 +5213,7 @@ export interface components {
              */
             event_types?: string[];
             /**
-             * @description Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; a value that is sent back as `***` stays what it is.
+             * @description Your own headers for each message; at most 20. Names that frame the message, control the connection or begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are stored encrypted and shown as `***`; a value `***` in a request keeps the stored value.
              * @example {
              *       "Authorization": "Bearer of-your-own"
              *     }
@@ -5233,13 +5233,13 @@ export interface components {
              */
             ordering?: "none" | "by_aggregate";
             /**
-             * @description After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`. A change makes a new secret; the old one signs beside it for a day.
+             * @description As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at `GET /webhooks/jwks`. A change creates a new secret; the old one also signs for a day.
              * @example v1
              * @enum {string}
              */
             signature?: "v1" | "v1a";
             /**
-             * @description `false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was kept is sent when it is recovered.
+             * @description `false` disables it: waiting deliveries are kept as `disabled`. `true` enables it and clears `disabled_reason`; recovery sends the kept ones.
              * @example true
              */
             enabled?: boolean;
@@ -5252,7 +5252,7 @@ export interface components {
              */
             name?: string | null;
         };
-        /** @description What is left out stays as it is. */
+        /** @description Omitted fields stay as they are. */
         UpdateMember: {
             /**
              * @description A built-in role (`owner`, `admin`, `member`, `viewer`) or a custom one of the tenant.
@@ -5260,7 +5260,7 @@ export interface components {
              */
             role?: string;
             /**
-             * @description `suspended` ends the sessions and personal keys here; `active` lets the person sign in again.
+             * @description `suspended` ends the sessions and personal keys here; `active` allows the person to sign in again.
              * @example active
              * @enum {string}
              */
@@ -5273,7 +5273,7 @@ export interface components {
              */
             notes?: string | null;
             /**
-             * @description Merged into what is there; a null value removes its key.
+             * @description Merged into the stored metadata; a null value removes its key.
              * @example {
              *       "channel": "phone",
              *       "coupon": null
@@ -5283,7 +5283,7 @@ export interface components {
                 [key: string]: string | null;
             };
         };
-        /** @description What is left out stays as it is; `permissions` are replaced whole. */
+        /** @description Omitted fields stay as they are; `permissions` are replaced as a whole. */
         UpdateRole: {
             /**
              * @description For people.
@@ -5291,7 +5291,7 @@ export interface components {
              */
             description?: string | null;
             /**
-             * @description What members with the role may do; nothing that the caller may not.
+             * @description The permissions of members with the role, at most those of the caller.
              * @example [
              *       "orders:read",
              *       "orders:write"
@@ -5299,7 +5299,7 @@ export interface components {
              */
             permissions?: ("members:read" | "members:manage" | "roles:manage" | "tenant:manage" | "api_keys:manage" | "audit:read" | "orders:read" | "orders:write" | "webhooks:read" | "webhooks:write")[];
         };
-        /** @description What is left out stays as it is, in `policies` too. */
+        /** @description Omitted fields stay as they are, in `policies` too. */
         UpdateTenant: {
             /**
              * @description The company's name.
@@ -5336,7 +5336,7 @@ export interface components {
                  */
                 session_max_days?: number | null;
                 /**
-                 * @description Networks from which sessions and keys are let in; empty: all.
+                 * @description Networks from which sessions and keys may be used; empty: all.
                  * @example [
                  *       "203.0.113.0/24"
                  *     ]
@@ -5349,7 +5349,7 @@ export interface components {
                 api_key_max_days?: number | null;
             };
         };
-        /** @description What a tenant uses, meter by meter. */
+        /** @description The usage of a tenant, meter by meter. */
         Usage: {
             /** @description The meters. */
             data: components["schemas"]["UsageReading"][];
@@ -5373,7 +5373,7 @@ export interface components {
             limit: number | null;
             /**
              * Format: date-time
-             * @description When a daily amount begins anew; null for a count.
+             * @description When a daily amount is reset; null for a count.
              * @example null
              */
             resets_at: string | null;
@@ -5393,7 +5393,7 @@ export interface components {
              */
             email: string;
             /**
-             * @description What the person is called, if known.
+             * @description The person's name, if known.
              * @example Ada Lovelace
              */
             name: string | null;
@@ -5413,7 +5413,7 @@ export interface components {
              */
             status: "verification_sent";
         };
-        /** @description A person whose mailbox is proved, and the session of an account that was made. */
+        /** @description A person with a proved mailbox, and the session of a new account. */
         Verified: {
             /**
              * @description A JWT, for `Authorization: Bearer`.
@@ -5459,7 +5459,7 @@ export interface components {
             } | null;
             refused?: components["schemas"]["Refused"];
         };
-        /** @description The token of a mail, and what makes or confirms the account. */
+        /** @description The token of a mail, and the data that create or confirm the account. */
         VerifyEmail: {
             /**
              * @description The token of the link in the mail.
@@ -5486,7 +5486,7 @@ export interface components {
     };
     responses: {
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -5502,7 +5502,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -5512,11 +5512,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5540,7 +5540,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -5550,11 +5550,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5567,7 +5567,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -5584,7 +5584,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -5594,11 +5594,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5614,7 +5614,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5622,7 +5622,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         AccountConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5634,7 +5634,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -5644,11 +5644,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5672,7 +5672,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -5682,11 +5682,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5701,7 +5701,7 @@ export interface components {
         /**
          * @description `forbidden`: The credential is good, but may not do this.
          *
-         *     `registration_closed`: This service takes no registrations: ask for an invitation.
+         *     `registration_closed`: This service accepts no registrations: ask for an invitation.
          */
         AccountForbiddenOrRegistrationClosed: {
             headers: {
@@ -5714,7 +5714,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden" | "registration_closed";
@@ -5724,11 +5724,11 @@ export interface components {
                      */
                     title: "Forbidden" | "Registration Closed";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5756,7 +5756,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden" | "second_factor_enrolment_required";
@@ -5766,11 +5766,11 @@ export interface components {
                      */
                     title: "Forbidden" | "Second Factor Enrolment Required";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5782,7 +5782,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         AccountNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5794,7 +5794,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -5804,11 +5804,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5833,7 +5833,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -5843,11 +5843,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5860,7 +5860,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -5875,7 +5875,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -5885,11 +5885,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5905,7 +5905,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5914,9 +5914,9 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
          */
         AccountValidationErrorOrTokenInvalid: {
             headers: {
@@ -5929,7 +5929,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "token_invalid";
@@ -5939,11 +5939,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Token Invalid";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -5959,7 +5959,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -5979,7 +5979,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "business_rule_violation";
@@ -5989,11 +5989,11 @@ export interface components {
                      */
                     title: "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6005,7 +6005,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         AuditLogRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6018,7 +6018,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -6028,11 +6028,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6045,7 +6045,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -6060,7 +6060,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -6070,11 +6070,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6090,7 +6090,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6098,7 +6098,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         AuthConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6110,7 +6110,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -6120,11 +6120,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6136,7 +6136,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         AuthNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6148,7 +6148,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6158,11 +6158,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6174,7 +6174,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         AuthRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6187,7 +6187,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -6197,11 +6197,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6213,7 +6213,7 @@ export interface components {
                 };
             };
         };
-        /** @description `registration_closed`: This service takes no registrations: ask for an invitation. */
+        /** @description `registration_closed`: This service accepts no registrations: ask for an invitation. */
         AuthRegistrationClosed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6225,7 +6225,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "registration_closed";
@@ -6235,11 +6235,11 @@ export interface components {
                      */
                     title: "Registration Closed";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6264,7 +6264,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -6274,11 +6274,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6307,7 +6307,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized" | "second_factor_required";
@@ -6317,11 +6317,11 @@ export interface components {
                      */
                     title: "Unauthorized" | "Second Factor Required";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6358,9 +6358,9 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
-         *     `token_invalid`: The one-time token is unknown, used or expired, which is one answer.
+         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
          */
         AuthValidationErrorOrTokenInvalid: {
             headers: {
@@ -6373,7 +6373,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "token_invalid";
@@ -6383,11 +6383,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Token Invalid";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6403,7 +6403,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6411,7 +6411,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         DeliveryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6423,7 +6423,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6433,11 +6433,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6462,7 +6462,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "range_not_satisfiable";
@@ -6472,11 +6472,11 @@ export interface components {
                      */
                     title: "Range Not Satisfiable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 416;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6500,7 +6500,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "version_conflict";
@@ -6510,11 +6510,11 @@ export interface components {
                      */
                     title: "Version Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 412;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6526,7 +6526,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EndpointNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6538,7 +6538,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6548,11 +6548,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6564,7 +6564,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EntryNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6576,7 +6576,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6586,11 +6586,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6602,7 +6602,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         EventNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6614,7 +6614,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6624,11 +6624,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6640,7 +6640,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         ExportNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6652,7 +6652,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6662,11 +6662,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6690,7 +6690,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -6700,11 +6700,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6729,7 +6729,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "idempotency_in_progress";
@@ -6739,11 +6739,11 @@ export interface components {
                      */
                     title: "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6767,7 +6767,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "internal_error";
@@ -6777,11 +6777,11 @@ export interface components {
                      */
                     title: "Internal Error";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 500;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6793,7 +6793,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         InvitationNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6805,7 +6805,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -6815,11 +6815,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6832,7 +6832,7 @@ export interface components {
             };
         };
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -6848,7 +6848,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -6858,11 +6858,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6875,7 +6875,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -6890,7 +6890,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -6900,11 +6900,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6920,7 +6920,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6929,7 +6929,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -6946,7 +6946,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -6956,11 +6956,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -6976,7 +6976,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -6984,7 +6984,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         KeyNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6996,7 +6996,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7006,11 +7006,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7034,7 +7034,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "malformed_request";
@@ -7044,11 +7044,11 @@ export interface components {
                      */
                     title: "Malformed Request";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 400;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7063,7 +7063,7 @@ export interface components {
         /**
          * @description `malformed_request`: The request could not be read: its JSON, its address or its headers are broken, or the body is missing.
          *
-         *     `invalid_cursor`: The cursor is not one that this list gave out to this tenant for these filters: start again without it.
+         *     `invalid_cursor`: The cursor is not from this list, tenant and filters: start again without it.
          */
         MalformedRequestOrInvalidCursor: {
             headers: {
@@ -7076,7 +7076,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "malformed_request" | "invalid_cursor";
@@ -7086,11 +7086,11 @@ export interface components {
                      */
                     title: "Malformed Request" | "Invalid Cursor";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 400;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7102,7 +7102,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         MemberNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7114,7 +7114,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7124,11 +7124,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7140,7 +7140,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         MembersConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7152,7 +7152,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7162,11 +7162,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7190,7 +7190,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -7200,11 +7200,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7217,7 +7217,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7232,7 +7232,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7242,11 +7242,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7262,7 +7262,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7270,7 +7270,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_acceptable`: The `Accept` header takes nothing that this route answers with. */
+        /** @description `not_acceptable`: The `Accept` header allows no media type of this route. */
         NotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7282,7 +7282,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_acceptable";
@@ -7292,11 +7292,11 @@ export interface components {
                      */
                     title: "Not Acceptable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 406;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7308,7 +7308,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7320,7 +7320,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7330,11 +7330,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7346,7 +7346,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         OrderNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7358,7 +7358,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7368,11 +7368,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7385,7 +7385,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7400,7 +7400,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7410,11 +7410,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7430,7 +7430,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7461,7 +7461,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "payload_too_large";
@@ -7471,11 +7471,11 @@ export interface components {
                      */
                     title: "Payload Too Large";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 413;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7487,7 +7487,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         RateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7500,7 +7500,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -7510,11 +7510,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7526,7 +7526,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         RolesConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7538,7 +7538,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7548,11 +7548,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7565,7 +7565,7 @@ export interface components {
             };
         };
         /**
-         * @description `conflict`: The request contradicts what is there.
+         * @description `conflict`: The request contradicts the current state.
          *
          *     `idempotency_in_progress`: The first request with this `Idempotency-Key` is still running: try again.
          */
@@ -7581,7 +7581,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict" | "idempotency_in_progress";
@@ -7591,11 +7591,11 @@ export interface components {
                      */
                     title: "Conflict" | "Idempotency In Progress";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7608,7 +7608,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -7623,7 +7623,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -7633,11 +7633,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7653,7 +7653,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7662,7 +7662,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -7679,7 +7679,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -7689,11 +7689,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7709,7 +7709,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7717,7 +7717,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7729,7 +7729,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7739,11 +7739,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7755,7 +7755,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         TenantConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7767,7 +7767,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -7777,11 +7777,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7805,7 +7805,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "forbidden";
@@ -7815,11 +7815,11 @@ export interface components {
                      */
                     title: "Forbidden";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 403;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7831,7 +7831,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         TenantNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7843,7 +7843,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -7853,11 +7853,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7869,7 +7869,7 @@ export interface components {
                 };
             };
         };
-        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` says. */
+        /** @description `rate_limited`: Too many requests: wait as long as `Retry-After` specifies. */
         TenantRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7882,7 +7882,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "rate_limited";
@@ -7892,11 +7892,11 @@ export interface components {
                      */
                     title: "Rate Limited";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 429;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7909,7 +7909,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -7926,7 +7926,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -7936,11 +7936,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -7956,7 +7956,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -7977,7 +7977,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized";
@@ -7987,11 +7987,11 @@ export interface components {
                      */
                     title: "Unauthorized";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8020,7 +8020,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unauthorized" | "insufficient_user_authentication";
@@ -8030,11 +8030,11 @@ export interface components {
                      */
                     title: "Unauthorized" | "Insufficient User Authentication";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 401;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8046,7 +8046,7 @@ export interface components {
                 };
             };
         };
-        /** @description `unavailable`: Something that the service needs is away for a moment: try again. */
+        /** @description `unavailable`: A dependency of the service is unavailable for a moment: try again. */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8059,7 +8059,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unavailable";
@@ -8069,11 +8069,11 @@ export interface components {
                      */
                     title: "Unavailable";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 503;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8099,7 +8099,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "unsupported_media_type";
@@ -8109,11 +8109,11 @@ export interface components {
                      */
                     title: "Unsupported Media Type";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 415;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8125,7 +8125,7 @@ export interface components {
                 };
             };
         };
-        /** @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once. */
+        /** @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults. */
         ValidationError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8137,7 +8137,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error";
@@ -8147,11 +8147,11 @@ export interface components {
                      */
                     title: "Validation Error";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8167,7 +8167,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8176,7 +8176,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
          */
@@ -8191,7 +8191,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "idempotency_key_reused";
@@ -8201,11 +8201,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8221,7 +8221,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8241,7 +8241,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "version_conflict";
@@ -8251,11 +8251,11 @@ export interface components {
                      */
                     title: "Version Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 412;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8267,7 +8267,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         WebhookDeliveriesConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8279,7 +8279,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -8289,11 +8289,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8305,7 +8305,7 @@ export interface components {
                 };
             };
         };
-        /** @description `conflict`: The request contradicts what is there. */
+        /** @description `conflict`: The request contradicts the current state. */
         WebhookEndpointsConflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8317,7 +8317,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "conflict";
@@ -8327,11 +8327,11 @@ export interface components {
                      */
                     title: "Conflict";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 409;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8344,7 +8344,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          *
@@ -8361,7 +8361,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
@@ -8371,11 +8371,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8391,7 +8391,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8399,7 +8399,7 @@ export interface components {
                 };
             };
         };
-        /** @description `not_found`: There is no such thing, or it is another tenant's, which is the same answer. */
+        /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         WebhookEventsNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8411,7 +8411,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "not_found";
@@ -8421,11 +8421,11 @@ export interface components {
                      */
                     title: "Not Found";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 404;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8438,7 +8438,7 @@ export interface components {
             };
         };
         /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has every fault at once.
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
          *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
          */
@@ -8453,7 +8453,7 @@ export interface components {
             content: {
                 "application/problem+json": {
                     /**
-                     * @description The kind of problem: what a program looks at.
+                     * @description The kind of problem, for programs.
                      * @enum {string}
                      */
                     type: "validation_error" | "business_rule_violation";
@@ -8463,11 +8463,11 @@ export interface components {
                      */
                     title: "Validation Error" | "Business Rule Violation";
                     /**
-                     * @description The status of the answer.
+                     * @description The status of the response.
                      * @enum {integer}
                      */
                     status: 422;
-                    /** @description What is wrong with this request, for a person. */
+                    /** @description The fault of this request, for people. */
                     detail: string;
                     /**
                      * Format: uri-reference
@@ -8483,7 +8483,7 @@ export interface components {
                          * @example items.0.quantity
                          */
                         field: string;
-                        /** @description What is wrong, for a person. */
+                        /** @description The fault, for people. */
                         message: string;
                         /** @description The rule that is broken: what a program looks at. */
                         code: string;
@@ -8493,11 +8493,11 @@ export interface components {
         };
     };
     parameters: {
-        /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+        /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
         IdempotencyKey: string;
         /** @description The `ETag` that the change is based on; if the resource has another version by now, 412. */
         IfMatch: string;
-        /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+        /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
         IfNoneMatch: string;
     };
     requestBodies: never;
@@ -8518,12 +8518,12 @@ export interface components {
          */
         Allow: string;
         /**
-         * @description What a tenant is shown is for its caller alone: no cache may keep it.
+         * @description Responses of a tenant are for its caller alone: no cache may store them.
          * @example no-store
          */
         "Cache-Control": "no-store";
         /**
-         * @description Says to save the answer as a file, and its name.
+         * @description Requests to save the response as a file, with its name.
          * @example attachment; filename="orders.ndjson"
          */
         "Content-Disposition": string;
@@ -8538,7 +8538,7 @@ export interface components {
          */
         ETag: string;
         /**
-         * @description Present where this is the stored answer of an earlier request with the same `Idempotency-Key`.
+         * @description Present on the stored response of an earlier request with the same `Idempotency-Key`.
          * @example true
          */
         "Idempotency-Replayed": "true";
@@ -8553,12 +8553,12 @@ export interface components {
          */
         Location: string;
         /**
-         * @description What is left of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
+         * @description The rest of the limit (IETF draft-ietf-httpapi-ratelimit-headers-10): `r` requests now, and `t` seconds until the whole allowance is back.
          * @example "tenant";r=999;t=1
          */
         RateLimit: string;
         /**
-         * @description The limit that holds here: `q` requests at once, refilled over a window of `w` seconds.
+         * @description The limit of this route: `q` requests at once, refilled over a window of `w` seconds.
          * @example "tenant";q=1000;w=5
          */
         "RateLimit-Policy": string;
@@ -8568,12 +8568,12 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description How to authenticate (RFC 6750); `error="invalid_token"` where the credential sent does not count.
+         * @description How to authenticate (RFC 6750); `error="invalid_token"` for an invalid credential.
          * @example Bearer
          */
         "WWW-Authenticate": string;
         /**
-         * @description The request's id, for logs and support: the caller's own `X-Request-Id` where it sent a sane one (1 to 128 of `A-Za-z0-9._-`), else made by the service.
+         * @description The request's id, for logs and support: the caller's own `X-Request-Id` if it is valid (1 to 128 of `A-Za-z0-9._-`), otherwise generated by the service.
          * @example 5f0c3d9e-8f6b-4a53-9d0b-0d5f8a6f7c11
          */
         "X-Request-Id": string;
@@ -8659,7 +8659,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8669,11 +8669,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8737,7 +8737,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8747,11 +8747,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8776,7 +8776,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process answers. */
+            /** @description The process responds. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -8813,7 +8813,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8823,11 +8823,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8846,7 +8846,7 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
-                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to. */
+                /** @description Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the result shows whether this process can serve: a balancer without another target asks with `database,queue`. */
                 exclude?: "database" | "queue" | "database,queue" | "queue,database";
             };
             header?: never;
@@ -8898,7 +8898,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -8908,11 +8908,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -8927,7 +8927,7 @@ export interface operations {
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
-            /** @description Requests cannot be served now; `checks` says why. */
+            /** @description Requests cannot be served now; `checks` has the reasons. */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9015,7 +9015,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9025,11 +9025,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9133,7 +9133,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9143,11 +9143,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9245,7 +9245,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9255,11 +9255,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9344,7 +9344,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9354,11 +9354,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9433,7 +9433,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9443,11 +9443,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9565,7 +9565,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9575,11 +9575,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9642,7 +9642,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9652,11 +9652,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9790,7 +9790,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9800,11 +9800,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9885,7 +9885,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            /** @description A mail goes out, whether or not the address is known. */
+            /** @description A mail is sent, whether or not the address is known. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -9926,7 +9926,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -9936,11 +9936,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -9985,7 +9985,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed in, or `user` alone for an account that there was. */
+            /** @description Signed in, or only `user` for an existing account. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -10045,7 +10045,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10055,11 +10055,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10133,7 +10133,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10143,11 +10143,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10224,7 +10224,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10234,11 +10234,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10312,7 +10312,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10322,11 +10322,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10401,7 +10401,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10411,11 +10411,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10491,7 +10491,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10501,11 +10501,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10593,7 +10593,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10603,11 +10603,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10681,7 +10681,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10691,11 +10691,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10787,7 +10787,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10797,11 +10797,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10872,7 +10872,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10882,11 +10882,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -10980,7 +10980,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -10990,11 +10990,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11058,7 +11058,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11068,11 +11068,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11142,7 +11142,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11152,11 +11152,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11251,7 +11251,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11261,11 +11261,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11333,7 +11333,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11343,11 +11343,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11418,7 +11418,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11428,11 +11428,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11536,7 +11536,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11546,11 +11546,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11576,7 +11576,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11656,7 +11656,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11666,11 +11666,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11759,7 +11759,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11769,11 +11769,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11849,7 +11849,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11859,11 +11859,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -11967,7 +11967,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -11977,11 +11977,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12012,7 +12012,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the app is set up with. */
+            /** @description The setup data of the app. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12056,7 +12056,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12066,11 +12066,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12138,7 +12138,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12148,11 +12148,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12247,7 +12247,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12257,11 +12257,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12345,7 +12345,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12355,11 +12355,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12385,7 +12385,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -12426,7 +12426,7 @@ export interface operations {
                     "application/json": components["schemas"]["OwnTenant"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12461,7 +12461,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12471,11 +12471,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12538,7 +12538,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12548,11 +12548,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12610,7 +12610,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The tenant as it is now. */
+            /** @description The changed tenant. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -12667,7 +12667,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12677,11 +12677,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12748,7 +12748,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12758,11 +12758,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12854,7 +12854,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12864,11 +12864,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -12892,7 +12892,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -12962,7 +12962,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -12972,11 +12972,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13003,7 +13003,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -13039,7 +13039,7 @@ export interface operations {
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13076,7 +13076,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13086,11 +13086,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13124,7 +13124,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The invitation is gone. */
+            /** @description The invitation is withdrawn. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13160,7 +13160,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13170,11 +13170,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13245,7 +13245,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13255,11 +13255,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13361,7 +13361,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13371,11 +13371,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13399,7 +13399,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -13440,7 +13440,7 @@ export interface operations {
                     "application/json": components["schemas"]["Member"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13477,7 +13477,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13487,11 +13487,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13561,7 +13561,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13571,11 +13571,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13632,7 +13632,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The member as it is now. */
+            /** @description The changed member. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -13687,7 +13687,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13697,11 +13697,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13773,7 +13773,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13783,11 +13783,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13857,7 +13857,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13867,11 +13867,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -13964,7 +13964,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -13974,11 +13974,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14002,7 +14002,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -14078,7 +14078,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14088,11 +14088,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14119,7 +14119,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -14156,7 +14156,7 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14193,7 +14193,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14203,11 +14203,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14240,7 +14240,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The role is gone. */
+            /** @description The role is deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14276,7 +14276,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14286,11 +14286,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14352,7 +14352,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The role as it is now. */
+            /** @description The changed role. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14404,7 +14404,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14414,11 +14414,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14499,7 +14499,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14509,11 +14509,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14536,7 +14536,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -14594,7 +14594,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14604,11 +14604,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14635,7 +14635,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -14670,7 +14670,7 @@ export interface operations {
                     "application/json": components["schemas"]["TenantExport"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -14707,7 +14707,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14717,11 +14717,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14792,7 +14792,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14802,11 +14802,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14903,7 +14903,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -14913,11 +14913,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -14941,7 +14941,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15031,7 +15031,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15041,11 +15041,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15072,7 +15072,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -15118,7 +15118,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKey"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15154,7 +15154,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15164,11 +15164,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15202,7 +15202,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The key is gone. */
+            /** @description The key is deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15237,7 +15237,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15247,11 +15247,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15323,7 +15323,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The key as it is now. */
+            /** @description The changed key. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -15383,7 +15383,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15393,11 +15393,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15424,7 +15424,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -15507,7 +15507,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15517,11 +15517,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15557,7 +15557,7 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
-                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                /** @description Only orders created after this one, without it: for polling, since orders of one millisecond also have an order. An order whose transaction ends late may have an id before one that was already listed; read the last seconds again, or use a webhook if every order matters. */
                 after_id?: string;
                 /** @description Entries on a page. */
                 limit?: number;
@@ -15639,7 +15639,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15649,11 +15649,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15677,7 +15677,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15773,7 +15773,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15783,11 +15783,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15814,7 +15814,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -15916,7 +15916,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -15926,11 +15926,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -15966,7 +15966,7 @@ export interface operations {
                 created_after?: string;
                 /** @description Only orders made before this time. */
                 created_before?: string;
-                /** @description Only orders made after this one, which is not among them: for polling, since orders of one millisecond have an order, too. An order whose transaction ends late may have an id before one that was listed already; read the last seconds again, or use a webhook, where none may be missed. */
+                /** @description Only orders created after this one, without it: for polling, since orders of one millisecond also have an order. An order whose transaction ends late may have an id before one that was already listed; read the last seconds again, or use a webhook if every order matters. */
                 after_id?: string;
                 /** @description One JSON object a line, or comma-separated values with a header line. Left out, `Accept` chooses; without a preference it is `ndjson`. */
                 format?: "ndjson" | "csv";
@@ -16023,7 +16023,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16033,11 +16033,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16061,7 +16061,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -16111,7 +16111,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16148,7 +16148,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16158,11 +16158,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16220,7 +16220,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The order as it is now. */
+            /** @description The changed order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16284,7 +16284,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16294,11 +16294,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16352,7 +16352,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The order as it is now. */
+            /** @description The changed order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16416,7 +16416,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16426,11 +16426,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16528,7 +16528,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16538,11 +16538,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16643,7 +16643,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16653,11 +16653,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16681,7 +16681,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -16775,7 +16775,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16785,11 +16785,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16816,7 +16816,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -16864,7 +16864,7 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16901,7 +16901,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16911,11 +16911,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -16949,7 +16949,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The endpoint is gone. */
+            /** @description The endpoint is removed. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -16985,7 +16985,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -16995,11 +16995,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17077,7 +17077,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The endpoint as it is now. */
+            /** @description The changed endpoint. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17139,7 +17139,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17149,11 +17149,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17235,7 +17235,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17245,11 +17245,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17272,7 +17272,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -17337,7 +17337,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17347,11 +17347,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17434,7 +17434,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17444,11 +17444,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17471,7 +17471,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -17482,7 +17482,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The delivery; see what became of it by its id. */
+            /** @description The delivery; its id gives access to its outcome. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17534,7 +17534,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17544,11 +17544,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17637,7 +17637,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17647,11 +17647,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17677,7 +17677,7 @@ export interface operations {
     getEndpointStats: {
         parameters: {
             query?: {
-                /** @description The first hour is the one of this time; without it, 24 hours are told of. At most 31 days. */
+                /** @description The first hour is the one of this time; without it, the last 24 hours. At most 31 days. */
                 since?: string;
                 /** @description The last hour begins before this time; now if left out. */
                 until?: string;
@@ -17746,7 +17746,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17756,11 +17756,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17863,7 +17863,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -17873,11 +17873,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -17900,7 +17900,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -17958,7 +17958,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventType"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -17995,7 +17995,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18005,11 +18005,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18076,7 +18076,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The type as it is now. */
+            /** @description The changed type. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18189,7 +18189,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18199,11 +18199,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18244,7 +18244,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The type is gone. */
+            /** @description The type is removed. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18280,7 +18280,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18290,11 +18290,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18406,7 +18406,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18416,11 +18416,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18444,7 +18444,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first answer again. Kept per tenant and caller; a refused request leaves its key free. */
+                /** @description A key of your own, such as a UUID, that makes the request safe to repeat: for 24 hours the same key with the same body gets the first response again. Stored per tenant and caller; a refused request leaves its key free. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -18534,7 +18534,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18544,11 +18544,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18575,7 +18575,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -18629,7 +18629,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18666,7 +18666,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18676,11 +18676,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18778,7 +18778,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18788,11 +18788,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18816,7 +18816,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -18864,7 +18864,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryDetail"];
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -18901,7 +18901,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -18911,11 +18911,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -18997,7 +18997,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19007,11 +19007,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19133,7 +19133,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19143,11 +19143,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19232,7 +19232,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19242,11 +19242,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19321,7 +19321,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19331,11 +19331,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19415,7 +19415,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19425,11 +19425,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19452,7 +19452,7 @@ export interface operations {
     getAuditProof: {
         parameters: {
             query?: {
-                /** @description The size of the tree: one that a checkpoint names (default: the newest). */
+                /** @description The size of the tree: the size of a checkpoint (default: the newest). */
                 size?: number;
             };
             header?: never;
@@ -19516,7 +19516,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19526,11 +19526,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19607,7 +19607,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19617,11 +19617,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19643,7 +19643,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -19674,7 +19674,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19708,7 +19708,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19718,11 +19718,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19744,7 +19744,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of what you have; if the resource is still that, 304 without a body. */
+                /** @description The `ETag` of your copy; if the resource is unchanged, 304 without a body. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -19772,7 +19772,7 @@ export interface operations {
                     "application/yaml": unknown;
                 };
             };
-            /** @description The resource is still what `If-None-Match` names. */
+            /** @description The resource is unchanged since `If-None-Match`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19806,7 +19806,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19816,11 +19816,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19882,7 +19882,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -19892,11 +19892,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -19957,7 +19957,7 @@ export interface operations {
                     "image/png": unknown;
                 };
             };
-            /** @description The file is still what `If-None-Match` or `If-Modified-Since` names. */
+            /** @description The file is unchanged since `If-None-Match` or `If-Modified-Since`. */
             304: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -19990,7 +19990,7 @@ export interface operations {
                      */
                     "application/problem+json": {
                         /**
-                         * @description The kind of problem: what a program looks at.
+                         * @description The kind of problem, for programs.
                          * @enum {string}
                          */
                         type: "method_not_allowed";
@@ -20000,11 +20000,11 @@ export interface operations {
                          */
                         title: "Method Not Allowed";
                         /**
-                         * @description The status of the answer.
+                         * @description The status of the response.
                          * @enum {integer}
                          */
                         status: 405;
-                        /** @description What is wrong with this request, for a person. */
+                        /** @description The fault of this request, for people. */
                         detail: string;
                         /**
                          * Format: uri-reference
@@ -20030,7 +20030,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20063,7 +20063,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "session.revoked";
@@ -20077,7 +20077,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20113,7 +20113,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20172,7 +20172,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.authentication";
@@ -20186,7 +20186,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20222,7 +20222,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20281,7 +20281,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.group";
@@ -20295,7 +20295,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20331,7 +20331,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20390,7 +20390,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.access";
@@ -20404,7 +20404,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20440,7 +20440,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20499,7 +20499,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.account";
@@ -20513,7 +20513,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20549,7 +20549,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20608,7 +20608,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.activity";
@@ -20622,7 +20622,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20658,7 +20658,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20690,7 +20690,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "audit.checkpoint";
@@ -20704,7 +20704,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20740,7 +20740,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20788,7 +20788,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.created";
@@ -20802,7 +20802,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20838,7 +20838,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20886,7 +20886,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.updated";
@@ -20900,7 +20900,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -20936,7 +20936,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -20984,7 +20984,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.confirmed";
@@ -20998,7 +20998,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21034,7 +21034,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21082,7 +21082,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.processing";
@@ -21096,7 +21096,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21132,7 +21132,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21180,7 +21180,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.completed";
@@ -21194,7 +21194,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21230,7 +21230,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21278,7 +21278,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "order.cancelled";
@@ -21292,7 +21292,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21328,7 +21328,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21370,7 +21370,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "tenant.changed";
@@ -21384,7 +21384,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21420,7 +21420,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21454,7 +21454,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.invited";
@@ -21468,7 +21468,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21504,7 +21504,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21543,7 +21543,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.joined";
@@ -21557,7 +21557,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21593,7 +21593,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21632,7 +21632,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.changed";
@@ -21646,7 +21646,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21682,7 +21682,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21721,7 +21721,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "member.removed";
@@ -21735,7 +21735,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21771,7 +21771,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21802,7 +21802,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "sso.changed";
@@ -21816,7 +21816,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21852,7 +21852,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21896,7 +21896,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "api_key.created";
@@ -21910,7 +21910,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -21946,7 +21946,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -21990,7 +21990,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "api_key.revoked";
@@ -22004,7 +22004,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22040,7 +22040,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22086,7 +22086,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.test";
@@ -22100,7 +22100,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22136,7 +22136,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22164,7 +22164,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.challenge";
@@ -22178,7 +22178,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -22214,7 +22214,7 @@ export interface operations {
             header: {
                 /** @description The delivery's id: the same each time it is tried. */
                 "webhook-id": string;
-                /** @description When this attempt was made, unix seconds. Refuse what is older than five minutes. */
+                /** @description When this attempt was made, unix seconds. Refuse a message older than five minutes. */
                 "webhook-timestamp": number;
                 /** @description `v1,<base64>` (HMAC-SHA256) or `v1a,<base64>` (ed25519) of `<id>.<timestamp>.<body>`; several, separated by spaces, while a secret rotates. */
                 "webhook-signature": string;
@@ -22260,7 +22260,7 @@ export interface operations {
                      */
                     id: string;
                     /**
-                     * @description What kind of event it is.
+                     * @description The type of the event.
                      * @constant
                      */
                     type: "webhook.endpoint.disabled";
@@ -22274,7 +22274,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Gone: the endpoint is disabled, and nothing is sent to it any more. */
+            /** @description Gone: the endpoint is disabled, and gets no more messages. */
             410: {
                 headers: {
                     [name: string]: unknown;

@@ -41,7 +41,7 @@ export class AuditFolder {
         // A tenant with many entries gets one batch per round, so that the others have their turn.
         await this.fold(tenantId);
       } catch (error) {
-        this.logger.error({ err: error, tenant_id: tenantId }, 'the audit log could not be taken into its tree');
+        this.logger.error({ err: error, tenant_id: tenantId }, 'audit entries could not be appended to the tree');
       }
     }
   }
@@ -105,7 +105,10 @@ export class AuditFolder {
     const leaves: queries.NewLeaf[] = [];
     for (const { entry_id: entryId, canonical } of pending) {
       if (!canonical) {
-        this.logger.error({ tenant_id: tenantId, entry_id: entryId }, 'an audit entry is gone that no tree has taken');
+        this.logger.error(
+          { tenant_id: tenantId, entry_id: entryId },
+          'an audit entry that no tree contains is missing',
+        );
         continue;
       }
       const hash = leafHash(canonical);

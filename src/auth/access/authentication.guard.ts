@@ -51,8 +51,8 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   }
 
   /**
-   * Makes the principal of a request; synchronous where its credential is known. @throws Unauthorized; RateLimited where
-   * an address tried too often
+   * Makes the principal of a request; synchronous where its credential is known. @throws Unauthorized; RateLimited
+   * where an address tried too often
    */
   private admit(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     try {

@@ -12,7 +12,7 @@ import { EmailChangeService } from './email-change.service';
 import { ChangePasswordDto, ResetPasswordDto } from './passwords.requests';
 import { PasswordsService } from './passwords.service';
 
-@ApiSchema({ description: 'The token of a mail, and the password where no session is sent.' })
+@ApiSchema({ description: 'The token of a mail, and the password unless the request has a session.' })
 export class ConfirmEmailDto {
   @TokenField()
   token: string;
@@ -58,8 +58,8 @@ export class AccountMailsController {
   @HttpCode(202)
   @ApiOperation({
     operationId: 'forgotPassword',
-    summary: 'Ask for a reset of the password',
-    description: 'The response is the same for every address; a mail with a link goes to one that has an account.',
+    summary: 'Request a reset of the password',
+    description: 'The response is the same for every address; an address with an account gets a mail with a link.',
   })
   @ApiAcceptedResponse({ description: 'Understood.' })
   async forgot(@Body() body: EmailDto): Promise<void> {
@@ -87,7 +87,7 @@ export class AccountMailsController {
   @ApiOperation({
     operationId: 'changeEmail',
     summary: 'Change the e-mail address',
-    description: 'A mail goes to the new address, whose link confirms the change.',
+    description: 'A mail goes to the new address; its link confirms the change.',
   })
   @ApiAcceptedResponse({ description: 'Understood.' })
   async changeEmail(

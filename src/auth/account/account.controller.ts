@@ -51,7 +51,8 @@ export class AccountController {
   @ApiOperation({
     operationId: 'deleteMe',
     summary: 'Delete the own account',
-    description: 'Leaves every tenant at once; the account is erased after 30 days, and can be restored until then.',
+    description:
+      'Leaves every tenant immediately; the account is erased after 30 days, and can be restored until then.',
   })
   @ApiAcceptedResponse({ description: 'All sessions have ended.' })
   @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
@@ -82,7 +83,7 @@ export class AccountController {
   @ApiOperation({
     operationId: 'exportMe',
     summary: 'Export the own data',
-    description: 'All that is kept of the person.',
+    description: 'All data that are stored about the person.',
   })
   @ApiOkResponse({ schema: { type: 'object', additionalProperties: true }, description: 'The data, as JSON.' })
   export(@CurrentPerson() person: Person): Promise<object> {

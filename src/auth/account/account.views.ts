@@ -4,7 +4,7 @@ import { pageOf } from '../../platform/http/responses/view-docs';
 const ID = '0198c0de-7a11-7000-8000-0000000000cc';
 const TIME = '2026-01-31T12:00:00.000Z';
 
-@ApiSchema({ description: 'A session of the person, in whatever tenant.' })
+@ApiSchema({ description: 'A session of the person, in any tenant.' })
 export class PersonSessionView {
   @ApiProperty({ format: 'uuid', description: "The session's id.", example: ID })
   id: string;

@@ -20,8 +20,8 @@ export class AcceptingController {
   @HttpCode(200)
   @ApiOperation({
     operationId: 'previewInvitation',
-    summary: 'Look at an invitation',
-    description: 'What it offers, and to which address. Spends nothing.',
+    summary: 'Preview an invitation',
+    description: 'The tenant, role and address of the invitation. Does not use the token.',
   })
   @ApiOkResponse({ type: InvitationPreviewView, description: 'The offer.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
@@ -37,8 +37,9 @@ export class AcceptingController {
     operationId: 'acceptInvitation',
     summary: 'Accept an invitation',
     description:
-      'A person without an account sends a new password; one with an account a session of the invited address, or the ' +
-      'password of the account. On an account whose address was never verified another password takes the account over.',
+      'A person without an account sends a new password; a person with one sends a session of the invited ' +
+      'address, or the password of the account. On an account whose address was never verified another ' +
+      'password takes the account over.',
   })
   @ApiOkResponse({ type: SignedInView, description: 'Joined and signed in.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')

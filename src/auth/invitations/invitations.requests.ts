@@ -11,15 +11,15 @@ export class PreviewInvitationDto {
   token: string;
 }
 
-@ApiSchema({ description: 'The token of an invitation, and what makes or proves the account.' })
+@ApiSchema({ description: 'The token of an invitation, and the data that create or prove the account.' })
 export class AcceptInvitationDto {
   @InvitationTokenField()
   token: string;
 
   @SecretField({
     description:
-      'A new password of 8 to 128 characters for a person without an account; of an account, its password where no ' +
-      'session is sent.',
+      'For a person without an account a new password of 8 to 128 characters; for an account its password, ' +
+      'unless the request has a session.',
     min: 1,
     max: 128,
     example: 'correct horse battery',

@@ -6,7 +6,7 @@ export class InvitingTenantView {
   name: string;
 }
 
-@ApiSchema({ description: 'What an invitation offers.' })
+@ApiSchema({ description: 'The content of an invitation.' })
 export class InvitationPreviewView {
   @ApiProperty({ type: InvitingTenantView })
   tenant: InvitingTenantView;

@@ -80,10 +80,12 @@ export const MAIL_PAGES: Readonly<Record<string, MailPage>> = {
   },
   '/undo-email': {
     title: 'Undo the change of your e-mail address',
-    text: 'The old address comes back, all sessions end, and the password no longer counts: a mail lets you choose a new one.',
+    text:
+      'The old address is restored, all sessions end, and the password is no longer valid: a mail lets you ' +
+      'choose a new one.',
     action: 'auth/email/undo',
     button: 'Undo the change',
-    done: 'The change is undone. Look into your mailbox for the new password.',
+    done: 'The change is undone. A mail in your mailbox has the link to a new password.',
     fields: [],
   },
 };

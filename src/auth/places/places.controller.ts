@@ -40,7 +40,7 @@ export class PlacesController {
   @ApiOperation({
     operationId: 'confirmTenant',
     summary: 'Confirm a membership',
-    description: 'One that became `unconfirmed` when the account was claimed by its mailbox.',
+    description: "A membership that became `unconfirmed` when the mailbox's owner claimed the account.",
   })
   @ApiNoContentResponse({ description: 'The membership is active.' })
   @ApiProblem('conflict', 'There is nothing to confirm.')
@@ -54,7 +54,7 @@ export class PlacesController {
   @ApiOperation({
     operationId: 'declineTenant',
     summary: 'Decline a membership',
-    description: 'One that became `unconfirmed`. Where its person is the only owner, the tenant closes.',
+    description: 'A membership that became `unconfirmed`. If its person is the only owner, the tenant closes.',
   })
   @ApiNoContentResponse({ description: 'The membership has ended.' })
   @ApiProblem('conflict', 'There is nothing to decline.')
@@ -69,7 +69,7 @@ export class PlacesController {
     operationId: 'switchTenant',
     summary: 'Act in another tenant',
     description:
-      "Begins a session in another of one's tenants, whose rules are checked anew. The old session lives on.",
+      'Begins a session in another tenant of the person, whose rules are checked again. The old session stays valid.',
   })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in to that tenant.' })
   @ApiProblem('not_found', "Tenant '0198c0de-7a11-7000-8000-000000000002' not found")

@@ -4,9 +4,9 @@ import { pageOf } from '../../platform/http/responses/view-docs';
 export const ID = '0198c0de-7a11-7000-8000-000000000002';
 const TIME = '2026-01-31T12:00:00.000Z';
 
-@ApiSchema({ description: 'What a tenant holds, for a person who has not confirmed the membership yet.' })
+@ApiSchema({ description: 'The contents of a tenant, for a person who has not confirmed the membership yet.' })
 export class PlaceContentsView {
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Members beside the person.', example: 3 })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Members besides the person.', example: 3 })
   other_members: number;
 
   @ApiProperty({ type: 'integer', minimum: 0, description: "The tenant's API keys.", example: 1 })

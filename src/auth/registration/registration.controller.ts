@@ -13,7 +13,7 @@ import { EmailDto, VerifyEmailDto } from './registration.requests';
 import { VerificationSentView, VerifiedView } from './registration.views';
 import { Registration } from './registration.service';
 
-@ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
+@ApiSection('Auth', 'Companies register, people sign in, and refresh tokens continue sessions.')
 @Controller('auth')
 export class RegistrationController {
   constructor(private readonly registration: Registration) {}
@@ -25,13 +25,13 @@ export class RegistrationController {
     operationId: 'register',
     summary: 'Register a company',
     description:
-      'Makes a tenant and its owner, and signs the owner in. Where registrations are verified, nothing is made yet: a mail ' +
-      'goes out, and the response is 202 for every address.',
+      'Creates a tenant and its owner, and signs the owner in. If registrations are verified, nothing is ' +
+      'created yet: a mail is sent, and the response is 202 for every address.',
   })
   @ApiCreatedResponse({ type: SignedInView, description: 'Registered and signed in.' })
   @ApiAcceptedResponse({
     type: VerificationSentView,
-    description: 'A mail goes out, whether or not the address is known.',
+    description: 'A mail is sent, whether or not the address is known.',
   })
   @ApiProblem('conflict', 'This e-mail address is already registered.')
   @ApiProblem('registration_closed', 'Registration is closed.')
@@ -47,10 +47,10 @@ export class RegistrationController {
     operationId: 'verifyEmail',
     summary: 'Prove a mailbox',
     description:
-      'The token of a pending registration makes the account of what is given here, and signs in. That of an account ' +
-      "verifies its address, together with a session of its person or the account's password.",
+      'The token of a pending registration creates the account with these data, and signs in. The token of an ' +
+      "account verifies its address, together with a session of its person or the account's password.",
   })
-  @ApiOkResponse({ type: VerifiedView, description: 'Signed in, or `user` alone for an account that there was.' })
+  @ApiOkResponse({ type: VerifiedView, description: 'Signed in, or only `user` for an existing account.' })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
   @ApiProblem('unauthorized', 'Sign in, or send the current password.')
   verify(
@@ -67,7 +67,7 @@ export class RegistrationController {
   @ApiOperation({
     operationId: 'resendVerification',
     summary: 'Send the mail again',
-    description: 'The response is the same for every address; at most 5 mails an hour and 20 a day go to one.',
+    description: 'The response is the same for every address; an address gets at most 5 mails an hour and 20 a day.',
   })
   @ApiAcceptedResponse({ description: 'Understood.' })
   async resend(@Body() body: EmailDto): Promise<void> {

@@ -7,7 +7,7 @@ const TOKEN = 'ott_0198c0de7a1170008000000000000001_q83vEjRWeJCrze8SNFZ4kKvN7xI0
 export const TokenField = () =>
   TextField({ description: 'The token of the link in the mail.', min: 1, max: 200, example: TOKEN });
 
-@ApiSchema({ description: 'The token of a mail, and what makes or confirms the account.' })
+@ApiSchema({ description: 'The token of a mail, and the data that create or confirm the account.' })
 export class VerifyEmailDto {
   @TokenField()
   token: string;

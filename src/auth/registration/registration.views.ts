@@ -11,10 +11,10 @@ export class VerificationSentView {
   status: 'verification_sent';
 }
 
-@ApiSchema({ description: 'A person whose mailbox is proved, and the session of an account that was made.' })
+@ApiSchema({ description: 'A person with a proved mailbox, and the session of a new account.' })
 export class VerifiedView extends PartialType(SignedInView) {}
 
-@ApiSchema({ description: 'A person whose mailbox is proved.' })
+@ApiSchema({ description: 'A person with a proved mailbox.' })
 export class ConfirmedView {
   @ApiProperty({ type: UserView })
   user: UserView;

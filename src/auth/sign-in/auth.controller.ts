@@ -8,7 +8,7 @@ import { AuthService } from './auth.service';
 import type { Client } from '../proofs/proof';
 import { CurrentClient } from '../sessions/client';
 
-@ApiSection('Auth', 'Companies register, people sign in, and sessions go on with refresh tokens.')
+@ApiSection('Auth', 'Companies register, people sign in, and refresh tokens continue sessions.')
 @Controller('auth')
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
@@ -20,8 +20,8 @@ export class AuthController {
     operationId: 'login',
     summary: 'Sign in',
     description:
-      'An unknown e-mail address and a wrong password get one answer, in one time. Failures are limited per account ' +
-      '(5 free, then growing pauses) and per address (60 in 15 minutes).',
+      'An unknown e-mail address and a wrong password get the same response after the same time. Failures are ' +
+      'limited per account (5 free, then growing pauses) and per address (60 in 15 minutes).',
   })
   @ApiBody({
     type: LoginDto,
@@ -83,8 +83,8 @@ export class AuthController {
   @ForPersons({ also: ['enrol', 'step-up'], singleSignOn: true, apiKeys: true })
   @ApiOperation({
     operationId: 'getMe',
-    summary: 'Who am I?',
-    description: 'The person, the tenant, and what they may do.',
+    summary: 'Get the caller',
+    description: 'The person, the tenant, and the permissions.',
   })
   @ApiOkResponse({ type: MeView, description: 'The caller.' })
   me(@CurrentPrincipal() principal: Principal): Promise<MeView> {

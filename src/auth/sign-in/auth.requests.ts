@@ -17,7 +17,7 @@ export class RegisterDto {
   tenant_name: string;
 }
 
-@ApiSchema({ description: 'Who signs in, and to which tenant.' })
+@ApiSchema({ description: 'The person who signs in, and the tenant.' })
 export class LoginDto {
   @EmailField({ description: 'As at registration; case makes no difference.', example: 'ada@example.com' })
   email: string;

@@ -21,7 +21,7 @@ export class UserView {
     type: 'string',
     nullable: true,
     maxLength: 200,
-    description: 'What the person is called, if known.',
+    description: "The person's name, if known.",
     example: 'Ada Lovelace',
   })
   name: string | null;
@@ -30,7 +30,7 @@ export class UserView {
   created_at: string;
 }
 
-@ApiSchema({ description: 'A company: what all of its data belong to.' })
+@ApiSchema({ description: 'A company, which owns all of its data.' })
 export class TenantView {
   @ApiProperty({ format: 'uuid', description: "The tenant's id.", example: TENANT_ID })
   id: string;
@@ -87,7 +87,7 @@ export class RefusedView {
   connection_id?: string;
 }
 
-@ApiSchema({ description: 'A session that has begun: who, where, and its first pair of tokens.' })
+@ApiSchema({ description: 'A new session: person, tenant, and the first pair of tokens.' })
 export class SignedInView extends TokensView {
   @ApiProperty({ type: UserView })
   user: UserView;
@@ -119,7 +119,7 @@ export class CurrentSessionView {
   @ApiProperty({ enum: ['aal1', 'aal2'], description: 'One factor, or two.', example: 'aal2' })
   acr: string;
 
-  @ApiProperty({ format: 'date-time', description: 'When the person last proved who they are.', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When the person last proved their identity.', example: TIME })
   auth_time: string;
 }
 
@@ -140,7 +140,7 @@ export class MeView {
   @ApiProperty({ type: UserView, required: false, description: 'The person; absent for an API key.' })
   user?: UserView;
 
-  @ApiProperty({ type: CallingKeyView, required: false, description: 'The API key, where one calls.' })
+  @ApiProperty({ type: CallingKeyView, required: false, description: 'The API key, if one calls.' })
   api_key?: CallingKeyView;
 
   @ApiProperty(TENANT_OR_NONE)
@@ -173,7 +173,7 @@ export class MeView {
 
   @ApiProperty({
     ...PERMISSION_LIST_DOC,
-    description: 'What follows from the role: what the credential may do.',
+    description: 'The permissions of the credential, which follow from the role.',
     example: PERMISSIONS.names,
   })
   permissions: string[];

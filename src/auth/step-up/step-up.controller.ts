@@ -21,7 +21,7 @@ export class StepUpController {
   @ApiOperation({
     operationId: 'stepUp',
     summary: 'Confirm the sign-in',
-    description: 'A new session takes the place of the old one, whose tokens stop working within 2 seconds.',
+    description: 'A new session replaces the old one, whose tokens stop working within 2 seconds.',
   })
   @ApiOkResponse({ type: TokensView, description: 'The pair of the new session.' })
   @ApiProblem('unauthorized', 'The proof is wrong.')
@@ -38,7 +38,7 @@ export class StepUpController {
   @HttpCode(200)
   @ApiOperation({
     operationId: 'getStepUpOptions',
-    summary: 'Ask what to confirm with',
+    summary: 'List the accepted confirmations',
     description: 'The proofs that the person can give.',
   })
   @ApiOkResponse({ type: StepUpOptionsView, description: 'The proofs.' })

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 
-@ApiSchema({ description: 'What the person can step up with.' })
+@ApiSchema({ description: 'The accepted confirmations of the person.' })
 export class StepUpOptionsView {
   @ApiProperty({
     enum: ['password', 'code', 'passkey'],
@@ -13,7 +13,7 @@ export class StepUpOptionsView {
   @ApiPropertyOptional({
     type: 'object',
     additionalProperties: true,
-    description: 'For `navigator.credentials.get`, where there is a passkey.',
+    description: 'For `navigator.credentials.get`, if there is a passkey.',
   })
   passkey_options?: object;
 }

@@ -35,7 +35,7 @@ export class SecondFactorController {
   @ApiOperation({
     operationId: 'completeSignIn',
     summary: 'Sign in with the second factor',
-    description: 'Answers the challenge of a sign-in. It is good for 5 minutes, 5 tries and one success.',
+    description: 'Answers the challenge of a sign-in. It is valid for 5 minutes, 5 attempts and one success.',
   })
   @ApiOkResponse({ type: SignedInView, description: 'Signed in.' })
   @ApiProblem('unauthorized', 'The second factor is wrong.')
@@ -51,7 +51,7 @@ export class SecondFactorController {
     summary: 'Add an authenticator app',
     description: 'It counts once a code of it has confirmed it.',
   })
-  @ApiCreatedResponse({ type: TotpOfferView, description: 'What the app is set up with.' })
+  @ApiCreatedResponse({ type: TotpOfferView, description: 'The setup data of the app.' })
   @ApiProblem('conflict', 'There is an authenticator app already: remove it first.')
   offer(@CurrentPerson() person: Person, @NoBody() _body: unknown): Promise<TotpOfferView> {
     return this.totp.offer(person);
@@ -63,7 +63,7 @@ export class SecondFactorController {
   @ApiOperation({
     operationId: 'confirmTotp',
     summary: 'Confirm the authenticator app',
-    description: 'The first factor comes with ten recovery codes. The code that confirms is used by that.',
+    description: 'The first factor comes with ten recovery codes. The confirmation uses up its code.',
   })
   @ApiOkResponse({ type: FactorAddedView, description: 'The factor counts.' })
   @ApiProblem('not_found', 'There is nothing to confirm.')

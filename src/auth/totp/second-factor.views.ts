@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 
 export const CODES = Array.from({ length: 10 }, (_, place) => `${place}-MFRG-GZDF-MZTW-Q2LK`);
 
-@ApiSchema({ description: 'What an authenticator app is set up with. It is shown once.' })
+@ApiSchema({ description: 'The setup data of an authenticator app, shown once.' })
 export class TotpOfferView {
   @ApiProperty({
     minLength: 32,
@@ -37,7 +37,7 @@ const CODES_DOC = {
 
 @ApiSchema({ description: 'Recovery codes. They are shown once.' })
 export class RecoveryCodesView {
-  @ApiProperty({ ...CODES_DOC, description: 'Each is good for one sign-in.' } as never)
+  @ApiProperty({ ...CODES_DOC, description: 'Each is valid for one sign-in.' } as never)
   recovery_codes: string[];
 }
 

@@ -52,7 +52,7 @@ async function makeLinks(root: string): Promise<void> {
           // Another process may have been faster: only the existence of the link matters.
           await lstat(target).catch(() => {
             throw new Error(
-              `The link ${target}, which the embedded PostgreSQL needs, cannot be made: ${String(error)}`,
+              `The link ${target}, which the embedded PostgreSQL needs, cannot be created: ${String(error)}`,
             );
           });
         });

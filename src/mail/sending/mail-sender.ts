@@ -75,7 +75,7 @@ export class MailSender implements OnApplicationBootstrap, BeforeApplicationShut
   /** One round over due mails; a call during a round waits for its end. Never throws. */
   run(now = new Date()): Promise<void> {
     this.round ??= this.sendDue(now)
-      .catch((error: Error) => this.logger.warn({ reason: error.message }, 'mails could not be looked up'))
+      .catch((error: Error) => this.logger.warn({ reason: error.message }, 'due mails could not be read'))
       .finally(() => (this.round = undefined));
     return this.round;
   }

@@ -33,7 +33,7 @@ function notice(subject: string, sentence: string, data: WhereAndWhen): MailCont
 export const TEMPLATES: Templates = {
   verify_email: ({ token }, link) => ({
     subject: 'Confirm your e-mail address',
-    paragraphs: ['Confirm that this mailbox is yours. The link is good for 24 hours.'],
+    paragraphs: ['Confirm that this mailbox is yours. The link is valid for 24 hours.'],
     action: { label: 'Confirm the address', url: link('/verify-email', token) },
     closing: IGNORE,
   }),
@@ -47,13 +47,13 @@ export const TEMPLATES: Templates = {
   }),
   reset_password: ({ token }, link) => ({
     subject: 'Reset your password',
-    paragraphs: ['Choose a new password. The link is good for 30 minutes, and all sessions end when it is used.'],
+    paragraphs: ['Choose a new password. The link is valid for 30 minutes, and all sessions end when it is used.'],
     action: { label: 'Choose a new password', url: link('/reset-password', token) },
     closing: IGNORE,
   }),
   confirm_email: ({ token }, link) => ({
     subject: 'Confirm your new e-mail address',
-    paragraphs: ['Confirm that this mailbox is yours, and your account moves to it. The link is good for 24 hours.'],
+    paragraphs: ['Confirm that this mailbox is yours; then your account moves to it. The link is valid for 24 hours.'],
     action: { label: 'Confirm the address', url: link('/confirm-email', token) },
     closing: IGNORE,
   }),
@@ -68,7 +68,7 @@ export const TEMPLATES: Templates = {
   invitation: ({ token, tenantName, inviterName, role }, link) => ({
     subject: `Invitation to ${chosen(tenantName)}`,
     paragraphs: [
-      `${chosen(inviterName)} invites you to ${chosen(tenantName)} as ${chosen(role)}. The invitation is good for 7 days.`,
+      `${chosen(inviterName)} invites you to ${chosen(tenantName)} as ${chosen(role)}. The invitation is valid for 7 days.`,
     ],
     action: { label: 'Look at the invitation', url: link('/accept-invitation', token) },
     closing: 'If you do not know the sender, ignore this mail: nothing changes.',
@@ -96,11 +96,15 @@ export const TEMPLATES: Templates = {
       data,
     ),
   recovery_codes_renewed: (data) =>
-    notice('New recovery codes', 'New recovery codes were made for your account. The old ones no longer work.', data),
+    notice(
+      'New recovery codes',
+      'New recovery codes were created for your account. The old ones no longer work.',
+      data,
+    ),
   factor_reset_announced: ({ at, effectiveAt }) => ({
     subject: 'Your second factor will be removed',
     paragraphs: [
-      `An operator was asked to remove the second factor of your account. It will be removed at ${effectiveAt.slice(0, 16).replace('T', ' ')} UTC.`,
+      `The operator received a request to remove the second factor of your account. It will be removed at ${effectiveAt.slice(0, 16).replace('T', ' ')} UTC.`,
       'Signing in with the second factor cancels this.',
     ],
     details: where({ at }),
@@ -109,7 +113,7 @@ export const TEMPLATES: Templates = {
   api_key_created: (data) =>
     notice(
       'An API key was made',
-      `The ${data.kind === 'tenant' ? 'API key' : 'personal API key'} “${chosen(data.keyName)}” was made in ${chosen(data.tenantName)}.`,
+      `The ${data.kind === 'tenant' ? 'API key' : 'personal API key'} “${chosen(data.keyName)}” was created in ${chosen(data.tenantName)}.`,
       data,
     ),
   api_key_expiring: ({ keyName, tenantName, expiresAt }) => ({
@@ -139,7 +143,7 @@ export const TEMPLATES: Templates = {
   endpoint_disabled: ({ tenantName, url, reason }) => ({
     subject: 'A webhook endpoint was disabled',
     paragraphs: [`An endpoint of ${chosen(tenantName)} is sent nothing any more: ${chosen(url)}.`, `Reason: ${reason}`],
-    closing: 'Events for it are kept. Enable it again, and recover what it missed.',
+    closing: 'Its events are kept. Enable it again, and recover the missed events.',
   }),
   sso_changed: ({ tenantName, what }) => ({
     subject: `Single sign-on of ${chosen(tenantName)} was changed`,
@@ -150,7 +154,7 @@ export const TEMPLATES: Templates = {
     subject: `The last owner of ${chosen(tenantName)} was deactivated`,
     paragraphs: [
       `The directory has deactivated ${chosen(ownerEmail)}, the last owner of ${chosen(tenantName)}. Sessions and personal keys of that account have ended.`,
-      'Make somebody else an owner.',
+      'Make another member an owner.',
     ],
   }),
   tenant_closed: ({ tenantName, erasedAt }) => ({
@@ -170,7 +174,7 @@ export const TEMPLATES: Templates = {
   tenant_relaxed: ({ tenantName, what }) => ({
     subject: `A rule of ${chosen(tenantName)} was lifted by the operator`,
     paragraphs: [what],
-    closing: 'If none of the owners asked for this, tell the operator.',
+    closing: 'If none of the owners requested this, inform the operator.',
   }),
   account_deleted: ({ erasedAt }) => ({
     subject: 'Your account was closed',

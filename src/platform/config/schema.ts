@@ -65,11 +65,15 @@ export const schema = {
   REGISTRATION: choice({
     values: ['auto', 'open', 'verified', 'closed'],
     fallback: 'auto',
-    doc: '`open`: an account is made at once; `verified`: once its mailbox is proved; `closed`: not at all; `auto`: `verified` where `SMTP_URL` is set, else `open`.',
+    doc:
+      '`open`: an account is created immediately; `verified`: after the proof of its mailbox; `closed`: not at ' +
+      'all; `auto`: `verified` with `SMTP_URL`, otherwise `open`.',
   }),
   PUBLIC_URL: url({
     schemes: ['https', 'http'],
-    doc: 'What callers see in front of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, `instance` and the document follow it; left out, the service is at the root of its host.',
+    doc:
+      'The public URL of the service, path prefix included: `https://example.com/shop`. `Location`, `Link`, ' +
+      '`instance` and the document follow it; without it, the service is at the root of its host.',
   }),
   APP_URL: url({
     schemes: ['https', 'http'],
@@ -78,7 +82,9 @@ export const schema = {
   SMTP_URL: url({
     schemes: ['smtp', 'smtps'],
     secret: true,
-    doc: 'Mail server that sends mails: `smtps://user:password@host:465`, or `smtp://` with STARTTLS where the server has it. Left out, no mail is sent.',
+    doc:
+      'Mail server that sends mails: `smtps://user:password@host:465`, or `smtp://` with STARTTLS if the ' +
+      'server supports it. Without it, no mail is sent.',
   }),
   MAIL_FROM: text({
     fallback: 'Orders <no-reply@localhost>',
@@ -92,43 +98,52 @@ export const schema = {
     min: 30,
     max: 36_500,
     fallback: 730,
-    doc: 'How long the entries of audit logs are kept.',
+    doc: 'Retention of entries of audit logs.',
   }),
   DATABASE_URL: databaseUrl({
     doc: 'PostgreSQL 15 or newer; `?sslmode=verify-full` for TLS, `&sslrootcert=FILE` for an authority of your own. Left out, `npm start` runs an embedded one; the other roles need it.',
   }),
   DATABASE_PASSWORD: text({
     secret: true,
-    doc: 'Password for `DATABASE_URL`, as it is: with it no character has to be percent-encoded.',
+    doc: 'Password for `DATABASE_URL`, unencoded: no character has to be percent-encoded.',
   }),
   MIGRATION_DATABASE_URL: databaseUrl({
     doc: "The tables' owner, for `migrate` (default: `DATABASE_URL`).",
   }),
-  MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, as it is.' }),
+  MIGRATION_DATABASE_PASSWORD: text({ secret: true, doc: 'Password for `MIGRATION_DATABASE_URL`, unencoded.' }),
   DIRECT_DATABASE_URL: databaseUrl({
-    doc: 'Bypasses a transaction pooler for what needs a session of its own (default: `DATABASE_URL`).',
+    doc: 'Bypasses a transaction pooler for connections that need a session of their own (default: `DATABASE_URL`).',
   }),
   SIGN_IN_DATABASE_URL: databaseUrl({
     doc: 'The same database with the login `app_sign_in`, for work before a tenant is known. The login of `DATABASE_URL` can then reach neither passwords nor second factors. Left out, that login does this work, too.',
   }),
+  QUEUE_DATABASE_URL: databaseUrl({
+    doc: 'The same database with the login `app_queue`, for the queue in PostgreSQL, past any transaction pooler: that login sees the tables of the queue alone. Left out, `DIRECT_DATABASE_URL` or `DATABASE_URL`.',
+  }),
   DATABASE_REPLICA_URL: databaseUrl({
-    doc: 'One streaming replica, which answers lists and exports of orders where it has all that the primary had when they were asked for; two connections of each process.',
+    doc:
+      'One streaming replica, which serves lists and exports of orders if it has replayed everything that the ' +
+      'primary had committed at the time of the request; two connections of each process.',
   }),
   DATABASE_REPLICA_PATIENCE: duration({
     min: '0ms',
     max: '2s',
     fallback: '50ms',
-    doc: 'How long the replica may take to have that, before the primary answers.',
+    doc: "The longest wait for the replica's replay before the primary serves the read.",
   }),
   MIGRATIONS_WAIT: flag({
     fallback: true,
-    doc: '`api` and `worker` wait, alive and not ready, while a migration is pending or their login is not made yet; `0` ends them instead.',
+    doc:
+      '`api` and `worker` wait, alive and not ready, while a migration is pending or their login is missing; ' +
+      '`0` ends them instead.',
   }),
   DB_POOL_SIZE: integer({
     min: 4,
     max: 500,
     fallback: 20,
-    doc: 'Connections one process opens at most: 2 for reads, 1 for exports and 6 for one-flight writes are pipelined, the rest a pool.',
+    doc:
+      'Maximum number of connections of one process: 2 for reads, 1 for exports and 6 for pipelined writes are ' +
+      'shared, the rest is a pool.',
   }),
   DB_PREPARED_STATEMENTS: flag({
     fallback: true,
@@ -144,7 +159,7 @@ export const schema = {
     min: '100ms',
     max: '10m',
     fallback: '2s',
-    doc: 'Longest a list that has to look for its rows may take before it is cancelled (503); never longer than `DB_STATEMENT_TIMEOUT`.',
+    doc: 'Timeout of a list that must search for its rows (503); never longer than `DB_STATEMENT_TIMEOUT`.',
   }),
   REDIS_URL: text({
     secret: true,
@@ -152,9 +167,13 @@ export const schema = {
       const { caFile } = parseRedisUrl(value);
       if (caFile !== undefined) assertReadable('cacert', caFile);
     },
-    doc: 'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server (`redis://host/0`), the master that sentinels know (`redis+sentinel://host,host/master`) or a cluster (`redis+cluster://host,host`); `rediss` for TLS, `?cacert=FILE` for an authority of your own. Left out, each process counts for itself, and the queue is in PostgreSQL.',
+    doc:
+      'Redis 6.2 or newer: shares rate limits between processes and carries the queue. One server ' +
+      '(`redis://host/0`), the master of sentinels (`redis+sentinel://host,host/master`) or a cluster ' +
+      '(`redis+cluster://host,host`); `rediss` for TLS, `?cacert=FILE` for an authority of your own. Without ' +
+      'it, each process counts for itself, and the queue is in PostgreSQL.',
   }),
-  REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, as it is.' }),
+  REDIS_PASSWORD: text({ secret: true, doc: 'Password for `REDIS_URL`, unencoded.' }),
   JWT_SECRET: text({
     secret: true,
     check(value) {
@@ -192,7 +211,9 @@ export const schema = {
   TRUST_PROXY: text({
     fallback: 'false',
     check: proxies,
-    doc: "Whose `X-Forwarded-For` to believe: a number of hops, or the proxies' addresses. `true` believes all of it: the caller then chooses the address that limits count by.",
+    doc:
+      'The trusted proxies for `X-Forwarded-For`: a number of hops, or their addresses. `true` trusts all of ' +
+      'the header: the caller then chooses the address that limits count by.',
   }),
   RATE_LIMIT_ENABLED: flag({ fallback: true, doc: '`false` turns the request limits off (never those of sign-in).' }),
   RATE_LIMIT_TENANT_PER_SECOND: integer({
@@ -205,7 +226,7 @@ export const schema = {
     min: 1,
     max: 10_000_000,
     fallback: 1000,
-    doc: 'Requests of one tenant at once.',
+    doc: 'Burst of requests of one tenant.',
   }),
   RATE_LIMIT_ADDRESS_PER_MINUTE: integer({
     min: 1,
@@ -241,19 +262,26 @@ export const schema = {
     min: 0,
     max: 1_000_000_000_000,
     fallback: 50_000_000,
-    doc: 'Deliveries that are made of the events of one tenant a day (UTC); 0 sets no limit. Beyond it new events are refused.',
+    doc:
+      'Deliveries created from the events of one tenant a day (UTC); 0 sets no limit. Above it new events are ' +
+      'refused.',
   }),
   QUOTA_STORED_ROWS: integer({
     min: 0,
     max: 1_000_000_000_000,
     fallback: 1_000_000_000,
-    doc: 'Rows that are stored of one tenant: orders with their items and history, events and deliveries as long as they are kept; 0 sets no limit. Beyond it changes are refused with 422. Counted from the first start of a release that counts.',
+    doc:
+      'Stored rows of one tenant: orders with their items and history, events and deliveries as long as they ' +
+      'are kept; 0 sets no limit. Above it changes are refused with 422. Counted from the first start of a ' +
+      'release that counts.',
   }),
   REQUEST_BODIES_MIB: integer({
     min: 16,
     max: 65_536,
     fallback: 32,
-    doc: 'MiB of request bodies that one API process reads and works on at once; a tenant has half of it. What finds no room within 5 s gets 429 or 503. Allow ten times as much memory.',
+    doc:
+      'MiB of request bodies that one API process reads and processes at once; a tenant has half of it. A body ' +
+      'without room within 5 s gets 429 or 503. Allow ten times as much memory.',
   }),
   RATE_LIMIT_SIGN_IN_FREE: integer({
     min: 1,
@@ -270,7 +298,10 @@ export const schema = {
   ENCRYPTION_KEYS: text({
     secret: true,
     check: encryptionKeys,
-    doc: 'Seals secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first seals, all open. Left out, a key is derived from `JWT_SECRET`, which then must not change; that key goes on opening once others are set.',
+    doc:
+      'Encrypts secrets at rest (AES-256-GCM): `id:base64 of 32 bytes`, comma-separated; the first key ' +
+      'encrypts, all decrypt. Without it, a key is derived from `JWT_SECRET`, which then must not change; that ' +
+      'key still decrypts once others are set.',
   }),
   WEBHOOK_RETRY_SCHEDULE: durations({
     min: '1ms',
@@ -283,13 +314,15 @@ export const schema = {
     min: '100ms',
     max: '2m',
     fallback: '15s',
-    doc: 'One deadline over name, connection, TLS, request and answer of a delivery.',
+    doc: 'One deadline for name, connection, TLS, request and response of a delivery.',
   }),
-  WEBHOOK_ALLOW_HTTP: flag({ fallback: false, doc: 'Lets endpoints be `http://`.' }),
+  WEBHOOK_ALLOW_HTTP: flag({ fallback: false, doc: 'Allows endpoints with `http://`.' }),
   WEBHOOK_ALLOW_CIDRS: list({
     fallback: '',
     check: cidr,
-    doc: "Ranges that webhooks may go to although they are private, `http://` included, by address or by a name that resolves there: for one's own networks.",
+    doc:
+      'Private ranges that webhooks may reach, with `http://` too, by address or by a name that resolves ' +
+      'there: for your own networks.',
   }),
   WEBHOOK_MAX_ENDPOINTS: integer({
     min: 1,
@@ -305,7 +338,10 @@ export const schema = {
   }),
   WEBHOOK_CONSENT: flag({
     fallback: false,
-    doc: 'Asks the receiver of a new endpoint, or of a new URL, for its consent by a signed `webhook.challenge`; before that it is sent nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` are not asked.',
+    doc:
+      'Requests the consent of the receiver of a new endpoint, or of a new URL, by a signed ' +
+      '`webhook.challenge`; before that it gets nothing else. Literal addresses in `WEBHOOK_ALLOW_CIDRS` need ' +
+      'no consent.',
   }),
   WEBHOOK_CONCURRENCY: integer({
     min: 8,
@@ -317,14 +353,14 @@ export const schema = {
     min: 1,
     max: 3650,
     fallback: 90,
-    doc: 'How long events, deliveries and their attempts are kept.',
+    doc: 'Retention of events, deliveries and their attempts.',
   }),
   DOCS_ENABLED: flag({ fallback: true, doc: 'Serves `/docs` and `/openapi.json`, `/openapi.yaml`.' }),
   SHED_EVENT_LOOP_LAG: duration({
     min: '0',
     max: '1m',
     fallback: '200ms',
-    doc: 'The API turns requests away (503) once its event loop has been later than this for a second; `0` never.',
+    doc: 'The API refuses requests (503) once its event loop has been later than this for a second; `0` never.',
   }),
   SHED_POOL_WAIT: duration({
     min: '0',
@@ -345,7 +381,7 @@ export const schema = {
     check(value) {
       if (value.includes(':')) throw new Error('must have no colon');
     },
-    doc: 'Who may look at the queue UI.',
+    doc: 'User name of the queue UI.',
   }),
   QUEUE_UI_PASSWORD: text({
     secret: true,
@@ -391,7 +427,9 @@ export const schema = {
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: integer({ min: 1, max: 10_000, fallback: 512, doc: 'Spans in one export.' }),
   TRUST_TRACE_CONTEXT: flag({
     fallback: false,
-    doc: '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` decides that of each request; a caller can still ask for its trace not to be kept.',
+    doc:
+      '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` ' +
+      'decides for each request; a caller can still opt out.',
   }),
   OTEL_TRACES_SAMPLER: choice({
     values: [
@@ -407,7 +445,7 @@ export const schema = {
   }),
   OTEL_TRACES_SAMPLER_ARG: share({
     fallback: 1,
-    doc: 'Share of the traces that are kept, 0 to 1, those of callers included unless `TRUST_TRACE_CONTEXT` says otherwise.',
+    doc: 'Share of the traces that are kept, 0 to 1, including those of callers unless `TRUST_TRACE_CONTEXT` is set.',
   }),
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -418,7 +456,9 @@ export const schema = {
     min: '0ms',
     max: '5m',
     fallback: '5s',
-    doc: 'How long after SIGTERM the API still takes requests while `/health/ready` says 503, so that balancers turn away first.',
+    doc:
+      'How long after SIGTERM the API still accepts requests while `/health/ready` returns 503, so that ' +
+      'balancers stop sending first.',
   }),
   SHUTDOWN_TIMEOUT: duration({
     min: '1s',

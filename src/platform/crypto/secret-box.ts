@@ -63,17 +63,17 @@ export function createSecretBox(keyList: string): SecretBox {
   function openBytes(sealed: string, context: string): Buffer {
     const parts = sealed.split('.');
     if (parts.length !== 4 || parts[0] !== VERSION)
-      throw new SecretBoxError('malformed', 'not a sealed text of a known version');
+      throw new SecretBoxError('malformed', 'not an encrypted text of a known version');
     const kid = parts[1]!;
     const key = keys.get(kid);
     if (!key) {
       const name = KID.test(kid) ? `'${kid}'` : 'of no valid id';
-      throw new SecretBoxError('unknown_key', `sealed with a key ${name} that is not configured`);
+      throw new SecretBoxError('unknown_key', `encrypted with a key ${name} that is not configured`);
     }
     const nonce = decode(parts[2]!);
     const rest = decode(parts[3]!);
     if (nonce?.length !== NONCE_BYTES || !rest || rest.length < TAG_BYTES) {
-      throw new SecretBoxError('malformed', `sealed text of key '${kid}' is damaged`);
+      throw new SecretBoxError('malformed', `encrypted text of key '${kid}' is damaged`);
     }
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
     decipher.setAAD(associatedData(kid, context));
@@ -84,7 +84,7 @@ export function createSecretBox(keyList: string): SecretBox {
     } catch {
       throw new SecretBoxError(
         'not_authentic',
-        `sealed text of key '${kid}' was changed, moved, or its key is another one`,
+        `encrypted text of key '${kid}' was changed, moved, or its key is another one`,
       );
     }
   }
@@ -110,7 +110,7 @@ export function createSecretBox(keyList: string): SecretBox {
 }
 
 function associatedData(kid: string, context: string): Buffer {
-  if (context === '') throw new RangeError('a sealed text is bound to a context');
+  if (context === '') throw new RangeError('an encrypted text is bound to a context');
   return Buffer.from(`${VERSION}.${kid}.${context}`);
 }
 

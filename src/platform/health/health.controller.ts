@@ -16,19 +16,19 @@ import { WithStatus } from '../http/responses/results';
 
 const REPORT_EVERY_MS = 1_000;
 
-@ApiSchema({ description: 'The process answers.' })
+@ApiSchema({ description: 'The process responds.' })
 class Health {
   @ApiProperty({ enum: ['ok'], description: 'Always `ok`.', example: 'ok' })
   status: 'ok';
 }
 
-@ApiSchema({ name: 'Readiness', description: 'Whether requests can be served, and what stands in the way.' })
+@ApiSchema({ name: 'Readiness', description: 'Whether requests can be served, and the reasons if not.' })
 class ReadinessAnswer {
   @ApiProperty({ enum: ['ok', 'unavailable'], description: '`ok` where every check is.', example: 'ok' })
   status: 'ok' | 'unavailable';
 
   @ApiProperty({
-    description: 'What was looked at, and `ok` or what is wrong with it.',
+    description: 'Each check, with `ok` or its fault.',
     type: 'object',
     additionalProperties: { type: 'string', maxLength: 1000 },
     maxProperties: 20,
@@ -40,7 +40,9 @@ class ReadinessAnswer {
 class ReadinessQuery {
   @ChoiceField({
     description:
-      'Checks that are left out. Without the queue requests are served, and its jobs run later; without the database the answer is whether this process can serve: with `database,queue` it is what a balancer asks for that has no other place to send requests to.',
+      'Checks that are left out. Without the queue requests are served, and its jobs run later; without the ' +
+      'database the result shows whether this process can serve: a balancer without another target asks with ' +
+      '`database,queue`.',
     values: EXCLUSIONS,
     optional: true,
     example: 'queue',
@@ -73,7 +75,7 @@ export class HealthController {
     summary: 'Liveness',
     description: 'For an orchestrator: restart on failure.',
   })
-  @ApiOkResponse({ type: Health, description: 'The process answers.' })
+  @ApiOkResponse({ type: Health, description: 'The process responds.' })
   live(): Health {
     return { status: 'ok' };
   }
@@ -85,11 +87,12 @@ export class HealthController {
     operationId: 'getReadiness',
     summary: 'Readiness',
     description:
-      'For a balancer: send requests only while this is 200. Looks at the database and its migrations, the queue, and whether the process was told to stop.',
+      'For a balancer: send requests only while this is 200. Checks the database and its migrations, the ' +
+      'queue, and whether the process is stopping.',
   })
   @ApiOkResponse({ type: ReadinessAnswer, description: 'Requests can be served.' })
   @ApiServiceUnavailableResponse({
-    description: 'Requests cannot be served now; `checks` says why.',
+    description: 'Requests cannot be served now; `checks` has the reasons.',
     content: {
       'application/json': {
         schema: { $ref: getSchemaPath(ReadinessAnswer) },

@@ -45,7 +45,7 @@ function skewText(aheadMs: number): string {
   return `${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the database`;
 }
 
-const noAnswer = (): Error => new Unavailable('no answer within the deadline');
+const noAnswer = (): Error => new Unavailable('no reply within the deadline');
 
 /** Checks the dependencies of a process; the API and the worker share them. */
 @Injectable()

@@ -43,7 +43,7 @@ export async function serveMetrics(
   try {
     await once(server, 'listening');
   } catch (error) {
-    const fault = `METRICS_PORT ${port} cannot be had on ${host} (${(error as NodeJS.ErrnoException).code})`;
+    const fault = `METRICS_PORT ${port} cannot be used on ${host} (${(error as NodeJS.ErrnoException).code})`;
     if (asked !== undefined) throw new ConfigError([`${fault}; choose another, or off`]);
     logger.warn(`${fault}: there are no metrics; choose another, or off`);
     return undefined;

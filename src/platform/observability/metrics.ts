@@ -34,13 +34,13 @@ export class Metrics {
     const registers = [this.registry];
     new Gauge({
       name: 'app_build_info',
-      help: 'Always 1; the labels say which build runs, and as what.',
+      help: 'Always 1; the labels have the version and the process.',
       labelNames: ['version', 'role'],
       registers,
     }).set({ version: buildVersion(), role }, 1);
     this.poolWait = new SeriesHistogram({
       name: 'db_pool_wait_seconds',
-      help: 'How long what was asked of the database stood behind others in this process.',
+      help: 'How long work waited for a database connection in this process.',
       buckets: WAIT_BUCKETS,
       registers,
     });
@@ -52,7 +52,7 @@ export class Metrics {
     });
     this.clockAhead = new Gauge({
       name: 'clock_ahead_seconds',
-      help: "By how much this process's clock is ahead of the database's; negative where it is behind.",
+      help: "Seconds by which this process's clock is ahead of the database's; negative when it is behind.",
       registers,
     });
     this.gaugeDependencies(registers);
@@ -81,7 +81,7 @@ export class Metrics {
     const look = (): Promise<Readonly<Record<string, boolean>>> => this.look?.() ?? Promise.resolve({});
     new Gauge({
       name: 'dependency_up',
-      help: 'Whether the process can use what it depends on: 1, or 0.',
+      help: 'Whether the process can use a dependency: 1, or 0.',
       labelNames: ['dependency'],
       registers,
       async collect() {
@@ -94,7 +94,7 @@ export class Metrics {
     const { pools } = this;
     new Gauge({
       name: 'db_pool_connections',
-      help: 'Open connections to the database, by what they do at this moment.',
+      help: 'Open connections to the database, by their current state.',
       labelNames: ['pool', 'state'],
       registers,
       collect() {
@@ -108,7 +108,7 @@ export class Metrics {
     });
     new Gauge({
       name: 'db_pool_waiting',
-      help: 'What stands behind others until a connection takes it.',
+      help: 'Work that waits for a connection.',
       labelNames: ['pool'],
       registers,
       collect() {

@@ -52,6 +52,6 @@ export class Notifier {
   }
 
   private failed(error: Error): void {
-    this.logger.debug({ reason: error.message }, 'a wake-up was not sent');
+    this.logger.debug({ reason: error.message }, 'a notification was not sent');
   }
 }

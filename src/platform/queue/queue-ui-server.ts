@@ -77,9 +77,9 @@ export async function createQueueUi(
     // The plugin of static files sets its own caching headers.
     reply.header('cache-control', HEADERS['cache-control']);
     if (reply.statusCode < 500) return payload;
-    logger.warn({ answer: String(payload).slice(0, 500) }, 'the queue UI could not answer');
+    logger.warn({ answer: String(payload).slice(0, 500) }, 'the queue UI could not respond');
     reply.header('content-type', 'application/json; charset=utf-8').removeHeader('content-length');
-    return '{"error":"The queue could not be read; the worker’s log says why"}';
+    return '{"error":"The queue could not be read; the worker’s log has the reason"}';
   });
   const serverAdapter = new FastifyAdapter();
   createBullBoard({

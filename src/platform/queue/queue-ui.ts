@@ -44,7 +44,7 @@ export class QueueUi implements OnModuleInit, OnModuleDestroy {
       this.logger.info({ url }, 'the queue UI');
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw new ConfigError([`QUEUE_UI_PORT ${port} cannot be had on ${host} (${code}); choose another, or off`]);
+      throw new ConfigError([`QUEUE_UI_PORT ${port} cannot be used on ${host} (${code}); choose another, or off`]);
     }
   }
 

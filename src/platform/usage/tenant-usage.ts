@@ -93,7 +93,8 @@ export class TenantUsage implements BeforeApplicationShutdown {
 
   /**
    * Asserts that the tenant may make more, by what is known; reads nothing.
-   * @throws RateLimited beyond a daily amount, until midnight UTC; AppError `business_rule_violation` beyond stored rows
+   * @throws RateLimited beyond a daily amount, until midnight UTC; AppError `business_rule_violation` beyond stored
+   * rows
    */
   assertLeft({ tenantId }: TenantScope): void {
     const known = this.entryOf(tenantId)?.known;

@@ -9,12 +9,12 @@ const MAX_CHECKPOINT = 64 * 1024;
 
 export const verifyCommand: Command = {
   summary: 'Verifies audit logs from their first entry to their signed head, of all tenants or of one',
-  description: 'Names for each log the first place that does not fit, and ends with 1 where there is one.',
+  description: 'Reports for each log the first mismatch, and ends with 1 if there is one.',
   options: {
     '--tenant <id>': 'the log of this tenant',
     '--checkpoint <file>':
-      'a checkpoint that was kept elsewhere: the note, or the response of GET /audit-log/checkpoint, or the event ' +
-      'audit.checkpoint. A log that lost its newest entries, or was replaced, does not fit it',
+      'a checkpoint from elsewhere: the note, or the response of GET /audit-log/checkpoint, or the event ' +
+      'audit.checkpoint. A truncated or replaced log does not match it',
   },
   async run({ values, open }) {
     const kept = values.checkpoint === undefined ? undefined : readCheckpoint(String(values.checkpoint));

@@ -70,7 +70,7 @@ function addCommand(program: Program, command: Command, run: (parsed: ParsedLine
   for (const [flags, text] of Object.entries(requiredOptions)) program.requiredOption(flags, `${text} (required)`);
   for (const [flags, text] of Object.entries(options)) program.option(flags, text);
   program
-    .option('--dry-run', 'changes nothing, and prints what would be done')
+    .option('--dry-run', 'changes nothing, and prints the changes that it would make')
     .option('--json', 'prints one JSON object instead of text')
     .action(() => run({ command, values: program.opts(), positionals: program.args }));
 }

@@ -82,7 +82,7 @@ export const relaxCommand: Command = {
   async run({ values, positionals, dryRun, open }) {
     const tenantId = readId('the tenant', positionals[0]);
     const rules = { cidrs: values.cidrs === true, secondFactor: values.secondFactor === true };
-    if (!rules.cidrs && !rules.secondFactor) throw new UsageError('say --cidrs or --second-factor, or both');
+    if (!rules.cidrs && !rules.secondFactor) throw new UsageError('use --cidrs or --second-factor, or both');
     if (dryRun) return { lines: [`would relax ${tenantId}`], data: { id: tenantId, relaxed: [] } };
     const relaxed = await (await open()).get(CompanyService, { strict: false }).relax(tenantId, rules);
     const line = relaxed.length > 0 ? `relaxed ${tenantId}: ${relaxed.join(', ')}` : `${tenantId} had nothing to relax`;
@@ -91,7 +91,7 @@ export const relaxCommand: Command = {
 };
 
 export const deleteCommand: Command = {
-  summary: 'Closes a tenant at once',
+  summary: 'Closes a tenant immediately',
   description: 'An owner may restore it for 30 days; then it is erased.',
   arguments: '<id>',
   async run({ positionals, dryRun, open }) {

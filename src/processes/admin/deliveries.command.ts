@@ -6,8 +6,8 @@ import { Recovery } from '../../webhooks/deliveries/recovery';
 import { type Command, type Invocation, readId, readTime, type Report } from './command';
 
 export const retryCommand: Command = {
-  summary: 'Sends a delivery again now, also one that has succeeded',
-  description: 'It goes before others, and has its whole schedule of retries before it.',
+  summary: 'Sends a delivery again now, also after a success',
+  description: 'It goes before others, with a new schedule of retries.',
   arguments: '<delivery>',
   requiredOptions: { '--tenant <id>': 'the tenant of the delivery' },
   async run({ values, positionals, dryRun, open }) {
@@ -31,7 +31,7 @@ export const replayCommand: Command = {
   description: 'Takes --event, or --endpoint with --since.',
   requiredOptions: { '--tenant <id>': 'the tenant of the endpoints' },
   options: {
-    '--event <id>': 'every delivery of this event, to each endpoint, also those that have succeeded',
+    '--event <id>': 'every delivery of this event, to each endpoint, also after a success',
     '--endpoint <id>': 'every delivery to this endpoint that failed, or was not sent because the endpoint was disabled',
     '--since <time>': 'of events from this time on (2026-01-31T12:00:00Z, or a day)',
     '--until <time>': 'and before this time (now)',

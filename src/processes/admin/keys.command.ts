@@ -65,7 +65,7 @@ text under it.`,
 };
 
 export const resealCommand: Command = {
-  summary: 'Encrypts every secret in the database anew with the first key of ENCRYPTION_KEYS',
+  summary: 'Encrypts every secret in the database again with the first key of ENCRYPTION_KEYS',
   description: `Secrets are those of webhook endpoints and of authenticator apps, and stored responses that hold one. Works in small
 transactions, beside running processes; it can be stopped and run again. Ends with 1 where a text cannot be decrypted, and
 names its place and the missing key.`,

@@ -15,7 +15,7 @@ export const seedCommand: Command = {
     '--tenant-name <name>': 'name of the tenant (Demo Ltd)',
     '--orders <n>': 'number of orders, 0 to 10000 (36)',
     '--password-file <file>':
-      'file with the password of the owner in its first line; without it, a password is made and printed',
+      'file with the password of the owner in its first line; without it, a password is generated and printed',
   },
   async run(invocation) {
     const { values, dryRun, open } = invocation;

@@ -8,7 +8,7 @@ export const listCommand: Command = {
   summary: 'Lists tenants, oldest first',
   options: {
     '--limit <n>': 'the greatest number of tenants (100)',
-    '--after <id>': 'tenants that come after this one',
+    '--after <id>': 'tenants after this one',
     '--suspended': 'suspended tenants only',
   },
   async run({ values, open }) {
@@ -57,7 +57,7 @@ due already are sent.`,
 
 export const resumeCommand: Command = {
   summary: 'Resumes a suspended tenant',
-  description: 'Sessions that have not expired meanwhile count again.',
+  description: 'Sessions that have not expired meanwhile are valid again.',
   arguments: '<id>',
   run: (invocation) => mark(invocation, null),
 };

@@ -72,8 +72,8 @@ export async function createApi(
 ): Promise<NestFastifyApplication> {
   if (config.TRUST_PROXY === 'true') {
     logger.warn(
-      'TRUST_PROXY=true believes the left-most entry of X-Forwarded-For, which the caller writes: limits by address do not ' +
-        'hold. Set the number of proxies in front, or their addresses.',
+      'TRUST_PROXY=true trusts the left-most entry of X-Forwarded-For, which the caller writes: limits by ' +
+        'address have no effect. Set the number of proxies in front, or their addresses.',
     );
   }
   const records = new RequestLog(logger, metrics, tracing, callersSampling(config));

@@ -8,12 +8,12 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { Conditional } from '../../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { Download, Representation, WriteResult } from '../../platform/http/responses/results';
-import { TenantExportView } from './exports.dto';
+import { TenantExportView } from './exports.views';
 import { ExportsService } from './exports.service';
 
 const ExportId = () => Param('id', new ResourceId('Export'));
 
-@ApiSection('Tenant', 'The company: its name, its policies, what it uses.')
+@ApiSection('Tenant', 'The company: its name, its policies, its usage.')
 @Controller('tenant/exports')
 @NoApiKeys()
 export class ExportsController {
@@ -26,7 +26,7 @@ export class ExportsController {
   @ApiOperation({
     operationId: 'createTenantExport',
     summary: 'Export the tenant',
-    description: 'For owners. All that the tenant has, but for secrets; the archive can be read for 7 days.',
+    description: 'For owners. All data of the tenant except secrets; the archive can be read for 7 days.',
   })
   @ApiAcceptedResponse({ type: TenantExportView, description: 'The export.' })
   @ApiProblem('forbidden', 'Exports are for owners.')
@@ -56,8 +56,9 @@ export class ExportsController {
     operationId: 'readTenantArchive',
     summary: "Read an export's archive",
     description:
-      'For owners. A tar.gz that is made while it is read: a folder for each table with numbered files of NDJSON, and ' +
-      '`manifest.json` last, which shows that nothing is missing. Rows that are written meanwhile may be in it.',
+      'For owners. A tar.gz that is created while it is read: a folder for each table with numbered files of ' +
+      'NDJSON, and `manifest.json` last, which proves completeness. Rows that are written meanwhile may be ' +
+      'included.',
   })
   @ApiOkResponse({
     description: 'The archive.',

@@ -46,7 +46,7 @@ export class CompanyController {
       'Policies are for owners. They act on every request, on live sessions within 2 seconds, and on personal keys as on ' +
       'their person. A change that would shut its own maker out is refused.',
   })
-  @ApiOkResponse({ type: OwnTenantView, description: 'The tenant as it is now.' })
+  @ApiOkResponse({ type: OwnTenantView, description: 'The changed tenant.' })
   update(
     @CurrentCaller() caller: Caller,
     @Body() body: UpdateTenantDto,
@@ -64,8 +64,8 @@ export class CompanyController {
     operationId: 'closeTenant',
     summary: 'Close the tenant',
     description:
-      'For owners. No credential counts from then on, but for signing in to `POST /tenant/restore`; everything is ' +
-      'erased after 30 days.',
+      'For owners. From then on no credential is valid, except for signing in to `POST /tenant/restore`; ' +
+      'everything is erased after 30 days.',
   })
   @ApiAcceptedResponse({ description: 'The tenant is closed.' })
   close(@CurrentCaller() caller: Caller): Promise<void> {

@@ -4,7 +4,7 @@ import { type CrossChecked, NameField, ValueField } from '../../platform/http/re
 import { type Policies, policyFaults } from './policies';
 import { POLICY_SCHEMAS } from './company.views';
 
-@ApiSchema({ description: 'What is left out stays as it is, in `policies` too.' })
+@ApiSchema({ description: 'Omitted fields stay as they are, in `policies` too.' })
 export class UpdateTenantDto implements CrossChecked {
   @NameField({ description: "The company's name.", max: 200, optional: true, example: 'Analytical Engines Ltd' })
   name?: string;

@@ -41,7 +41,7 @@ export const POLICY_SCHEMAS = {
     type: 'array',
     items: { type: 'string', maxLength: 50 },
     maxItems: MAX_CIDRS,
-    description: 'Networks from which sessions and keys are let in; empty: all.',
+    description: 'Networks from which sessions and keys may be used; empty: all.',
     example: ['203.0.113.0/24'],
   },
   api_key_max_days: range('api_key_max_days', 'The longest life of a new key; null: keys need not expire.', null),

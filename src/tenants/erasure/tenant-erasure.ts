@@ -39,7 +39,7 @@ export class TenantErasure {
     } catch (error) {
       this.logger.warn(
         { reason: (error as Error).message },
-        'closed tenants could not be erased; the next run goes on',
+        'closed tenants could not be erased; the next run continues',
       );
     } finally {
       this.running = false;

@@ -20,7 +20,7 @@ import { InvitationsService } from './invitations.service';
 
 const InvitationId = () => Param('id', new ResourceId('Invitation'));
 
-@ApiSection('Invitations', 'Offers of a place in the tenant, sent by mail and good for 7 days. API keys: 403.')
+@ApiSection('Invitations', 'Invitations into the tenant, sent by mail and valid for 7 days. API keys: 403.')
 @Controller('invitations')
 @NoApiKeys()
 export class InvitationsController {
@@ -33,8 +33,8 @@ export class InvitationsController {
     operationId: 'createInvitation',
     summary: 'Invite a person',
     description:
-      'To a role whose permissions the caller holds. The link is in the mail alone; it is void once its inviter leaves or ' +
-      'no longer holds the role’s permissions.',
+      'To a role whose permissions the caller holds. Only the mail contains the link; it is void once its ' +
+      'inviter leaves or no longer holds the role’s permissions.',
   })
   @ApiCreatedResponse({ type: InvitationView, description: 'The invitation.' })
   @ApiProblem('conflict', 'This address has a pending invitation: send it again, or withdraw it.')
@@ -72,7 +72,7 @@ export class InvitationsController {
     summary: 'Withdraw an invitation',
     description: 'Its token is dead.',
   })
-  @ApiNoContentResponse({ description: 'The invitation is gone.' })
+  @ApiNoContentResponse({ description: 'The invitation is withdrawn.' })
   remove(
     @CurrentCaller() caller: Caller,
     @InvitationId() id: string,

@@ -4,7 +4,7 @@ import { ROLE_FIELD } from '../members/members.requests';
 
 @ApiSchema({ description: 'An offer of a place in the tenant.' })
 export class CreateInvitationDto {
-  @EmailField({ description: 'The address; the mail with the link goes there.', example: 'grace@example.com' })
+  @EmailField({ description: 'The address that gets the mail with the link.', example: 'grace@example.com' })
   email: string;
 
   @TextField(ROLE_FIELD)

@@ -29,7 +29,7 @@ export class InvitationView {
   @ApiProperty({
     type: 'integer',
     minimum: 1,
-    description: 'Grows each time it is sent; the `ETag` is made of it.',
+    description: 'Grows each time it is sent; the `ETag` is derived from it.',
     example: 1,
   })
   version: number;

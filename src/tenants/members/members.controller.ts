@@ -12,7 +12,7 @@ import { MembersService } from './members.service';
 
 const MemberId = () => Param('user_id', new ResourceId('Member'));
 
-@ApiSection('Members', 'The people of the tenant: their roles, their status, the end of their places. API keys: 403.')
+@ApiSection('Members', 'The people of the tenant: roles, status, end of memberships. API keys: 403.')
 @Controller('members')
 @NoApiKeys()
 export class MembersController {
@@ -42,10 +42,11 @@ export class MembersController {
     operationId: 'updateMember',
     summary: "Change a member's role or status",
     description:
-      'Neither the member nor the new role may have a permission that the caller lacks. A change reaches every live ' +
-      'credential of the member within 2 seconds; a suspension ends the sessions and personal keys here for good.',
+      'Neither the member nor the new role may have a permission that the caller lacks. A change reaches every ' +
+      'live credential of the member within 2 seconds; a suspension ends the sessions and personal keys here ' +
+      'permanently.',
   })
-  @ApiOkResponse({ type: MemberView, description: 'The member as it is now.' })
+  @ApiOkResponse({ type: MemberView, description: 'The changed member.' })
   @ApiProblem('conflict', 'A directory manages this member: change it there.')
   @ApiProblem('business_rule_violation', 'A tenant always has an active owner; this is the last one.')
   update(
@@ -64,8 +65,8 @@ export class MembersController {
     operationId: 'removeMember',
     summary: 'Remove a member, or leave',
     description:
-      'Asks for the permission `members:manage`, but for oneself. The sessions and personal keys of the person in ' +
-      'this tenant end within 2 seconds.',
+      'Requires the permission `members:manage`, except for the own membership. The sessions and personal keys ' +
+      'of the person in this tenant end within 2 seconds.',
   })
   @ApiNoContentResponse({ description: 'The person is no member any more.' })
   @ApiProblem('forbidden', 'The role member may not do this: it lacks members:manage.')
@@ -85,7 +86,7 @@ export class MembersController {
   @ApiOperation({
     operationId: 'resetMemberPassword',
     summary: 'Send a member a reset of the password',
-    description: "To the member's own address; the link is in the mail alone.",
+    description: "To the member's own address; only the mail contains the link.",
   })
   @ApiAcceptedResponse({ description: 'The mail is on its way.' })
   resetPassword(@CurrentCaller() caller: Caller, @MemberId() id: string, @NoBody() _none: undefined): Promise<void> {
@@ -98,7 +99,7 @@ export class MembersController {
   @ApiOperation({
     operationId: 'endMemberSessions',
     summary: "End a member's sessions",
-    description: 'Those of this tenant alone; they stop working within 2 seconds.',
+    description: 'Only those of this tenant; they stop working within 2 seconds.',
   })
   @ApiNoContentResponse({ description: 'The sessions have ended.' })
   endSessions(@CurrentCaller() caller: Caller, @MemberId() id: string): Promise<void> {

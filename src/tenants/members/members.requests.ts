@@ -29,13 +29,13 @@ export class ListMembersDto extends PageDto {
   q?: string;
 }
 
-@ApiSchema({ description: 'What is left out stays as it is.' })
+@ApiSchema({ description: 'Omitted fields stay as they are.' })
 export class UpdateMemberDto {
   @TextField({ ...ROLE_FIELD, optional: true })
   role?: string;
 
   @ChoiceField({
-    description: '`suspended` ends the sessions and personal keys here; `active` lets the person sign in again.',
+    description: '`suspended` ends the sessions and personal keys here; `active` allows the person to sign in again.',
     values: SETTABLE_STATUSES,
     optional: true,
     example: 'active',

@@ -35,12 +35,12 @@ export class MemberView {
   @ApiProperty({
     enum: MEMBER_STATUSES,
     description:
-      'A member who is `unconfirmed` has to confirm the place first: the account was claimed by its mailbox.',
+      "A member who is `unconfirmed` must confirm the membership first: the mailbox's owner claimed the account.",
     example: 'active',
   })
   status: MemberStatus;
 
-  @ApiProperty({ enum: MEMBER_MANAGERS, description: 'A `directory` manages its members alone.', example: 'user' })
+  @ApiProperty({ enum: MEMBER_MANAGERS, description: 'Only a `directory` manages its own members.', example: 'user' })
   managed_by: MemberManager;
 
   @ApiProperty({

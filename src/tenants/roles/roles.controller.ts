@@ -62,10 +62,9 @@ export class RolesController {
   @ApiOperation({
     operationId: 'updateRole',
     summary: 'Change a role',
-    description:
-      'Neither what it has nor what it gets may be more than the caller has. Reaches members within 2 seconds.',
+    description: "Neither the old nor the new permissions may exceed the caller's. Reaches members within 2 seconds.",
   })
-  @ApiOkResponse({ type: RoleView, description: 'The role as it is now.' })
+  @ApiOkResponse({ type: RoleView, description: 'The changed role.' })
   @ApiProblem('business_rule_violation', 'Built-in roles cannot be changed.')
   update(
     @CurrentCaller() caller: Caller,
@@ -82,9 +81,9 @@ export class RolesController {
   @ApiOperation({
     operationId: 'deleteRole',
     summary: 'Delete a role',
-    description: 'One that no member and no pending invitation has.',
+    description: 'A role without members and pending invitations.',
   })
-  @ApiNoContentResponse({ description: 'The role is gone.' })
+  @ApiNoContentResponse({ description: 'The role is deleted.' })
   @ApiProblem('conflict', 'The role is in use by a pending or current member.')
   @ApiProblem('business_rule_violation', 'Built-in roles cannot be changed.')
   remove(

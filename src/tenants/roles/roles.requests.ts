@@ -13,7 +13,7 @@ const DESCRIPTION_FIELD = {
 } as const;
 
 const PERMISSIONS_FIELD = {
-  description: 'What members with the role may do; nothing that the caller may not.',
+  description: 'The permissions of members with the role, at most those of the caller.',
   min: 1,
   example: ['orders:read', 'orders:write'],
 } as const;
@@ -43,7 +43,7 @@ export class CreateRoleDto {
   permissions: Permission[];
 }
 
-@ApiSchema({ description: 'What is left out stays as it is; `permissions` are replaced whole.' })
+@ApiSchema({ description: 'Omitted fields stay as they are; `permissions` are replaced as a whole.' })
 export class UpdateRoleDto {
   @TextField(DESCRIPTION_FIELD)
   description?: string | null;

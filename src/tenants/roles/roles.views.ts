@@ -21,7 +21,7 @@ export class RoleView {
 
   @ApiProperty({
     ...PERMISSION_LIST_DOC,
-    description: 'What members with the role may do.',
+    description: 'The permissions of members with the role.',
     example: ['orders:read', 'orders:write'],
   })
   permissions: Permission[];

@@ -25,19 +25,19 @@ class UsageReadingView implements UsageReading {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'When a daily amount begins anew; null for a count.',
+    description: 'When a daily amount is reset; null for a count.',
     example: null,
   })
   resets_at: string | null;
 }
 
-@ApiSchema({ description: 'What a tenant uses, meter by meter.' })
+@ApiSchema({ description: 'The usage of a tenant, meter by meter.' })
 class UsageView {
   @ApiProperty({ type: [UsageReadingView], maxItems: 100, description: 'The meters.' })
   data: UsageReadingView[];
 }
 
-@ApiSection('Tenant', 'The company: its name, its policies, what it uses.')
+@ApiSection('Tenant', 'The company: its name, its policies, its usage.')
 @Controller('tenant/usage')
 export class UsageController {
   constructor(private readonly meters: UsageMeters) {}
@@ -46,10 +46,10 @@ export class UsageController {
   @Requires('tenant:manage')
   @ApiOperation({
     operationId: 'getTenantUsage',
-    summary: 'See what the tenant uses',
+    summary: "Get the tenant's usage",
     description:
-      'Endpoints, event types, what was made today, stored rows: what is used, the limit, and when it is reset. A count ' +
-      'beyond its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.',
+      "Endpoints, event types, today's amounts, stored rows: usage, limit, and time of reset. A count above " +
+      'its limit is 422, a daily amount 429 until midnight UTC. Limits are lower in the first day of a tenant.',
   })
   @ApiOkResponse({ type: UsageView, description: 'The meters.' })
   async read(@CurrentCaller() caller: Caller): Promise<UsageView> {

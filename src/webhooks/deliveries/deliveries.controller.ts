@@ -25,7 +25,7 @@ export class DeliveriesController {
   @ApiOperation({
     operationId: 'listDeliveries',
     summary: 'List deliveries',
-    description: 'Newest event first, those that were not sent (`filtered`, `disabled`) included.',
+    description: 'Newest event first, including unsent ones (`filtered`, `disabled`).',
   })
   @ApiOkResponse({ type: DeliveryPage, description: 'A page.' })
   list(@CurrentCaller() caller: Caller, @Query() query: ListDeliveriesDto): Promise<JsonPage> {
@@ -52,8 +52,8 @@ export class DeliveriesController {
     operationId: 'retryDelivery',
     summary: 'Send a delivery again, now',
     description:
-      'Out of turn, past an open circuit breaker, and with the whole schedule of retries before it; one that has ' +
-      'succeeded too. Its `webhook-id` stays, and attempts are added to those that were made.',
+      'Before others, past an open circuit breaker, and with a new schedule of retries; also after a success. ' +
+      'Its `webhook-id` stays, and attempts are appended to the earlier ones.',
   })
   @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery, due now.' })
   @ApiProblem('conflict', "The endpoint '0198c0de-7a11-7000-8000-000000000031' is disabled: enable it first.")

@@ -108,7 +108,7 @@ async function holdToRetry(tx: TenantTransaction, id: string): Promise<queries.H
   if (!endpoint) throw new Conflict(`The endpoint '${delivery.endpoint_id}' of this delivery is gone.`);
   if (!endpoint.enabled) throw new Conflict(`The endpoint '${delivery.endpoint_id}' is disabled: enable it first.`);
   if (delivery.status === 'filtered') {
-    throw new Conflict('The endpoint did not want events of this type; there is nothing to send again.');
+    throw new Conflict('The endpoint does not subscribe to events of this type; there is nothing to send again.');
   }
   if (delivery.status === 'cancelled') throw new Conflict('The delivery was cancelled.');
   return delivery;

@@ -29,10 +29,10 @@ export class DeliveryView {
   })
   id: string;
 
-  @ApiProperty({ format: 'uuid', description: 'Whom it is for; the endpoint may be gone.', example: ENDPOINT_ID })
+  @ApiProperty({ format: 'uuid', description: 'The endpoint, which may have been removed.', example: ENDPOINT_ID })
   endpoint_id: string;
 
-  @ApiProperty({ format: 'uuid', description: 'What it tells of.', example: EVENT_ID })
+  @ApiProperty({ format: 'uuid', description: 'The event.', example: EVENT_ID })
   event_id: string;
 
   @ApiProperty({ maxLength: MAX_TYPE_NAME, description: "The event's type.", example: 'order.created' })
@@ -41,9 +41,10 @@ export class DeliveryView {
   @ApiProperty({
     enum: DELIVERY_STATUSES,
     description:
-      '`pending`: not tried yet; `retrying`: tried, and will be again; `succeeded`: answered with 2xx; `failed`: every ' +
-      'attempt failed; `cancelled`: its endpoint was removed. Not sent at all: `filtered`, since the endpoint does not ' +
-      'want such events; `disabled`, since the endpoint was disabled, which can be recovered.',
+      '`pending`: no attempt yet; `retrying`: attempted, with a retry ahead; `succeeded`: a 2xx response; ' +
+      '`failed`: every attempt failed; `cancelled`: its endpoint was removed. Never sent: `filtered`, since ' +
+      'the endpoint does not subscribe to such events; `disabled`, since the endpoint was disabled, which can ' +
+      'be recovered.',
     example: 'succeeded',
   })
   status: DeliveryStatus;
@@ -55,7 +56,7 @@ export class DeliveryView {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'When it is tried next; null where it will not be.',
+    description: 'The time of the next attempt; null without one.',
     example: null,
   })
   next_attempt_at: string | null;
@@ -73,7 +74,7 @@ export class DeliveryView {
   completed_at: string | null;
 }
 
-@ApiSchema({ description: 'One try to send a delivery.' })
+@ApiSchema({ description: 'One attempt of a delivery.' })
 export class AttemptView {
   @ApiProperty({ type: 'integer', minimum: 1, description: 'Its number, from 1.', example: 1 })
   number: number;
@@ -89,7 +90,7 @@ export class AttemptView {
     nullable: true,
     minimum: 100,
     maximum: 999,
-    description: 'The status of the answer; null without one.',
+    description: 'The status of the response; null without one.',
     example: 200,
   })
   response_status: number | null;
@@ -98,7 +99,7 @@ export class AttemptView {
     type: 'string',
     nullable: true,
     maxLength: 4096,
-    description: 'The first 4 KiB of the answer, as text.',
+    description: 'The first 4 KiB of the response, as text.',
     example: 'ok',
   })
   response_body: string | null;
@@ -107,7 +108,7 @@ export class AttemptView {
     type: 'string',
     nullable: true,
     maxLength: 500,
-    description: 'Why it failed; null where it did not.',
+    description: 'The reason of the failure; null for a success.',
     example: null,
   })
   error: string | null;

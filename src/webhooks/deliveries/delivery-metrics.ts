@@ -19,7 +19,7 @@ export class DeliveryMetrics {
   constructor({ registry }: Metrics) {
     this.deliveries = new Counter({
       name: 'webhook_deliveries_total',
-      help: 'Deliveries by what became of them; retrying counts each failed attempt that is followed by another.',
+      help: 'Deliveries by outcome; retrying counts each failed attempt that is followed by another.',
       labelNames: ['outcome'],
       registers: [registry],
     });

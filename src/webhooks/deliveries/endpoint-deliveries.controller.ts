@@ -31,9 +31,9 @@ export class EndpointDeliveriesController {
   @ApiOperation({
     operationId: 'testEndpoint',
     summary: 'Send a test message',
-    description: 'A `webhook.test` to this endpoint alone, whatever it subscribes to, and also while it is disabled.',
+    description: 'A `webhook.test` to this endpoint alone, whatever its subscriptions, also while it is disabled.',
   })
-  @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; see what became of it by its id.' })
+  @ApiAcceptedResponse({ type: DeliveryView, description: 'The delivery; its id gives access to its outcome.' })
   test(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
@@ -48,10 +48,10 @@ export class EndpointDeliveriesController {
   @HttpCode(202)
   @ApiOperation({
     operationId: 'recoverEndpoint',
-    summary: 'Send again what was missed',
+    summary: 'Send missed deliveries again',
     description:
-      'Every `failed` or `disabled` delivery of that time is due again, with its whole schedule before it and its ' +
-      '`webhook-id` as it was. Repeating the request is harmless: what is due is neither failed nor disabled any more.',
+      'Every `failed` or `disabled` delivery of that time is due again, with a new schedule and its unchanged ' +
+      '`webhook-id`. Repeating the request is harmless: due deliveries are no longer failed or disabled.',
   })
   @ApiAcceptedResponse({ type: RecoveredView, description: 'How many.' })
   @ApiProblem('conflict', "The endpoint '0198c0de-7a11-7000-8000-000000000031' is disabled: enable it first.")
@@ -68,7 +68,7 @@ export class EndpointDeliveriesController {
   @Requires('webhooks:read')
   @ApiOperation({
     operationId: 'getEndpointStats',
-    summary: 'See how an endpoint does',
+    summary: 'Get the statistics of an endpoint',
     description: 'Attempts by the hour (UTC) in which they began: this hour and the 23 before it, or the time given.',
   })
   @ApiOkResponse({ type: StatsView, description: 'The hours.' })

@@ -21,7 +21,7 @@ export class RecoverDto implements CrossChecked {
 
 export class StatsDto implements CrossChecked {
   @TimeField({
-    description: `The first hour is the one of this time; without it, 24 hours are told of. At most ${MAX_DAYS} days.`,
+    description: `The first hour is the one of this time; without it, the last 24 hours. At most ${MAX_DAYS} days.`,
     optional: true,
     example: TIME,
   })

@@ -28,7 +28,7 @@ export class HourView {
   @ApiProperty({ format: 'date-time', description: 'When the hour began.', example: TIME })
   hour: string;
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Attempts that were answered with 2xx.', example: 118 })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Attempts with a 2xx response.', example: 118 })
   succeeded: number;
 
   @ApiProperty({ type: 'integer', minimum: 0, description: 'Attempts that failed.', example: 2 })

@@ -62,7 +62,7 @@ export class BacklogMetrics {
       });
     gauge(
       'outbox_lag_seconds',
-      'Age of the oldest event that is not fanned out yet; 0 where there is none.',
+      'Age of the oldest event before fan-out; 0 without one.',
       async () => (await this.backlog.get())?.outboxLag,
     );
     gauge('webhook_due_deliveries', 'Deliveries that are due and not in the queue; counted up to 10,000.', () =>
@@ -70,7 +70,7 @@ export class BacklogMetrics {
     );
     gauge(
       'webhook_oldest_due_seconds',
-      'For how long the delivery that has waited longest is due; 0 where none is.',
+      'Time since the oldest due delivery became due; 0 without one.',
       async () => (await this.backlog.get())?.oldestDue,
     );
     const { jobs } = this;
@@ -87,7 +87,7 @@ export class BacklogMetrics {
     });
     new Gauge({
       name: 'webhook_breakers',
-      help: 'Endpoints that the leader knows of, by the state of their circuit breaker.',
+      help: "Endpoints in the leader's memory, by the state of their circuit breaker.",
       labelNames: ['state'],
       registers,
       collect() {

@@ -8,21 +8,22 @@ import { CHALLENGE_EVENT, TEST_EVENT } from '../event-types/event-type-names';
 export const WEBHOOK_EVENT_TYPES: readonly EventType[] = [
   {
     name: TEST_EVENT,
-    description: 'A person tries an endpoint out. It goes to that endpoint alone, and means nothing.',
+    description: 'A test of an endpoint by a user. Only that endpoint gets it; it describes no change.',
     data: EndpointView,
   },
   {
     name: CHALLENGE_EVENT,
     description:
-      'A receiver is asked whether it wants to be one. It agrees by 200 and `{ "challenge": "…" }` with the same value; before ' +
-      'that its endpoint is sent nothing else. It goes to that endpoint alone, and only where the operator asks for consent.',
+      'A request for a receiver\'s consent. It consents by 200 and `{ "challenge": "…" }` with the same value; ' +
+      'before that its endpoint gets nothing else. Only that endpoint gets it, and only if the operator ' +
+      'requires consent.',
     data: ChallengeView,
   },
   {
     name: ENDPOINT_DISABLED_EVENT,
     description:
-      'An endpoint does not work and was disabled: it answered 410 Gone, or every delivery has failed for five days. ' +
-      'Not emitted where a person disables it.',
+      'A failing endpoint was disabled: it returned 410 Gone, or every delivery has failed for five days. Not ' +
+      'emitted if a user disables it.',
     data: EndpointView,
     example: {
       enabled: false,

@@ -66,7 +66,7 @@ export function changedParts(
 ): EndpointParts {
   const faults: FieldFault[] = [];
   const fault = (field: string): void => {
-    faults.push({ field, message: `${MASK} stands for a value that is not stored; give the value`, code: 'masked' });
+    faults.push({ field, message: `${MASK} has no stored value; send the value itself`, code: 'masked' });
   };
   let { url } = stored;
   if (change.url !== undefined && change.url !== maskUrl(stored.url)) {

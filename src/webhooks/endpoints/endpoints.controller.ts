@@ -70,7 +70,7 @@ export class EndpointsController {
       'waits as `disabled`; enabling sends none of that by itself: `POST …/recover` does.',
   })
   @ApiBody({ type: requests.UpdateEndpointDto })
-  @ApiOkResponse({ type: views.EndpointView, description: 'The endpoint as it is now.' })
+  @ApiOkResponse({ type: views.EndpointView, description: 'The changed endpoint.' })
   update(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,
@@ -86,9 +86,9 @@ export class EndpointsController {
   @ApiOperation({
     operationId: 'deleteEndpoint',
     summary: 'Remove an endpoint',
-    description: 'Its waiting deliveries become `cancelled`; the log of those that were sent stays.',
+    description: 'Its waiting deliveries become `cancelled`; the log of sent ones stays.',
   })
-  @ApiNoContentResponse({ description: 'The endpoint is gone.' })
+  @ApiNoContentResponse({ description: 'The endpoint is removed.' })
   remove(
     @CurrentCaller() caller: Caller,
     @EndpointId() id: string,

@@ -24,17 +24,17 @@ import {
 
 const EVENT_TYPES_FIELD = {
   description:
-    "Which events: exact names, `order.*` for all that begin so, or `*` for all. Your own events' names are as good " +
-    'as ours. Of equal entries one is kept.',
+    'The subscribed events: exact names, `order.*` for all with this prefix, or `*` for all. Names of your ' +
+    'own events are allowed. Duplicate entries are removed.',
   example: ['order.*', 'invoice.paid'],
   api: EVENT_TYPES_API,
 } as const;
 
 const HEADERS_FIELD = {
   description:
-    'Headers of your own, sent with each message; at most 20. Names that frame the message, steer the connection or ' +
-    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are kept encrypted and shown as `***`; ' +
-    'a value that is sent back as `***` stays what it is.',
+    'Your own headers for each message; at most 20. Names that frame the message, control the connection or ' +
+    'begin with `webhook-` are refused, as are `traceparent` and `tracestate`. The values are stored ' +
+    'encrypted and shown as `***`; a value `***` in a request keeps the stored value.',
   example: HEADERS_EXAMPLE,
   optional: true,
   api: HEADERS_API,
@@ -95,7 +95,7 @@ export class CreateEndpointDto implements CrossChecked {
   }
 }
 
-@ApiSchema({ description: 'What is left out stays as it is; `event_types` and `headers` are replaced whole.' })
+@ApiSchema({ description: 'Omitted fields stay as they are; `event_types` and `headers` are replaced as a whole.' })
 export class UpdateEndpointDto implements CrossChecked {
   @TextField({ ...URL_FIELD, optional: true })
   url?: string;
@@ -116,7 +116,7 @@ export class UpdateEndpointDto implements CrossChecked {
   ordering?: Ordering;
 
   @ChoiceField({
-    description: `${SIGNATURE_DOC} A change makes a new secret; the old one signs beside it for a day.`,
+    description: `${SIGNATURE_DOC} A change creates a new secret; the old one also signs for a day.`,
     values: SIGNATURES,
     optional: true,
     example: 'v1',
@@ -125,8 +125,8 @@ export class UpdateEndpointDto implements CrossChecked {
 
   @BooleanField({
     description:
-      '`false` disables it: what waits is kept as `disabled`. `true` enables it and clears `disabled_reason`; what was ' +
-      'kept is sent when it is recovered.',
+      '`false` disables it: waiting deliveries are kept as `disabled`. `true` enables it and clears ' +
+      '`disabled_reason`; recovery sends the kept ones.',
     optional: true,
     example: true,
   })

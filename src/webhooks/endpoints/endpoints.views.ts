@@ -42,8 +42,8 @@ export const ORDERING_DOC =
   '`none`: as fast as they can.';
 
 export const SIGNATURE_DOC =
-  'After Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is also at ' +
-  '`GET /webhooks/jwks`.';
+  'As in Standard Webhooks: `v1` is HMAC-SHA256 with a shared secret, `v1a` ed25519, whose public key is ' +
+  'also at `GET /webhooks/jwks`.';
 
 @ApiSchema({ description: 'Where you receive events.' })
 export class EndpointView {
@@ -97,9 +97,9 @@ export class EndpointView {
   @ApiPropertyOptional({
     enum: ['pending'],
     description:
-      'There while the receiver has not agreed: it was sent `webhook.challenge`, and is sent nothing else before it has ' +
-      'answered that with 200 and `{ "challenge": "<the same>" }`. What happens meanwhile is kept as `disabled`. Only where the ' +
-      'operator asks receivers for consent.',
+      'Present until the receiver has consented: it got `webhook.challenge`, and gets nothing else before it ' +
+      'has responded with 200 and `{ "challenge": "<the same>" }`. Events in this time are kept as `disabled`. ' +
+      'Only if the operator requires consent.',
     example: 'pending',
   })
   consent?: 'pending';
@@ -108,7 +108,7 @@ export class EndpointView {
     type: 'string',
     nullable: true,
     maxLength: 500,
-    description: 'Why it is disabled: a person, 410 Gone, or five days of failures.',
+    description: 'Why it is disabled: a user, 410 Gone, or five days of failures.',
     example: null,
   })
   disabled_reason: string | null;

@@ -21,7 +21,7 @@ export class SecretsController {
   @ApiOperation({
     operationId: 'getEndpointSecret',
     summary: "Get an endpoint's secret",
-    description: 'What you verify signatures with, and the whole URL and headers, which are masked elsewhere.',
+    description: 'The key for verifying signatures, and the whole URL and headers, which are masked elsewhere.',
   })
   @ApiOkResponse({ type: views.EndpointSecretsView, description: 'The secret.' })
   find(@CurrentCaller() caller: Caller, @EndpointId() id: string): Promise<views.EndpointSecretsView> {
@@ -35,8 +35,8 @@ export class SecretsController {
     operationId: 'rotateEndpointSecret',
     summary: "Rotate an endpoint's secret",
     description:
-      'Messages are signed with the new secret at once, and with the old one beside it until the overlap ends, so that ' +
-      'you may change over at any moment in between.',
+      'The new secret signs immediately, and the old one also signs until the overlap ends, so that you may ' +
+      'change at any moment in between.',
   })
   @ApiBody({ type: requests.RotateSecretDto, required: false })
   @ApiOkResponse({ type: views.EndpointSecretView, description: 'The new secret.' })

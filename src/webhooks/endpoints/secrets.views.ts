@@ -5,8 +5,8 @@ const SECRET_DOC = {
   maxLength: 200,
   pattern: '^wh(sec|pk)_[A-Za-z0-9+/]+=*$',
   description:
-    'What you verify signatures with: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, whose private ' +
-    'half is never shown.',
+    'The key for verifying signatures: the shared secret `whsec_…`, or for `v1a` the public key `whpk_…`, ' +
+    'whose private half is never shown.',
   example: 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDazfYh4oMUrk=',
 } as const;
 
@@ -22,7 +22,7 @@ export class EndpointSecretView {
   secret: string;
 }
 
-@ApiSchema({ description: 'The secret of an endpoint, and what is masked elsewhere.' })
+@ApiSchema({ description: 'The secret of an endpoint, and the values that are masked elsewhere.' })
 export class EndpointSecretsView extends EndpointSecretView {
   @ApiPropertyOptional({ ...URL_DOC, description: 'The whole URL, where anything is masked elsewhere.' })
   url?: string;
@@ -50,7 +50,7 @@ export class PublicKeyView {
   })
   x: string;
 
-  @ApiProperty({ enum: ['sig'], description: 'What it is for.', example: 'sig' })
+  @ApiProperty({ enum: ['sig'], description: 'The use of the key.', example: 'sig' })
   use: 'sig';
 
   @ApiProperty({ enum: ['EdDSA'], description: 'The algorithm.', example: 'EdDSA' })

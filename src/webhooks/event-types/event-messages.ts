@@ -39,7 +39,7 @@ export function messageOf(type: string, data: Schema): Schema {
     required: ['id', 'type', 'timestamp', 'data'],
     properties: {
       id: { type: 'string', format: 'uuid', description: "The event's id, the same for every endpoint." },
-      type: { type: 'string', const: type, description: 'What kind of event it is.' },
+      type: { type: 'string', const: type, description: 'The type of the event.' },
       timestamp: { type: 'string', format: 'date-time', description: 'When it happened.' },
       data,
     },

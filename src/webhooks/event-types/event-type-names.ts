@@ -66,7 +66,7 @@ export function unknownTypesFaults(patterns: unknown, types: EventCatalogue): Fi
   return patterns.flatMap((pattern: unknown, index) => {
     if (typeof pattern !== 'string' || !PATTERN.test(pattern)) return [];
     if (!types.isReserved(pattern) || types.covers(pattern)) return [];
-    const message = 'is none of our event types; see GET /webhooks/event-types';
+    const message = 'is not an event type; see GET /webhooks/event-types';
     return [{ field: `event_types.${index}`, message, code: 'unknown_event_type' }];
   });
 }

@@ -28,7 +28,7 @@ const ApiName = (example: string) =>
 /** A schema is compiled and its example checked, which costs as much as so many requests. */
 const TOKENS_OF_REGISTRATION = 20;
 
-@ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
+@ApiSection('Webhook events', 'Events: those of the service, and your own.')
 @Controller('webhooks/event-types')
 export class EventTypesController {
   constructor(private readonly types: EventTypesService) {}
@@ -38,7 +38,7 @@ export class EventTypesController {
   @ApiOperation({
     operationId: 'listEventTypes',
     summary: 'List event types',
-    description: 'All that the service emits, and those of your own that you have registered.',
+    description: 'All types of the service, and your own registered ones.',
   })
   @ApiOkResponse({ type: views.EventTypeList, description: 'The catalogue.' })
   list(@CurrentCaller() caller: Caller): Promise<Json> {
@@ -67,13 +67,14 @@ export class EventTypesController {
     operationId: 'registerEventType',
     summary: 'Register an event type',
     description:
-      'Registers a type of your own, or changes it to what is given; what is left out is gone. From then on events of this ' +
-      'type are taken only if their `data` fits the schema; those that were emitted before stay. Nothing to change is a ' +
-      '200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and examples in all.',
+      'Registers a type of your own, or replaces it; omitted fields are removed. From then on events of this ' +
+      'type are accepted only if their `data` satisfies the schema; earlier events stay. Without a difference ' +
+      'the response is 200 without a new version. A tenant has at most 500 types, with 1 MiB of schemas and ' +
+      'examples in all.',
   })
   @ApiBody({ type: requests.RegisterEventTypeDto })
   @ApiCreatedResponse({ type: views.EventTypeView, description: 'The type, which is new.' })
-  @ApiOkResponse({ type: views.EventTypeView, description: 'The type as it is now.' })
+  @ApiOkResponse({ type: views.EventTypeView, description: 'The changed type.' })
   @ApiProblem('business_rule_violation', 'A tenant has at most 500 event types of its own.')
   @RouteConfig({ tokens: TOKENS_OF_REGISTRATION })
   async register(
@@ -95,7 +96,7 @@ export class EventTypesController {
     summary: 'Remove an event type',
     description: 'Events of this type may still be emitted, and are not checked any more.',
   })
-  @ApiNoContentResponse({ description: 'The type is gone.' })
+  @ApiNoContentResponse({ description: 'The type is removed.' })
   @ApiProblem('not_found', "Event type 'invoice.paid' not found")
   @ApiProblem('business_rule_violation', "Event type 'order.created' is the service's own and cannot be removed.")
   remove(

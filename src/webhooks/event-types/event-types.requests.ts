@@ -10,7 +10,7 @@ import { MAX_DESCRIPTION, EXAMPLE, SCHEMA, OBJECT } from './event-types.views';
 const MAX_KIB = 16;
 const isObject = (value: unknown) => (isJsonObject(value) ? undefined : 'must be an object');
 
-@ApiSchema({ description: 'What events of a type of your own look like.' })
+@ApiSchema({ description: 'The form of events of your own type.' })
 export class RegisterEventTypeDto implements CrossChecked {
   @TextField({
     description: 'When it is emitted.',

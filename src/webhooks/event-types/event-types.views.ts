@@ -12,7 +12,7 @@ export const SCHEMA = {
 // More members than 16 KiB of JSON can have.
 export const OBJECT = { type: 'object', additionalProperties: true, maxProperties: 4096 } satisfies ApiPropertyOptions;
 
-@ApiSchema({ description: 'A type of event: one that the service emits, or one of your own.' })
+@ApiSchema({ description: 'A type of event: one of the service, or your own.' })
 export class EventTypeView {
   @ApiProperty({ maxLength: 255, description: 'Its name, for `event_types` of an endpoint.', example: 'invoice.paid' })
   name: string;
@@ -29,8 +29,8 @@ export class EventTypeView {
   @ApiProperty({
     enum: ['message', 'data'],
     description:
-      "What `schema` and `example` describe: the whole body of a message, for the service's own types, or its `data`, for " +
-      'yours, as you registered them.',
+      "The subject of `schema` and `example`: the whole body of a message for the service's own types, or its " +
+      '`data` for your registered ones.',
     example: 'data',
   })
   schema_of: 'message' | 'data';
@@ -38,7 +38,7 @@ export class EventTypeView {
   @ApiProperty({ ...OBJECT, description: 'JSON Schema (2020-12).', example: SCHEMA })
   schema: Record<string, unknown>;
 
-  @ApiProperty({ ...OBJECT, nullable: true, description: 'What fits the schema.', example: EXAMPLE })
+  @ApiProperty({ ...OBJECT, nullable: true, description: 'An example that satisfies the schema.', example: EXAMPLE })
   example: Record<string, unknown> | null;
 
   @ApiProperty({

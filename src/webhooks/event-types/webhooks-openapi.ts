@@ -7,8 +7,8 @@ import { exampleMessage, messageOf } from './event-messages';
 const SECTION = {
   name: 'Webhook messages',
   description:
-    'What the service sends to your endpoints, after Standard Webhooks: a POST that you answer with 2xx within the ' +
-    'time limit. A message may come more than once, with the same `webhook-id`.',
+    'The messages of the service to your endpoints, as in Standard Webhooks: a POST that you answer with 2xx ' +
+    'within the time limit. A message may come more than once, with the same `webhook-id`.',
 };
 
 /** The document's part on messages, one for each type of event. */
@@ -36,7 +36,7 @@ function messageItem(type: EventType): PathItem {
         }),
         header(
           'webhook-timestamp',
-          'When this attempt was made, unix seconds. Refuse what is older than five minutes.',
+          'When this attempt was made, unix seconds. Refuse a message older than five minutes.',
           {
             type: 'integer',
             minimum: 0,
@@ -61,7 +61,7 @@ function messageItem(type: EventType): PathItem {
       },
       responses: {
         '2XX': answer('Received: it is not sent again.'),
-        '410': answer('Gone: the endpoint is disabled, and nothing is sent to it any more.'),
+        '410': answer('Gone: the endpoint is disabled, and gets no more messages.'),
         '4XX': answer('Not received: it is tried again by the schedule; after 429 not before `Retry-After`.'),
         '5XX': answer('Not received: it is tried again by the schedule; after 503 not before `Retry-After`.'),
       },

@@ -17,7 +17,7 @@ import { EventsService } from './events.service';
 const MAX_MEMBERS_OF_DATA = 10_000;
 const EventId = () => Param('id', new ResourceId('Event'));
 
-@ApiSection('Webhook events', 'What happened: our events, and those that you emit yourself.')
+@ApiSection('Webhook events', 'Events: those of the service, and your own.')
 @Controller('webhooks/events')
 export class EventsController {
   constructor(private readonly events: EventsService) {}
@@ -29,7 +29,7 @@ export class EventsController {
     operationId: 'emitEvent',
     summary: 'Emit an event of your own',
     description:
-      'It goes to every endpoint that wants its type. A second one with the same `event_id` is the first one.',
+      'Every endpoint that subscribes to its type gets it. A second event with the same `event_id` is the first one.',
   })
   @ApiBody({ type: requests.EmitEventDto })
   @ApiAcceptedResponse({ type: views.EventView, description: 'The event; it is delivered within moments.' })

@@ -29,7 +29,7 @@ export class EmitEventDto implements CrossChecked {
   type: string;
 
   @ValueField({
-    description: `What happened; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are sent on in the characters in which they came, and checked as doubles. Checked against the schema of its type, if one is registered.`,
+    description: `The content; at most ${MAX_DATA_KIB} KiB of JSON. Numbers are sent on with their original characters, and checked as doubles. Checked against the schema of its type, if one is registered.`,
     example: DATA,
     code: 'is_object',
     check: (value) => (isJsonObject(value) ? undefined : 'must be an object'),
@@ -39,7 +39,8 @@ export class EmitEventDto implements CrossChecked {
 
   @TextField({
     description:
-      'Your own id of the event. A second event with the same id is not emitted: the answer is the first one.',
+      'Your own id of the event. A second event with the same id is not emitted: the response is that of the ' +
+      'first one.',
     min: 1,
     max: 255,
     optional: true,

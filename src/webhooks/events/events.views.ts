@@ -9,12 +9,12 @@ export const SHOWN_DELIVERIES = 100;
 const TIME = '2026-01-31T12:00:00.000Z';
 export const DATA = { invoice: 'INV-2041', amount: '120.00' };
 
-@ApiSchema({ description: 'Something that happened, and whom it was sent to.' })
+@ApiSchema({ description: 'An event, and its receivers.' })
 export class EventView {
   @ApiProperty({ format: 'uuid', description: "The event's id.", example: EVENT_ID })
   id: string;
 
-  @ApiProperty({ maxLength: MAX_TYPE_NAME, description: 'What kind of event it is.', example: 'invoice.paid' })
+  @ApiProperty({ maxLength: MAX_TYPE_NAME, description: 'The type of the event.', example: 'invoice.paid' })
   type: string;
 
   @ApiProperty({ format: 'date-time', description: 'When it happened.', example: TIME })
@@ -23,7 +23,9 @@ export class EventView {
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
-    description: 'For our own types the resource as the API showed it at that moment, for yours what you sent.',
+    description:
+      "For the service's own types the resource as the API showed it at that moment, for yours the data that " +
+      'you sent.',
     example: DATA,
   })
   data: Record<string, unknown>;
@@ -32,7 +34,7 @@ export class EventView {
     type: 'string',
     format: 'uuid',
     nullable: true,
-    description: 'What it happened to, such as an order.',
+    description: 'The resource that changed, such as an order.',
     example: null,
   })
   aggregate_id: string | null;
@@ -58,7 +60,7 @@ export class EventView {
   @ApiProperty({
     type: 'integer',
     minimum: 0,
-    description: 'How many endpoints did not want it. The first 100 of them have a delivery that says so.',
+    description: 'The number of endpoints that filtered it. The first 100 of them have a delivery that shows it.',
     example: 0,
   })
   filtered_count: number;
@@ -66,7 +68,7 @@ export class EventView {
   @ApiProperty({
     type: [DeliveryView],
     maxItems: SHOWN_DELIVERIES,
-    description: `Its deliveries, the first ${SHOWN_DELIVERIES} of them, those that were not sent last; they are made within moments.`,
+    description: `Its deliveries, the first ${SHOWN_DELIVERIES} of them, unsent ones last; they are created within moments.`,
   })
   deliveries: DeliveryView[];
 

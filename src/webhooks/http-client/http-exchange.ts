@@ -105,7 +105,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   start(): void {
     this.all.running.add(this);
     this.#deadline = setTimeout(
-      () => this.fail(new SendFailure('timed out', `no whole answer in ${this.all.timeout} ms`)),
+      () => this.fail(new SendFailure('timed out', `no complete response in ${this.all.timeout} ms`)),
       this.all.timeout,
     );
     try {
@@ -228,7 +228,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   watch(): void {
     if (this.#ended || this.#bytesRead <= WIRE_LIMIT) return;
     if (this.#status === undefined)
-      this.fail(new SendFailure('invalid response', 'more than 1 MiB without an answer in it'));
+      this.fail(new SendFailure('invalid response', 'more than 1 MiB without a response in it'));
     else this.#cut();
   }
 
@@ -241,7 +241,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   /** Enough was read: the rest is dropped with its connection. */
   #cut(): void {
-    this.#drop(new SendFailure('invalid response', 'more than is read of an answer'));
+    this.#drop(new SendFailure('invalid response', 'more than the read limit of a response'));
     this.#end();
   }
 

@@ -306,7 +306,7 @@ class PipelinedConnection {
         seen = this.answered;
         quietSince = performance.now();
       } else if (performance.now() - quietSince > this.options.deadline) {
-        const silence = new Error('Connection terminated: no answer from the database within the deadline');
+        const silence = new Error('Connection terminated: no reply from the database within the deadline');
         client.connection.stream.destroy(silence);
       }
     }, 1_000);

@@ -104,5 +104,5 @@ function hasReplayed(position: string): Statement {
 }
 
 function inTime<T>(answer: Promise<T>): Promise<T> {
-  return withDeadline(answer, ANSWER_MS, () => new Error('the replica did not answer in time'));
+  return withDeadline(answer, ANSWER_MS, () => new Error('the replica did not reply in time'));
 }

@@ -23,7 +23,7 @@ export async function sqlOf(migration: MigrationInterface): Promise<MigrationSql
   const runner = new Proxy(recorder, {
     get(target, property) {
       if (property === 'query') return target.query.bind(target);
-      throw new Error(`${migration.name}: a migration uses runner.query alone, not ${String(property)}`);
+      throw new Error(`${migration.name}: a migration uses only runner.query, not ${String(property)}`);
     },
   });
   await migration.up(runner as unknown as QueryRunner);
@@ -37,7 +37,7 @@ const NOTHING = new Proxy(
     get(_, property) {
       // `await` reads this property to detect a promise.
       if (property === 'then') return undefined;
-      throw new Error('a migration does not look at answers: let a do block decide');
+      throw new Error('a migration cannot read results: use a do block');
     },
   },
 );

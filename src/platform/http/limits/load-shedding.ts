@@ -51,9 +51,9 @@ interface Kind {
 
 /**
  * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
- * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant, and
- * a request that has waited too long is refused. While the event loop is late, a share of the requests is refused at
- * once, those of the tenants with most under way first. Health routes are always admitted.
+ * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant,
+ * and a request that has waited too long is refused. While the event loop is late, a share of the requests is refused
+ * at once, those of the tenants with most under way first. Health routes are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {
@@ -78,7 +78,7 @@ export class LoadShedding implements OnModuleDestroy {
     this.publicPath = publicPath(config);
     this.shed = new Counter({
       name: 'http_requests_shed_total',
-      help: 'Requests that were turned away with 503 since there was too much to do; they are not in http_request_duration_seconds.',
+      help: 'Requests that were refused with 503 because of overload; they are not in http_request_duration_seconds.',
       labelNames: ['reason'],
       registers: [registry],
     });
@@ -86,7 +86,7 @@ export class LoadShedding implements OnModuleDestroy {
     const held = (): number => this.held;
     new Gauge({
       name: 'http_requests_held',
-      help: 'Requests that wait to be let in.',
+      help: 'Requests in the admission queue.',
       registers: [registry],
       collect() {
         this.set(held());
@@ -191,7 +191,7 @@ export class LoadShedding implements OnModuleDestroy {
         reads_held: this.reads.held.size,
         writes_held: this.writes.held.size,
       },
-      'too much to do: requests are turned away',
+      'overload: requests are refused',
     );
     this.turnedAway = 0;
   }

@@ -93,7 +93,7 @@ export class RequestLimits {
     reply.raw.once('close', () => this.slots.leave(slot));
     return this.slots.enter(slot)?.then((lack) => {
       if (lack === 'process') throw new Unavailable('no room for the bodies of requests');
-      if (lack) throw new RateLimited('Too many requests at once; wait for the answers to some.', 1);
+      if (lack) throw new RateLimited('Too many requests at once; wait for the responses to some.', 1);
     });
   }
 

@@ -29,7 +29,7 @@ export class ResponseRoom {
     const ofTenant = this.usedBy.get(tenantId) ?? 0;
     if (CAN_BE_REFUSED.has(request.method)) {
       if (ofTenant > 0 && ofTenant + length > this.mostOfTenant) {
-        return new RateLimited('Too many large responses at once; read those that are under way.', 1);
+        return new RateLimited('Too many large responses at once; read those in progress.', 1);
       }
       if (this.used > 0 && this.used + length > this.most) {
         return new Unavailable('no room for the responses that wait for their clients');

@@ -12,14 +12,13 @@ export function describeDeprecation(notice: DeprecationNotice): Record<string, H
       example: deprecation,
     },
     Sunset: {
-      description: 'When the route ends; from then on it answers 404 (RFC 8594).',
+      description: 'When the route ends; from then on it returns 404 (RFC 8594).',
       required: true,
       schema: { type: 'string', maxLength: 29 },
       example: sunset,
     },
     Link: {
-      description:
-        'What to use in its place (`rel="deprecation"`, RFC 9745); of a list also the next page (`rel="next"`).',
+      description: 'The replacement (`rel="deprecation"`, RFC 9745); for a list also the next page (`rel="next"`).',
       required: true,
       schema: { type: 'string', maxLength: 4096 },
       example: link,

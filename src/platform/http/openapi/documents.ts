@@ -131,7 +131,7 @@ export const documentPaths = ({ title }: Product): Record<string, PathItem> => (
   [UI_PATH]: get(
     'getDocs',
     'Swagger UI',
-    'This document as a page, to read and to try out.',
+    'This document as an interactive page.',
     'text/html',
     { type: 'string', description: 'A page.' },
     '<!doctype html>…',
@@ -157,7 +157,7 @@ export const documentPaths = ({ title }: Product): Record<string, PathItem> => (
           headers: headerReferences(['Content-Range']),
           content: { 'text/css': {}, 'application/javascript': {}, 'image/png': {} },
         },
-        304: { description: 'The file is still what `If-None-Match` or `If-Modified-Since` names.' },
+        304: { description: 'The file is unchanged since `If-None-Match` or `If-Modified-Since`.' },
       },
     },
   },

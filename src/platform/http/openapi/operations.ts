@@ -56,9 +56,9 @@ export function describe(
 
 function description(operation: Operation, route: Route): string {
   const permission =
-    route.permission && route.permission !== 'signed-in' ? `Asks for the permission \`${route.permission}\`.` : '';
-  const person = route.person ? 'Serves the person of a session, whatever the tenant.' : '';
-  const stepUp = route.stepUp ? 'Asks for a fresh sign-in, see `POST /auth/step-up`.' : '';
+    route.permission && route.permission !== 'signed-in' ? `Requires the permission \`${route.permission}\`.` : '';
+  const person = route.person ? 'Serves the person of a session, in any tenant or none.' : '';
+  const stepUp = route.stepUp ? 'Requires a fresh sign-in, see `POST /auth/step-up`.' : '';
   return [operation.description, permission, person, stepUp].filter(Boolean).join('\n\n');
 }
 
@@ -131,7 +131,7 @@ function successOf(
   }
   if (route.ifNoneMatch) {
     answers['304'] = {
-      description: 'The resource is still what `If-None-Match` names.',
+      description: 'The resource is unchanged since `If-None-Match`.',
       headers: headerReferences(['X-Request-Id', 'Cache-Control', 'ETag', ...limitHeaders(route)]),
     };
   }

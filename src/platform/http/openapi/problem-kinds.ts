@@ -23,7 +23,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   invalid_cursor: {
-    meaning: 'The cursor is not one that this list gave out to this tenant for these filters: start again without it.',
+    meaning: 'The cursor is not from this list, tenant and filters: start again without it.',
     detail: 'The cursor is not one that this list gave out for these filters; start again without it.',
     headers: LIMITED,
   },
@@ -87,22 +87,22 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   registration_closed: {
-    meaning: 'This service takes no registrations: ask for an invitation.',
+    meaning: 'This service accepts no registrations: ask for an invitation.',
     detail: 'Registration is closed.',
     headers: LIMITED,
   },
   not_found: {
-    meaning: "There is no such thing, or it is another tenant's, which is the same answer.",
+    meaning: 'The resource does not exist, or belongs to another tenant; both get the same response.',
     detail: 'There is nothing at this address.',
     headers: LIMITED,
   },
   method_not_allowed: {
-    meaning: 'The path is right, but not with this method; `Allow` has those that are possible.',
+    meaning: 'The path exists, but not with this method; `Allow` has the possible ones.',
     detail: 'PUT is not possible here.',
     headers: ['Allow', ...LIMITED],
   },
   not_acceptable: {
-    meaning: 'The `Accept` header takes nothing that this route answers with.',
+    meaning: 'The `Accept` header allows no media type of this route.',
     detail: 'This route answers with JSON; see Accept.',
     headers: LIMITED,
   },
@@ -112,8 +112,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   conflict: {
-    meaning: 'The request contradicts what is there.',
-    detail: 'This contradicts what is there.',
+    meaning: 'The request contradicts the current state.',
+    detail: 'This contradicts the current state.',
     headers: LIMITED,
   },
   idempotency_in_progress: {
@@ -142,12 +142,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: ['Content-Range', ...LIMITED],
   },
   validation_error: {
-    meaning: 'Fields of the request are unknown or break a rule; `errors` has every fault at once.',
+    meaning: 'Fields of the request are unknown or break a rule; `errors` has all faults.',
     detail: 'The request has invalid fields; see errors.',
     headers: LIMITED,
   },
   token_invalid: {
-    meaning: 'The one-time token is unknown, used or expired, which is one answer.',
+    meaning: 'The one-time token is unknown, used or expired; all get the same response.',
     detail: 'The token is not valid (any more).',
     headers: LIMITED,
   },
@@ -162,7 +162,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: LIMITED,
   },
   rate_limited: {
-    meaning: 'Too many requests: wait as long as `Retry-After` says.',
+    meaning: 'Too many requests: wait as long as `Retry-After` specifies.',
     detail: 'Too many requests; slow down.',
     headers: ['Retry-After', ...LIMITED],
   },
@@ -182,7 +182,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Explained>> = {
     headers: [],
   },
   unavailable: {
-    meaning: 'Something that the service needs is away for a moment: try again.',
+    meaning: 'A dependency of the service is unavailable for a moment: try again.',
     detail: 'The service is temporarily unavailable; try again.',
     headers: ['Retry-After', ...LIMITED],
   },

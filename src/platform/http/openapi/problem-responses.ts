@@ -163,14 +163,14 @@ export class ProblemResponses {
         ...(codes.length === 1 ? codes.flatMap((code) => PROBLEMS[code].required ?? []) : []),
       ],
       properties: {
-        type: { type: 'string', enum: [...codes], description: 'The kind of problem: what a program looks at.' },
+        type: { type: 'string', enum: [...codes], description: 'The kind of problem, for programs.' },
         title: { type: 'string', enum: codes.map(problemTitle), description: 'The type in words.' },
         status: {
           type: 'integer',
           enum: [...new Set(codes.map((code) => PROBLEM_STATUS[code]))],
-          description: 'The status of the answer.',
+          description: 'The status of the response.',
         },
-        detail: { type: 'string', maxLength: 1000, description: 'What is wrong with this request, for a person.' },
+        detail: { type: 'string', maxLength: 1000, description: 'The fault of this request, for people.' },
         instance: { type: 'string', format: 'uri-reference', description: 'The path of the request.' },
         request_id: { type: 'string', maxLength: 128, description: 'As in `X-Request-Id`: for logs and support.' },
         ...(codes.includes('validation_error')
@@ -203,7 +203,7 @@ function fieldFault({ fault }: Sample): Schema {
     required: ['field', 'message', 'code'],
     properties: {
       field: { type: 'string', maxLength: 400, description: 'Where, as a dotted path.', example: fault.field },
-      message: { type: 'string', maxLength: 500, description: 'What is wrong, for a person.' },
+      message: { type: 'string', maxLength: 500, description: 'The fault, for people.' },
       code: { type: 'string', maxLength: 50, description: 'The rule that is broken: what a program looks at.' },
     },
   };

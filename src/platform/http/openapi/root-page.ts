@@ -13,7 +13,7 @@ interface Link {
 }
 const HEALTH: Link = { name: 'health', path: '/health', text: 'Health' };
 const DOCUMENTS: Link[] = [
-  { name: 'docs', path: '/docs', text: 'Documentation, to read and to try out' },
+  { name: 'docs', path: '/docs', text: 'Interactive documentation' },
   { name: 'openapi', path: '/openapi.json', text: 'OpenAPI document, for programs' },
 ];
 
@@ -67,7 +67,7 @@ export function rootPath(section: string, title: string): Record<string, PathIte
       get: {
         tags: [section],
         operationId: 'getRoot',
-        summary: 'What this address is',
+        summary: 'Describe the service',
         description: 'A page with links to the documents and to health; JSON where `Accept` prefers it.',
         responses: {
           200: {

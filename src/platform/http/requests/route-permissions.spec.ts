@@ -36,7 +36,7 @@ describe('RoutePermissions', () => {
   });
 
   it('stops the start at a route that says nothing of its callers', async () => {
-    await expect(start(Silent)).rejects.toThrow('Silent.get says neither @Requires nor @Public');
+    await expect(start(Silent)).rejects.toThrow('Silent.get declares neither @Requires nor @Public');
   });
 
   it('stops the start at a permission that no feature declares', async () => {

@@ -32,7 +32,7 @@ function assertDeclared(controller: Type, name: string): void {
   const permission = of(ROUTE_METADATA.PERMISSION);
   if (permission === 'signed-in') return;
   const route = `${controller.name}.${name}`;
-  if (permission === undefined) throw new Error(`${route} says neither @Requires nor @Public`);
+  if (permission === undefined) throw new Error(`${route} declares neither @Requires nor @Public`);
   if (!PERMISSIONS.has(String(permission))) {
     throw new Error(`${route} requires ${String(permission)}, which no feature declares`);
   }

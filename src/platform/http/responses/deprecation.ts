@@ -31,7 +31,7 @@ export const Deprecated = (notice: DeprecationNotice): MethodDecorator => {
     throw new Error(`a route is deprecated at least ${LEAST_NOTICE_DAYS} days before it ends`);
   }
   if (!URL.canParse(notice.link, 'https://api.example') || /[<>\s]/.test(notice.link)) {
-    throw new Error(`'${notice.link}' leads nowhere`);
+    throw new Error(`'${notice.link}' is no valid link`);
   }
   return (_target, _name, descriptor) => addRouteConfig(descriptor.value as object, { deprecation: notice });
 };

@@ -6,14 +6,14 @@ import { ApiProperty } from '@nestjs/swagger';
 export const VERSION_DOC = {
   type: 'integer',
   minimum: 1,
-  description: 'Grows with each change; the `ETag` is made of it.',
+  description: 'Grows with each change; the `ETag` is derived from it.',
   example: 1,
 } as const;
 
 /** When a resource was made, and when it was last changed. */
 export const CREATED_AT_DOC = {
   format: 'date-time',
-  description: 'When it was made.',
+  description: 'When it was created.',
   example: '2026-01-31T12:00:00.000Z',
 } as const;
 export const UPDATED_AT_DOC = { ...CREATED_AT_DOC, description: 'When it was last changed.' } as const;
@@ -35,7 +35,7 @@ export function pageOf<T>(view: Type<T>, doc: { description: string; maxItems?: 
       type: 'string',
       nullable: true,
       maxLength: 200,
-      description: 'Goes into `cursor` for the next page; null on the last one.',
+      description: 'The `cursor` of the next page; null on the last one.',
       example: 'AZjA3noRcACAAAAAAAAAAXV4c0RRd2lXa1pXb3BBQUE',
     })
     next_cursor: string | null;

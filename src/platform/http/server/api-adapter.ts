@@ -29,8 +29,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 class QuietLogController extends LogController {
   override streamError(error: Error & { code?: string }, request: FastifyRequest): void {
     if (error.code === 'ERR_STREAM_PREMATURE_CLOSE')
-      request.log.info({ request_id: request.id }, 'the caller left before the end of the answer');
-    else request.log.error({ request_id: request.id, err: error.cause ?? error }, 'the answer broke off');
+      request.log.info({ request_id: request.id }, 'client disconnected before the response ended');
+    else request.log.error({ request_id: request.id, err: error.cause ?? error }, 'the response was interrupted');
   }
 }
 
@@ -79,9 +79,12 @@ export class ApiAdapter extends FastifyAdapter {
 
   /**
    * Sends the result of a controller's method: results in the form of `send-result.ts`, any other value as Nest does.
+   * Nest awaits the returned value, and a reply is a thenable: so there is none.
    */
-  override reply(reply: FastifyReply, body: unknown, status?: number): FastifyReply {
-    return body instanceof Result ? sendResult(reply, body) : super.reply(reply, body, status);
+  override reply(reply: FastifyReply, body: unknown, status?: number): never {
+    if (body instanceof Result) sendResult(reply, body);
+    else super.reply(reply, body, status);
+    return undefined as never;
   }
 
   /** Installs handlers that run before Fastify sees a connection or a request. */

@@ -61,7 +61,7 @@ export class RequestLog {
     const inFlight = (): number => this.inFlight;
     new Gauge({
       name: 'http_requests_in_flight',
-      help: 'Requests whose answer has not ended.',
+      help: 'Requests whose response has not ended.',
       registers,
       collect() {
         this.set(inFlight());

@@ -2,14 +2,14 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 
 const TIME = '2026-01-31T12:00:00.000Z';
 
-@ApiSchema({ description: 'An export of all that the tenant has.' })
+@ApiSchema({ description: 'An export of all data of the tenant.' })
 export class TenantExportView {
   @ApiProperty({ format: 'uuid', description: "The export's id.", example: '0198c0de-7a11-7000-8000-000000000071' })
   id: string;
 
   @ApiProperty({
     enum: ['ready'],
-    description: 'The archive can be read: it is made while it is read, so there is nothing to wait for.',
+    description: 'The archive can be read immediately: it is created while it is read.',
     example: 'ready',
   })
   status: 'ready';
@@ -21,12 +21,12 @@ export class TenantExportView {
   })
   created_by: string;
 
-  @ApiProperty({ format: 'date-time', description: 'When it was asked for.', example: TIME })
+  @ApiProperty({ format: 'date-time', description: 'When it was requested.', example: TIME })
   created_at: string;
 
   @ApiProperty({ format: 'date-time', description: 'Until when its archive can be read.', example: TIME })
   expires_at: string;
 
-  @ApiProperty({ type: 'integer', minimum: 1, description: 'The `ETag` is made of it.', example: 1 })
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'The `ETag` is derived from it.', example: 1 })
   version: number;
 }
