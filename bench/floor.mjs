@@ -114,7 +114,7 @@ async function openLanes(count) {
   let next = 0;
   return (name, text, values) => {
     next = next + 1 === count ? 0 : next + 1;
-    // What one turn of the event loop sends is one write.
+    // The messages of one turn of the event loop are one write.
     const { stream } = lanes[next].connection;
     if (stream.writableCorked === 0) {
       stream.cork();

@@ -14,7 +14,7 @@ export interface TimingVerdict {
   control: number;
 }
 
-/** Compares known with unknown, and unknown with unknown as the control of what noise does. */
+/** Compares known with unknown, and unknown with unknown as the control of noise. */
 export function compareTimes(rounds: readonly Round[]): TimingVerdict {
   const known = rounds.flatMap(([known, one, other]) => [[known, one] as const, [known, other] as const]);
   const control = rounds.map(([, one, other]) => [one, other] as const);
