@@ -41,7 +41,13 @@ export default tseslint.config(
     ignores: ['dist*/', 'node_modules/', '.data/', 'coverage/', 'clients/*/dist/', 'clients/typescript/src/schema.ts'],
   },
   ...tseslint.configs.recommended,
-  { rules: { eqeqeq: 'error' } },
+  {
+    rules: {
+      eqeqeq: 'error',
+      // Comments alone: prettier wraps the code.
+      'max-len': ['error', { code: 1_000, comments: 120, ignoreUrls: true, ignorePattern: 'eslint-disable' }],
+    },
+  },
   {
     files: ['src/**/*.ts', 'migrations/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'clients/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true } },

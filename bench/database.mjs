@@ -1,4 +1,6 @@
-/** The benchmark's database: made, migrated, its tenants registered with the service itself, then filled by `seed.mjs`. */
+/**
+ * The benchmark's database: made, migrated, its tenants registered with the service itself, then filled by `seed.mjs`.
+ */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -20,7 +22,8 @@ const PASSWORD = 'a password for the benchmark';
 /**
  * A PostgreSQL: the embedded one with the settings of `npm start` (fsync on), or the one of `BENCH_DATABASE_URL`.
  * With `keep`, its folder stays, and so do the databases in it, for the next run.
- * @returns {Promise<{ url(name: string): string, version: string, dir: string, postmaster?: number, stop(): Promise<void> }>}
+ * @returns {Promise<{ url(name: string): string, version: string, dir: string, postmaster?: number, stop():
+ * Promise<void> }>}
  */
 export async function openPostgres(keep, say) {
   const dir = keep ?? join(tmpdir(), `orders-bench-${process.pid}`);
@@ -47,7 +50,8 @@ export async function openPostgres(keep, say) {
 
 /**
  * A database with this number of orders, created if it is missing.
- * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string) => void }} options
+ * @param {{ postgres: Awaited<ReturnType<typeof openPostgres>>, orders: number, tenants?: number, say: (line: string)
+ * => void }} options
  * @returns {Promise<Database>}
  */
 export async function openDatabase({ postgres, orders, tenants = TENANTS, say }) {

@@ -12,11 +12,14 @@ import { ROOT } from './processes.mjs';
  *
  * @typedef {object} Result
  * @property {number} requests @property {number} perSecond @property {number} p50 @property {number} p99 milliseconds
- * @property {number} cpuMicros of the server, per request @property {number} databaseMicros @property {number} generatorMicros
+ * @property {number} cpuMicros of the server, per request @property {number} databaseMicros @property {number}
+ * generatorMicros
  * @property {number} residentMiB
  */
 
-/** Starts it, or another program that understands jobs. @returns {{ measure(job: Job): Promise<Result>, stop(): void }} */
+/**
+ * Starts it, or another program that understands jobs. @returns {{ measure(job: Job): Promise<Result>, stop(): void }}
+ */
 export function startGenerator(program = 'bench/load.mjs') {
   const child = fork(join(ROOT, program), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return {

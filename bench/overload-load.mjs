@@ -66,7 +66,10 @@ class Run {
   served = [];
   refused = [];
   idle = [];
-  /** When those were due that have no connection yet, the next one at `first`: moving up 50,000 for each would be the load. */
+  /**
+   * When those were due that have no connection yet, the next one at `first`: moving up 50,000 for each would be the
+   * load.
+   */
   waiting = [];
   first = 0;
 

@@ -53,7 +53,10 @@ export function table(measured) {
   return lines.join('\n');
 }
 
-/** Prints a section and, with `write`, puts it between its markers in README.md; the arithmetic of docs/scaling.md follows. */
+/**
+ * Prints a section and, with `write`, puts it between its markers in README.md; the arithmetic of docs/scaling.md
+ * follows.
+ */
 export function publish(name, section, write) {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   process.stdout.write(`\n${begin}\n${section}\n${end}\n`);

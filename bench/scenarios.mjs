@@ -5,7 +5,8 @@
 
 /**
  * @typedef {object} Fixtures
- * @property {{ token: string, key: string, orders: string[], movable: string[], large: boolean, cursor: { service: string, floor: string } | null }[]} tenants
+ * @property {{ token: string, key: string, orders: string[], movable: string[], large: boolean, cursor: { service:
+ * string, floor: string } | null }[]} tenants
  */
 
 /** @type {Record<string, { title: string, short: string }>} */

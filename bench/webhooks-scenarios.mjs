@@ -107,7 +107,10 @@ async function latencies(backend, committed) {
 
 const notifyOutbox = { name: 'wake', text: `select pg_notify('outbox', '')` };
 
-/** Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its key */
+/**
+ * Commits events one at a time, with pauses. @returns {Promise<Map<string, number>>} when each was committed, by its
+ * key
+ */
 async function publishSlowly(client, tenantId, count, pause) {
   const committed = new Map();
   for (let i = 0; i < count; i++) {

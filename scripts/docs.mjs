@@ -1,6 +1,6 @@
-// Keeps the documents true to the code. `node scripts/docs.mjs` checks that the table of docs/configuration.md matches the
-// schema, that the arithmetic of docs/scaling.md follows from the measurements, that links have a target, that named files
-// exist, and that the glossary's names are exported by the code. `--write` renews both tables.
+// Keeps the documents true to the code. `node scripts/docs.mjs` checks that the table of docs/configuration.md matches
+// the schema, that the arithmetic of docs/scaling.md follows from the measurements, that links have a target, that
+// named files exist, and that the glossary's names are exported by the code. `--write` renews both tables.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';

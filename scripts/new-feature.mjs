@@ -1,6 +1,6 @@
-// `npm run new:feature invoices invoice`: makes a tenant-safe feature from scripts/new-feature/template: its folder in src,
-// a migration, a file of tests. It registers the feature in the three files of src/processes that list features, then
-// renews the golden files (`-- --no-golden` leaves that out). See docs/adding-a-module.md.
+// `npm run new:feature invoices invoice`: makes a tenant-safe feature from scripts/new-feature/template: its folder in
+// src, a migration, a file of tests. It registers the feature in the three files of src/processes that list features,
+// then renews the golden files (`-- --no-golden` leaves that out). See docs/adding-a-module.md.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
-// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it makes on
-// a spare server and drops in the end; on the server that is backed up it only reads.
+// Proves that a backup restores and serves: `node scripts/restore-drill.mjs --help`. It works in a database that it
+// makes on a spare server and drops in the end; on the server that is backed up it only reads.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -213,18 +213,33 @@ async function drill({ dump, from, server, keep }) {
     await step('verify', () => ({ text: run(['migrate', 'verify'], env) }));
     await step('content', () => look(url));
     if (process.env.JWT_SECRET || ENCRYPTION_KEYS) await step('secrets', () => openSecrets(url, env));
-    else {
-      say('secrets: NOT CHECKED, since neither ENCRYPTION_KEYS nor JWT_SECRET is set');
-      // The service starts with no other key than the one in use, unless that one is given up.
-      run(['admin', 'keys', 'forget', 'jwt'], env);
-    }
-    await step('serve', () => serve(env, (base) => withClient(url, (client) => readAnOrder(base, client))));
+    else say('secrets: NOT CHECKED, since neither ENCRYPTION_KEYS nor JWT_SECRET is set');
+    const serving = () => serve(env, (base) => withClient(url, (client) => readAnOrder(base, client)));
+    const hasKeys = process.env.JWT_SECRET || ENCRYPTION_KEYS;
+    await step('serve', () => (hasKeys ? serving() : withoutKeys(url, env, serving)));
     say(`The backup restores and serves. All of it took ${seconds(began)}.`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
     if (made && keep) say(`The database ${name} is left there.`);
     else if (made) await withClient(server, (client) => client.query(`drop database ${name} with (force)`));
   }
+}
+
+/**
+ * The API does not start with other encryption keys than those of the database: for the time of the drill the recorded
+ * ones are given up.
+ */
+async function withoutKeys(url, env, work) {
+  const { rows } = await withClient(url, (client) => client.query('select * from encryption_keys'));
+  await withClient(url, (client) => client.query('delete from encryption_keys'));
+  run(['admin', 'encryption-keys', 'forget', 'jwt'], env);
+  const report = await work();
+  await withClient(url, async (client) => {
+    await client.query('delete from encryption_keys');
+    const insert = 'insert into encryption_keys (kid, encrypted, created_at) values ($1, $2, $3)';
+    for (const { kid, encrypted, created_at: at } of rows) await client.query(insert, [kid, encrypted, at]);
+  });
+  return report;
 }
 
 let options;

@@ -33,7 +33,9 @@ export const RETENTION: readonly RetentionRule[] = [
   ...WEBHOOKS_RETENTION,
 ];
 
-/** Every table with a `tenant_id`, in the order in which the erasure of a tenant deletes. The tenant itself goes last. */
+/**
+ * Every table with a `tenant_id`, in the order in which the erasure of a tenant deletes. The tenant itself goes last.
+ */
 export const TENANT_TABLES: readonly TenantTable[] = [
   ...ORDERS_TENANT_TABLES,
   ...WEBHOOKS_TENANT_TABLES,

@@ -7,7 +7,9 @@ const MIB = 1024 * 1024;
 /** The deliveries of a tenant's events, as the fan-out counts them. */
 export const DELIVERIES = 'deliveries';
 
-/** The amounts that events and deliveries count as; the process that counts and the one that refuses both define them. */
+/**
+ * The amounts that events and deliveries count as; the process that counts and the one that refuses both define them.
+ */
 export function webhookAmounts(config: Config): CountedAmount[] {
   const storedDays = config.WEBHOOK_RETENTION_DAYS;
   return [

@@ -211,6 +211,7 @@ describe('a secret in a file', () => {
     DIRECT_DATABASE_URL: 'postgres://three@db/orders',
     DATABASE_REPLICA_URL: 'postgres://five@replica/orders',
     SIGN_IN_DATABASE_URL: 'postgres://app_sign_in@db/orders',
+    QUEUE_DATABASE_URL: 'postgres://app_queue@db/orders',
     REDIS_URL: 'redis://:four@cache:6379/0',
     SMTP_URL: 'smtps://six:seven@mail:465',
     ENCRYPTION_KEYS: newKey('k1'),

@@ -94,7 +94,8 @@ describe.each(['on', 'off'])('with a replica, synchronous_commit %s', (synchrono
       'orders',
       `select query from pg_stat_activity where application_name = 'orders-saas-api'`,
     );
-    expect(ours.some(({ query }) => /from orders/.test(query))).toBe(true);
+    // Of a long statement the server shows the beginning.
+    expect(ours.some(({ query }) => query.includes('select o.id'))).toBe(true);
     const counted = (await answered('replica')) + (await answered('primary'));
     expect((await tenant.get(`/orders/${order.id}`)).status).toBe(200);
     expect((await tenant.get(`/orders/${order.id}/events`)).status).toBe(200);

@@ -40,8 +40,8 @@ export async function call(api, method, path, body, { token, key } = {}) {
 }
 
 /**
- * So many requests a second, half creates under keys and half lists, until `work` has ended and a while longer; then every
- * create that was refused is repeated by its key.
+ * So many requests a second, half creates under keys and half lists, until `work` has ended and a while longer; then
+ * every create that was refused is repeated by its key.
  */
 export async function underLoad(tenant, perSecond, work) {
   const requests = [];

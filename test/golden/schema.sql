@@ -765,6 +765,8 @@ create table tenant_usage (
 alter table tenant_usage enable row level security;
 alter table tenant_usage force row level security;
 create policy tenant_usage_of_the_tenant on tenant_usage as permissive for all to app_service using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid)) with check ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+create policy tenant_usage_to_be_erased on tenant_usage as permissive for all to app_eraser using ((tenant_id = (current_setting('app.tenant_id'::text))::uuid));
+grant delete, select on tenant_usage to app_eraser;
 grant insert, select, update on tenant_usage to app_service;
 
 create table tenants (

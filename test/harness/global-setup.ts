@@ -13,8 +13,8 @@ declare global {
 }
 
 /**
- * One real PostgreSQL for the whole run: the embedded one, or the one at `TEST_DATABASE_URL` (a superuser's). A template
- * is migrated once; every test file clones it.
+ * One real PostgreSQL for the whole run: the embedded one, or the one at `TEST_DATABASE_URL` (a superuser's). A
+ * template is migrated once; every test file clones it.
  */
 export default async function setup(): Promise<void> {
   process.env.TEST_LOG_DIR = mkdtempSync(join(tmpdir(), 'orders-test-log-'));

@@ -7,7 +7,9 @@ export interface KnownMetric {
   needs?: keyof typeof schema;
 }
 
-/** Every metric that rules and dashboards may name, with its own labels; a test holds the list against a real scrape. */
+/**
+ * Every metric that rules and dashboards may name, with its own labels; a test holds the list against a real scrape.
+ */
 export const METRICS: Readonly<Record<string, KnownMetric>> = {
   app_build_info: { type: 'gauge', labels: ['version', 'role'] },
   migrations_pending: { type: 'gauge', labels: [] },

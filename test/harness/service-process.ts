@@ -71,7 +71,10 @@ export function startProcess(
   };
 }
 
-/** Starts `main.js api` on a port of its own and waits until it listens. Limits are out of the way unless `env` sets them. */
+/**
+ * Starts `main.js api` on a port of its own and waits until it listens. Limits are out of the way unless `env` sets
+ * them.
+ */
 export async function startApiProcess(
   database: Pick<TestDatabase, 'serviceUrl'>,
   env: Record<string, string> = {},

@@ -1,6 +1,9 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** A port of our own before a server's, which can be cut: refused like a stopped server's, or silent like a lost network. */
+/**
+ * A port of our own before a server's, which can be cut: refused like a stopped server's, or silent like a lost
+ * network.
+ */
 export class TcpProxy {
   private server?: Server;
   private port = 0;

@@ -53,8 +53,8 @@ export async function tablesOf(database: TestDatabase, which: 'all' | 'tenant' =
 }
 
 /**
- * Writes one row of a new tenant into every table that has a `tenant_id`, and into those they refer to, made up from the
- * catalogue: a table that is added is filled as well.
+ * Writes one row of a new tenant into every table that has a `tenant_id`, and into those they refer to, made up from
+ * the catalogue: a table that is added is filled as well.
  * @returns the tenant's id, and the row of each table
  */
 export async function fillTenant(database: TestDatabase): Promise<{ tenantId: string; rows: Map<string, Values> }> {

@@ -1,4 +1,8 @@
 import { Client } from 'pg';
+import pino from 'pino';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
+import { EraserDatabase } from '../../src/platform/database/roles/eraser-database';
+import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { TENANT_TABLES } from '../../src/processes/tables';
 import { TenantErasure } from '../../src/tenants/erasure/tenant-erasure';
 import { ApiClient, type SignedIn } from '../harness/client';
@@ -6,22 +10,21 @@ import { addMember } from '../harness/members';
 import { expectProblem } from '../harness/problems';
 import { startService, type TestService } from '../harness/service';
 import { fillTenant, tablesOf } from '../harness/tenant-rows';
-import { startWorker, type TestWorker } from '../harness/worker';
 
 describe('the erasure of closed tenants', () => {
   let service: TestService;
-  let worker: TestWorker;
+  let erasure: TenantErasure;
 
   beforeAll(async () => {
     service = await startService();
-    worker = await startWorker(service.database);
+    // Without a worker, which would take away what waits for it.
+    const connections = service.app.get(ConnectionManager, { strict: false });
+    const database = service.app.get(TenantDatabase, { strict: false });
+    erasure = new TenantErasure(new EraserDatabase(connections), database, TENANT_TABLES, pino({ level: 'silent' }));
   });
-  afterAll(async () => {
-    await worker.stop();
-    await service.stop();
-  });
+  afterAll(() => service.stop());
 
-  const run = () => worker.app.get(TenantErasure, { strict: false }).run();
+  const run = () => erasure.run();
   const closedFor = (tenantId: string, time: string) =>
     service.database.sql(`update tenants set closed_at = now() - $2::interval where id = $1`, [tenantId, time]);
   /** The tables in which the tenant has rows. */

@@ -12,7 +12,7 @@ import { OneTimeTokens } from '../tokens/one-time-tokens';
 import { AccountAudit } from './account-audit';
 
 /** The time between the announcement and the reset, in which the person can object by signing in with the factor. */
-export const FACTOR_RESET_WAIT_MS = 24 * 60 * 60 * 1000;
+const FACTOR_RESET_WAIT_MS = 24 * 60 * 60 * 1000;
 
 /** The state of a reset of second factors: announced, or done. */
 export interface FactorReset {

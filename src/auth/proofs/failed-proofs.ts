@@ -11,7 +11,9 @@ export interface FailedProof {
   action: 'sign_in.failed' | 'second_factor.failed' | 'token.refused';
 }
 
-/** Counts failed proofs in the audit log of the tenant that they were aimed at: the one named, else the one last used. */
+/**
+ * Counts failed proofs in the audit log of the tenant that they were aimed at: the one named, else the one last used.
+ */
 @Injectable()
 export class FailedProofs {
   constructor(

@@ -59,6 +59,12 @@ export function textOf(env: NodeJS.ProcessEnv, name: string, variable: Variable<
   return readSecretFile(name, file);
 }
 
+/** URLs whose login has a name that `migrate` knows. */
+const OWN_LOGINS = [
+  ['SIGN_IN_DATABASE_URL', 'app_sign_in'],
+  ['QUEUE_DATABASE_URL', 'app_queue'],
+] as const;
+
 function crossCheck(config: Config): string[] {
   const faults: string[] = [];
   if (config.SESSION_EXPIRE_DAYS < config.REFRESH_TOKEN_EXPIRE_DAYS) {
@@ -72,8 +78,9 @@ function crossCheck(config: Config): string[] {
   if (typeof config.QUEUE_UI_PORT === 'number' && config.QUEUE_UI_PASSWORD === undefined) {
     faults.push('QUEUE_UI_PASSWORD is required where QUEUE_UI_PORT is set');
   }
-  if (config.SIGN_IN_DATABASE_URL && new URL(config.SIGN_IN_DATABASE_URL).username !== 'app_sign_in') {
-    faults.push('SIGN_IN_DATABASE_URL must have the login app_sign_in');
+  for (const [name, login] of OWN_LOGINS) {
+    const url = config[name];
+    if (url && new URL(url).username !== login) faults.push(`${name} must have the login ${login}`);
   }
   return faults;
 }

@@ -117,6 +117,9 @@ export const schema = {
   SIGN_IN_DATABASE_URL: databaseUrl({
     doc: 'The same database with the login `app_sign_in`, for work before a tenant is known. The login of `DATABASE_URL` can then reach neither passwords nor second factors. Left out, that login does this work, too.',
   }),
+  QUEUE_DATABASE_URL: databaseUrl({
+    doc: 'The same database with the login `app_queue`, for the queue in PostgreSQL, past any transaction pooler: that login sees the tables of the queue alone. Left out, `DIRECT_DATABASE_URL` or `DATABASE_URL`.',
+  }),
   DATABASE_REPLICA_URL: databaseUrl({
     doc:
       'One streaming replica, which serves lists and exports of orders if it has replayed everything that the ' +

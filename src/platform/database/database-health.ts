@@ -4,7 +4,7 @@ import { ConnectionManager } from './connections/connection-manager';
 import { sqlState } from './sql/errors';
 import { migrationNames } from './migrate/migrations';
 import { DB_ROLES } from './sql/db-roles';
-import { QUEUE_SCHEMA } from './migrate/service-login';
+import { QUEUE_SCHEMA } from './migrate/queue-login';
 import { leaveServer } from './sql/service-client';
 import type { Row } from './sql/statement';
 

@@ -6,7 +6,7 @@ import { createIORedisClient, createPostgresBackend, RedisConnection, setDefault
 import type { ConnectionOptions, JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Config } from '../config/config';
 import { required } from '../config/config';
-import { QUEUE_SCHEMA } from '../database/migrate/service-login';
+import { QUEUE_SCHEMA } from '../database/migrate/queue-login';
 import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
@@ -42,7 +42,7 @@ function queueConnection(config: Config, use: 'producer' | 'worker'): Connection
     };
   }
   return createServicePool({
-    connectionString: config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
+    connectionString: config.QUEUE_DATABASE_URL ?? config.DIRECT_DATABASE_URL ?? required(config, 'DATABASE_URL'),
     // One of them waits for notifications.
     max: use === 'producer' ? 3 : 5,
     // PostgreSQL has every job's cause in a row of its feature; waiting for the disk would protect nothing.

@@ -43,6 +43,13 @@ export const PLATFORM_RETENTION: readonly RetentionRule[] = [
  */
 export const PLATFORM_TENANT_TABLES: readonly TenantTable[] = [
   { table: 'idempotency_keys', key: { caller: 'text', key: 'text' }, archived: [], omitted: '*' },
+  {
+    table: 'tenant_usage',
+    key: { day: 'integer', name: 'text' },
+    archived: ['day', 'name', 'amount'],
+    omitted: [],
+    erasedByEraser: true,
+  },
   { table: 'outbox', key: { position: 'bigint' }, archived: [], omitted: '*' },
   {
     table: 'events',

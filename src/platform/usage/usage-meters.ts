@@ -28,7 +28,10 @@ export class UsageMeters {
     this.meters.push(...meters);
   }
 
-  /** The readings of a tenant: of meters, one after the other, since they share the tenant's connections, and of amounts. */
+  /**
+   * The readings of a tenant: of meters, one after the other, since they share the tenant's connections, and of
+   * amounts.
+   */
   async read(scope: TenantScope): Promise<UsageReading[]> {
     const readings: UsageReading[] = [];
     for (const { name, limit, count } of this.meters) {

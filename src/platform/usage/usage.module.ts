@@ -1,6 +1,6 @@
 /**
- * What a tenant uses, and its quotas. Nouns: an *amount* is counted as something is made (events, their bytes) and has a
- * limit a day, or counts as stored rows; a *meter* is read when it is asked for. Features define amounts and register
+ * What a tenant uses, and its quotas. Nouns: an *amount* is counted as something is made (events, their bytes) and has
+ * a limit a day, or counts as stored rows; a *meter* is read when it is asked for. Features define amounts and register
  * meters; one route shows both.
  *
  * Invariants: counting adds no statement to a request; a quota is asked before a tenant's own change and

@@ -34,6 +34,7 @@ const COMMANDS = {
     const applied = await migrate({
       serviceUrl: required(config, 'DATABASE_URL'),
       signInUrl: config.SIGN_IN_DATABASE_URL,
+      queueUrl: config.QUEUE_DATABASE_URL,
       migrationUrl: ownerUrl(config),
       statementTimeout: config.DB_STATEMENT_TIMEOUT,
       placements: PLACEMENTS,

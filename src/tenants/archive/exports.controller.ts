@@ -8,7 +8,7 @@ import { NoBody } from '../../platform/http/requests/validation.pipe';
 import { Conditional } from '../../platform/http/responses/conditional-requests';
 import { Idempotent, type IdempotentRequest } from '../../platform/http/responses/idempotency';
 import type { Download, Representation, WriteResult } from '../../platform/http/responses/results';
-import { TenantExportView } from './exports.dto';
+import { TenantExportView } from './exports.views';
 import { ExportsService } from './exports.service';
 
 const ExportId = () => Param('id', new ResourceId('Export'));

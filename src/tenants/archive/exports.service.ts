@@ -7,7 +7,7 @@ import { Idempotency, type IdempotentRequest } from '../../platform/http/respons
 import { Download, Outcome, Representation, type WriteResult } from '../../platform/http/responses/results';
 import { newTimedId } from '../../platform/ids/ids';
 import { lockMembers } from '../tenant-lock';
-import type { TenantExportView } from './exports.dto';
+import type { TenantExportView } from './exports.views';
 import { countExports, findExport, insertExport, type TenantExportRow } from './exports.queries';
 import { TenantArchive } from './tenant-archive';
 

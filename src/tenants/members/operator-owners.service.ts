@@ -15,7 +15,7 @@ import { findMember, findMemberByEmail, type MemberRow } from './members.queries
 import { viewOf } from './members.views';
 
 /** The time between the announcement and the change, in which an owner can object by signing in. */
-export const OWNER_WAIT_MS = 24 * 60 * 60 * 1000;
+const OWNER_WAIT_MS = 24 * 60 * 60 * 1000;
 
 /** The state of a change of owner: announced, or done. */
 export interface OwnerChange {

@@ -202,7 +202,8 @@ export class ConnectionManager {
 
   /**
    * Whether a statement is harmless after its settings failed: then the login is a role that sees nothing without a
-   * tenant, or a person. With one URL of an owner or superuser, no statement is sent before the settings have succeeded.
+   * tenant, or a person. With one URL of an owner or superuser, no statement is sent before the settings have
+   * succeeded.
    */
   get failsClosed(): boolean {
     return this.loggedInAs === DB_ROLES.service || this.loggedInAs === DB_ROLES.signIn;

@@ -9,7 +9,8 @@ import { sqlState } from '../sql/errors';
 import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
 import { alone, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
-import { ensureLogin, QUEUE_SCHEMA, type ServiceLogin } from './service-login';
+import { QUEUE_SCHEMA } from './queue-login';
+import { ensureLogin, type ServiceLogin } from './service-login';
 
 /** The class of a migration; its name is the migration's. */
 export type MigrationClass = new () => MigrationInterface;

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { OPERATOR_ROLE, DB_ROLES } from '../sql/db-roles';
+import { ensureQueueLogin, QUEUE_LOGIN } from './queue-login';
 import { sessionSettings, settingLiteral } from '../sql/session-settings';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, lockTimeout } from '../sql/timeouts';
 
 /** The schema of BullMQ's tables. */
-export const QUEUE_SCHEMA = 'bullmq';
 const ROLE_ATTEMPTS = 10;
 
 /** The inputs for the service's login. */
@@ -14,6 +14,8 @@ export interface ServiceLogin {
   serviceUrl: string;
   /** The login of the sign-in role, if it has one of its own. */
   signInUrl?: string;
+  /** The login of the queue in PostgreSQL, where it has one of its own. */
+  queueUrl?: string;
   /** Applied to the service's role, milliseconds. */
   statementTimeout: number;
 }
@@ -55,8 +57,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const owner = me[0] as Owner;
   const login = decodeURIComponent(service.username) || owner.name;
   await client.query(`grant select on migrations to ${DB_ROLES.service}`);
-  await client.query(`grant usage, create on schema ${QUEUE_SCHEMA} to ${DB_ROLES.service}`);
-  await grantQueueTables(client);
+  await ensureQueueLogin(client, options.queueUrl);
   const name = client.escapeIdentifier(login);
   const { rows: here } = await client.query<{ name: string; owned: boolean }>(
     `select datname as name, pg_has_role(datdba, 'USAGE') as owned from pg_database where datname = current_database()`,
@@ -84,7 +85,9 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   );
   await client.query(`grant ${others.join(', ')} to ${name}${withoutInheriting}`);
   if (isSignInApart) await client.query(`revoke ${DB_ROLES.signIn} from ${name}`);
-  const logins = options.signInUrl === undefined ? [name] : [name, DB_ROLES.signIn];
+  const logins = [name];
+  if (options.signInUrl !== undefined) logins.push(DB_ROLES.signIn);
+  if (options.queueUrl !== undefined) logins.push(QUEUE_LOGIN);
   for (const one of logins) await limitLogin(client, one, database, options.statementTimeout);
   if (owned) await closeDatabase(client, database, [...logins, client.escapeIdentifier(owner.name)]);
 }
@@ -129,21 +132,6 @@ async function closeDatabase(client: Client, database: string, logins: readonly 
   const allowed = [...new Set([...logins, DB_ROLES.service])].join(', ');
   await client.query(`grant connect on database ${database} to ${allowed}`);
   await client.query(`revoke connect on database ${database} from public`);
-}
-
-/**
- * BullMQ creates sequences at run time, which belong to the service's login. An owner without superuser rights cannot
- * grant on them, and does not need to.
- */
-async function grantQueueTables(client: Client): Promise<void> {
-  const { rows } = await client.query<{ kind: 'table' | 'sequence'; name: string }>(
-    `select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as name
-       from pg_class
-      where relnamespace = to_regnamespace($1) and relkind in ('r', 'p', 'v', 'S')
-        and pg_has_role(relowner, 'USAGE')`,
-    [QUEUE_SCHEMA],
-  );
-  for (const { kind, name } of rows) await client.query(`grant all on ${kind} ${name} to ${DB_ROLES.service}`);
 }
 
 interface Owner {

@@ -51,9 +51,9 @@ interface Kind {
 
 /**
  * Admits requests before any work is done for them: neither the body nor the route is read. While PostgreSQL has as
- * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant, and
- * a request that has waited too long is refused. While the event loop is late, a share of the requests is refused at
- * once, those of the tenants with most under way first. Health routes are always admitted.
+ * many statements in flight as it can serve in time, requests wait here, reads and writes apart, tenant after tenant,
+ * and a request that has waited too long is refused. While the event loop is late, a share of the requests is refused
+ * at once, those of the tenants with most under way first. Health routes are always admitted.
  */
 @Injectable()
 export class LoadShedding implements OnModuleDestroy {

@@ -79,9 +79,12 @@ export class ApiAdapter extends FastifyAdapter {
 
   /**
    * Sends the result of a controller's method: results in the form of `send-result.ts`, any other value as Nest does.
+   * Nest awaits the returned value, and a reply is a thenable: so there is none.
    */
-  override reply(reply: FastifyReply, body: unknown, status?: number): FastifyReply {
-    return body instanceof Result ? sendResult(reply, body) : super.reply(reply, body, status);
+  override reply(reply: FastifyReply, body: unknown, status?: number): never {
+    if (body instanceof Result) sendResult(reply, body);
+    else super.reply(reply, body, status);
+    return undefined as never;
   }
 
   /** Installs handlers that run before Fastify sees a connection or a request. */
