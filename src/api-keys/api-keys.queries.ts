@@ -67,6 +67,15 @@ export function countKeys(tenantId: string): Statement {
   };
 }
 
+/** The personal keys of a person in every tenant, as the sign-in role that is bound to the person sees them. */
+export function listKeysOfPerson(userId: string): Statement {
+  return {
+    name: 'api_keys_of_person',
+    text: 'select tenant_id, id, name, created_at from api_keys where user_id = $1 order by id',
+    values: [userId],
+  };
+}
+
 /** How many keys of the tenant itself there are. */
 export function countTenantKeys(tenantId: string): Statement {
   return {

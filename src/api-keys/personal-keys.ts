@@ -23,6 +23,9 @@ export class PersonalKeys implements OnModuleInit {
     this.hooks.userReverted.on(
       (tx, { userId, since }) => void tx.defer(queries.deleteKeysOfPersonSince(userId, since)),
     );
+    this.hooks.userExported.on(async (tx, { userId, data }) => {
+      data.api_keys = await tx.query(queries.listKeysOfPerson(userId));
+    });
     this.hooks.userLeft.on((tx, { userId }) => void tx.defer(queries.deleteKeysOfPerson(userId)));
   }
 

@@ -20,6 +20,7 @@ import { SignIn } from '../sign-in/sign-in';
 import { userView } from '../sign-in/views';
 import { OneTimeTokens } from '../tokens/one-time-tokens';
 import { AccountAudit } from './account-audit';
+import { personalDataOf } from './personal-data.queries';
 import type { UpdateMeDto } from './account.requests';
 
 const ERASED_AFTER_MS = 30 * 24 * 60 * 60_000;
@@ -115,11 +116,17 @@ export class AccountService {
       this.signIn.placesOf(userId),
       this.signInDatabase.transaction({ userId }, (tx) => tx.query<OwnSessionRow>(findOwnSessions(userId))),
     ]);
+    const more: Record<string, unknown> = {};
+    await this.signInDatabase.transaction({ userId }, async (tx) => {
+      for (const [kind, statement] of personalDataOf(userId)) more[kind] = await tx.query(statement);
+      await this.hooks.userExported.run(tx, { userId, data: more });
+    });
     return {
       user: {
         ...userView(user),
         email_verified_at: user.emailVerifiedAt?.toISOString() ?? null,
         erase_at: user.eraseAt?.toISOString() ?? null,
+        factor_reset_at: user.factorResetAt?.toISOString() ?? null,
       },
       memberships: places.map((place) => ({
         tenant_id: place.tenantId,
@@ -137,6 +144,7 @@ export class AccountService {
         user_agent: row.user_agent,
         amr: row.amr,
       })),
+      ...more,
     };
   }
 

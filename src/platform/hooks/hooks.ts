@@ -76,6 +76,8 @@ export class Hooks {
   readonly factorsReset = new Hook<Transaction, PersonEvent>();
   /** A person asked to be erased: memberships end now, the account is erased later. */
   readonly userLeft = new Hook<Transaction, PersonEvent>();
+  /** A person exports the own data: features add theirs to it, under a name of its own. */
+  readonly userExported = new Hook<Transaction, { userId: string; data: Record<string, unknown> }>();
   /** A person is erased finally: features delete their rows of the person. */
   readonly userErased = new Hook<Transaction, PersonEvent>();
   /** Which of these persons have a second factor. */
