@@ -1,6 +1,7 @@
+import { AuditEntryView } from './audit-entry.views';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, getSchemaPath } from '@nestjs/swagger';
 import { ApiProblem, ApiSection } from '../platform/http/openapi/declarations';
 import { type Caller, CurrentCaller, Requires } from '../platform/http/requests/caller';
 import { ResourceId } from '../platform/http/requests/resource-id.pipe';
@@ -61,7 +62,9 @@ export class AuditController {
           type: 'string',
           description: 'An entry a line, as the list shows it.',
           maxLength: 1_000_000_000,
-        },
+          contentMediaType: 'application/json',
+          contentSchema: { $ref: getSchemaPath(AuditEntryView) },
+        } as object,
         example: NDJSON_EXAMPLE,
       },
       'text/csv': { schema: { type: 'string', maxLength: 1_000_000_000 }, example: CSV_EXAMPLE },

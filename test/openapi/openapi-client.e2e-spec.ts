@@ -43,6 +43,9 @@ export function describe(page: Json<operations['listOrders']['responses'][200]>)
   return page.data.map(({ id, notes, status }) => \`\${id} \${notes?.toUpperCase() ?? ''} \${status satisfies Order['status']} \${next}\`);
 }
 
+export const finalStatus: components['schemas']['OrderStatus'] = 'completed' satisfies Order['status'];
+export const problem: components['schemas']['Problem']['errors'] = undefined;
+
 export function isPaid(message: Json<NonNullable<webhooks['order.completed']['post']['requestBody']>>): boolean {
   return message.type === 'order.completed' && message.data.status === 'completed';
 }

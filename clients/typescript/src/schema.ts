@@ -1874,7 +1874,7 @@ export interface paths {
         };
         /**
          * This document as JSON
-         * @description OpenAPI 3.1, for generators of clients.
+         * @description OpenAPI 3.1, for generators of clients. A field with a default may be left out of a request: openapi-typescript generates that with `--default-non-nullable=false`.
          */
         get: operations["getOpenApiJson"];
         put?: never;
@@ -3071,9 +3071,8 @@ export interface components {
             /**
              * @description pending → confirmed, cancelled; confirmed → processing, cancelled; processing → completed, cancelled.
              * @example confirmed
-             * @enum {string}
              */
-            status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+            status: components["schemas"]["OrderStatus"];
         };
         /** @description The token of a mail, and the password unless the request has a session. */
         ConfirmEmail: {
@@ -4198,9 +4197,8 @@ export interface components {
             /**
              * @description Where the order is on its way; see `PATCH /orders/{id}/status` for the ways there are.
              * @example pending
-             * @enum {string}
              */
-            status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+            status: components["schemas"]["OrderStatus"];
             /**
              * @description Σ quantity × unit_price, exact.
              * @example 59.98
@@ -4272,9 +4270,8 @@ export interface components {
             /**
              * @description The status since then.
              * @example confirmed
-             * @enum {string}
              */
-            to_status: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+            to_status: components["schemas"]["OrderStatus"];
             actor: components["schemas"]["Actor"];
             /**
              * Format: date-time
@@ -4342,6 +4339,11 @@ export interface components {
              */
             has_more: boolean;
         };
+        /**
+         * @description Where an order is on its way.
+         * @enum {string}
+         */
+        OrderStatus: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
         /** @description The company of the caller. */
         OwnTenant: {
             /**
@@ -15548,7 +15550,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only orders in this status. */
-                status?: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+                status?: components["schemas"]["OrderStatus"];
                 /** @description Only orders of this customer. */
                 customer_id?: string;
                 /** @description ISO 4217 code, in either case. */
@@ -15957,7 +15959,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only orders in this status. */
-                status?: "pending" | "confirmed" | "processing" | "completed" | "cancelled";
+                status?: components["schemas"]["OrderStatus"];
                 /** @description Only orders of this customer. */
                 customer_id?: string;
                 /** @description ISO 4217 code, in either case. */

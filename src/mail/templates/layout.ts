@@ -69,7 +69,7 @@ export function toHtml({ subject, paragraphs, action, details, closing }: MailCo
 </head>
 <body style="background:#f4f5f7;margin:0;padding:24px">
 <div style="background:#ffffff;border-radius:8px;color:#1b2027;font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;` +
-    `margin:0 auto;max-width:560px;padding:32px">
+    `margin:0 auto;max-width:560px;overflow-wrap:anywhere;padding:32px">
 <h1 style="font-size:20px;line-height:1.3;margin:0 0 16px">${escapeHtml(subject)}</h1>
 ${body}
 </div>

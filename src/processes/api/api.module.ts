@@ -13,6 +13,7 @@ import { ConfigModule } from '../../platform/config/config.module';
 import { DatabaseModule } from '../../platform/database/database.module';
 import { HttpPlatformModule } from '../../platform/http/http.module';
 import { serveRoot } from '../../platform/http/openapi/root-page';
+import { ordersDocument } from '../../orders/orders-openapi';
 import { serveDocs } from '../../platform/http/openapi/openapi';
 import { RequestLog } from '../../platform/http/server/request-log';
 import { API_PREFIX } from '../../platform/http/api-prefix';
@@ -88,7 +89,9 @@ export async function createApi(
   prepareServer(app, config, records);
   serveRoot(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, PRODUCT, config.DOCS_ENABLED);
   serveMailPages(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
-  if (config.DOCS_ENABLED) serveDocs(app, PRODUCT, [webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
+  if (config.DOCS_ENABLED) {
+    serveDocs(app, PRODUCT, [ordersDocument, webhooksDocument(app.get(EventCatalogue, { strict: false }))]);
+  }
   await app.init();
   return app;
 }

@@ -12,12 +12,15 @@ const CACHE_CONTROL = 'public, max-age=300';
  */
 export class CachedDocument {
   private readonly etag: string;
+  /** One for all: clients that do not read share it. */
+  private readonly bytes: Buffer;
   private readonly compressed: Promise<Buffer>;
 
   constructor(
     private readonly mediaType: string,
-    private readonly text: string,
+    text: string,
   ) {
+    this.bytes = Buffer.from(text);
     this.etag = createHash('sha256').update(text).digest('base64url').slice(0, 22);
     this.compressed = compress(text);
   }
@@ -32,6 +35,6 @@ export class CachedDocument {
     if (isNotModified(request.headers['if-none-match'], etag)) return void reply.status(304).send();
     void reply.type(`${this.mediaType}; charset=utf-8`);
     if (isGzip) void reply.header('content-encoding', 'gzip').send(await this.compressed);
-    else void reply.send(this.text);
+    else void reply.send(this.bytes);
   }
 }

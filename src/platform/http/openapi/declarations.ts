@@ -29,12 +29,14 @@ export interface DeclaredProblem {
 
 /**
  * Additions of a feature to the document besides its routes; called when the document is built, at its first request.
- * `messages` are sent by the service, by name; `models` are DTOs that only messages refer to.
+ * `messages` are sent by the service, by name; `models` are DTOs that only messages refer to;
+ * `enums` are lists of values that have a name of their own wherever they stand.
  */
 export type DocumentPart = () => {
   sections?: Section[];
   messages?: Record<string, PathItem>;
   models?: Type[];
+  enums?: Record<string, { values: readonly string[]; description: string }>;
 };
 
 export const DECLARATION = { SECTION: 'openapi:section', PROBLEMS: 'openapi:problems' } as const;

@@ -115,7 +115,8 @@ export const documentPaths = ({ title }: Product): Record<string, PathItem> => (
   [JSON_PATH]: get(
     'getOpenApiJson',
     'This document as JSON',
-    'OpenAPI 3.1, for generators of clients.',
+    'OpenAPI 3.1, for generators of clients. A field with a default may be left out of a request: openapi-typescript ' +
+      'generates that with `--default-non-nullable=false`.',
     'application/json',
     { type: 'object', description: 'An OpenAPI 3.1 document.' },
     { openapi: '3.1.0', info: { title, version: '1.0.0' }, paths: {} },

@@ -63,13 +63,18 @@ function buildDocument(app: INestApplication, product: Product, parts: readonly 
   const paths = { ...(root && { '/': root }), ...scanned.paths, ...others };
   closeRequests(paths, components);
   const messages = Object.assign({}, ...added.map((part) => part.messages ?? {})) as Record<string, PathItem>;
-  return withPublicNames({
+  const enums = Object.assign({}, ...added.map((part) => part.enums ?? {})) as NonNullable<Part['enums']>;
+  for (const [name, { values, description }] of Object.entries(enums)) {
+    (components.schemas ??= {})[name] = { type: 'string', enum: [...values], description };
+  }
+  const document = withPublicNames({
     ...scanned,
     tags: [...sections.values(), ...added.flatMap((part) => part.sections ?? []), DOCUMENT_SECTION],
     paths,
     ...(Object.keys(messages).length > 0 ? { webhooks: messages } : {}),
     components: sorted(components),
   });
+  return withNamedEnums(document, enums);
 }
 
 /** Serves the document at `/openapi.json` and `/openapi.yaml`, and Swagger UI at `/docs`. */
@@ -142,6 +147,18 @@ function withPublicNames(document: OpenAPIObject): OpenAPIObject {
   ) as OpenAPIObject;
   const schemas = Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [publicName(name), schema]);
   return { ...renamed, components: sorted({ ...renamed.components, schemas: Object.fromEntries(schemas) }) };
+}
+
+type Part = ReturnType<DocumentPart>;
+
+/** Refers to the name of a list of values wherever it stands; its description there stays beside the reference. */
+function withNamedEnums(document: OpenAPIObject, enums: NonNullable<Part['enums']>): OpenAPIObject {
+  const names = new Map(Object.entries(enums).map(([name, { values }]) => [JSON.stringify(values), name]));
+  return JSON.parse(JSON.stringify(document), (key, value: unknown) => {
+    const { type, enum: values, ...others } = (value ?? {}) as { type?: unknown; enum?: unknown };
+    const name = type === 'string' && Array.isArray(values) ? names.get(JSON.stringify(values)) : undefined;
+    return name === undefined || name === key ? value : { $ref: `#/components/schemas/${name}`, ...others };
+  }) as OpenAPIObject;
 }
 
 function sorted(components: Components): Components {
