@@ -9,23 +9,26 @@
  * the time in the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';
+import { AuditPlatformModule } from '../platform/audit/audit.module';
 import { DatabaseModule } from '../platform/database/database.module';
 import { HttpPlatformModule } from '../platform/http/http.module';
 import { EventCatalogue } from '../platform/outbox/event-catalogue';
 import { OutboxModule } from '../platform/outbox/outbox.module';
+import { TenantUsage } from '../platform/usage/tenant-usage';
 import { DEMO_THING_EVENT_TYPES } from './demo-thing-event-types';
 import { DemoThing } from './demo-thing.entity';
 import { DemoThingsController } from './demo-things.controller';
-import { DemoThingsService } from './demo-things.service';
+import { DEMO_THING_ROWS, DemoThingsService } from './demo-things.service';
 import './demo-things.permissions';
 
 @Module({
-  imports: [DatabaseModule.forFeature([DemoThing]), HttpPlatformModule, OutboxModule],
+  imports: [AuditPlatformModule, DatabaseModule.forFeature([DemoThing]), HttpPlatformModule, OutboxModule],
   controllers: [DemoThingsController],
   providers: [DemoThingsService],
 })
 export class DemoThingsModule {
-  constructor(types: EventCatalogue) {
+  constructor(types: EventCatalogue, usage: TenantUsage) {
     types.add(...DEMO_THING_EVENT_TYPES);
+    usage.define(DEMO_THING_ROWS);
   }
 }

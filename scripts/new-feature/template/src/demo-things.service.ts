@@ -16,6 +16,7 @@ import {
 } from '../platform/http/responses/results';
 import { newTimedId } from '../platform/ids/ids';
 import { Outbox } from '../platform/outbox/outbox';
+import { type CountedAmount, FOR_GOOD, TenantUsage } from '../platform/usage/tenant-usage';
 import { DemoThing } from './demo-thing.entity';
 import * as queries from './demo-things.queries';
 import type { CreateDemoThingDto, ListDemoThingsDto, UpdateDemoThingDto } from './demo-things.requests';
@@ -26,6 +27,9 @@ type Kind = 'created' | 'updated' | 'deleted';
 /** The fields that a request may change. */
 const FIELDS = ['name', 'notes'] as const;
 
+/** The rows of demo things, which count against the quota of the tenant. */
+export const DEMO_THING_ROWS: CountedAmount = { name: 'demo_thing_rows', perDay: 0, storedDays: FOR_GOOD };
+
 /** The rules of demo things. */
 @Injectable()
 export class DemoThingsService {
@@ -35,15 +39,21 @@ export class DemoThingsService {
     private readonly cursors: Cursors,
     private readonly outbox: Outbox,
     private readonly audit: AuditLog,
+    private readonly usage: TenantUsage,
   ) {}
 
-  /** Creates a demo thing, and stores the response under the caller's idempotency key, if any. */
-  create(caller: Caller, input: CreateDemoThingDto, request?: IdempotentRequest): Promise<WriteResult> {
+  /**
+   * Creates a demo thing, and stores the response under the caller's idempotency key, if any.
+   * @throws AppError `business_rule_violation` beyond the quota of rows
+   */
+  async create(caller: Caller, input: CreateDemoThingDto, request?: IdempotentRequest): Promise<WriteResult> {
+    this.usage.assertLeft(caller);
     return this.idempotency.write(caller, request, (tx) => {
       const { id, at } = newTimedId();
       const { name, notes = null } = input;
       const created: State = { id, name, notes, version: 1, createdAt: at, updatedAt: at };
       tx.insert(queries.insertDemoThing(tx.tenantId, created));
+      this.usage.count(tx, DEMO_THING_ROWS.name, 1);
       const json = this.tell(tx, caller, 'created', created, changesBetween(undefined, created));
       return new Outcome(json, { id, version: created.version });
     });
@@ -86,6 +96,7 @@ export class DemoThingsService {
     await this.database.transaction(caller, async (tx) => {
       const before = await lockDemoThing(tx, id, ifMatch);
       await tx.repository(DemoThing).delete({ tenantId: tx.tenantId, id });
+      this.usage.count(tx, DEMO_THING_ROWS.name, -1);
       this.tell(tx, caller, 'deleted', { ...before, version: before.version + 1 }, changesBetween(before, undefined));
     });
   }
