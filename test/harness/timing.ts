@@ -1,4 +1,6 @@
-/** Whether two kinds of requests take the same time, by ranks: one slow request, or a machine that is busy, counts once. */
+/**
+ * Whether two kinds of requests take the same time, by ranks: one slow request, or a busy machine, counts once.
+ */
 
 /** The share of rounds in which the first of a pair took longer; half where both take the same time. */
 function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
