@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Docker, and images that stand in for those of Dockerfile and docker-compose.yml, on a Debian machine that can pull none: made of
 # Debian's packages and npm's Node, with the same commands, variables, users and folders as far as they are used. As root.
-# Usage: images.sh; starts dockerd where none answers, and prints its process id then.
+# Usage: images.sh [more]; starts dockerd where none answers, and prints its process id then. `more` adds the images of the profiles that
+# Debian has a package for: Caddy, Prometheus, Alertmanager, the exporters. Grafana, Jaeger and Mailpit have no stand-in.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 DIR=${STAND_IN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stand-in-images}
 mkdir -p "$DIR"
 NODE=$(sed -n 's/^FROM \(node:[^ ]*\).*/\1/p' "$root/Dockerfile" | head -1)
-image_of() { sed -n "s/^ *image: \($1:[^ ]*\)$/\1/p" "$root/docker-compose.yml"; }
+image_of() { sed -n "s#^ *image: \($1:[^ ]*\)\$#\1#p" "$root/docker-compose.yml"; }
 POSTGRES=$(image_of postgres)
 REDIS=$(image_of redis)
 
@@ -129,6 +130,38 @@ DOCKER
   build "$REDIS" "$work"
 }
 
+# debian_image COMPOSE-IMAGE 'PACKAGES' 'INSTRUCTIONS'
+debian_image() {
+  local image work="$DIR/${1##*/}"
+  image=$(image_of "$1")
+  has "$image" && return
+  base bookworm
+  rm -rf "$work"
+  mkdir -p "$work"
+  printf 'FROM stand-in:bookworm\nRUN apt-get update -q && apt-get install -qy --no-install-recommends %s\n%s\n' "$2" "$3" >"$work/Dockerfile"
+  build "$image" "$work"
+}
+
 node_image
 postgres_image
 redis_image
+if [ "${1:-}" = more ]; then
+  debian_image caddy caddy 'ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]'
+  # Their users are those of the real images.
+  debian_image prom/prometheus 'prometheus wget' 'RUN mkdir -p /prometheus && chown nobody /prometheus
+USER nobody
+WORKDIR /prometheus
+ENTRYPOINT ["prometheus", "--storage.tsdb.path=/prometheus"]'
+  debian_image prom/alertmanager prometheus-alertmanager 'RUN mkdir -p /alertmanager && chown nobody /alertmanager
+USER nobody
+WORKDIR /alertmanager
+ENTRYPOINT ["prometheus-alertmanager"]'
+  debian_image prom/node-exporter prometheus-node-exporter 'USER nobody
+ENTRYPOINT ["prometheus-node-exporter"]'
+  debian_image prometheuscommunity/postgres-exporter prometheus-postgres-exporter 'USER nobody
+ENTRYPOINT ["prometheus-postgres-exporter"]'
+  debian_image oliver006/redis_exporter prometheus-redis-exporter 'USER nobody
+ENTRYPOINT ["prometheus-redis-exporter"]'
+  for image in grafana/grafana jaegertracing/jaeger axllent/mailpit; do has "$(image_of "$image")" || echo "no stand-in: $image"; done
+fi

@@ -6,6 +6,8 @@ cd "$(dirname "$0")/../.."
 export GO_TOOLS_DIR=${GO_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/go-tools} DOCKER_BUILDKIT=0 COMPOSE_BAKE=false
 DIR=${STAND_IN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stand-in-images}
 until=$((SECONDS + ${SMOKE_SECONDS:-560}))
+all=0
+if [ "${DRILLS:-smoke}" = all ]; then all=1; fi
 failed=0
 started=
 
@@ -54,7 +56,7 @@ compose() {
   get 240 'Compose' bash test/drills/tools.sh docker-compose || return
   local running=no
   docker info >/dev/null 2>&1 && running=yes
-  get 200 'Docker' bash test/drills/images.sh
+  get "$((all ? 600 : 200))" 'Docker' bash test/drills/images.sh $([ "$all" = 0 ] || echo more)
   local code=$?
   [ "$running" = yes ] || started=$(cat "$DIR/dockerd.pid" 2>/dev/null)
   [ $code = 0 ] || return
@@ -64,7 +66,15 @@ compose() {
   get 60 'the registry, from a container' docker run --rm --network host "$node" npm view fastify version || return
   check 'the image' docker build --network host -q -t orders-saas-api:local .
   docker image inspect orders-saas-api:local >/dev/null 2>&1 || return
-  COMPOSE=$GO_TOOLS_DIR/docker-compose check 'compose' node test/drills/compose.mjs "${DRILLS:-smoke}"
+  export COMPOSE=$GO_TOOLS_DIR/docker-compose
+  check 'compose' node test/drills/compose.mjs "${DRILLS:-smoke}"
+  [ "$all" = 1 ] || return
+  # The commit before the newest migration: the upgrade has something to migrate.
+  local before
+  before=$(git log -1 --no-merges --format=%H -- migrations)^
+  git archive "$before" 2>/dev/null | docker build --network host -q -t orders-saas-api:before - >"$log" 2>&1 ||
+    skip 'upgrade' 'the image of an earlier commit cannot be built here'
+  check 'machine' node test/drills/machine.mjs
 }
 
 [ "$(id -u)" = 0 ] || { skip 'all of it' 'not root'; exit 0; }

@@ -22,7 +22,7 @@ export async function newTenant(api, receiver) {
     { token },
   );
   if (endpoint.status !== 201) throw new Error(`no endpoint: ${endpoint.status} ${JSON.stringify(endpoint.body)}`);
-  return { api, token };
+  return { api, token, email, password };
 }
 
 /** One request, never an exception: status 0 means no response. */

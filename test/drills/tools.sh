@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Tools for the drills that come as Go modules alone, built once into $GO_TOOLS_DIR: helm, docker-compose, kube-apiserver, caddy.
+# Tools for the drills that come as Go modules alone, built once into $GO_TOOLS_DIR: helm, docker-compose, kube-apiserver.
 # Usage: tools.sh TOOL...; prints the folder. Each takes some minutes on two cores.
 set -euo pipefail
 DIR=${GO_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/go-tools}
-HELM=v3.22.0 COMPOSE=v2.40.3 KUBERNETES=v1.34.4 CADDY=v2.11.4
+HELM=v3.22.0 COMPOSE=v2.40.3 KUBERNETES=v1.34.4
 mkdir -p "$DIR"
 
 # A module's source in a folder that may be changed.
@@ -31,7 +31,6 @@ for tool in "$@"; do
   work=$(mktemp -d)
   case $tool in
     helm) GOBIN=$DIR go install "helm.sh/helm/v3/cmd/helm@$HELM" ;;
-    caddy) GOBIN=$DIR go install "github.com/caddyserver/caddy/v2/cmd/caddy@$CADDY" ;;
     docker-compose)
       source_of "github.com/docker/compose/v2@$COMPOSE" "$work/src"
       (cd "$work/src" && GOFLAGS=-mod=mod go build -o "$DIR/docker-compose" ./cmd)
