@@ -52,6 +52,17 @@ for overlay in small large; do
   kubectl kustomize "$root/deploy/kubernetes/overlays/$overlay" >"$work/$overlay.yaml"
   apply "overlays/$overlay" "$work/$overlay.yaml"
 done
+# As a site adds them to its overlay: logins of their own.
+mkdir "$work/logins"
+ln -s "$root/deploy/kubernetes" "$work/kubernetes"
+cat >"$work/logins/kustomization.yaml" <<'SITE'
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../kubernetes/overlays/small]
+components: [../kubernetes/components/sign-in-login, ../kubernetes/components/queue-login]
+SITE
+kubectl kustomize "$work/logins" >"$work/logins.yaml"
+apply 'overlays/small with logins' "$work/logins.yaml"
 for values in small large; do
   "$tools/helm" template orders "$root/deploy/helm" -n "$namespace" --no-hooks --kube-version 1.34.0 \
     -f "$root/deploy/helm/values/$values.yaml" >"$work/helm-$values.yaml"
