@@ -28,7 +28,7 @@ interface KeyRow extends Record<string, unknown> {
 }
 
 /** The context of the encrypted half of a key. */
-export function contextOf(id: string): string {
+function contextOf(id: string): string {
   return `audit-key/${id}`;
 }
 
