@@ -149,7 +149,9 @@ describe('prune', () => {
          select $1, gen_random_uuid(), 'x.y', '{}', now() - interval '91 days' from generate_series(1, 2500)`,
       [tenantId],
     );
-    await database.sql(`update sessions set expires_at = now() + interval '1 day'`);
+    for (const table of ['sessions', 'tenant_exports']) {
+      await database.sql(`update ${table} set expires_at = now() + interval '1 day'`);
+    }
     await database.sql(`update idempotency_keys set expires_at = now() - interval '1 second'`);
     const before = await contentsOf(database);
     const expected = { sessions: 0, sign_in_failures: 0, idempotency_keys: 1, events: 2500 };

@@ -12,7 +12,7 @@ const OTHER = `another ${JWT_SECRET}`;
 const [K1, K2] = [newKey('k1'), newKey('k2')];
 const JWT_FAULT =
   'configuration: JWT_SECRET is not the one that has encrypted secrets in this database: restore that one, or give up ' +
-  'what it has encrypted with admin keys forget jwt';
+  'what it has encrypted with admin encryption-keys forget jwt';
 
 describe('a process whose encryption keys are not those of the database', () => {
   let database: TestDatabase;

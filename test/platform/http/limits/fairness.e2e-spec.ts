@@ -93,6 +93,27 @@ describe('a tenant at its worst', () => {
     await database.drop();
   });
 
+  it('cannot shut others out by asking as much as it can at once', async () => {
+    let isOver = false;
+    const flood = Promise.all(
+      Array.from({ length: 900 }, (_, i) =>
+        (i % 3 === 0 ? attacker.get('/webhooks/events?limit=100') : attacker.post('/orders', orderInput())).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      ),
+    ).finally(() => (isOver = true));
+    const asked: number[] = [];
+    do {
+      asked.push((await other.get('/orders?limit=1')).status, (await other.post('/orders', orderInput())).status);
+      await pause(20);
+    } while (!isOver);
+    const served = asked.filter((status) => status < 300).length;
+    expect(served / asked.length).toBeGreaterThanOrEqual(0.8);
+    expect((await flood).filter((status) => status === 0)).toEqual([]);
+    await until('the allowance to come back', async () => (await attacker.get('/auth/me')).status === 200, 10_000);
+  }, 60_000);
+
   it('cannot stop a process with bodies that are costly to parse', async () => {
     const attack = async (): Promise<Answer[]> => {
       const sent: Promise<Answer>[] = [];
