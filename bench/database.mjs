@@ -117,7 +117,7 @@ async function signIn(url, callers) {
   return again;
 }
 
-/** A caller by access token and by API key, which is made where there is none yet. */
+/** A caller by access token and by API key, which is created if it is missing. */
 async function toCaller(url, email, { tenant, user, access_token: token }, key) {
   const made = { name: 'Benchmark', kind: 'tenant', scopes: ['orders:read', 'orders:write'] };
   return {

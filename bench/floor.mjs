@@ -130,7 +130,7 @@ async function openLanes(count) {
     const now = performance.now();
     const lane = soonest(now);
     const { client, stream } = lane;
-    // What one turn of the event loop sends is one write.
+    // The messages of one turn of the event loop are one write.
     if (stream.writableCorked === 0) {
       stream.cork();
       setImmediate(() => stream.uncork());

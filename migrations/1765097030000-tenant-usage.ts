@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What each tenant has made, by day: quotas and `GET /tenant/usage` read it in place of counting rows. */
+/** The amounts of each tenant by day: quotas and `GET /tenant/usage` read them instead of counting rows. */
 export class TenantUsage1765097030000 implements MigrationInterface {
   name = 'TenantUsage1765097030000';
 

@@ -14,9 +14,9 @@ const ERASED = [
 const OF_THE_TENANT = `tenant_id = current_setting('app.tenant_id')::uuid`;
 
 /**
- * The end of closed tenants, and exports of open ones. The role `app_eraser` deletes what the role of requests may only
- * insert: entries of the audit log that are 29 days old, as the janitor may, and tenants that closed 30 days ago. The
- * hour more keeps an erasure and a late restoring apart.
+ * The end of closed tenants, and exports of open ones. The role `app_eraser` deletes rows that the role of requests may
+ * only insert: entries of the audit log that are 29 days old, as the retention job may, and tenants that closed 30 days
+ * ago. The additional hour separates an erasure from a late restoration.
  */
 export class TenantErasure1765140040000 implements MigrationInterface {
   name = 'TenantErasure1765140040000';

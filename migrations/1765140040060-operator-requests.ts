@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What the operator has announced and may do a day later: another owner of a tenant, and the end of a person's second
- * factor. Beside the tenant and the person, so that a sign-in that cancels it sees it without a query.
+ * The operator's announcements, which may be executed a day later: another owner of a tenant, and the end of a person's
+ * second factor. In the rows of tenant and person, so that a sign-in that cancels it sees it without a query.
  */
 export class OperatorRequests1765140040060 implements MigrationInterface {
   name = 'OperatorRequests1765140040060';

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Idempotency keys of persons, for what they create without a tenant: a tenant. The row commits with what was made; the
- * response follows, encrypted, since it holds tokens.
+ * Idempotency keys of persons, for a creation without a tenant: a tenant. The row commits with the new tenant; the
+ * response follows, encrypted, since it contains tokens.
  */
 export class AccountIdempotency1765140040120 implements MigrationInterface {
   name = 'AccountIdempotency1765140040120';

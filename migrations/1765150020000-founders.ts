@@ -2,8 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * The sign-in role writes the membership of a tenant's founder and no other: with the index of the next migration it
- * cannot make a person a member of a tenant that somebody has founded. The column's default marks what the role
- * inserts, so that the release before goes on registering tenants.
+ * cannot make a person a member of an existing tenant. The column's default marks the role's inserts, so that the
+ * previous release continues to register tenants.
  */
 export class Founders1765150020000 implements MigrationInterface {
   name = 'Founders1765150020000';

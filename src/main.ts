@@ -63,7 +63,7 @@ const PROCESSES: Readonly<Record<string, (config: Config, args: string[]) => Pro
   },
 };
 
-/** Makes a process that needs the database; where that cannot be reached, the error names its variable. */
+/** Creates a process that needs the database; if the connection fails, the error names its variable. */
 function connecting<T>(config: Config, make: () => Promise<T>): Promise<T> {
   return namingDatabase('DATABASE_URL', required(config, 'DATABASE_URL'), make);
 }

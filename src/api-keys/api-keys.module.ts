@@ -6,7 +6,7 @@
  * The flow: create → the text; a request → the credential: checksum, hash, state (cached while its epochs are
  * unchanged), networks, limit → a caller whose actor is the key.
  *
- * What must always hold: only SHA-256 of a text is stored; a key never does more than its scopes; a revocation reaches
+ * Invariants: only SHA-256 of a text is stored; a key never does more than its scopes; a revocation reaches
  * every process within two seconds; a cached check costs no query.
  */
 import { Module } from '@nestjs/common';

@@ -7,7 +7,7 @@ export const API_KEYS_RETENTION: readonly RetentionRule[] = [
   { table: 'api_key_secrets', key: 'tenant_id, key_hash', column: 'expires_at' },
 ];
 
-/** Of a key the archive shows what the API shows: no text of a key is stored, and its hash stays here. */
+/** The archive shows the API's view of a key: no text of a key is stored, and its hash is not exported. */
 export const API_KEYS_TENANT_TABLES: readonly TenantTable[] = [
   { table: 'api_key_secrets', key: { key_hash: 'bytea' }, archived: [], omitted: '*' },
   {

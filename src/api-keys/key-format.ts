@@ -64,7 +64,7 @@ function encode(bytes: Buffer, length: number): string {
   return text;
 }
 
-/** The bytes of a text; undefined where its value needs more than so many. */
+/** The bytes of a text; undefined if its value needs more bytes. */
 function decode(text: string, length: number): Buffer | undefined {
   let value = 0n;
   for (const character of text) value = value * BASE + BigInt(ALPHABET.indexOf(character));

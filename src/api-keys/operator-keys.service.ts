@@ -27,7 +27,7 @@ export class OperatorKeys {
     return (await this.database.query<queries.KeyRow>({ tenantId }, statement)).map(viewOf);
   }
 
-  /** Ends a key for good. @throws NotFound */
+  /** Ends a key permanently. @throws NotFound */
   async revoke(tenantId: string, id: string): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       const [row] = await tx.query<queries.KeyRow>(queries.findKey(tenantId, id));

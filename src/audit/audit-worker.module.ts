@@ -1,6 +1,6 @@
 /**
  * The worker's half of the audit log. Nouns: a committed entry *waits* until the *tree* of its tenant takes it as a
- * *leaf*; the *head* of the tree (its size and root) is signed as a *checkpoint*. What must always hold: an entry is a
+ * *leaf*; the *head* of the tree (its size and root) is signed as a *checkpoint*. Invariants: an entry is a
  * leaf once; a leaf or node never changes; the leaves, the head and their events commit together.
  */
 import { Module } from '@nestjs/common';

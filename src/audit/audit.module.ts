@@ -1,7 +1,7 @@
 /**
  * Reading the audit log. Nouns: the feature of a change writes its *entry* (`platform/audit`); the *tree* takes entries
  * as leaves, in the worker (`folding`); a *checkpoint* is its signed head; a *proof* shows that an entry is in the
- * tree, or that one tree begins with another. What must always hold: a tenant reads only its own log; the data of a
+ * tree, or that one tree begins with another. Invariants: a tenant reads only its own log; the data of a
  * proof never change.
  */
 import { Module } from '@nestjs/common';

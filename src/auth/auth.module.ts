@@ -7,7 +7,7 @@
  * request passes four guards: authentication (the authenticator makes the principal of the credential), limits,
  * permission, step-up.
  *
- * What must always hold: the tenant comes from the credential alone; a refresh token can be used once; a revocation
+ * Invariants: the tenant comes from the credential alone; a refresh token can be used once; a revocation
  * reaches every process within two seconds, by the epochs of `platform/revocation`; only hashes of passwords and tokens
  * are stored; an unknown e-mail address looks like a wrong password.
  */

@@ -35,7 +35,7 @@ export const AUTH_TENANT_TABLES: readonly TenantTable[] = [
   },
 ];
 
-/** What is kept of a person for signing in. */
+/** The rows about a person's sign-in. */
 export const AUTH_PERSON_TABLES: readonly PersonTable[] = [
   { table: 'sessions', column: 'user_id' },
   { table: 'one_time_tokens', column: 'subject_id' },

@@ -38,7 +38,7 @@ function say(line: string): void {
 async function main(): Promise<void> {
   const stop = stopSignal();
   endWithNpm();
-  // A closed terminal or pipe is no reason to leave the database in the lurch.
+  // A closed terminal or pipe must not end this process before the database has stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stops: Stops = [];
   let logger: Logger | undefined;

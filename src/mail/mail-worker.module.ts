@@ -1,7 +1,7 @@
 /**
  * Sending mails, in the worker. Nouns: a *mail* waits in `mail_outbox`, written with its change (`platform/mail`); a
  * *template* renders it in text and HTML; the *transport* is a mail server or a folder; an address that bounced is
- * *suppressed*. What must always hold: a committed mail is sent at least once, or given up after a day with a line in
+ * *suppressed*. Invariants: a committed mail is sent at least once, or given up after a day with a line in
  * the log; its Message-ID is unique, so that a second copy can be recognized; no address or token is logged.
  */
 import { Module } from '@nestjs/common';

@@ -1,8 +1,8 @@
 import { UnsafeNumber } from '../platform/http/requests/json-body';
 
 /*
- * Money is a value of minor units inside the service and a decimal string outside of it. No amount is ever held
- * in a double: a JSON number is taken as the decimal that it prints as, and only where that is what was written.
+ * Money is a value of minor units inside the service and a decimal string outside of it. No amount is ever a double: a
+ * JSON number is taken as the decimal that it prints as, and only if this is the text that was sent.
  */
 
 /** Amounts of this size or more are refused, in any currency. */

@@ -6,7 +6,7 @@
  * one order in one round trip. Changes lock the row first, so that one of two concurrent ones wins. Hot reads are one
  * statement whose JSON PostgreSQL makes (`orders.queries.ts`); the rest uses repositories.
  *
- * What must always hold: the total is the exact sum of the lines; each version has its line of history; `created_at` is
+ * Invariants: the total is the exact sum of the lines; each version has its line of history; `created_at` is
  * the time in the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';

@@ -77,7 +77,7 @@ export function lockOrder(tenantId: string, id: string): Statement {
   };
 }
 
-/** Writes what may change of an order. */
+/** Writes the changeable columns of an order. */
 export function updateOrder(order: Order): Statement {
   return {
     name: 'order_update',

@@ -18,8 +18,8 @@ export function ownerVariable(config: Config): UrlVariable {
 }
 
 /**
- * Runs work on a database, and names the variable and the server where the connection fails, and the next step where
- * the server refuses. No part of a password is in the message.
+ * Runs work on a database. A failed connection names the variable and the server, and a refusal also the next step. The
+ * message contains no part of a password.
  * @param as whether the tables' owner connects, or the service
  * @throws Inoperable for a failed connection or a refusal; other errors of `work` unchanged
  */

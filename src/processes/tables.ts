@@ -45,7 +45,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   ...PLATFORM_TENANT_TABLES,
 ];
 
-/** What is kept of a person, in the order in which an erasure deletes. */
+/** The tables about a person, in the order of an erasure. */
 export const PERSON_TABLES: readonly PersonTable[] = [
   ...TENANTS_PERSON_TABLES,
   ...AUTH_PERSON_TABLES,

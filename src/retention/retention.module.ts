@@ -3,7 +3,7 @@
  * feature that owns the table; the *job* deletes in small batches, run by the elected leader each minute and by the
  * operator's command `prune`.
  *
- * What must always hold: the job's role sees expired rows only and may only delete them; a batch is small enough that
+ * Invariants: the job's role sees expired rows only and may only delete them; a batch is small enough that
  * no request waits for it; after an interrupted run the next one finds the rest.
  */
 import { type DynamicModule, Module } from '@nestjs/common';

@@ -1,7 +1,7 @@
 /**
- * The worker's half of the company. A closed tenant is *erased* 30 days after its closing, by the elected leader; and
- * the worker answers which members a notice is for: addresses are read when the notice is sent, so that a request does
- * not wait for them. What must always hold: nothing of an open tenant is deleted, and an interrupted erasure goes on.
+ * The worker's half of the company. The elected leader *erases* a closed tenant 30 days after its closing; and the
+ * worker determines the members who get a notice: addresses are read when the notice is sent, so that a request does
+ * not wait for them. Invariants: nothing of an open tenant is deleted, and an interrupted erasure continues.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { EraserDatabase } from '../platform/database/roles/eraser-database';

@@ -7,7 +7,7 @@
  * writes the change, its audit row and its event in one transaction; and raises the tenant's epoch, so that every
  * process reads the state of its credentials again.
  *
- * What must always hold: an open tenant has an active owner; a caller grants no permission that it lacks, and changes
+ * Invariants: an open tenant has an active owner; a caller grants no permission that it lacks, and changes
  * no member or role with more permissions than its own; a change reaches every live credential within two seconds.
  */
 import { Module } from '@nestjs/common';

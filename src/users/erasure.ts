@@ -12,8 +12,9 @@ export const PERSON_TABLES = Symbol('PERSON_TABLES');
 const PERSONS_AT_ONCE = 100;
 
 /**
- * Erases the persons whose time has come, each in a transaction: what features keep of a person in rows of tenants goes
- * by the hook `userErased`, then the person's own rows, the account last. Two processes at once erase each person once.
+ * Erases the persons whose time has come, each in a transaction: features delete their rows of a person by the hook
+ * `userErased`, then the person's own rows are deleted, the account last. Two concurrent processes erase each person
+ * once.
  */
 @Injectable()
 export class ErasureJob {
@@ -24,7 +25,7 @@ export class ErasureJob {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Erases those who are due, a bounded number of them. Never throws. @returns how many */
+  /** Erases due persons, a bounded number of them. Never throws. @returns the number */
   async run(now = new Date()): Promise<number> {
     try {
       const due = await this.database.transaction({}, (tx) => tx.query<{ id: string } & Row>(findDue(now)));

@@ -1,6 +1,6 @@
 /**
- * The worker's half of the persons. A person who asked for it is *erased* after 30 days; what must always hold: an
- * account that was restored meanwhile stays, and nothing of an erased person is left but ids.
+ * The worker's half of the persons. A person who requested it is *erased* after 30 days. Invariants: an account that
+ * was restored meanwhile stays, and only ids of an erased person remain.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { SignInDatabase } from '../platform/database/roles/sign-in-database';

@@ -1,6 +1,6 @@
 /**
  * Persons. A *user* is a person, global, with one address; the address is unique by its *key* (`email-key.ts`), which
- * the service computes and stores. What must always hold: only the sign-in role sees users; an address counts as the
+ * the service computes and stores. Invariants: only the sign-in role sees users; an address counts as the
  * person's own once its mailbox was proved (`email_verified_at`).
  */
 import { Module } from '@nestjs/common';

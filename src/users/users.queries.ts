@@ -2,7 +2,7 @@
 import type { Row, Statement } from '../platform/database/sql/statement';
 import { emailKey } from '../platform/net/email-key';
 
-/** What the operator's list shows of an account. */
+/** An account in the operator's list. */
 export interface ListedUser extends Row {
   id: string;
   email: string;

@@ -1,4 +1,4 @@
-/** What is counted of a tenant's webhooks as it is made. */
+/** The amounts of a tenant's webhooks that are counted at their creation. */
 import type { Config } from '../platform/config/config';
 import type { CountedAmount } from '../platform/usage/tenant-usage';
 

@@ -1,4 +1,4 @@
-/** The usage of webhooks that is counted when it is asked for. */
+/** The usage of webhooks that is counted on demand. */
 import type { Config } from '../platform/config/config';
 import type { Row, Statement } from '../platform/database/sql/statement';
 import type { TenantDatabase } from '../platform/database/tenant-database';

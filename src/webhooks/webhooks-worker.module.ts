@@ -6,7 +6,7 @@
  * The flow: outbox → relay → fan-out (delivery rows) → dispatcher → BullMQ → processor → webhook client → outcomes →
  * dispatcher. One worker is the elected leader (relay, dispatcher, retention), all of them send.
  *
- * What must always hold: PostgreSQL holds the truth and the queue holds ids only; an event leaves the outbox in the
+ * Invariants: PostgreSQL holds the truth and the queue holds ids only; an event leaves the outbox in the
  * transaction that makes its deliveries; a job is done when its outcome is committed; after a recorded success no
  * delivery is sent again, except on a manual request; all state in memory can be lost and read again.
  */

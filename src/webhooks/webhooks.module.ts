@@ -7,7 +7,7 @@
  * and after the commit the dispatcher is notified to do the rest. Manual requests (test, retry, recover) make rows due;
  * the worker sends them.
  *
- * What must always hold: a URL that is not allowed is never stored; secrets are stored encrypted, also in responses
+ * Invariants: a URL that is not allowed is never stored; secrets are stored encrypted, also in responses
  * kept for idempotency, and a private key is never shown; an event's own id is unique in its tenant, and its data
  * satisfies the schema of its type at the time of writing; deliveries of a removed or disabled endpoint are not sent,
  * except manual requests to a disabled one.

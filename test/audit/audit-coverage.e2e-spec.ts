@@ -110,7 +110,7 @@ describe('the audit log covers', () => {
       expect([table, text.length > 500]).toEqual([table, true]);
       expect([table, secrets.filter((secret) => text.includes(secret))]).toEqual([table, []]);
     }
-    // What is binary is shown as hexadecimal digits above.
+    // Binary values are shown as hexadecimal digits above.
     const canonical = await service.database.sql<{ text: string }>(
       `select encode(canonical, 'escape') as text from audit_log`,
     );
@@ -121,7 +121,7 @@ describe('the audit log covers', () => {
   it('each operation that changes something, or says why not', () => {
     const unread = changing.filter(({ name }) => !(name in WITHOUT_ENTRY) && !entries.has(name));
     expect(unread.map(({ name }) => name)).toEqual([]);
-    // What is done without a tenant, such as a sign-in to none, is in no tenant's log.
+    // An action without a tenant, such as a sign-in to none, is in no tenant's log.
     const silent = [...entries].filter(([name, counts]) => !(name in WITHOUT_ENTRY) && counts.every((one) => one < 1));
     expect(silent).toEqual([]);
     const needless = Object.keys(WITHOUT_ENTRY).filter(

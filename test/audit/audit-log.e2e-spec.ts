@@ -411,7 +411,7 @@ describe('the audit log', () => {
 
   it('goes out as events where an endpoint asks for them, and not under *', async () => {
     const [receiver, all] = (receivers = [await startReceiver(), await startReceiver()]) as [Receiver, Receiver];
-    // What registration left is folded before an endpoint asks for it.
+    // The entries of the registration are folded before an endpoint subscribes to them.
     await folded(2);
     await createEndpoint(tenant, receiver.url, { event_types: ['audit.*'] });
     await createEndpoint(tenant, all.url);

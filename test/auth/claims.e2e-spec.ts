@@ -44,7 +44,7 @@ describe('a proof of the mailbox', () => {
     return { token: await tokenTo(service, email, 'invitation'), host };
   };
 
-  /** What a squatter puts on the account before its owner comes. */
+  /** The squatter's changes of the account before its owner comes. */
   async function squat(): Promise<{ keys: ApiClient[]; sessions: SignedIn[] }> {
     const again = (await login(PASSWORD)).body as SignedIn;
     const elsewhere = await service.tenant('Elsewhere');

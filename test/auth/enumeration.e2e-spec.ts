@@ -34,7 +34,7 @@ describe('a caller without a credential cannot tell', () => {
 
   const email = (): string => owner.session?.user.email as string;
 
-  /** What a caller sees, without what is of this request alone. */
+  /** The visible part of a response, without values of this request alone. */
   function visible({ status, headers, body, text }: Answer, subject: string): unknown {
     const shown = Object.fromEntries([...headers].filter(([name]) => !/^(date|x-request-id|ratelimit)$/.test(name)));
     const said = (body ?? text) as Record<string, unknown>;
@@ -62,7 +62,7 @@ describe('a caller without a credential cannot tell', () => {
 
   async function expectEqual(...args: Parameters<typeof compare>): Promise<void> {
     let last;
-    // A machine that is busy with something else for a moment is asked once more.
+    // If the machine is busy with other work for a moment, the measurement is repeated.
     for (let attempt = 0; attempt < 3; attempt++) {
       last = await compare(...args);
       expect(last.seen).toHaveLength(1);

@@ -387,7 +387,7 @@ describe('behind the application', () => {
       expect(await attempt(tenant, [tenantId])).toMatchObject({ rowCount: 1 });
       expect(await attempt(owner, [tenantId, user.id])).toMatchObject({ rowCount: 1 });
       expect((await service.query('select id from tenants')).rows).toEqual([{ id: tenantId }]);
-      // No second member, whatever the role, and none that is not marked.
+      // No second member with any role, and none without the mark.
       const stranger = theirs.rows.get('users') as { id: string };
       expect(await attempt(owner, [tenantId, stranger.id])).toBe('23505');
       const unmarked = owner.replace('(tenant_id', '(founder, tenant_id').replace('values (', 'values (false, ');

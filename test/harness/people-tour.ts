@@ -8,15 +8,15 @@ import { addAuthenticator } from './totp';
 const PASSWORD = 'a password for tests';
 const OTHER_PASSWORD = 'another password of tests';
 
-/** What the tour needs of its caller. */
+/** The tour's requirements for its caller. */
 export interface TourStops {
   /** Registration is open, and mails are written. */
   service: TestService;
   /** Another service on the same database, where registration waits for a proof of the mailbox. */
   verified: TestService;
-  /** Wraps each client whose requests are looked at. */
+  /** Wraps each client whose requests are checked. */
   wrap: (client: ApiClient) => ApiClient;
-  /** Has the audit log's tree take what was recorded. */
+  /** Appends the recorded entries to the audit log's tree. */
   fold: (tenantId: string) => Promise<void>;
 }
 
@@ -34,7 +34,7 @@ async function expectAll(...steps: Step[]): Promise<Answer[]> {
 
 /**
  * Calls every operation of people, roles, keys, the tenant and its log with success, each at least once, and the most
- * common refusals. The conformance test checks the answers, the test of the audit log what they leave there.
+ * common refusals. The conformance test checks the responses, the test of the audit log their entries there.
  */
 export async function peopleTour(stops: TourStops): Promise<void> {
   await registration(stops);

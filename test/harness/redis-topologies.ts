@@ -78,7 +78,7 @@ function dataOptions(password = PASSWORD): string[] {
   return ['--save', '', '--appendonly', 'no', '--requirepass', password, '--masterauth', password];
 }
 
-/** A cluster of three masters, each with a part of the slots and a replica that takes over where its master dies. */
+/** A cluster of three masters, each with a part of the slots and a replica that takes over if its master dies. */
 export async function startRedisCluster(): Promise<RedisTopology> {
   const servers = new Servers();
   const buses = new Map<number, number>();

@@ -1,9 +1,7 @@
-/**
- * Whether two kinds of requests take the same time, by ranks: one slow request, or a machine that is busy, counts once.
- */
+/** Whether two kinds of requests take the same time, by ranks: one slow request, or a busy machine, counts once. */
 
 /** The share of rounds in which the first of a pair took longer; half where both take the same time. */
-function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
+export function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
   return pairs.filter(([first, second]) => first > second).length / pairs.length;
 }
 
@@ -16,7 +14,7 @@ export interface TimingVerdict {
   control: number;
 }
 
-/** Compares known with unknown, and unknown with unknown as the control of what noise does. */
+/** Compares known with unknown, and unknown with unknown as the control of noise. */
 export function compareTimes(rounds: readonly Round[]): TimingVerdict {
   const known = rounds.flatMap(([known, one, other]) => [[known, one] as const, [known, other] as const]);
   const control = rounds.map(([, one, other]) => [one, other] as const);

@@ -25,7 +25,7 @@ describe('readiness', () => {
       expect(answer.body).toEqual(ready);
     });
 
-    /** What was looked at is true for a second. */
+    /** A result is valid for a second. */
     const readyTo = (status: number) =>
       until(`readiness to be ${status}`, async () => {
         const answer = await service.client.get('/health/ready');

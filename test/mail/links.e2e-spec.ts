@@ -6,7 +6,7 @@ import { until } from '../harness/until';
 import { startWorker, type TestWorker } from '../harness/worker';
 
 const PASSWORD = 'a password for tests';
-/** What a caller can say of the address that it called. */
+/** The ways in which a caller can name the address of its request. */
 const EVIL = {
   host: 'evil.example',
   'x-forwarded-host': 'evil.example',

@@ -2,7 +2,7 @@ import type { ApiClient } from '../harness/client';
 import { type DocumentedOperation, operationsOf, type OpenApiDocument, follow } from '../harness/openapi';
 import { startService, type TestService } from '../harness/service';
 
-/** What the service alone decides, or another route. */
+/** Fields that only the service, or another route, decides. */
 const FIELDS = ['role', 'tenant_id', 'email_verified_at', 'permissions', 'managed_by'] as const;
 const VALUES: Readonly<Record<(typeof FIELDS)[number], unknown>> = {
   role: 'owner',

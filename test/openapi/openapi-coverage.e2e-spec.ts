@@ -49,7 +49,7 @@ describe('every operation of the OpenAPI document', () => {
       '/api/v1/api-keys/{id}': (await makeKey(owner)).key.id as string,
       '/api/v1/tenant/exports/{id}': (await owner.post('/tenant/exports')).body.id as string,
     };
-    // What can be made from the example of its document needs no line above.
+    // A resource that can be created from the document's example needs no line above.
     for (const operation of operations) {
       const path = `${operation.path}/{id}`;
       if (operation.method !== 'POST' || path in ids || !operations.some((one) => one.path === path)) continue;

@@ -191,7 +191,7 @@ describe('rotating the encryption key', () => {
     expect(sealing.sort()).toEqual([
       // Needs none: if the newest signing key cannot be decrypted, a new one is made, and older signatures stay valid.
       join('audit', 'folding', 'signing-key.ts'),
-      // Needs none: a response that cannot be decrypted is made anew, and goes within a day.
+      // Needs none: a response that cannot be decrypted is created again, and expires within a day.
       join('auth', 'places', 'tenant-creation.ts'),
       join('auth', 'totp', 'totp-reencryption.ts'),
       join('auth', 'totp', 'totp.service.ts'),

@@ -28,7 +28,7 @@ function inherited(): Record<string, string | undefined> {
   );
 }
 
-/** What a shell has for other servers: the embedded one is reached all the same. */
+/** A shell's variables for other servers: the embedded one is still reached. */
 const OTHER_SERVERS = {
   PGSSLMODE: 'require',
   PGOPTIONS: '-c search_path=elsewhere',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const ROOT = join(__dirname, '..', '..');
-/** Not copied: what is made of the tree, and packages, which the copy shares. */
+/** Not copied: generated files, and packages, which the copy shares. */
 const LEFT_OUT = /^(node_modules|\.git|\.data|coverage|dist.*)$/;
 
 let folder: string;
@@ -24,7 +24,7 @@ function run(command: string, ...args: string[]) {
   return spawnSync(command, args, { cwd: folder, encoding: 'utf8', env: { PATH, HOME }, timeout: 400_000 });
 }
 
-/** @throws with the end of its output where the command fails */
+/** @throws with the end of its output if the command fails */
 function pass(command: string, ...args: string[]): string {
   const { status, stdout, stderr } = run(command, ...args);
   const output = `${stdout}\n${stderr}`;

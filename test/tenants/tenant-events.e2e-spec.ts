@@ -12,7 +12,7 @@ interface SentEvent extends Record<string, unknown> {
   data: Record<string, unknown>;
 }
 
-/** What a tenant's people, keys and sessions emit, as endpoints that ask for it are sent it. */
+/** The events of a tenant's people, keys and sessions, as subscribed endpoints get them. */
 describe('the events of a tenant', () => {
   let service: TestService;
   let owner: ApiClient;
@@ -155,7 +155,7 @@ describe('the events of a tenant', () => {
       'tenant.changed',
     ];
     expect(Object.keys(document.webhooks)).toEqual(expect.arrayContaining(contract));
-    // Single sign-on has no route yet, and its type can be asked for all the same.
+    // Single sign-on has no route yet, but its type can be subscribed to.
     expect(contract.filter((type) => !seen.has(type))).toEqual(['sso.changed']);
   });
 });

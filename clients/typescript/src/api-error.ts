@@ -2,7 +2,7 @@ import type { components } from './schema';
 
 type Problem = components['schemas']['Problem'];
 
-/** The kind of a problem, for a program to look at; `unknown` where what answered was not the service. */
+/** The kind of a problem, for programs; `unknown` if the response did not come from the service. */
 export type ProblemSlug = Problem['type'] | 'unknown';
 
 /** One field that breaks a rule. */
@@ -32,11 +32,11 @@ export class ApiError extends Error {
   readonly slug: ProblemSlug;
   readonly title: string;
   readonly detail: string;
-  /** For logs and support; undefined where what answered was not the service. */
+  /** For logs and support; undefined if the response did not come from the service. */
   readonly request_id: string | undefined;
   /** Every fault of the request's fields; empty unless the slug is `validation_error`. */
   readonly errors: readonly FieldFault[];
-  /** With `second_factor_required`: what completes the sign-in by `answerChallenge`. */
+  /** With `second_factor_required`: the data that `answerChallenge` needs to complete the sign-in. */
   readonly secondFactor: SecondFactorDue | undefined;
   /** The answer's head: `Retry-After` and others. */
   readonly headers: Headers;

@@ -12,7 +12,7 @@ export type AuditCheckpoint = Schemas['AuditCheckpoint'];
 export type AuditConsistencyProof = Schemas['AuditConsistencyProof'];
 export type AuditKeys = Schemas['AuditKeys'];
 
-/** What is verified. */
+/** The entry and its proof. */
 export interface AuditVerification {
   /** The public keys, as `GET /.well-known/audit-keys.json` has them. */
   keys: AuditKeys;
@@ -203,7 +203,7 @@ async function verifyConsistency(first: Head, second: Head, proof: AuditConsiste
   if (end !== 0 || !isEqual(older, first.root) || !isEqual(newer, second.root)) fail();
 }
 
-/** That the entry says what its canonical bytes say; what was erased is not compared. */
+/** Compares the entry with its canonical bytes; erased values are not compared. */
 async function verifyEntry(entry: AuditEntry, proof: AuditProof, origin: string): Promise<void> {
   const shown = new Map<string, string | null | undefined>([
     ['version', 'audit-entry/1'],

@@ -4,14 +4,14 @@ import { Credential, type TokenPair, type TokensListener } from './credential';
 import type { components, paths } from './schema';
 import { Transport } from './transport';
 
-// The package's entry: what a caller needs of its other files.
+// The package's entry: the public parts of its other files.
 export { ApiError, type FieldFault, type ProblemSlug, type SecondFactorDue } from './api-error';
 export type { TokenPair, TokensListener } from './credential';
 export type { components, operations, paths, webhooks } from './schema';
 
-/** How to reach the service, as whom, and how persistently. */
+/** The address of the service, the credential, and the retries. */
 export interface OrdersClientOptions {
-  /** Where the service is, such as `https://orders.example.com`: what comes before `/api/v1`. */
+  /** The address of the service, such as `https://orders.example.com`: the part before `/api/v1`. */
   baseUrl: string;
   /** A bearer token that somebody else renews, or the tokens of a session, which the client then renews itself. */
   credential?: string | TokenPair;

@@ -1,7 +1,7 @@
 import { ApiError } from './api-error';
 import type { components } from './schema';
 
-/** What a session goes on with, as sign-in and refresh give it. */
+/** The data that continue a session, as sign-in and refresh return them. */
 export type TokenPair = Pick<components['schemas']['Tokens'], 'access_token' | 'refresh_token'>;
 
 /**
@@ -9,7 +9,7 @@ export type TokenPair = Pick<components['schemas']['Tokens'], 'access_token' | '
  */
 export type TokensListener = (tokens: TokenPair | undefined) => void | Promise<void>;
 
-/** What a client signs its requests with: a bearer token that others renew, or a session that renews itself. */
+/** The credential of a client: a bearer token that its user renews, or a session that renews itself. */
 export class Credential {
   private renewal: Promise<string | undefined> | undefined;
 
@@ -19,7 +19,7 @@ export class Credential {
     private readonly listener: TokensListener | undefined,
   ) {}
 
-  /** What goes into `Authorization: Bearer`. */
+  /** The value of `Authorization: Bearer`. */
   get bearer(): string | undefined {
     return typeof this.current === 'object' ? this.current.access_token : this.current;
   }

@@ -1,6 +1,6 @@
 /** How often and when a request is tried again. */
 export interface RetryOptions {
-  /** Tries after the first; 3 where it is left out, 0 for none. */
+  /** Attempts after the first one; default: 3, 0 for none. */
   retries: number;
   /** Longest wait before a retry. A `Retry-After` beyond it is not waited for: its answer is given at once. */
   maxDelayMs: number;
@@ -8,7 +8,7 @@ export interface RetryOptions {
 
 const FIRST_DELAY_MS = 250;
 
-/** Milliseconds that `Retry-After` asks for (seconds, or a date), or undefined where it says nothing. */
+/** Milliseconds of `Retry-After` (seconds, or a date), or undefined without a value. */
 export function retryAfterMs(header: string | null, now = Date.now()): number | undefined {
   if (header === null) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;

@@ -5,17 +5,17 @@ import { KEYED_POSTS, OPEN_PATHS } from './routes';
 /** How requests are made. */
 export interface TransportOptions extends RetryOptions {
   fetch: typeof globalThis.fetch;
-  /** For one try: until the whole answer where it is JSON, until its head where it is a stream. */
+  /** For one attempt: until the whole response for JSON, until its head for a stream. */
   timeoutMs: number;
   /** Repeats every request, not only those that have a key or change nothing. */
   repeatAll?: boolean;
 }
 
 const BUFFERED = /^application\/(problem\+)?json\b/;
-/** What was not done, or where nobody knows: the service is overloaded, or a balancer lost it. */
+/** Requests that were not done, or whose outcome is unknown: the service is overloaded, or a balancer lost it. */
 const TRANSIENT = new Set([429, 502, 503, 504]);
 
-/** Sends requests: signed with the credential, and again where that is safe. */
+/** Sends requests: signed with the credential, and repeated if that is safe. */
 export class Transport {
   constructor(
     private readonly credential: Credential,

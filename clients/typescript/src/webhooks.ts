@@ -1,6 +1,6 @@
 /**
- * Verification of what the service sends to webhook endpoints (Standard Webhooks), with the platform's Web Crypto
- * alone: it runs wherever `fetch` does.
+ * Verification of messages to webhook endpoints (Standard Webhooks), with the platform's Web Crypto alone: it runs on
+ * every platform with `fetch`.
  */
 import type { webhooks } from './schema';
 
@@ -9,7 +9,7 @@ export type WebhookEvent = {
   [Type in keyof webhooks]: webhooks[Type]['post']['requestBody']['content']['application/json'];
 }[keyof webhooks];
 
-/** What a tenant's own events have around their `type` and `data`. */
+/** The members of a tenant's own events besides `type` and `data`. */
 export type Enveloped<Own extends { type: string; data: unknown }> = Own & Pick<WebhookEvent, 'id' | 'timestamp'>;
 
 /**

@@ -51,8 +51,8 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   }
 
   /**
-   * Makes the principal of a request; synchronous where its credential is known. @throws Unauthorized; RateLimited
-   * where an address tried too often
+   * Makes the principal of a request; synchronous if its credential is cached. @throws Unauthorized; RateLimited after
+   * too many attempts of an address
    */
   private admit(request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     try {

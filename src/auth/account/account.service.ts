@@ -96,8 +96,8 @@ export class AccountService {
   }
 
   /**
-   * Takes the deletion back: the account lives on, without its memberships.
-   * @throws Unauthorized where the account was erased meanwhile
+   * Cancels the deletion: the account remains, without its memberships.
+   * @throws Unauthorized if the account was erased meanwhile
    */
   async restore({ userId, session }: Person, client: Client): Promise<SignedInView> {
     const user = await this.users.get(userId);

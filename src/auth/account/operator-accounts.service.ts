@@ -21,7 +21,7 @@ export interface FactorReset {
   done: boolean;
 }
 
-/** What the operator does for a person who is locked out. */
+/** The operator's actions for a person who is locked out. */
 @Injectable()
 export class OperatorAccounts {
   constructor(
@@ -35,7 +35,7 @@ export class OperatorAccounts {
   ) {}
 
   /**
-   * Sends a reset of the password. @returns its token where no mail carries it, else null; throws NotFound for an
+   * Sends a reset of the password. @returns its token if no mail carries it, otherwise null; throws NotFound for an
    * address without an account
    */
   async sendReset(email: string): Promise<{ userId: string; token: string | null }> {
@@ -49,8 +49,8 @@ export class OperatorAccounts {
   }
 
   /**
-   * Announces the end of a person's second factors, or carries out what was announced a day ago. A sign-in with the
-   * factor meanwhile cancels it.
+   * Announces the end of a person's second factors, or executes an announcement of a day ago. A sign-in with the factor
+   * meanwhile cancels it.
    * @throws NotFound for an address without an account; Conflict for a person without a second factor
    */
   async resetFactors(email: string): Promise<FactorReset> {

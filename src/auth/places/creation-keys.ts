@@ -3,7 +3,7 @@ import type { Row, Statement } from '../../platform/database/sql/statement';
 
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 
-/** What was made under a key; without a body while its response is not stored yet. */
+/** The result of a key; without a body until its response is stored. */
 export interface CreationRow extends Row {
   request_hash: Buffer;
   made_id: string;

@@ -79,7 +79,7 @@ export class PlacesService implements OnModuleInit {
     });
   }
 
-  /** Declines such a membership; where its person is the only owner, the tenant closes. @throws NotFound; Conflict */
+  /** Declines such a membership; if its person is the only owner, the tenant closes. @throws NotFound; Conflict */
   async decline({ userId, session }: Person, tenantId: string): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       await lockMembers(tx);

@@ -72,7 +72,7 @@ export class TenantCreation {
     this.audit.record(tx, caller, { action: 'tenant.created', target: { type: 'tenant', id: tenant.id } });
   }
 
-  /** What an earlier request with the key has made, if there was one. */
+  /** The result of an earlier request with the key, if there was one. */
   private async claim(tx: Transaction, userId: string, { key, hash }: IdempotentRequest) {
     const [lock] = await tx.query<{ locked: boolean }>(lockCreationKey(userId, key));
     const now = new Date();
@@ -92,7 +92,7 @@ export class TenantCreation {
     return found;
   }
 
-  /** The stored response; undefined where there is none yet, or its encryption key is gone: then it is made anew. */
+  /** The stored response; undefined without one, or without its encryption key: then it is created again. */
   private opened(userId: string, key: string, { body }: CreationRow): string | undefined {
     if (body === null) return undefined;
     try {
@@ -119,7 +119,7 @@ export class TenantCreation {
   }
 }
 
-/** What a stored response is bound to. */
+/** The context of a stored response's encryption. */
 function contextOf(userId: string, key: string): string {
   return JSON.stringify(['account', userId, key]);
 }

@@ -3,7 +3,7 @@ import { Refusals } from '../../platform/audit/refusals';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 
-/** A proof that failed: of which account, and for which of its tenants, where the request names one. */
+/** A failed proof: its account, and the tenant if the request names one. */
 export interface FailedProof {
   userId: string;
   tenantId?: string;

@@ -17,7 +17,7 @@ const MAX_NAMED = 1_000;
 /** Reasons whose change writes an audit entry of its own. */
 const RECORDED_ELSEWHERE: ReadonlySet<RevocationReason> = new Set(['ended_by_member', 'membership_ended']);
 
-/** Tells the tenants of sessions that ended before their time: an event and an audit entry for each tenant. */
+/** Notifies the tenants of sessions that ended early: an event and an audit entry for each tenant. */
 @Injectable()
 export class SessionEnds {
   constructor(
@@ -25,7 +25,7 @@ export class SessionEnds {
     private readonly audit: AuditLog,
   ) {}
 
-  /** Runs in the transaction that has ended them. A session without a tenant is told to no tenant. */
+  /** Runs in the transaction that has ended them. A session without a tenant has no recipient. */
   tell(tx: Transaction, userId: string, ended: readonly EndedSession[], reason: RevocationReason): void {
     const byTenant = new Map<string, string[]>();
     for (const { tenant_id: tenantId, id } of ended) {

@@ -39,7 +39,7 @@ export class SessionRevocationView {
   revoked_at: string;
 }
 
-/** What sessions emit. */
+/** The events that sessions emit. */
 export const SESSION_EVENT_TYPES: readonly EventType[] = [
   {
     name: 'session.revoked',

@@ -90,7 +90,7 @@ export class OneTimeTokens {
     return row;
   }
 
-  /** A token that is refused counts in the log of a tenant of its person, where it names one. */
+  /** A refused token counts in the log of a tenant of its person, if it names one. */
   private expectKind(
     { subjectId }: ParsedToken,
     row: OneTimeTokenRow | undefined,

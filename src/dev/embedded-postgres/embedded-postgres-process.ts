@@ -74,8 +74,8 @@ function isReachable(path: string, account: Account): boolean {
 }
 
 /**
- * What tells a running process from a later one with the same number; undefined when there is none. A zombie counts
- * as none: in a container whose first process reaps nobody, an orphan stays one for ever.
+ * The identity of a running process, which a later one with the same number does not share; undefined without one. A
+ * zombie counts as ended: in a container whose first process reaps none, an orphan stays one forever.
  */
 export function processStamp(pid: number): string | undefined {
   try {

@@ -52,7 +52,7 @@ export interface EmbeddedPostgres {
  * tests. It uses only the package's programs and not its class, which cannot run as root below a 0700 folder, ends the
  * server at SIGTERM before the service has drained, and leaves an orphan after kill -9.
  *
- * What must always hold: one process per data folder; the server listens on loopback only and requires a password; it
+ * Invariants: one process per data folder; the server listens on loopback only and requires a password; it
  * ends with Node (on Linux immediately, elsewhere at the next start); after any kill the next start recovers.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {

@@ -33,7 +33,7 @@ export function databaseUrl(options: { doc: string }): Variable<string> {
   };
 }
 
-/** The URL with a TLS mode that the driver takes for what it is. @throws Error completing "NAME …" */
+/** The URL with a TLS mode that the driver interprets correctly. @throws Error completing "NAME …" */
 function withTls(text: string): string {
   const { searchParams } = new URL(text);
   const mode = searchParams.get('sslmode');
@@ -55,7 +55,7 @@ function withTls(text: string): string {
   return query === '' ? withoutQuery : `${withoutQuery}?${query}`;
 }
 
-/** @throws Error completing "NAME …" where the file of a URL's parameter cannot be read */
+/** @throws Error completing "NAME …" if the file of a URL's parameter cannot be read */
 export function assertReadable(parameter: string, file: string): void {
   try {
     accessSync(file, constants.R_OK);

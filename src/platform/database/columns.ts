@@ -1,6 +1,6 @@
 import { getMetadataArgsStorage } from 'typeorm';
 
-/** A row that is selected by {@link columnsOf}: what a repository would give, without the class. */
+/** A row that is selected by {@link columnsOf}: the result of a repository, without the class. */
 export type RowOf<Entity> = { [Name in keyof Entity]: Entity[Name] };
 
 /**

@@ -73,7 +73,7 @@ export class DatabaseHealth {
     return row?.most ?? Infinity;
   }
 
-  /** Reads from BullMQ's tables, where they hold the queue. @throws when they are missing or not readable */
+  /** Reads from BullMQ's tables, if they hold the queue. @throws when they are missing or not readable */
   async assertQueueTables(): Promise<void> {
     await this.connections.query(this.connections.transactionSettings(DB_ROLES.service, [], true), {
       name: 'queue_tables',

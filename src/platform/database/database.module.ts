@@ -1,6 +1,6 @@
 /**
  * The database as features see it. Nouns: a *transaction* is bound to a scope by its first settings; the *tenant
- * database* provides transactions of one tenant, narrow roles have databases of their own. What must always hold: no
+ * database* provides transactions of one tenant, narrow roles have databases of their own. Invariants: no
  * statement runs outside such a transaction, and the service's role cannot see a row without a tenant. A rule of
  * dependency-cruiser names the folder that may import each file of `roles/`, and keeps `connections/` inside this
  * folder.
@@ -94,7 +94,7 @@ export class DatabaseModule implements OnApplicationShutdown {
   }
 }
 
-/** The connections of the sign-in role, where it has a login of its own. @throws Unavailable naming the variable */
+/** The connections of the sign-in role, if it has a login of its own. @throws Unavailable naming the variable */
 async function signInConnections(
   connections: ConnectionManager,
   config: Config,

@@ -15,7 +15,7 @@ export interface NotMigrated {
 }
 
 const PATIENCE_MS = 5_000;
-/** The function of PostgreSQL that refuses whatever login comes from a host, as by `pg_hba.conf`. */
+/** The function of PostgreSQL that refuses every login of a host, as by `pg_hba.conf`. */
 const REFUSES_HOST = 'ClientAuthentication';
 const LOGIN_REFUSED: ReadonlySet<string> = new Set(['28000', '28P01']);
 

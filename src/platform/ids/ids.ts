@@ -15,7 +15,7 @@ const generator = new V7Generator({
 });
 
 const HEX = Buffer.from('0123456789abcdef');
-/** Where the digits of each byte stand in the text. */
+/** The positions of each byte's digits in the text. */
 const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
 const text = Buffer.from('00000000-0000-0000-0000-000000000000');
 

@@ -19,7 +19,7 @@ export function noteEnd(socket: Socket & { [ENDED_AT]?: number }): void {
   socket.once('end', () => (socket[ENDED_AT] = performance.now()));
 }
 
-/** @throws ClientGone where the client that waits for the work has left meanwhile */
+/** @throws ClientGone if the client that waits for the work has left meanwhile */
 export function assertConnected(connection: ClientConnection | undefined): void {
   if (!connection) return;
   const ended = connection[ENDED_AT];

@@ -1,4 +1,4 @@
-/** Limits that every HTTP server of the service has, whatever it serves. */
+/** The common limits of every HTTP server of the service. */
 import type { Server, ServerOptions } from 'node:http';
 import { closeSlowReaders } from './slow-readers';
 

@@ -18,9 +18,9 @@ export interface SeriesHistogramOptions {
 }
 
 /**
- * A histogram for what happens in every request. prom-client's looks the labels up by a text made of them at each
- * observation, which costs more than the rest of a request's metrics; here an observer has its labels and counters. It
- * is scraped like any other.
+ * A histogram for events of every request. prom-client's own looks the labels up by a text at each observation, which
+ * costs more than the rest of a request's metrics; here an observer has its labels and counters. It is scraped like any
+ * other.
  */
 export class SeriesHistogram<L extends string> {
   readonly name: string;
@@ -56,7 +56,7 @@ export class SeriesHistogram<L extends string> {
     return Promise.resolve({ name, help, type, aggregator, values: this.series.flatMap((one) => this.valuesOf(one)) });
   }
 
-  /** Called by the registry where all metrics begin anew. */
+  /** The registry calls it when all metrics restart. */
   reset(): void {
     for (const one of this.series) {
       one.counts.fill(0);

@@ -67,7 +67,7 @@ export class NestLogger implements LoggerService {
     this.logger.warn({ context }, String(message));
   }
   error(message: unknown, stack?: unknown, context?: unknown): void {
-    // Nest throws what it logs here, and the process ends with a line about it.
+    // Nest throws its log message here, and the process ends with a line about it.
     if (context === 'ExceptionHandler') return this.debug(message, context);
     this.logger.error({ context, stack }, String(message));
   }

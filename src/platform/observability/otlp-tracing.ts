@@ -65,7 +65,7 @@ export class OtlpTracing implements Tracing {
       sampler: followsParent(config) ? new ParentBasedSampler({ root }) : root,
       spanProcessors: [
         new BatchSpanProcessor(
-          // What it is not given here, such as certificates and compression, it reads from its own variables.
+          // It reads other settings, such as certificates and compression, from its own variables.
           new OTLPTraceExporter({
             url: collectorOf(config),
             headers: Object.fromEntries(readPairs(config.OTEL_EXPORTER_OTLP_HEADERS ?? '')),

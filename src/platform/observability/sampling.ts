@@ -19,7 +19,7 @@ export function keptShare({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: 
   return name.endsWith('always_off') ? 0 : share;
 }
 
-/** Whether a span is kept where its parent is, and dropped where that is dropped. */
+/** Keeps a span if its parent is kept, and drops it if that is dropped. */
 export function followsParent({ OTEL_TRACES_SAMPLER: name }: Pick<Config, 'OTEL_TRACES_SAMPLER'>): boolean {
   return name.startsWith('parentbased_');
 }

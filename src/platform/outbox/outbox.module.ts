@@ -9,7 +9,7 @@
  * batch stays in the outbox for all consumers and is retried, so each event has its effect once: a consumer throws for
  * a temporary failure, never for the content of an event.
  *
- * What must always hold: no event without its change, no change without its event, and an event leaves the outbox only
+ * Invariants: no event without its change, no change without its event, and an event leaves the outbox only
  * together with the effects of all its consumers.
  */
 import { Module } from '@nestjs/common';

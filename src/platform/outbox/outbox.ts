@@ -50,7 +50,7 @@ export class Outbox {
   }
 
   /**
-   * The same for one of several tenants, in a transaction of the sign-in role, which changes what a person has there.
+   * The same for one of several tenants, in a transaction of the sign-in role, which changes rows of a person there.
    */
   publishTo(tx: Transaction, tenantId: string, events: readonly NewEvent[]): PublishedEvent[] {
     const published = events.map(() => newTimedId()).map(({ id, at }) => ({ id, createdAt: at }));

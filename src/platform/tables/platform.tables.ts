@@ -38,8 +38,8 @@ export const PLATFORM_RETENTION: readonly RetentionRule[] = [
 ];
 
 /**
- * What the platform keeps of a tenant. Entries of the audit log go before its tree, so that a log that is not erased
- * yet can be verified.
+ * The platform's tables of a tenant. Entries of the audit log are deleted before its tree, so that a partly erased log
+ * can still be verified.
  */
 export const PLATFORM_TENANT_TABLES: readonly TenantTable[] = [
   { table: 'idempotency_keys', key: { caller: 'text', key: 'text' }, archived: [], omitted: '*' },

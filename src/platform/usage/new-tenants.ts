@@ -6,8 +6,8 @@ const DAY_MS = 86_400_000;
 const LOOK_EVERY_MS = 60_000;
 
 /**
- * Tenants in their first day, whose limits are a share of those of others: a tenant that is made for an attack has
- * little before somebody can look at it. The time is in the tenant's id, so that it costs no query.
+ * Tenants in their first day have a share of the usual limits, so that a tenant of an attacker has little before an
+ * operator can react. The time is in the tenant's id, so that it costs no query.
  */
 @Injectable()
 export class NewTenants {

@@ -10,9 +10,9 @@ import { addAmounts, type AmountRow, readAmounts } from './usage.queries';
 /** Something that is counted of a tenant as it is made, by the feature that makes it. */
 export interface CountedAmount {
   name: string;
-  /** What a tenant may have of it in a day; 0 for no limit. */
+  /** The daily limit of a tenant; 0 for no limit. */
   perDay: number;
-  /** For how many days each is a row in the database; 0 where it is no row. */
+  /** The number of days for which each is a stored row; 0 if it is no row. */
   storedDays: number;
 }
 
@@ -30,11 +30,11 @@ const DAY_MS = 86_400_000;
 /** The meter of all rows together. */
 const STORED_ROWS = 'stored_rows';
 
-/** What this process knows of a tenant. */
+/** The state of a tenant in this process. */
 interface Entry {
   /** Not written yet. */
   pending: Map<string, number>;
-  /** As of the last time that it was read, with what other processes had written. */
+  /** The values of the last read, including those of other processes. */
   known?: { day: number; today: Map<string, number>; stored: number };
   readAt: number;
   usedAt: number;
@@ -51,9 +51,9 @@ export interface AmountReading {
 }
 
 /**
- * Counts what tenants make, and refuses what is beyond their quotas. Counting costs no statement: amounts are kept in
- * memory after the commit, and written in bulk after a while. A quota is therefore met a little late, by what all
- * processes have not written yet, and a process that is killed forgets a minute at most.
+ * Counts what tenants create, and refuses amounts beyond their quotas. Counting costs no statement: amounts are added
+ * in memory after the commit, and written in bulk after a while. So a quota applies slightly late, by the unwritten
+ * amounts of all processes, and a killed process loses a minute at most.
  */
 @Injectable()
 export class TenantUsage implements BeforeApplicationShutdown {
@@ -77,12 +77,12 @@ export class TenantUsage implements BeforeApplicationShutdown {
     for (const amount of amounts) this.amounts.set(amount.name, amount);
   }
 
-  /** Counts what a transaction makes, once it has committed. */
+  /** Counts the amounts of a transaction, once it has committed. */
   count(tx: TenantTransaction, name: string, amount: number): void {
     tx.afterCommit(() => this.add(tx.tenantId, name, amount));
   }
 
-  /** Counts what has been committed. */
+  /** Counts committed amounts. */
   add(tenantId: string, name: string, amount: number): void {
     const entry = this.entryOf(tenantId);
     if (!entry || amount === 0) return;
@@ -92,7 +92,7 @@ export class TenantUsage implements BeforeApplicationShutdown {
   }
 
   /**
-   * Asserts that the tenant may make more, by what is known; reads nothing.
+   * Asserts that the tenant may create more, by the known amounts; reads nothing.
    * @throws RateLimited beyond a daily amount, until midnight UTC; AppError `business_rule_violation` beyond stored
    * rows
    */
@@ -122,7 +122,7 @@ export class TenantUsage implements BeforeApplicationShutdown {
     return this.newTenants.has(tenantId) ? this.newTenants.reduced(limit) : limit;
   }
 
-  /** What is used of every amount, with what is not written yet. */
+  /** The usage of every amount, including unwritten ones. */
   async read(scope: TenantScope): Promise<AmountReading[]> {
     const { tenantId } = scope;
     const day = today();
@@ -155,7 +155,7 @@ export class TenantUsage implements BeforeApplicationShutdown {
       entry = { pending: new Map(), readAt: -Infinity, usedAt: 0, isDue: true };
       this.entries.set(tenantId, entry);
       this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref();
-      // The first of a tenant is asked at once, so that a process that was just started knows of its quota.
+      // The first request of a tenant reads it immediately, so that a new process has the quota.
       setImmediate(() => void this.look());
     }
     entry.usedAt = performance.now();
@@ -181,7 +181,7 @@ export class TenantUsage implements BeforeApplicationShutdown {
     }
   }
 
-  /** Gives false where the database is away: the others would fail, too. */
+  /** Returns false if the database is unavailable: the others would fail, too. */
   private async writeOne(tenantId: string, entry: Entry): Promise<boolean> {
     const { pending } = entry;
     const day = today();

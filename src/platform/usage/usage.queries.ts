@@ -1,7 +1,7 @@
 /** Statements of the counted amounts of tenants. Days are numbers of days since 1970-01-01 UTC. */
 import type { Row, Statement } from '../database/sql/statement';
 
-/** What is known of an amount: of a day, and of the days for which what it counts is stored. */
+/** The stored values of an amount: of a day, and of the days for which its rows are stored. */
 export interface AmountRow extends Row {
   name: string;
   today: number;
@@ -19,7 +19,7 @@ export function addAmounts(tenantId: string, day: number, amounts: ReadonlyMap<s
   };
 }
 
-/** The amounts as of a day; `storedDays` says for how many days what an amount counts is stored. */
+/** The amounts as of a day; `storedDays` has the number of days for which the rows of an amount are stored. */
 export function readAmounts(tenantId: string, day: number, storedDays: ReadonlyMap<string, number>): Statement {
   return {
     name: 'tenant_usage_read',

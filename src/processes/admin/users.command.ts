@@ -1,4 +1,4 @@
-/** Commands for persons: who there is, and what helps one who is locked out. */
+/** Commands for persons: the list, and help for a person who is locked out. */
 import { OperatorAccounts } from '../../auth/account/operator-accounts.service';
 import { linkTo } from '../../mail/sending/mail-sender';
 import type { ListedUser } from '../../users/users.queries';

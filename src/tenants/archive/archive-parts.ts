@@ -1,11 +1,11 @@
-/** What an archive holds, read page by page: a part for each table that shows something, and one for the members. */
+/** The content of an archive, read page by page: a part for each table with visible rows, and one for the members. */
 import type { MembersDatabase } from '../../platform/database/roles/members-database';
 import type { Row, Statement } from '../../platform/database/sql/statement';
 import type { KeyType, TenantTable } from '../../platform/database/sql/tables';
 import type { TenantDatabase, TenantScope } from '../../platform/database/tenant-database';
 
 const ROWS_AT_ONCE = 200;
-/** A page ends where its rows are larger than this, after one row at least. */
+/** A page ends if its rows are larger than this, after one row at least. */
 const PAGE_BYTES = 1024 * 1024;
 
 /** A row as JSON, with the key by which the next page begins. */

@@ -36,7 +36,7 @@ export function countExports(tenantId: string, now: Date): Statement {
   };
 }
 
-/** A row where the person is an active owner of the tenant, and the tenant is open. */
+/** A row if the person is an active owner of the tenant, and the tenant is open. */
 export function findOpenOwner(tenantId: string, userId: string): Statement {
   return {
     name: 'tenant_export_owner',

@@ -24,7 +24,7 @@ export class ExportsService {
     private readonly archive: TenantArchive,
   ) {}
 
-  /** @throws Forbidden to anyone but an owner; AppError `business_rule_violation` for one too many */
+  /** @throws Forbidden unless the caller is an owner; AppError `business_rule_violation` for one too many */
   create(caller: Caller, request?: IdempotentRequest): Promise<WriteResult> {
     assertOwner(caller);
     return this.idempotency.transaction(caller, request, async (tx) => {

@@ -1,7 +1,7 @@
 /**
- * Exports of tenants. An owner asks for an *export*, and reads its *archive* until it expires: a tar.gz that is made
- * while it is read, of *parts* that the features' tables declare. What must always hold: rows of one tenant alone, and
- * no secret; no more memory for a larger tenant; an archive that was cut off shows it.
+ * Exports of tenants. An owner requests an *export*, and reads its *archive* until it expires: a tar.gz that is created
+ * while it is read, of *parts* that the features' tables declare. Invariants: rows of one tenant alone, and no secret;
+ * no more memory for a larger tenant; a truncated archive is recognizable.
  */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { MembersDatabase } from '../../platform/database/roles/members-database';

@@ -21,8 +21,8 @@ const MAX_ARCHIVES = 4;
 const MAX_ARCHIVES_OF_TENANT = 1;
 
 /**
- * Streams the archive of a tenant. It reads pages by key in short transactions, only once the reader has taken what was
- * written before: constant memory, and a slow reader holds neither a connection nor an old snapshot. It ends where its
+ * Streams the archive of a tenant. It reads pages by key in short transactions, only after the reader has taken the
+ * previous page: constant memory, and a slow reader holds neither a connection nor an old snapshot. It ends if its
  * reader is no longer an owner of an open tenant.
  */
 @Injectable()

@@ -94,7 +94,7 @@ export class CompanyService {
 
   /**
    * Opens a closed tenant again.
-   * @throws Forbidden to anyone but an owner; Conflict where it is not closed, or its erasure has begun
+   * @throws Forbidden unless the caller is an owner; Conflict if it is not closed, or its erasure has begun
    */
   async restore(person: Person, role: string | undefined): Promise<void> {
     const { tenantId, userId, session } = person;

@@ -9,7 +9,7 @@ import { TENANT_TABLES } from '../tenant-tables';
 
 const TENANTS_AT_ONCE = 100;
 const ROWS_AT_ONCE = 1_000;
-/** A run ends after so long; the next one goes on where it stopped. */
+/** The maximum duration of a run; the next one continues. */
 const RUN_MS = 20_000;
 
 /**
@@ -20,7 +20,7 @@ const RUN_MS = 20_000;
 @Injectable()
 export class TenantErasure {
   private running = false;
-  /** The tenant that was looked at last. */
+  /** The tenant that was processed last. */
   private after = NO_TENANT;
 
   constructor(

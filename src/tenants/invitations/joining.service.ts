@@ -56,7 +56,7 @@ export class JoiningService {
       });
   }
 
-  /** Counts a token that is spent, expired or made up in the log of the tenant that it names, where there is one. */
+  /** Counts a used, expired or invented token in the log of the tenant that it names, if there is one. */
   private async noteRefusal(tenantId: string, network: string | undefined): Promise<void> {
     const [tenant] = await this.database.query({ tenantId }, findTenantName(tenantId)).catch(() => []);
     if (!tenant) return;

@@ -27,8 +27,8 @@ export interface OwnerChange {
 const OPERATOR = { type: 'operator', id: null } as const;
 
 /**
- * Makes a member an owner for the operator, where the owners are gone: announced to the tenant's managers first, and
- * done by a second call a day later. A sign-in of an owner meanwhile cancels it.
+ * Makes a member an owner for the operator, if the owners are gone: announced to the tenant's managers first, and done
+ * by a second call a day later. A sign-in of an owner meanwhile cancels it.
  */
 @Injectable()
 export class OperatorOwners {
@@ -42,9 +42,9 @@ export class OperatorOwners {
   ) {}
 
   /**
-   * Announces the change, or does what was announced a day ago.
-   * @throws NotFound for a tenant or a member that is not there; Conflict where the person is an owner already, or has
-   * to confirm the place first
+   * Announces the change, or executes an announcement of a day ago.
+   * @throws NotFound for an unknown tenant or member; Conflict if the person is already an owner, or must confirm the
+   * membership first
    */
   async set(tenantId: string, email: string): Promise<OwnerChange> {
     const member = await this.find(tenantId, email);

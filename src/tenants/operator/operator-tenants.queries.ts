@@ -25,7 +25,7 @@ export function findTenant(id: string): Statement {
   return { name: 'tenant_find', text: `select ${COLUMNS} from tenants where id = $1`, values: [id] };
 }
 
-/** Suspends or resumes; no row where it was so before. */
+/** Suspends or resumes; no row without a change. */
 export function markSuspended(id: string, at: Date | null): Statement {
   return {
     name: 'tenant_mark_suspended',

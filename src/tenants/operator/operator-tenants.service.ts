@@ -17,7 +17,7 @@ const TENANTS_AT_ONCE = 4;
 /** A tenant of the list of tenants. */
 export type ListedTenant = Pick<Tenant, 'id' | 'name' | 'createdAt' | 'suspendedAt'>;
 
-/** What the operator sees of the inside of a tenant. */
+/** The operator's view of a tenant. */
 export interface TenantInside {
   /** Counts by name, such as `endpoints`. */
   counts: Readonly<Record<string, number>>;
@@ -71,7 +71,7 @@ export class OperatorTenants {
 
   /**
    * Suspends a tenant from a time on, or resumes it. Every process follows within two seconds.
-   * @returns the tenant, or undefined where it was so before
+   * @returns the tenant, or undefined without a change
    */
   async suspend(id: string, at: Date | null): Promise<ListedTenant | undefined> {
     const [row] = await this.operator.query<queries.TenantRow>(queries.markSuspended(id, at));

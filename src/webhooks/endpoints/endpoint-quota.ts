@@ -63,7 +63,7 @@ export function countOfBusiestHost(endpoints: readonly EndpointUrl[]): number {
   return Math.max(0, ...counts.values());
 }
 
-/** The host in the one form that all its spellings have, whatever the port. */
+/** The host in one canonical form of all its spellings, without the port. */
 function hostOf(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$|\.$/g, '');
 }

@@ -26,8 +26,8 @@ interface Recorded {
 }
 
 /**
- * Decides what an attempt means for its delivery and endpoint, and writes both, many attempts at a time. Ends are
- * announced after the commit and not in it, since PostgreSQL lets notifying transactions commit one at a time.
+ * Decides the effect of an attempt on its delivery and endpoint, and writes both, many attempts at a time. Ends are
+ * announced after the commit and not in it, since PostgreSQL serializes the commits of notifying transactions.
  */
 @Injectable()
 export class Outcomes {

@@ -68,7 +68,7 @@ describe('quotas of a tenant', () => {
       expect([method, path, (await greedy.request(method, path, { body })).status]).toEqual([method, path, 429]);
     }
     expect((await greedy.get(`/orders/${order.id}`)).status).toBe(200);
-    // What makes a tenant safe is never refused.
+    // Actions for a tenant's safety are never refused.
     expect((await greedy.patch('/tenant', { name: 'Renamed' })).status).toBe(200);
     const reading = await usageOf(greedy, 'events');
     expect(reading.limit).toBe(30);

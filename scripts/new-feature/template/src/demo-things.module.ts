@@ -5,8 +5,8 @@
  * trip. Changes lock the row first, so that one of two concurrent ones wins. Reads are one statement whose JSON
  * PostgreSQL makes (`demo-things.queries.ts`).
  *
- * What must always hold: a change, its audit entry and its event are committed together or not at all; `created_at` is
- * the time in the id, so that lists use the primary key.
+ * Invariants: a change, its audit entry and its event are committed together or not at all; `created_at` is the time in
+ * the id, so that lists use the primary key.
  */
 import { Module } from '@nestjs/common';
 import { AuditPlatformModule } from '../platform/audit/audit.module';

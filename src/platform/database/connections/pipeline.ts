@@ -178,7 +178,7 @@ class PipelinedConnection {
 
   constructor(private readonly options: PipelineOptions) {}
 
-  /** @throws where a statement cannot be sent */
+  /** @throws if a statement cannot be sent */
   run({ txSettings, statements, wantRows, resolve }: Flight, onError: (error: unknown) => void): void {
     const client = this.client as ServiceClient;
     for (const statement of statements) assertSound(statement);
@@ -203,8 +203,8 @@ class PipelinedConnection {
   }
 
   /**
-   * How long a transaction would wait behind those in flight, milliseconds. One with no room for new requests comes
-   * last: what a fast one did in time it need not do now.
+   * The expected wait of a transaction behind those in flight, milliseconds. A connection without room for new requests
+   * comes last.
    */
   expectedWait(now: number): number {
     if (this.inFlight >= LET_IN) return this.inFlight * FULL_MS;

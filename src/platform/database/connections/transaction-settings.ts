@@ -7,7 +7,7 @@ export type Setting = readonly [name: string, value: string];
 /** The settings at the start of a transaction: role, tenant, read-only. */
 export interface TransactionSettings {
   readonly settings: readonly Setting[];
-  /** What {@link settingsStatement} and a pipelined transaction make of them, kept for the next time. */
+  /** The cached forms of {@link settingsStatement} and of a pipelined transaction. */
   statement?: Statement;
   bound?: Buffer;
 }

@@ -65,7 +65,7 @@ async function takeLock(client: ServiceClient): Promise<void> {
   throw new Unavailable('database: another migrate has been running for six hours');
 }
 
-/** @throws Unavailable where the database cannot hold every text, or takes no writes */
+/** @throws Unavailable if the database cannot store every text, or accepts no writes */
 async function assertSuitable(client: ServiceClient): Promise<void> {
   const { rows } = await client.query<{ encoding: string; read_only: boolean }>(
     `select current_setting('server_encoding') as encoding, current_setting('transaction_read_only') = 'on' as read_only`,

@@ -4,7 +4,7 @@ import { alone } from './migration-lock';
 /**
  * Reads rows of every tenant as the owner of the tables, for a check before a migration. Row-level security is forced
  * on the owner too: it is lifted in a transaction that is rolled back.
- * @returns no rows where the table is not there yet
+ * @returns no rows if the table does not exist yet
  */
 export function readAsOwner<R extends Row>(url: string, table: string, { text, values }: Statement): Promise<R[]> {
   return alone(url, async (client) => {

@@ -12,7 +12,7 @@ const ROLE_ATTEMPTS = 10;
 export interface ServiceLogin {
   /** The service's own login; if it differs from the owner, it is created or altered. */
   serviceUrl: string;
-  /** The login of the sign-in role, where it has one of its own. */
+  /** The login of the sign-in role, if it has one of its own. */
   signInUrl?: string;
   /** The login of the queue in PostgreSQL, where it has one of its own. */
   queueUrl?: string;
@@ -108,7 +108,7 @@ async function setUpSignIn(client: Client, url: string): Promise<boolean> {
   return rows[0]?.login ?? false;
 }
 
-/** Bounds what a login's statements may take, and gives it the session settings of the service in this database. */
+/** Bounds the duration of a login's statements, and gives it the session settings of the service in this database. */
 async function limitLogin(client: Client, name: string, database: string, statementTimeout: number): Promise<void> {
   await client.query(`alter role ${name} set statement_timeout = ${statementTimeout}`);
   await client.query(`alter role ${name} set lock_timeout = ${lockTimeout(statementTimeout)}`);

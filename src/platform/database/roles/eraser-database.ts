@@ -13,7 +13,7 @@ import { Transaction } from '../transaction';
 export class EraserDatabase {
   constructor(private readonly connections: ConnectionManager) {}
 
-  /** Runs `work` bound to a tenant, or to none where the scope is left out. */
+  /** Runs `work` bound to a tenant, or to none without a scope. */
   transaction<T>(
     work: (tx: Transaction) => Promise<T>,
     { tenantId }: TenantScope = { tenantId: NO_TENANT },

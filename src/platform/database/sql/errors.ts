@@ -44,7 +44,7 @@ export function translateDatabaseError(error: unknown, readOnly = false): unknow
   return error;
 }
 
-/** Whether an error says that no TLS connection could be made. */
+/** Whether an error means that no TLS connection was possible. */
 function isTlsFault({ code, message }: Pick<PostgresError, 'code' | 'message'>): boolean {
   return TLS_CODE.test(code ?? '') || TLS_REFUSED.test(message);
 }

@@ -39,8 +39,8 @@ export interface RetentionDependent {
 export type KeyType = 'uuid' | 'text' | 'integer' | 'smallint' | 'bigint' | 'bytea' | 'timestamptz';
 
 /**
- * A table with rows of tenants: what the archive of a tenant shows of it, and how the erasure of a tenant finds its
- * rows. Tables stand in the order of deletion, rows that refer to others first. A test compares them with the schema.
+ * A table with rows of tenants: its part of a tenant's archive, and the way in which the erasure of a tenant finds its
+ * rows. Tables are in the order of deletion, referring rows first. A test compares them with the schema.
  */
 export interface TenantTable {
   readonly table: string;

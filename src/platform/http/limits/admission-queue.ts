@@ -28,7 +28,10 @@ export class AdmissionQueue {
     return this.count;
   }
 
-  /** Adds a request; false where its group has half of the places that are left to it and to come, so that some are. */
+  /**
+   * Adds a request; false if its group has half of the places that remain for it and later ones, so that some stay
+   * free.
+   */
   enter(group: unknown, request: IncomingMessage, response: ServerResponse, now: number): boolean {
     const held = this.groups.get(group);
     const others = this.count - (held?.length ?? 0);
@@ -40,7 +43,7 @@ export class AdmissionQueue {
     return true;
   }
 
-  /** Removes the oldest request of the group whose turn it is; undefined where no client waits. */
+  /** Removes the oldest request of the group whose turn it is; undefined if no client waits. */
   leave(): Held | undefined {
     for (const [group, held] of this.groups) {
       this.groups.delete(group);

@@ -22,7 +22,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Tokens of its tenant's allowance that a request of this route takes; default: 1. */
     tokens?: number;
-    /** The route has an allowance of its own for each address: no other request uses up what its callers need. */
+    /** The route has a separate allowance for each address: no other request uses up the allowance of its callers. */
     allowance?: string;
     /** The route makes tenants: its requests count against the limit of registrations, too. */
     registers?: true;
@@ -160,13 +160,13 @@ export class RequestLimitsGuard implements CanActivate {
   }
 }
 
-/** The work from here on costs more than a refusal. @throws Unavailable where the client has left */
+/** The work from here on costs more than a refusal. @throws Unavailable if the client has left */
 function isConnected({ raw }: FastifyRequest): true {
   assertConnected(raw.socket);
   return true;
 }
 
-/** Bytes of a body that has to be read: what is too large is refused unread. */
+/** Bytes of a body that must be read: a body that is too large is refused unread. */
 function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
   const { bodyLimit } = routeOptions;
   if (headers['transfer-encoding'] !== undefined) return bodyLimit;

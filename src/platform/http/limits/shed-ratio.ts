@@ -10,8 +10,8 @@ export function shedRatio(delay: number, limit: number): number {
 const MAX_OWED = 20;
 
 /**
- * Picks a share of the calls evenly and not at random: of 0.25, every fourth. Calls that are preferred are picked
- * first, for the others too; where they are too few for that, all are picked alike.
+ * Selects a share of the calls evenly and not at random: of 0.25, every fourth. Preferred calls are selected first,
+ * also in place of others; if they are too few, all calls are selected alike.
  */
 export class ShedRatio {
   private owed = 0;

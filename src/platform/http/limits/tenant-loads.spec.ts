@@ -44,7 +44,7 @@ describe('the loads of tenants', () => {
     end(begin(loads, 'b', 1));
     expect(loads.isHeaviest(loads.of('Bearer b'), 1_001)).toBe(false);
     expect(loads.isHeaviest(loads.of('Bearer a'), 1_002)).toBe(true);
-    // A request that is refused counts all the same.
+    // A refused request still counts.
     for (let i = 0; i < 30; i++) loads.isHeaviest(loads.of('Bearer b'), 1_003);
     expect(loads.isHeaviest(loads.of('Bearer a'), 1_100)).toBe(true);
     expect(loads.isHeaviest(loads.of('Bearer b'), 1_101)).toBe(true);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
-/** What one tenant asks of this process. */
+/** The load of one tenant in this process. */
 export interface TenantLoad {
   /** Requests that are under way. */
   inFlight: number;

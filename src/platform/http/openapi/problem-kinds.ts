@@ -10,7 +10,7 @@ interface Explained {
   meaning: string;
   detail: string;
   headers: readonly HeaderName[];
-  /** What such a problem has beside the members of every problem, with an example of each. */
+  /** The additional members of such a problem, with an example of each. */
   members?: Readonly<Record<string, Schema & { example: unknown }>>;
   /** Those of the members that are there in every case. */
   required?: readonly string[];

@@ -28,7 +28,7 @@ interface CheckedField {
   rules: readonly Rule[];
 }
 
-/** Reads an object of fields as an instance of the DTO; undefined where a rule refuses it, or may refuse it. */
+/** Reads an object of fields as an instance of the DTO; undefined if a rule refuses it, or may refuse it. */
 export type CompiledReader = (fields: Fields) => object | undefined;
 
 /** Compiles the reading of a DTO. Lists of objects in it are left as they are: their items have DTOs of their own. */
@@ -41,7 +41,7 @@ export function compileReader(dto: Constructor): CompiledReader {
       const field = known.get(name);
       if (!field) return undefined;
       const value = fields[name];
-      // An object where none is meant: the library's way, which takes it apart safely.
+      // An unexpected object: the library's way, which decomposes it safely.
       if (typeof value === 'object' && value !== null && !field.asParsed) return undefined;
       instance[name] = field.read ? field.read(value) : value;
     }

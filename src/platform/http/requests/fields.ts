@@ -52,7 +52,7 @@ interface KnownField {
 
 const fieldsOfClass = new WeakMap<object, Map<string, KnownField>>();
 
-/** Adds what one decorator knows of a field to what the others do. */
+/** Adds the declarations of one decorator to those of the others. */
 function note(known: KnownField): PropertyDecorator {
   return (target, name) => {
     const fields = fieldsOfClass.get(target) ?? new Map<string, KnownField>();

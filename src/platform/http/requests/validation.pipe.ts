@@ -142,7 +142,7 @@ function opaque(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? new Parsed(value) : value;
 }
 
-/** What is known of a DTO, found out once. */
+/** The metadata of a DTO, computed once. */
 interface Plan {
   fields: ReturnType<typeof knownFields>;
   lists: { name: string; nested: { type: Constructor; max: number } }[];

@@ -1,7 +1,7 @@
 /**
- * Cross-origin requests (the Fetch standard, 3.2): which pages may call the service from a browser, and what of a
- * response their scripts may read. Requests without an `Origin` are no business of it; most are, and they pay for the
- * `Vary` of caches alone.
+ * Cross-origin requests (the Fetch standard, 3.2): the pages that may call the service from a browser, and the parts of
+ * a response that their scripts may read. Requests without an `Origin` are most requests; they only pay for the `Vary`
+ * of caches.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 

@@ -48,7 +48,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const status = error.status;
   const { log } = request;
   const ids = logIds(request);
-  // The request's own line says that its client left.
+  // The request's own line reports that its client left.
   if (error instanceof ClientGone) return void reply.raw.destroy();
   if (status === 503) request.server.outages.note(log, ids, error);
   else if (status >= 500) {

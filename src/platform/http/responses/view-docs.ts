@@ -1,4 +1,4 @@
-/** What the views of every feature have in common: pages, versions and times. */
+/** The common parts of all features' views: pages, versions and times. */
 import type { Type } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 

@@ -13,7 +13,7 @@ const PAUSE_MS = 10;
 
 const closing = new WeakSet<Socket>();
 
-/** Ends our side of a connection and discards what the client sends, within bounds, until it ends its own. */
+/** Ends our side of a connection and discards the client's bytes, within bounds, until the client ends its side. */
 export function closeInStages(socket: Socket): void {
   if (closing.has(socket)) return;
   closing.add(socket);

@@ -24,7 +24,7 @@ export function forgetTypeOfNothing({ headers }: FastifyRequest): void {
   if (headers['content-length'] === '0') delete headers['content-type'];
 }
 
-/** A body without bytes has no type that could be wrong, also where its length is known at its end only. */
+/** A body without bytes has no wrong type, even if its length is known only at its end. */
 function refuseBytes(
   request: FastifyRequest,
   payload: IncomingMessage,

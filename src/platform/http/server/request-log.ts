@@ -12,7 +12,7 @@ import { beginRequestSpan, endRequestSpan } from './request-spans';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The trace that this request belongs to, where its caller or the service has one. */
+    /** The trace of this request, if its caller or the service has one. */
     trace?: TraceContext;
   }
 }
@@ -24,7 +24,7 @@ const CALLER_LEFT = 499;
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** What requests of one route, method and status have in common. */
+/** The common data of requests with one route, method and status. */
 interface Outcome {
   method: string;
   status: number;
