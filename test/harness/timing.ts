@@ -1,7 +1,7 @@
 /** Whether two kinds of requests take the same time, by ranks: one slow request, or a busy machine, counts once. */
 
 /** The share of rounds in which the first of a pair took longer; half where both take the same time. */
-export function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
+function shareSlower(pairs: readonly (readonly [first: number, second: number])[]): number {
   return pairs.filter(([first, second]) => first > second).length / pairs.length;
 }
 
