@@ -5568,62 +5568,6 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
         /** @description `conflict`: The request contradicts the current state. */
         AccountConflict: {
             headers: {
@@ -5861,114 +5805,6 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        AccountValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
-         */
-        AccountValidationErrorOrTokenInvalid: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "token_invalid";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Token Invalid";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
         /** @description `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now. */
         AuditLogBusinessRuleViolation: {
             headers: {
@@ -6043,60 +5879,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        AuditLogValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -6356,60 +6138,6 @@ export interface components {
                     passkey_options?: {
                         [key: string]: unknown;
                     };
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
-         */
-        AuthValidationErrorOrTokenInvalid: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "token_invalid";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Token Invalid";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -6876,116 +6604,6 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        InvitationsValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        InvitationsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
         /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         KeyNotFound: {
             headers: {
@@ -7218,60 +6836,6 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        MembersValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
         /** @description `not_acceptable`: The `Accept` header allows no media type of this route. */
         NotAcceptable: {
             headers: {
@@ -7383,60 +6947,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        OrdersValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -7606,116 +7116,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        RolesValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -7907,62 +7307,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        TenantValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -8180,6 +7524,116 @@ export interface components {
         /**
          * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
          *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         */
+        ValidationErrorOrBusinessRuleViolation: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description The fault, for people. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
+         *
+         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
+         *
+         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
+         */
+        ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description The fault, for people. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
+         *
          *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
          */
         ValidationErrorOrIdempotencyKeyReused: {
@@ -8202,6 +7656,60 @@ export interface components {
                      * @enum {string}
                      */
                     title: "Validation Error" | "Idempotency Key Reused";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 422;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                    /** @description With `validation_error`: every fault. */
+                    errors?: {
+                        /**
+                         * @description Where, as a dotted path.
+                         * @example items.0.quantity
+                         */
+                        field: string;
+                        /** @description The fault, for people. */
+                        message: string;
+                        /** @description The rule that is broken: what a program looks at. */
+                        code: string;
+                    }[];
+                };
+            };
+        };
+        /**
+         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
+         *
+         *     `token_invalid`: The one-time token is unknown, used or expired; all get the same response.
+         */
+        ValidationErrorOrTokenInvalid: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "validation_error" | "token_invalid";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Validation Error" | "Token Invalid";
                     /**
                      * @description The status of the response.
                      * @enum {integer}
@@ -8345,62 +7853,6 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         *
-         *     `idempotency_key_reused`: This `Idempotency-Key` was used for another request: use a new key for a new request.
-         */
-        WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation" | "idempotency_key_reused";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation" | "Idempotency Key Reused";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
-                };
-            };
-        };
         /** @description `not_found`: The resource does not exist, or belongs to another tenant; both get the same response. */
         WebhookEventsNotFound: {
             headers: {
@@ -8436,60 +7888,6 @@ export interface components {
                     instance: string;
                     /** @description As in `X-Request-Id`: for logs and support. */
                     request_id: string;
-                };
-            };
-        };
-        /**
-         * @description `validation_error`: Fields of the request are unknown or break a rule; `errors` has all faults.
-         *
-         *     `business_rule_violation`: The request is well-formed, but a rule of the business forbids it now.
-         */
-        WebhookEventsValidationErrorOrBusinessRuleViolation: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                "Cache-Control": components["headers"]["Cache-Control"];
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": {
-                    /**
-                     * @description The kind of problem, for programs.
-                     * @enum {string}
-                     */
-                    type: "validation_error" | "business_rule_violation";
-                    /**
-                     * @description The type in words.
-                     * @enum {string}
-                     */
-                    title: "Validation Error" | "Business Rule Violation";
-                    /**
-                     * @description The status of the response.
-                     * @enum {integer}
-                     */
-                    status: 422;
-                    /** @description The fault of this request, for people. */
-                    detail: string;
-                    /**
-                     * Format: uri-reference
-                     * @description The path of the request.
-                     */
-                    instance: string;
-                    /** @description As in `X-Request-Id`: for logs and support. */
-                    request_id: string;
-                    /** @description With `validation_error`: every fault. */
-                    errors?: {
-                        /**
-                         * @description Where, as a dotted path.
-                         * @example items.0.quantity
-                         */
-                        field: string;
-                        /** @description The fault, for people. */
-                        message: string;
-                        /** @description The rule that is broken: what a program looks at. */
-                        code: string;
-                    }[];
                 };
             };
         };
@@ -9046,7 +8444,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -9165,7 +8563,7 @@ export interface operations {
             409: components["responses"]["AccountConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -9673,7 +9071,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -10076,7 +9474,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AuthValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -10432,7 +9830,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -10624,7 +10022,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -10712,7 +10110,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrTokenInvalid"];
+            422: components["responses"]["ValidationErrorOrTokenInvalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -12169,7 +11567,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -12376,7 +11774,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["AccountValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -12994,7 +12392,7 @@ export interface operations {
             409: components["responses"]["InvitationsConflictOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["InvitationsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -13276,7 +12674,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["InvitationsValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -13594,7 +12992,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -13720,7 +13118,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["MembersValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -14110,7 +13508,7 @@ export interface operations {
             409: components["responses"]["RolesConflictOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -14309,7 +13707,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -14436,7 +13834,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["RolesValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -14626,7 +14024,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["TenantValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -15063,7 +14461,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["APIKeysValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -16448,7 +15846,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["OrdersValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -16807,7 +16205,7 @@ export interface operations {
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["WebhookEndpointsValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolationOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -18221,7 +17619,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -18312,7 +17710,7 @@ export interface operations {
             412: components["responses"]["VersionConflict"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["WebhookEventsValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -19444,7 +18842,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            422: components["responses"]["AuditLogValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -19545,7 +18943,7 @@ export interface operations {
                 };
             };
             406: components["responses"]["NotAcceptable"];
-            422: components["responses"]["AuditLogValidationErrorOrBusinessRuleViolation"];
+            422: components["responses"]["ValidationErrorOrBusinessRuleViolation"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];

@@ -27,8 +27,8 @@ interface KeyRow extends Record<string, unknown> {
   private_key: string;
 }
 
-/** The context of the encrypted half of a key. */
-function contextOf(id: string): string {
+/** The context of the encrypted half of a key. @public for scripts/restore-drill.mjs */
+export function contextOf(id: string): string {
   return `audit-key/${id}`;
 }
 

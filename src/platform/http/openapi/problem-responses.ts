@@ -97,9 +97,13 @@ export class ProblemResponses {
     return { $ref: `#/components/responses/${name}` };
   }
 
-  /** A response with the declarations of the operations of a section, an example for each. */
+  /**
+   * A response with the declarations of several operations, an example for each. The operations of a section share it;
+   * where it holds the faults of fields, all sections do: their lists of faults are one schema for generated clients.
+   */
   private ofSection(section: string, codes: readonly ProblemCode[], special: readonly DeclaredProblem[]): Reference {
-    const name = `${section.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase())}${codes.map(pascal).join('Or')}`;
+    const owner = codes.includes('validation_error') ? '' : section;
+    const name = `${owner.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase())}${codes.map(pascal).join('Or')}`;
     const earlier = this.responses[name] as Response | undefined;
     const made = this.response(codes, special);
     if (earlier) addExamples(earlier, made);
@@ -126,7 +130,7 @@ export class ProblemResponses {
     if (own.length > 0) {
       return own.map(({ detail }, index) => [
         index === 0 ? code : `${code}_${index + 1}`,
-        { summary: problemTitle(code), value: this.problem(code, detail) },
+        { summary: detail, value: this.problem(code, detail) },
       ]);
     }
     this.examples[pascal(code)] ??= { summary: problemTitle(code), value: this.problem(code, this.detailOf(code)) };
