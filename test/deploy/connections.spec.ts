@@ -4,7 +4,8 @@ import type { Deployment } from 'kubernetes-types/apps/v1';
 import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2';
 import type { ConfigMap } from 'kubernetes-types/core/v1';
 import { schema } from '../../src/platform/config/schema';
-import { hasKubectl, type Manifest, renderManifests } from '../harness/manifests';
+import { hasKubectl, KUBERNETES, type Manifest, renderManifests } from '../harness/manifests';
+import { renderWithComponents } from './components';
 
 /** PostgreSQL's default of 100, less three for superusers. */
 const USABLE = 97;
@@ -17,6 +18,9 @@ const BESIDE_THE_POOL = 10;
 const WITHOUT_THE_QUEUE = 2;
 /** The Job, and an operator's command with its pool. */
 const MIGRATE = 2;
+
+/** Of the connections of SIGN_IN_DATABASE_URL, in each process: docs/operations.md. */
+const SIGN_IN_POOL = 6;
 
 const setting = (name: string): number =>
   Number(
@@ -55,6 +59,17 @@ renders('the connections of all pods, at most and while they are replaced', () =
     expect(all).toBeLessThanOrEqual(USABLE);
     // With the next larger pools they would not fit: the limits are used fully.
     expect((api + worker + 1) * (pool + 2) + worker * BESIDE_THE_POOL + MIGRATE).toBeGreaterThan(USABLE);
+  });
+
+  it('fit into 200 of PostgreSQL with a login for sign-in, and not into its defaults: overlays/small', () => {
+    const manifests = renderWithComponents('small', ['sign-in-login', 'queue-login']);
+    const [api, worker] = [mostPods('api', manifests), mostPods('worker', manifests)];
+    const each = poolSize(manifests) + SIGN_IN_POOL;
+    const all = (api + worker + 1) * each + worker * BESIDE_THE_POOL + MIGRATE;
+    expect(all).toBeGreaterThan(USABLE);
+    expect(all).toBeLessThanOrEqual(USABLE + 100);
+    const text = readFileSync(join(KUBERNETES, 'README.md'), 'utf8');
+    expect(text).toMatch(/With `components\/sign-in-login` it\s+needs 200\./);
   });
 
   it('fit into PgBouncer, and PgBouncer’s into PostgreSQL: overlays/large', () => {

@@ -20,6 +20,7 @@ interface Service {
   env_file?: string;
   mem_limit?: string;
   pids_limit?: number;
+  secrets?: string[];
   logging?: { options: Record<string, string> };
 }
 
@@ -98,6 +99,32 @@ describe('docker-compose.yml', () => {
     expect(services.postgres).toMatchObject({ stop_grace_period: '2m', shm_size: '256m' });
   });
 
+  it('gives PostgreSQL and Redis their passwords as files, and not in their environment', () => {
+    const { secrets } = parse(text) as { secrets: Record<string, object> };
+    for (const [name, variable] of [
+      ['postgres', 'POSTGRES_PASSWORD'],
+      ['redis', 'REDIS_PASSWORD'],
+    ] as const) {
+      const service = services[name] as Service;
+      expect([name, secrets[`${name}-password`], service.secrets]).toEqual([
+        name,
+        { environment: variable },
+        [`${name}-password`],
+      ]);
+      expect(service.env_file).toBeUndefined();
+      expect(Object.values(resolved(service))).not.toContain(DOT_ENV[variable]);
+      const uses = JSON.stringify([service.command, service.environment, service.healthcheck]);
+      expect(uses).toContain(`/run/secrets/${name}-password`);
+    }
+  });
+
+  it('starts with a login for sign-in where .env has one', () => {
+    const given = { SIGN_IN_DATABASE_URL: 'postgres://app_sign_in:p%40ss@postgres:5432/orders' };
+    for (const [, service] of ours) {
+      expect(loadConfig(resolved(service, given)).SIGN_IN_DATABASE_URL).toBe(given.SIGN_IN_DATABASE_URL);
+    }
+  });
+
   it('names no password on a command line, and nothing that engines before 25 refuse', () => {
     expect(text).not.toContain('start_interval');
     expect(JSON.stringify(services.redis?.command)).not.toMatch(/\$\{/);
@@ -159,7 +186,7 @@ describe('docker-compose.yml', () => {
     const values = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment));
     for (const [name, value] of values) {
       if (name === 'QUEUE_UI_PASSWORD') expect(value).toBe('${QUEUE_UI_PASSWORD:-}');
-      else if (value === '' || /^\w+:\/\/\w+@?[^:]*:\d+/.test(value)) continue;
+      else if (value === '' || value.startsWith('/run/secrets/') || /^\w+:\/\/\w+@?[^:]*:\d+/.test(value)) continue;
       else if (/PASS|SECRET|^(?!GF_).*AUTH|_URL/.test(name))
         expect([name, value]).toEqual([name, expect.stringContaining(':?')]);
     }

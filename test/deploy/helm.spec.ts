@@ -1,10 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Job } from 'kubernetes-types/batch/v1';
 import { parse } from 'yaml';
 import { CHART, hasHelm, renderChart, runHelm } from '../harness/helm';
 import { hasKubectl, KUBERNETES, type Manifest, renderManifests, typeFaults } from '../harness/manifests';
+import { renderWithComponents } from './components';
 
 type Tree = { [key: string]: unknown };
+
+/** The secrets of overlays/large. */
+const OF_LARGE = [
+  'DATABASE_URL',
+  'JWT_SECRET',
+  'ENCRYPTION_KEYS',
+  'REDIS_URL',
+  'DIRECT_DATABASE_URL',
+  'DATABASE_REPLICA_URL',
+];
 
 const withHelm = hasHelm() ? describe : describe.skip;
 const withBoth = hasHelm() && hasKubectl() ? describe : describe.skip;
@@ -47,6 +59,27 @@ withBoth('the chart', () => {
     const [ofChart, ofOverlay] = [byName(chart), byName(overlaid)];
     expect(Object.keys(ofChart).sort()).toEqual(Object.keys(ofOverlay).sort());
     for (const name of Object.keys(ofOverlay)) expect([name, ofChart[name]]).toEqual([name, ofOverlay[name]]);
+  });
+
+  it.each([
+    ['small', ['sign-in-login', 'queue-login'], ['--values', join(CHART, 'values', 'logins.yaml')]],
+    ['large', ['sign-in-login'], ['--set', `secrets.variables={${OF_LARGE.join(',')},SIGN_IN_DATABASE_URL}`]],
+  ])('makes the objects of overlays/%s with logins of their own, %j', (overlay, components, more) => {
+    const chart = renderChart(overlay, ...more).filter(({ metadata }) => !metadata?.annotations?.['helm.sh/hook']);
+    const overlaid = renderWithComponents(overlay, components).filter(({ kind }) => kind !== 'Namespace');
+    expect(byName(chart)).toEqual(byName(overlaid));
+    const { data } = byName(overlaid)['ConfigMap configuration'] as { data: Record<string, string> };
+    expect([data.SIGN_IN_DATABASE_URL_FILE, data.QUEUE_DATABASE_URL_FILE !== undefined]).toEqual([
+      '/run/secrets/orders-saas-api/SIGN_IN_DATABASE_URL',
+      components.includes('queue-login'),
+    ]);
+    // `migrate` makes each login that the pods have, with the password that they have.
+    const job = overlaid.find(({ kind }) => kind === 'Job') as Job;
+    const { containers = [], volumes = [] } = job.spec?.template.spec ?? {};
+    const files = containers[0]?.env?.map(({ name }) => name).filter((name) => name in data);
+    const keys = volumes[0]?.secret?.items?.map(({ key }) => `${key}_FILE`);
+    const urls = Object.keys(data).filter((name) => /^(QUEUE_|SIGN_IN_)?DATABASE_URL_FILE$/.test(name));
+    expect([files?.sort(), keys?.sort()]).toEqual([urls.sort(), urls.sort()]);
   });
 
   it('makes the route, the monitor and the rules of the components', () => {

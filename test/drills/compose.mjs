@@ -137,8 +137,28 @@ async function smoke() {
   for (const path of ['/docs/', '/openapi.json']) check(`GET ${path}`, (await fetch(api + path)).status === 200);
   const tenants = (await dc('run', '--rm', '--no-deps', 'admin', 'tenants', 'list')).stdout;
   check('admin tenants list', /Drill/.test(tenants));
+  const owners = await psql("select rolname from pg_roles where rolname = 'app_sign_in'");
+  const sessions = await psql("select count(*) > 0 from pg_stat_activity where usename = 'app_sign_in'");
+  check('sign-in has a login of its own, and uses it', owners === 'app_sign_in' && sessions === 't');
+  await passwordsAreHidden();
   await otherUser();
   return tenant;
+}
+
+/** The passwords of PostgreSQL and Redis are in files: neither their environment nor their arguments have them. */
+async function passwordsAreHidden() {
+  for (const [service, variable] of [
+    ['postgres', 'POSTGRES_PASSWORD'],
+    ['redis', 'REDIS_PASSWORD'],
+  ]) {
+    const [id] = await idsOf(service);
+    const { Config, Args } = JSON.parse(docker('inspect', id))[0];
+    const processes = docker('top', id, '-eo', 'pid,args');
+    check(
+      `${service}: no password in its environment or arguments`,
+      !JSON.stringify([Config, Args, processes]).includes(JSON.stringify(secrets[variable]).slice(1, -1)),
+    );
+  }
 }
 
 /** As OpenShift runs it: another user, group 0, nothing writable, no capability, 512 MiB. */
@@ -189,6 +209,11 @@ async function all(tenant) {
   });
   await drill('API replaced beside a second one', tenant, false, upgrade);
   await backup(tenant);
+}
+
+async function psql(sql) {
+  const login = ['--username=orders_owner', '--dbname=orders'];
+  return (await dc('exec', '-T', 'postgres', 'psql', '-Atc', sql, ...login)).stdout.trim();
 }
 
 async function readOnly(value) {
@@ -277,6 +302,7 @@ try {
     PUBLISHED_PORT: '0',
     WEBHOOK_ALLOW_CIDRS: '172.16.0.0/12,192.168.0.0/16',
     RATE_LIMIT_ENABLED: 'false',
+    SIGN_IN_DATABASE_URL: 'postgres://app_sign_in:s%40ss%2Fw@postgres:5432/orders',
   };
   const subnet = 32 * Math.floor(Math.random() * 7) + 32;
   Object.assign(settings, {
