@@ -19,6 +19,9 @@ function sign(header: Json, claims: Json | string, key: string | Buffer = JWT_SE
 
 const HS256 = { alg: 'HS256', typ: 'JWT' };
 
+/** With keys of their own, the encrypted values of the database do not depend on `JWT_SECRET`, which can change. */
+const ENCRYPTION_KEYS = `tests:${Buffer.alloc(32, 7).toString('base64')}`;
+
 /** Access tokens, attacked. */
 describe('an access token', () => {
   let service: TestService;
@@ -29,7 +32,7 @@ describe('an access token', () => {
   let claims: Json;
 
   beforeAll(async () => {
-    service = await startService();
+    service = await startService({ env: { ENCRYPTION_KEYS } });
     mine = await service.tenant();
     session = mine.session as SignedIn;
     stranger = (await service.tenant()).session as SignedIn;
@@ -355,7 +358,10 @@ describe('an access token', () => {
     const NEXT_SECRET = 'the next secret for tests, long enough too: 0123456789';
     const { database } = service;
     const unnamed = sign(HS256, claims);
-    const rotated = await startService({ database, env: { JWT_SECRET: NEXT_SECRET, JWT_SECRET_PREVIOUS: JWT_SECRET } });
+    const rotated = await startService({
+      database,
+      env: { JWT_SECRET: NEXT_SECRET, JWT_SECRET_PREVIOUS: JWT_SECRET, ENCRYPTION_KEYS },
+    });
     try {
       for (const token of [session.access_token, unnamed]) {
         expect((await rotated.client.withToken(token).get('/auth/me')).status).toBe(200);
@@ -368,7 +374,7 @@ describe('an access token', () => {
     } finally {
       await rotated.stop();
     }
-    const after = await startService({ database, env: { JWT_SECRET: NEXT_SECRET } });
+    const after = await startService({ database, env: { JWT_SECRET: NEXT_SECRET, ENCRYPTION_KEYS } });
     try {
       for (const token of [session.access_token, unnamed])
         expectRefused(await after.client.withToken(token).get('/auth/me'));

@@ -239,7 +239,9 @@ describe('load shedding', () => {
         create trigger slowly before insert on orders for each row execute function slowly()`);
       try {
         const peak = await servedByClosedLoop(tenant, 24, 4_000);
-        const { perSecond, slowest, refused } = await servedByOpenLoop(tenant, 2 * peak, 5_000);
+        // Six connections take no more than this, however late the clients of the loop were.
+        const most = Math.max(peak, 6 / 0.15);
+        const { perSecond, slowest, refused } = await servedByOpenLoop(tenant, 2 * most, 5_000);
         expect(refused).toBeGreaterThan(0);
         expect(perSecond / peak).toBeGreaterThan(0.8);
         // A backlog of five seconds at twice the load would keep the last of them waiting for as long.

@@ -144,7 +144,7 @@ describe('webhook deliveries', () => {
       );
       const refusal = async (id: string | undefined) =>
         expectProblem(await tenant.post(`/webhooks/deliveries/${id}/retry`), 'conflict').detail;
-      expect(await refusal(filtered)).toMatch(/did not want events of this type/);
+      expect(await refusal(filtered)).toMatch(/does not subscribe to events of this type/);
       expect(await refusal(cancelled)).toBe('The delivery was cancelled.');
       await tenant.patch(`/webhooks/endpoints/${endpointId}`, { enabled: false });
       expect(await refusal(failed)).toBe(`The endpoint '${endpointId}' is disabled: enable it first.`);

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Demo things. Ids are UUIDv7 and `created_at` is the time in the id, so the primary key is also the order of the list:
- * newest first is `id desc`.
+ * Demo things. Ids are UUIDv7 and `created_at` is the time in the id.
+ * So the primary key is also the order of the list: newest first is `id desc`.
  */
 export class DemoThings0000000000000 implements MigrationInterface {
   name = 'DemoThings0000000000000';

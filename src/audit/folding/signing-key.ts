@@ -28,7 +28,7 @@ interface KeyRow extends Record<string, unknown> {
 }
 
 /** The context of the encrypted half of a key. @public for scripts/restore-drill.mjs */
-export function contextOf(id: string): string {
+function contextOf(id: string): string {
   return `audit-key/${id}`;
 }
 

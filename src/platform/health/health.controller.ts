@@ -82,7 +82,7 @@ export class HealthController {
 
   @Get('ready')
   @Public('limited')
-  @RouteConfig({ allowance: 'readiness' })
+  @RouteConfig({ probed: true })
   @ApiOperation({
     operationId: 'getReadiness',
     summary: 'Readiness',

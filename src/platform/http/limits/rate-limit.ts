@@ -80,6 +80,11 @@ export class RateLimiter implements OnModuleDestroy {
     return this.count(limit, key, Math.min(cost, limit.burst), false);
   }
 
+  /** Takes one token from the key's allowance in this process alone, whatever other processes have counted. */
+  takeHere(limit: Limit, key: string): Verdict {
+    return this.countHere(limit, `${limit.name}:${key}`, 1000 / limit.perSecond, 1, false);
+  }
+
   /** Takes the additional cost of a request: never refused, it empties the allowance at most. */
   charge(limit: Limit, key: string, cost: number): void {
     const counted = this.count(limit, key, cost, true);

@@ -22,8 +22,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Tokens of its tenant's allowance that a request of this route takes; default: 1. */
     tokens?: number;
-    /** The route has a separate allowance for each address: no other request uses up the allowance of its callers. */
-    allowance?: string;
+    /**
+     * Orchestrators ask for the route: it has an allowance of its own, for each address and process. Neither other
+     * requests nor a low limit of addresses may take a healthy process out of service.
+     */
+    probed?: true;
     /** The route makes tenants: its requests count against the limit of registrations, too. */
     registers?: true;
   }
@@ -134,10 +137,12 @@ export class RequestLimits {
   /** Counts a request without a credential that counts. @throws RateLimited */
   async takeAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!this.config.RATE_LIMIT_ENABLED) return;
-    const allowance = request.routeOptions.config?.allowance;
     const network = callerNetwork(request);
-    const verdict = await this.limiter.take(this.addressLimit, allowance ? `${allowance}/${network}` : network);
-    enforce(this.addressLimit, verdict, reply);
+    if (request.routeOptions.config?.probed) {
+      enforce(PROBE_LIMIT, this.limiter.takeHere(PROBE_LIMIT, network), reply);
+      return;
+    }
+    enforce(this.addressLimit, await this.limiter.take(this.addressLimit, network), reply);
     if (request.routeOptions.config?.registers && this.registrations) await this.takeRegistration(request, reply);
   }
 
@@ -178,6 +183,9 @@ function bodyBytesOf({ headers, routeOptions }: FastifyRequest): number {
 interface StatedLimit extends Limit {
   policy: string;
 }
+
+/** The check behind it runs once a second at most; the limit bounds what asking costs. */
+const PROBE_LIMIT = stated('probe', 600, 10);
 
 function stated(name: string, burst: number, perSecond: number): StatedLimit {
   const limit = { name, burst, perSecond };
