@@ -64,7 +64,7 @@ describe('the content of the image', () => {
   });
 
   it.each([
-    [['migrate', '--help'], /^usage: migrate/],
+    [['migrate', '--help'], /^usage: migrate/i],
     [['admin', '--help'], /usage/i],
   ])('has every role: %j', (args, says) => {
     const { status, stdout } = spawnSync(process.execPath, [join(folder, 'dist', 'src', 'main.js'), ...args], {

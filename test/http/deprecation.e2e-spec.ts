@@ -149,6 +149,8 @@ describe('a deprecated route', () => {
     const link = '/docs';
     expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-01-01', link })).toThrow('180 days');
     expect(() => Deprecated({ since: '2026-11-01', sunset: 'next year', link })).toThrow("'next year' is no day");
-    expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/a>, <b' })).toThrow('leads nowhere');
+    expect(() => Deprecated({ since: '2026-11-01', sunset: '2027-06-30', link: '/a>, <b' })).toThrow(
+      'is no valid link',
+    );
   });
 });
