@@ -5,7 +5,7 @@ const PASSWORD = 'p@ss/w#rd?x%41:ü "$';
 describe('a password that is given apart from its URL', () => {
   it.each([
     ['DATABASE_URL', 'DATABASE_PASSWORD', 'postgres://app_service@db:5432/orders'],
-    ['DATABASE_URL', 'DATABASE_PASSWORD', 'postgres://db:5432/orders?sslmode=require'],
+    ['DATABASE_URL', 'DATABASE_PASSWORD', 'postgres://db:5432/orders?sslmode=verify-full'],
     ['MIGRATION_DATABASE_URL', 'MIGRATION_DATABASE_PASSWORD', 'postgresql://owner@db/orders'],
   ] as const)('is the one that is used, whatever its characters: %s', (url, password, text) => {
     const found = new URL(loadConfig({ [url]: text, [password]: PASSWORD })[url] as string);
