@@ -85,8 +85,9 @@ export class RequestLimits {
 
   private enter(tenantId: string, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     const bodyBytes = bodyBytesOf(request);
-    if (bodyBytes <= FREE_BYTES) return;
     const { raw } = request;
+    // A client that has left is refused next; nothing would release its slot.
+    if (bodyBytes <= FREE_BYTES || raw.socket.destroyed) return;
     const slot: SlotRequest = {
       tenantId,
       bodyBytes,

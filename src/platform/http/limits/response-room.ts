@@ -24,6 +24,8 @@ export class ResponseRoom {
   /** Takes room for a response until it has been sent, or returns the refusal that replaces it. */
   enter(request: FastifyRequest, reply: FastifyReply, payload: unknown): RateLimited | Unavailable | undefined {
     if (typeof payload !== 'string' || payload.length <= FREE_LENGTH || !request.caller) return undefined;
+    // The `close` of a response whose client has left was emitted before: its room would never be free again.
+    if (request.raw.socket.destroyed) return undefined;
     const { tenantId } = request.caller;
     const { length } = payload;
     const ofTenant = this.usedBy.get(tenantId) ?? 0;

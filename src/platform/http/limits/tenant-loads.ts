@@ -38,8 +38,12 @@ export class TenantLoads {
   private readonly newest = new WeakMap<object, string>();
   private largest = { weight: 0, at: -Infinity };
 
-  /** A request of the tenant begins. The log of requests counts it down once it has ended, however it did. */
+  /**
+   * A request of the tenant begins. The log of requests counts it down once it has ended, however it did; for a client
+   * that has left, that was before.
+   */
   begin(tenantId: string, request: FastifyRequest): void {
+    if (request.raw.socket.destroyed) return;
     let load = this.byTenant.get(tenantId);
     if (!load) this.add(this.byTenant, tenantId, (load = { inFlight: 0, recent: 0, at: 0 }));
     load.inFlight++;

@@ -39,6 +39,8 @@ const ENDED_EARLY = 'HPE_INVALID_EOF_STATE';
 
 export class Exchanges {
   private readonly latest = new WeakMap<Socket, Exchange>();
+  /** The responses of a connection that have not ended, in order. */
+  private readonly waiting = new WeakMap<Socket, ServerResponse[]>();
   private readonly broken = new WeakSet<Socket>();
 
   constructor(private readonly onMalformed: OnMalformed) {}
@@ -47,11 +49,13 @@ export class Exchanges {
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
       noteEnd(socket);
+      socket.once('close', () => this.closeWaiting(socket));
       const destroySoon = socket.destroySoon.bind(socket);
       socket.destroySoon = () => (this.isSending(socket) ? closeInStages(socket) : destroySoon());
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
       this.latest.set(request.socket, { request, response });
+      this.waiting.set(request.socket, [...(this.waiting.get(request.socket) ?? []).filter(isOpen), response]);
     });
     // This server makes no tunnels; Node would close the connection without a response.
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
@@ -96,6 +100,16 @@ export class Exchanges {
     }
   }
 
+  /**
+   * Node tells only the response whose turn it is that its connection has closed. What the responses behind it hold
+   * (room, slots, a line of the log) would never be released.
+   */
+  private closeWaiting(socket: Socket): void {
+    const behind = (this.waiting.get(socket) ?? []).filter((response) => isOpen(response) && response.socket === null);
+    this.waiting.delete(socket);
+    for (const response of behind) response.emit('close');
+  }
+
   /** The client still sends: the rest of a refused body, or unreadable bytes. */
   private isSending(socket: Socket): boolean {
     const exchange = this.latest.get(socket);
@@ -134,4 +148,9 @@ function endAfter(response: ServerResponse, socket: Socket): void {
 
 function isEnded(response: ServerResponse): boolean {
   return response.writableFinished || response.destroyed;
+}
+
+/** Its `close` has not been emitted yet. */
+function isOpen(response: ServerResponse): boolean {
+  return !response.closed;
 }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
 import { ApiClient } from '../../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../../harness/databases';
 import { expectProblem } from '../../../harness/problems';
@@ -72,6 +74,30 @@ describe('responses that are not read', () => {
     expect(memory(api.pid, 'VmHWM') - before).toBeLessThan(350);
     for (const socket of sockets.splice(0)) socket.destroy();
     await until('room again', async () => (await tenant.get('/webhooks/events?limit=100')).status === 200);
+  }, 90_000);
+
+  it('take no room once their clients have left, also before they were ready', async () => {
+    const owner = new Client({ connectionString: database.ownerUrl });
+    await owner.connect();
+    try {
+      for (let round = 0; round < 6; round++) {
+        await owner.query('begin; lock table events in access exclusive mode');
+        for (let i = 0; i < 8; i++) askAndNotRead(tenant, 2);
+        await until('statements to wait', async () => {
+          const { rows } = await owner.query(
+            `select 1 from pg_locks where relation = 'events'::regclass and not granted`,
+          );
+          return rows.length > 1;
+        });
+        for (const socket of sockets.splice(0)) socket.destroy();
+        await delay(50);
+        await owner.query('rollback');
+        await until('the page again', async () => (await other.get('/webhooks/events')).status === 200);
+      }
+      expect((await tenant.get('/webhooks/events?limit=100')).status).toBe(200);
+    } finally {
+      await owner.end();
+    }
   }, 90_000);
 
   it('are answered for a change that has been made', async () => {
