@@ -122,7 +122,7 @@ export const schema = {
   }),
   DATABASE_REPLICA_URL: databaseUrl({
     doc:
-      'One streaming replica, which serves lists and exports of orders if it has replayed everything that the ' +
+      'One streaming replica, which serves lists and exports if it has replayed everything that the ' +
       'primary had committed at the time of the request; two connections of each process.',
   }),
   DATABASE_REPLICA_PATIENCE: duration({
