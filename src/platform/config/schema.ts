@@ -1,53 +1,10 @@
-import { isIP } from 'node:net';
-import { parseCidr } from '../net/cidrs';
 import { parseRedisUrl } from '../redis/redis-url';
-import { createSecretBox } from '../crypto/secret-box';
 import { assertReadable, databaseUrl } from './database-url';
 import { readMailbox } from './mailbox';
-import { readPairs } from './pairs';
-import { PRODUCT_NAME, SERVICE_NAME } from './service-name';
-import { choice, duration, durations, flag, integer, list, portOrOff, share, text, url } from './variables';
-
-function origin(value: string): void {
-  if (!URL.canParse(value) || new URL(value).origin !== value) {
-    throw new Error(`must list origins such as https://app.example.com, and '${value}' is none`);
-  }
-}
-
-function proxies(value: string): void {
-  if (/^(true|false|\d{1,2})$/.test(value)) return;
-  for (const entry of value.split(',')) {
-    if (!isRange(entry.trim()) && !isIP(entry.trim())) {
-      throw new Error('must be true, false, a number of hops, or a list of addresses and ranges such as 10.0.0.0/8');
-    }
-  }
-}
-
-function isRange(value: string): boolean {
-  try {
-    parseCidr(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function cidr(value: string): void {
-  rephrase('must list ranges such as 10.0.0.0/8', () => parseCidr(value));
-}
-
-function encryptionKeys(value: string): void {
-  rephrase('must list keys as id:base64 of 32 bytes, comma-separated', () => createSecretBox(value));
-}
-
-/** Names the expected form of a variable and the value that its reader found. */
-function rephrase(rule: string, read: () => unknown): void {
-  try {
-    read();
-  } catch (error) {
-    throw new Error(`${rule}; ${(error as Error).message}`, { cause: error });
-  }
-}
+import { SERVICE_NAME } from './service-name';
+import { TRACING_VARIABLES } from './tracing-variables';
+import { cidr, encryptionKeys, origin, proxies } from './variable-checks';
+import { choice, duration, durations, flag, integer, list, portOrOff, text, url } from './variables';
 
 /** Every environment variable of the service: the one place with their names, types, defaults and documentation. */
 export const schema = {
@@ -390,63 +347,7 @@ export const schema = {
     },
     doc: 'Their password (HTTP Basic), at least 12 characters; required with `QUEUE_UI_PORT`.',
   }),
-  OTEL_EXPORTER_OTLP_ENDPOINT: url({
-    schemes: ['http', 'https'],
-    doc: 'Where traces are sent (OTLP over HTTP, `/v1/traces` is added); left out, there are none.',
-  }),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url({
-    schemes: ['http', 'https'],
-    doc: 'The same for traces alone: the whole URL, to which nothing is added.',
-  }),
-  OTEL_SDK_DISABLED: flag({ fallback: false, doc: '`true`: no traces, although a collector is named.' }),
-  OTEL_EXPORTER_OTLP_TIMEOUT: integer({ min: 1, max: 60_000, fallback: 5_000, doc: 'Milliseconds for one export.' }),
-  OTEL_EXPORTER_OTLP_HEADERS: text({
-    secret: true,
-    check: (value) => void readPairs(value),
-    doc: 'Headers for it, such as a key: `name=value`, comma-separated, values percent-encoded.',
-  }),
-  OTEL_SERVICE_NAME: text({
-    doc: `Name of the service in traces (default: \`${PRODUCT_NAME}-\` and the role).`,
-  }),
-  OTEL_RESOURCE_ATTRIBUTES: text({
-    check: (value) => void readPairs(value),
-    doc: 'More attributes of the service in traces: `name=value`, comma-separated, values percent-encoded.',
-  }),
-  OTEL_BSP_SCHEDULE_DELAY: integer({
-    min: 1,
-    max: 60_000,
-    fallback: 1_000,
-    doc: 'Milliseconds after which ended spans are sent.',
-  }),
-  OTEL_BSP_MAX_QUEUE_SIZE: integer({
-    min: 1,
-    max: 100_000,
-    fallback: 4_096,
-    doc: 'Ended spans that wait at most; further ones are dropped.',
-  }),
-  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: integer({ min: 1, max: 10_000, fallback: 512, doc: 'Spans in one export.' }),
-  TRUST_TRACE_CONTEXT: flag({
-    fallback: false,
-    doc:
-      '`true`: a caller’s `traceparent` decides whether its trace is kept. Otherwise `OTEL_TRACES_SAMPLER_ARG` ' +
-      'decides for each request; a caller can still opt out.',
-  }),
-  OTEL_TRACES_SAMPLER: choice({
-    values: [
-      'always_on',
-      'always_off',
-      'traceidratio',
-      'parentbased_always_on',
-      'parentbased_always_off',
-      'parentbased_traceidratio',
-    ],
-    fallback: 'parentbased_traceidratio',
-    doc: 'Which traces are kept. `parentbased_…` follows the parent of a span, where it has one.',
-  }),
-  OTEL_TRACES_SAMPLER_ARG: share({
-    fallback: 1,
-    doc: 'Share of the traces that are kept, 0 to 1, including those of callers unless `TRUST_TRACE_CONTEXT` is set.',
-  }),
+  ...TRACING_VARIABLES,
   LOG_LEVEL: choice({
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     fallback: 'info',
