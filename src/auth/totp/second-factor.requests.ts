@@ -1,6 +1,7 @@
 import { ApiSchema } from '@nestjs/swagger';
 import type { FieldFault } from '../../platform/errors';
-import { TextField, ValueField } from '../../platform/http/requests/fields';
+import { TextField } from '../../platform/http/requests/fields';
+import { CodeField, exactlyOne, PasskeyField } from '../proofs/proof-fields';
 import { CODES } from './second-factor.views';
 
 @ApiSchema({ description: 'A challenge of a sign-in, and one second factor.' })
@@ -13,23 +14,17 @@ export class AnswerChallengeDto {
   })
   challenge: string;
 
-  @TextField({ description: 'A code of the authenticator app.', min: 1, max: 20, example: '492039', optional: true })
+  @CodeField()
   code?: string;
 
   @TextField({ description: 'A recovery code.', min: 1, max: 40, example: CODES[0], optional: true })
   recovery_code?: string;
 
-  @ValueField({
-    description: 'The response of the browser to `passkey_options`.',
-    optional: true,
-    api: { type: 'object', additionalProperties: true },
-  })
+  @PasskeyField()
   passkey?: unknown;
 
   crossCheck(): FieldFault[] {
-    const given = [this.code, this.recovery_code, this.passkey].filter((proof) => proof !== undefined);
-    if (given.length === 1) return [];
-    return [{ field: 'code', message: 'send one of code, recovery_code and passkey', code: 'one_of' }];
+    return exactlyOne(this, ['code', 'recovery_code', 'passkey']);
   }
 }
 
