@@ -282,15 +282,15 @@ export async function million(backend, { count, small, seconds, say }) {
 }
 
 /**
- * The duration of PostgreSQL's read of the head of an endpoint's lane: the median over all endpoints, ten times each.
+ * The duration of PostgreSQL's read of the head of an endpoint's queue: the median over all endpoints, ten times each.
  */
 async function pickTime(client, endpoints) {
-  const { readLane } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
+  const { readWaiting } = require(join(ROOT, 'dist/src/webhooks/dispatch/dispatch.queries.js'));
   const times = [];
   for (let i = 0; i < 10; i++) {
     for (const { tenantId, id } of endpoints) {
       const began = now();
-      await client.query(readLane(tenantId, id, 'pending', false, 64));
+      await client.query(readWaiting(tenantId, id, 'pending', false, 64));
       times.push(now() - began);
     }
   }

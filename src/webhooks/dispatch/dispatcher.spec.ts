@@ -1,6 +1,7 @@
 import pino from 'pino';
 import type { DueDelivery, Turn } from '../notifications/delivery-job';
-import { Dispatcher, type DispatcherOptions, type Offer } from './dispatcher';
+import { Dispatcher, type DispatcherOptions } from './dispatcher';
+import type { Offer } from './tenant-queues';
 
 const COLLECT_MS = 0;
 
@@ -45,7 +46,13 @@ describe('the dispatcher', () => {
   });
   afterEach(() => dispatcher.stop());
 
-  const turnsOfTheLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+  /** Enough for all that needs no timer, however slow the machine is. */
+  const turnsOfTheLoop = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const until = async (isTrue: () => boolean): Promise<void> => {
+    while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
   const offersOf = (tenantId: string, endpoints: number, count: number, name: string): Offer[] =>
     Array.from({ length: count }, (_, i) => ({
       tenantId,
@@ -92,18 +99,18 @@ describe('the dispatcher', () => {
     await prove([...offersOf('one', 10, 10, 'first'), ...offersOf('two', 10, 10, 'first')]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    expect(underWay).toHaveLength(512);
+    const inFlight = added.splice(0);
+    expect(inFlight).toHaveLength(512);
 
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    end(underWay.splice(0, 12));
+    end(inFlight.splice(0, 12));
     expect(added.splice(0)).toHaveLength(32);
 
     await turnsOfTheLoop();
-    end(underWay.splice(0, 20));
+    end(inFlight.splice(0, 20));
     expect(added).toHaveLength(0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => added.length > 0);
     expect(added).toHaveLength(20);
   });
 
@@ -115,8 +122,8 @@ describe('the dispatcher', () => {
     ]);
     dispatcher.offer([...offersOf('one', 10, 400, ''), ...offersOf('two', 10, 400, '')]);
     await turnsOfTheLoop();
-    const underWay = added.splice(0);
-    end(underWay.splice(0, 5));
+    const inFlight = added.splice(0);
+    end(inFlight.splice(0, 5));
     expect(added).toHaveLength(0);
     dispatcher.offer(offersOf('idle', 1, 3, 'now'));
     await turnsOfTheLoop();
@@ -136,8 +143,7 @@ describe('the dispatcher', () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
     try {
       dispatcher.offer(offersOf('two', 1, 1, 'next'));
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      expect(added.map(({ deliveryId }) => deliveryId)).toContain('two/0/next0');
+      await until(() => added.some(({ deliveryId }) => deliveryId === 'two/0/next0'));
     } finally {
       clock.mockRestore();
     }

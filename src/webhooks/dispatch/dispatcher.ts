@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { Turn } from '../notifications/delivery-job';
@@ -7,27 +6,18 @@ import { Admission, type Admitted } from './admission';
 import type { BreakerState } from './circuit-breaker';
 import { ConcurrencyLimiter } from './concurrency-limiter';
 import type { DeliveryQueue } from './delivery-queue';
-import type { SubscriberRow } from './dispatch.queries';
 import { dueTime } from './due-time';
 import type { EndpointQueue } from './endpoint-queue';
 import { QueueAudit } from './queue-audit';
 import { Sweep } from './sweep';
-import { TenantQueues } from './tenant-queues';
+import { type Offer, TenantQueues } from './tenant-queues';
+import { TurnAdder } from './turn-adder';
+import { WakeTimer } from './wake-timer';
 import type { WaitingEndpoint } from './waiting.queries';
 import type { WaitingReader } from './waiting-reader';
 
 const SWEEP_MS = 5_000;
 const AUDIT_MS = 1_000;
-/** The pause after the queue has taken no jobs. */
-const PAUSE_MS = 500;
-
-/** A delivery that fan-out has just made. */
-export interface Offer {
-  tenantId: string;
-  deliveryId: string;
-  /** Its endpoint at the time of the delivery's creation. */
-  endpoint: SubscriberRow;
-}
 
 /** The part of the world that one dispatcher decides for. */
 export interface DispatcherOptions {
@@ -44,9 +34,9 @@ export interface DispatcherOptions {
 }
 
 /**
- * `starting`: deliveries wait until the jobs of the previous leader are known. `ready`: they are admitted. `adding`: the
- * queue takes the last turns, and deliveries that end meanwhile make the next ones larger. `paused`: the queue has not
- * taken them. `stopped`: nothing is decided.
+ * `starting`: deliveries wait until the jobs of the previous leader are known. `ready`: they are admitted. `adding`:
+ * the queue takes the last turns, and deliveries that end meanwhile make the next ones larger. `paused`: the queue has
+ * not taken them. `stopped`: nothing is decided.
  */
 type Mode = 'starting' | 'ready' | 'adding' | 'paused' | 'stopped';
 
@@ -64,7 +54,8 @@ export class Dispatcher {
   private readonly admission: Admission;
   private readonly sweep: Sweep;
   private readonly timers: NodeJS.Timeout[] = [];
-  private wake?: { at: number; timer: NodeJS.Timeout };
+  private readonly adder: TurnAdder;
+  private readonly wakeTimer = new WakeTimer(() => this.admit(true), SWEEP_MS);
   private soon?: NodeJS.Immediate;
 
   constructor(private readonly options: DispatcherOptions) {
@@ -74,6 +65,7 @@ export class Dispatcher {
     this.tenants = new TenantQueues(this.audit);
     const read = (endpoint: EndpointQueue, now: number) => reader.fill(endpoint, now, () => this.admitSoon());
     this.admission = new Admission(this.tenants, this.limiter, read, queue.collectMs);
+    this.adder = new TurnAdder(queue, () => this.refused(), logger);
     this.sweep = new Sweep(findWaiting, (waiting) => this.found(waiting), logger);
   }
 
@@ -93,6 +85,7 @@ export class Dispatcher {
     });
     if (this.isStopped) return;
     this.mode = 'ready';
+    this.admit();
     await this.sweep.run();
   }
 
@@ -100,7 +93,8 @@ export class Dispatcher {
   stop(): void {
     this.mode = 'stopped';
     for (const timer of this.timers) clearInterval(timer);
-    clearTimeout(this.wake?.timer);
+    this.wakeTimer.stop();
+    this.adder.stop();
     clearImmediate(this.soon);
   }
 
@@ -116,12 +110,7 @@ export class Dispatcher {
 
   /** The permits that it could use now: deliveries in flight, and those that are known and ready. */
   get demand(): number {
-    const now = performance.now();
-    let ready = 0;
-    for (const tenant of this.tenants.active.values()) {
-      for (const endpoint of tenant.active.values()) ready += endpoint.readyCount(now);
-    }
-    return this.limiter.used + ready;
+    return this.limiter.used + this.tenants.readyCount(performance.now());
   }
 
   /** The number of known endpoints by state of the breaker. */
@@ -131,19 +120,14 @@ export class Dispatcher {
 
   /** Takes deliveries that were just committed. */
   offer(offers: readonly Offer[]): void {
-    if (this.mode === 'stopped') return;
-    for (const { tenantId, deliveryId, endpoint: settings } of offers) {
-      const endpoint = this.tenants.endpoint(tenantId, settings.id);
-      endpoint.applySettings(settings);
-      endpoint.offer(deliveryId);
-      this.tenants.activate(endpoint);
-    }
+    if (this.isStopped) return;
+    for (const offer of offers) this.tenants.offer(offer);
     this.admit();
   }
 
   /** Takes ends of attempts, and gives their permits to the next deliveries. */
   ended(ends: readonly AttemptEnd[]): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     for (const end of ends) this.end(end);
     // Immediately, so that the next jobs are in the queue when the ended ones ask for more.
     this.admit();
@@ -167,7 +151,7 @@ export class Dispatcher {
 
   /** Reads an endpoint again after a manual request or a change of the endpoint. */
   requested({ tenantId, endpointId, deliveryId }: DispatchRequest): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     const endpoint = this.tenants.endpoint(tenantId, endpointId);
     if (deliveryId !== undefined) void this.requestDelivery(endpoint, deliveryId);
     else this.readAgain(endpoint, true);
@@ -195,7 +179,7 @@ export class Dispatcher {
   }
 
   private found(waiting: readonly WaitingEndpoint[]): void {
-    if (this.mode === 'stopped') return;
+    if (this.isStopped) return;
     const now = performance.now();
     for (const row of waiting) {
       const endpoint = this.tenants.endpoint(row.tenant_id, row.endpoint_id);
@@ -235,46 +219,23 @@ export class Dispatcher {
     this.tenants.activateDue(now);
     const turns = this.admission.next(now, isTimer);
     if (turns.length > 0) void this.add(turns);
-    this.wakeAt(this.tenants.active.size > 0 ? this.admission.nextLookAt : this.tenants.nextDueAt, now);
+    this.wakeTimer.plan(this.tenants.active.size > 0 ? this.admission.nextLookAt : this.tenants.nextDueAt, now);
   }
 
-  private wakeAt(at: number, now: number): void {
-    if (at === Infinity || (this.wake && this.wake.at <= at)) return;
-    clearTimeout(this.wake?.timer);
-    const timer = setTimeout(
-      () => {
-        this.wake = undefined;
-        this.admit(true);
-      },
-      Math.min(Math.max(1, at - now), SWEEP_MS),
-    );
-    this.wake = { at, timer };
-  }
-
-  /** Turns that the queue did not take are added again as they are, since it may have taken them all the same. */
   private async add(turns: readonly Turn<Admitted>[]): Promise<void> {
+    this.mode = 'adding';
     this.audit.adding(turns);
-    do this.mode = 'adding';
-    while (!(await this.hasAdded(turns)));
+    await this.adder.add(turns);
     this.audit.added(turns, performance.now());
     if (this.isStopped) return;
     this.mode = 'ready';
     this.admitSoon();
   }
 
-  /** Whether the queue has taken the turns, or nothing matters any more; if not, after a pause. */
-  private async hasAdded(turns: readonly Turn[]): Promise<boolean> {
-    try {
-      await this.options.queue.add(turns);
-      return true;
-    } catch (error) {
-      this.options.logger.warn({ reason: (error as Error).message, jobs: turns.length }, 'the queue took no jobs');
-      if (this.isStopped) return true;
-      this.mode = 'paused';
-      this.doubtInFlight();
-      await delay(PAUSE_MS);
-      return this.isStopped;
-    }
+  private refused(): void {
+    if (this.isStopped) return;
+    this.mode = 'paused';
+    this.doubtInFlight();
   }
 
   private get isStopped(): boolean {
