@@ -20,6 +20,7 @@ export class Dispatchers implements OnApplicationShutdown {
   readonly queue: DeliveryQueue;
   private readonly reader: WaitingReader;
   private previousQueue?: DeliveryQueue;
+  private closing?: Promise<void>;
   private dispatcher?: Dispatcher;
   private capacity: number;
 
@@ -37,7 +38,7 @@ export class Dispatchers implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.stop();
-    await this.queue.close();
+    await Promise.all([this.closing, this.queue.close()]);
   }
 
   /** The dispatcher that decides now; undefined if another process leads. */
@@ -64,7 +65,7 @@ export class Dispatchers implements OnApplicationShutdown {
   stop(): void {
     this.dispatcher?.stop();
     this.dispatcher = undefined;
-    void this.previousQueue?.close();
+    if (this.previousQueue) this.closing = this.previousQueue.close();
     this.previousQueue = undefined;
   }
 
