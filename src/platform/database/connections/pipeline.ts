@@ -203,8 +203,8 @@ class PipelinedConnection {
   }
 
   /**
-   * The expected wait of a transaction behind those in flight, milliseconds. A connection without capacity for new requests
-   * comes last.
+   * The expected wait of a transaction behind those in flight, milliseconds. A connection without capacity for new
+   * requests comes last.
    */
   expectedWait(now: number): number {
     if (this.inFlight >= MAX_ADMITTED) return this.inFlight * FULL_MS;
