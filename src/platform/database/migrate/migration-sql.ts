@@ -8,8 +8,8 @@ export interface MigrationSql {
 }
 
 /**
- * The SQL of a migration's `up` or `down`, recorded without a database. A migration is fixed text that reads nothing from the
- * database here (a `do` block may), so the shown and linted text is the text that is applied.
+ * The SQL of a migration's `up` or `down`, recorded without a database. A migration is fixed text that reads nothing
+ * from the database here (a `do` block may), so the shown and linted text is the text that is applied.
  */
 export async function sqlOf(migration: MigrationInterface, direction: 'up' | 'down' = 'up'): Promise<MigrationSql> {
   const statements: string[] = [];
