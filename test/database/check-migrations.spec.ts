@@ -49,7 +49,10 @@ const SQUAWK: Sample[] = [
 const SOUND: Omit<Sample, 'rule'>[] = [
   { sql: 'alter table orders add column x text' },
   { sql: 'alter table orders add constraint c check (version > 1) not valid' },
-  { sql: '-- two; in a comment\nalter table orders add column x text;', down: `do $$ begin perform 1; perform 2; end $$;` },
+  {
+    sql: '-- two; in a comment\nalter table orders add column x text;',
+    down: `do $$ begin perform 1; perform 2; end $$;`,
+  },
   { sql: `do $$ begin update orders set notes = ''; end $$` },
   { sql: 'grant update, delete on orders to app_service' },
   { sql: `-- allow no-backfill-at-once: has a row for each role, five\nupdate roles set name = ''` },
