@@ -15,7 +15,7 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
     values: [tenantId, current, limit, offset],
   }),
 
-  replace: (tenantId, { key: [id = ''], sealed: [secret = null, previous = null, parts = null] }) => ({
+  replace: (tenantId, { key: [id = ''], encrypted: [secret = null, previous = null, parts = null] }) => ({
     name: 'endpoint_secrets_replace',
     text: `update webhook_endpoints set secret = $3, previous_secret = $4, encrypted_parts = $5
             where tenant_id = $1 and id = $2`,

@@ -13,7 +13,7 @@ export const STORED_RESPONSES: EncryptedColumn = {
     values: [tenantId, current, limit, offset],
   }),
 
-  replace: (tenantId, { key: [caller = '', key = ''], sealed: [body = null] }) => ({
+  replace: (tenantId, { key: [caller = '', key = ''], encrypted: [body = null] }) => ({
     name: 'idempotency_replace',
     text: 'update idempotency_keys set body = $4 where tenant_id = $1 and caller = $2 and key = $3',
     values: [tenantId, caller, key, body],
