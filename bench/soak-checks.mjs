@@ -8,11 +8,14 @@
 
 /**
  * An event in the database.
- * @typedef {{ id: string, tenantId: string, type: string, aggregateId: string | null, sequence: number | null, eventId:
- * string | null, createdAt: string }} Event
+ * @typedef {{ id: string, tenantId: string, type: string, aggregateId: string | null, sequence: number | null,
+ * eventId: string | null, createdAt: string }} Event
  */
 
-/** An endpoint. @typedef {{ id: string, tenantId: string, path: string, types: string[], ordered: boolean }} Endpoint */
+/**
+ * An endpoint.
+ * @typedef {{ id: string, tenantId: string, path: string, types: string[], ordered: boolean }} Endpoint
+ */
 
 /** The arrivals of each delivery, in their order. */
 export function byDelivery(arrivals) {

@@ -9,16 +9,22 @@ import { isLeading } from './soak-system.mjs';
 const ACTIONS = {
   'kill worker': 36,
   'kill api': 16,
-  'kill postgres': 9,
-  'kill backend': 5,
+  'kill postgres': 8,
+  'kill backend': 4,
   'kill redis': 12,
   'freeze worker': 9,
   'freeze api': 4,
   'freeze postgres': 3,
   'freeze redis': 4,
 };
+/** The pause after a step that meets nothing to kill. */
+const STEP_MS = 20;
 const PARTS = Object.entries(ACTIONS).flatMap(([action, parts]) => Array.from({ length: parts }, () => action));
 
+/** PostgreSQL is left alone until it has been ready for so long: otherwise it would do nothing but recover. */
+const DATABASE_REST_MS = 12_000;
+/** One kill in so many may meet a worker or an API process that is still starting. */
+const KILLED_AT_START = 4;
 /** Shorter and longer than a job's lock (4 s); the longest are longer than a leader's silence (15 s). */
 const FREEZE_MS = { worker: [500, 8_000], api: [500, 8_000], postgres: [500, 4_000], redis: [500, 4_000] };
 const LONG_FREEZE_MS = [16_000, 20_000];
@@ -47,6 +53,13 @@ export function nextStep(pick, everyMs) {
   return { wait, action, choice, leader, freeze: Math.round(from + (to - from) * length) };
 }
 
+function isEligible({ action, choice }, target) {
+  const { life } = target;
+  if (!life || life.ended !== undefined || target.isFrozen) return false;
+  if (target.kind === 'postgres') return target.isUp && performance.now() - life.readyAt > DATABASE_REST_MS;
+  return target.isUp || (action.startsWith('kill') && choice % KILLED_AT_START === 0);
+}
+
 /** Kills and freezes parts of a system. */
 export class Killer {
   /** What was done. @type {{ at: number, what: string, part: string, milliseconds?: number, led?: boolean }[]} */
@@ -63,12 +76,13 @@ export class Killer {
   /** Goes on until `stop`. */
   async run() {
     while (!this.#stopped) {
+      await sleep(STEP_MS);
       const step = nextStep(this.pick, this.everyMs);
       const target = this.#targetOf(step);
-      if (!target) continue;
+      if (!target || !isEligible(step, target)) continue;
       await sleep(step.wait);
       if (this.#stopped) return;
-      if (target.isUp && !target.isFrozen) this.#act(step, target);
+      if (isEligible(step, target)) this.#act(step, target);
     }
   }
 
@@ -101,6 +115,7 @@ export class Killer {
       target.freeze(freeze);
     } else if (action === 'kill backend') {
       if (!target.killChild(this.pick)) return;
+      target.life.readyAt = performance.now(); // it recovers
     } else target.kill();
     this.done.push(entry);
   }

@@ -4,6 +4,7 @@ import { withClient } from './database.mjs';
 
 const AROUND_MS = 10_000;
 const MOST_LINES = 40;
+const LINE_LENGTH = 240;
 /** The events of the load; signing in and endpoints emit others. */
 const OURS = `(type like 'order.%' or type like 'soak.%')`;
 
@@ -101,8 +102,16 @@ export async function historyOf({ ownerUrl, parts }, deliveryId, arrivals, kills
     readFileSync(part.log, 'utf8')
       .split('\n')
       .filter((line) => line.includes(deliveryId))
-      .map((line) => `${part.name}: ${line}`),
+      .map((line) => `${part.name}: ${shorten(line, deliveryId)}`),
   );
-  const text = { ...rows, arrivals: mine.map(show), kills: around.map(show), log: lines.slice(0, MOST_LINES) };
-  return `history of delivery ${deliveryId}: ${JSON.stringify(text, null, 1)}`;
+  const { unreadable = [], ...tables } = rows;
+  const told = { ...tables, unreadable: [].concat(unreadable), arrivals: mine.map(show), kills: around.map(show) };
+  const list = Object.entries(told).flatMap(([name, entries]) =>
+    entries.map((entry) => `${name}: ${JSON.stringify(entry)}`),
+  );
+  return [`history of delivery ${deliveryId}:`, ...list, ...lines.slice(0, MOST_LINES)].join('\n  ');
 }
+
+/** A line of the log, without the other deliveries that it names. */
+const shorten = (line, deliveryId) =>
+  line.replace(/"delivery_ids":\[[^\]]*\]/, `"delivery_ids":["${deliveryId}",…]`).slice(0, LINE_LENGTH);
