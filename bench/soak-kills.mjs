@@ -107,14 +107,14 @@ export class Killer {
     return leading ?? candidates[choice % candidates.length];
   }
 
-  #act({ action, freeze }, target) {
+  #act({ action, choice, freeze }, target) {
     const entry = { at: performance.timeOrigin + performance.now(), what: action, part: target.name };
     if (target.kind === 'worker') entry.led = isLeading(target);
     if (action.startsWith('freeze')) {
       entry.milliseconds = freeze;
       target.freeze(freeze);
     } else if (action === 'kill backend') {
-      if (!target.killChild(this.pick)) return;
+      if (!target.killChild(choice)) return;
       target.life.readyAt = performance.now(); // it recovers
     } else target.kill();
     this.done.push(entry);

@@ -75,10 +75,10 @@ export class Part {
   }
 
   /** Ends one of the processes that this one has started. @returns whether there was one */
-  killChild(pick) {
+  killChild(choice) {
     const children = childrenOf(this.pid);
     if (children.length === 0) return false;
-    signal(children[pick(children.length)], 'SIGKILL');
+    signal(children[choice % children.length], 'SIGKILL');
     return true;
   }
 

@@ -78,10 +78,9 @@ function meterRows(kind) {
 
 /** The runs side by side. */
 export function soakTable(results) {
-  return table(
-    ['', ...results.map(({ name }) => name)],
-    resultRows.map(([what, tell]) => [what, ...results.map((r) => tell(r))]),
-  );
+  const lines = resultRows.map(([what, tell]) => [what, ...results.map((r) => tell(r))]);
+  const told = lines.filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
+  return table(['', ...results.map(({ name }) => name)], told);
 }
 
 /** The database of one run: the largest tables, with what remains of them after VACUUM FULL. */

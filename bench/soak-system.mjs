@@ -16,8 +16,8 @@ const WORKERS = 3;
 const PROBE_MS = 2_000;
 
 /**
- * `track_commit_timestamp` tells when a success was recorded, and `syncfs` spares each recovery the opening of every file;
- * the rest is as `npm start` has it.
+ * `track_commit_timestamp` tells when a success was recorded, and with `syncfs` a recovery does not open every file; the
+ * rest is as `npm start` has it.
  */
 const POSTGRES_SETTINGS = {
   track_commit_timestamp: 'on',
