@@ -82,7 +82,7 @@ export function outOfOrder(arrivals, events, endpoints) {
 }
 
 /** Whether an endpoint with these patterns takes events of a type. */
-export const takes = (types, type) =>
+const takes = (types, type) =>
   types.some(
     (pattern) =>
       pattern === '*' || pattern === type || (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1))),

@@ -6,7 +6,7 @@ import { Pool } from 'undici';
 const RESPONSE_WITHIN_MS = 20_000;
 const AGAIN_AFTER_MS = 250;
 /** The longest a request may be repeated until it succeeds. */
-export const SETTLED_WITHIN_MS = 120_000;
+const SETTLED_WITHIN_MS = 120_000;
 /** Refusals that any request may get at any time, and that a client repeats. */
 const REFUSALS = new Set([429, 503]);
 

@@ -16,7 +16,7 @@ const WORKERS = 3;
 const PROBE_MS = 2_000;
 
 /**
- * `track_commit_timestamp` tells when a success was recorded, and with `syncfs` a recovery does not open every file; the
+ * `track_commit_timestamp` tells when a success was recorded; with `syncfs` a recovery does not open every file. The
  * rest is as `npm start` has it.
  */
 const POSTGRES_SETTINGS = {
@@ -32,7 +32,7 @@ const POSTGRES_SETTINGS = {
 };
 
 /** How Redis keeps its data. */
-export const REDIS_SETTINGS = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
+const REDIS_SETTINGS = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''];
 
 /** The longest a delivery may take, and its retries: long enough that a receiver that fails one time in ten wins. */
 const WEBHOOKS = {
