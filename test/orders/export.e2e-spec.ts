@@ -275,12 +275,13 @@ describe('export', () => {
       const exported = await until('the slowest reader gives way', async () => {
         const answer = await other.get('/orders/export');
         return answer.status === 200 && answer;
-      });
+        // Until the buffers of all sockets are full, the exports read one page after another.
+      }, 60_000);
       expect(ndjson(exported.text)).toHaveLength(1);
       expect(slots.size).toBe(15);
       for (const socket of held) socket.destroy();
       await until('all slots are free', () => slots.size === 0);
-    }, 60_000);
+    }, 90_000);
 
     it('does nothing for a HEAD', async () => {
       const pages = jest.spyOn(service.app.get(TenantDatabase), 'queryIsolated');
