@@ -272,11 +272,15 @@ describe('export', () => {
       await until('every slot is taken', () => slots.size === 16);
       const other = await service.tenant();
       await other.createOrder();
-      const exported = await until('the slowest reader gives way', async () => {
-        const answer = await other.get('/orders/export');
-        return answer.status === 200 && answer;
-        // Until the buffers of all sockets are full, the exports read one page after another.
-      }, 60_000);
+      const exported = await until(
+        'the slowest reader gives way',
+        async () => {
+          const answer = await other.get('/orders/export');
+          return answer.status === 200 && answer;
+          // Until the buffers of all sockets are full, the exports read one page after another.
+        },
+        60_000,
+      );
       expect(ndjson(exported.text)).toHaveLength(1);
       expect(slots.size).toBe(15);
       for (const socket of held) socket.destroy();
