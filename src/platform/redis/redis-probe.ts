@@ -5,7 +5,7 @@ import { connectionFault } from '../net/connection-fault';
 import { connectRedis } from './redis';
 import { parseRedisUrl } from './redis-url';
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
 /**
  * Looks once whether Redis can be reached and accepts the login, and logs the variable, the server and the reason where
@@ -16,7 +16,7 @@ export async function warnOfUnreachableRedis(url: string, logger: Logger): Promi
   const redis = connectRedis(url, { retryStrategy: () => null });
   try {
     // `once` rejects with the first error.
-    await withDeadline(once(redis, 'ready'), PATIENCE_MS, () => new Error('no answer'));
+    await withDeadline(once(redis, 'ready'), TIMEOUT_MS, () => new Error('no answer'));
   } catch (error) {
     const reason = connectionFault(error, 'cacert');
     logger.warn(

@@ -26,7 +26,7 @@ const ROUNDING_MS = 1e-6;
 /** Maximum number of buckets that a new one may check once the store is full. */
 const LOOKED_AT = 8;
 /** Longest wait for Redis before the process counts by itself. */
-const REDIS_PATIENCE_MS = 100;
+const REDIS_TIMEOUT_MS = 100;
 
 /**
  * The generic cell rate algorithm: of a bucket only the time is stored at which it will be full again. One number per
@@ -64,7 +64,7 @@ export class RateLimiter implements OnModuleDestroy {
     this.redis = connectRedis(config.REDIS_URL, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
-      commandTimeout: REDIS_PATIENCE_MS,
+      commandTimeout: REDIS_TIMEOUT_MS,
       retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
     });
     this.redis.on('error', () => undefined); // unavailable: every call falls back; readiness reports it
@@ -109,13 +109,13 @@ export class RateLimiter implements OnModuleDestroy {
     const full = Math.min(Math.max(stored ?? now, now), most);
     const next = force ? Math.min(full + cost * interval, most) : full + cost * interval;
     if (next - most > ROUNDING_MS) return verdict(limit, interval, false, full - now, cost);
-    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.makeRoom(now);
+    if (stored === undefined && this.fullAt.size >= MAX_KEYS) this.evict(now);
     this.fullAt.set(id, next);
     return verdict(limit, interval, true, next - now, cost);
   }
 
   /** Drops one bucket: the next full one, or the last of the few that are checked. */
-  private makeRoom(now: number): void {
+  private evict(now: number): void {
     for (let looked = 1; ; looked++) {
       const next = this.hand.next();
       if (next.done) {
@@ -138,7 +138,7 @@ function inTime<T>(answer: Promise<T>, standIn: () => T): Promise<T> {
       clearTimeout(timer);
       resolve(value());
     };
-    const timer = setTimeout(() => settle(standIn), REDIS_PATIENCE_MS);
+    const timer = setTimeout(() => settle(standIn), REDIS_TIMEOUT_MS);
     answer.then(
       (value) => settle(() => value),
       () => settle(standIn),

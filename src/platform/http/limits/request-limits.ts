@@ -11,7 +11,7 @@ import { TenantLoads } from './tenant-loads';
 import { FREE_BYTES, RequestSlots, type SlotRequest } from './request-slots';
 
 /** How long a request waits for room among those of its tenant, milliseconds. */
-const PATIENCE_MS = 5_000;
+const SLOT_TIMEOUT_MS = 5_000;
 const MIB = 1024 * 1024;
 
 declare module 'fastify' {
@@ -57,7 +57,7 @@ export class RequestLimits {
     this.addressLimit = stated('address', perMinute, perMinute / 60);
     const perHour = config.RATE_LIMIT_REGISTRATION;
     if (perHour > 0) this.registrations = stated('registration', perHour, perHour / 3_600);
-    this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, PATIENCE_MS);
+    this.slots = new RequestSlots(config.REQUEST_BODIES_MIB * MIB, SLOT_TIMEOUT_MS);
   }
 
   /**
@@ -94,8 +94,8 @@ export class RequestLimits {
       isArriving: () => !raw.complete,
       drop: () => raw.socket.destroy(),
     };
-    reply.raw.once('close', () => this.slots.leave(slot));
-    return this.slots.enter(slot)?.then((lack) => {
+    reply.raw.once('close', () => this.slots.release(slot));
+    return this.slots.acquire(slot)?.then((lack) => {
       if (lack === 'process') throw new Unavailable('no room for the bodies of requests');
       if (lack) throw new RateLimited('Too many requests at once; wait for the responses to some.', 1);
     });

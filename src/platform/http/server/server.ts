@@ -13,7 +13,7 @@ import { publicPath } from '../public-url';
 import { RequestLimits } from '../limits/request-limits';
 import { LoadShedding } from '../limits/load-shedding';
 import { ResponseRoom } from '../limits/response-room';
-import { answerCors } from '../responses/cors';
+import { handlePreflight } from '../responses/cors';
 import { deprecationHeaders, type DeprecationNotice } from '../responses/deprecation';
 import { OutageLog } from '../responses/outage-log';
 import { sendProblem } from '../responses/problem.filter';
@@ -68,7 +68,7 @@ export function prepareServer(app: NestFastifyApplication, config: Config, recor
     records.begin(request, reply);
     reply.header('x-request-id', request.id).headers(SECURITY_HEADERS);
     if (request.url.startsWith(API_PREFIX)) reply.header('cache-control', 'no-store');
-    if (!answerCors(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
+    if (!handlePreflight(config.ALLOWED_ORIGINS, request, reply)) records.within(request, done);
   });
   server.addHook('onSend', (request, reply, payload, done) => {
     const isLast = leavesUnread(request) || (readiness.isStopping && exchanges.isLatest(request.raw));
