@@ -12,6 +12,7 @@ import { Users } from '../../users/users';
 import { MailAllowance } from '../mailbox/mail-allowance';
 import { MailboxProofs } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
+import { inEvenTime } from '../proofs/even-time';
 import type { Client } from '../proofs/proof';
 import { Sessions } from '../sessions/sessions';
 import { PasswordPolicy } from '../sign-in/password-policy';
@@ -65,8 +66,12 @@ export class PasswordsService implements OnModuleInit {
     });
   }
 
-  /** Sends a reset to the address if it has an account; otherwise executes the same statements. */
-  async forgot(email: string): Promise<void> {
+  /** Sends a reset to the address if it has an account; neither the statements nor the duration tell it. */
+  forgot(email: string): Promise<void> {
+    return inEvenTime('result', () => this.tryForgot(email));
+  }
+
+  private async tryForgot(email: string): Promise<void> {
     const user = await this.users.findByEmail(email);
     const userId = user?.id ?? uuidv7();
     await this.database.transaction({ userId }, async (tx) => {
