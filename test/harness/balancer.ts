@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 100;
-const POLL_PATIENCE_MS = 1_000;
+const POLL_TIMEOUT_MS = 1_000;
 
 /** A process behind the balancer. */
 interface Upstream {
@@ -62,7 +62,7 @@ export class Balancer {
   private async watch(upstream: Upstream): Promise<void> {
     while (!this.stopped && this.upstreams.includes(upstream)) {
       upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
-        signal: AbortSignal.timeout(POLL_PATIENCE_MS),
+        signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
       })
         .then(async (answer) => {
           await answer.arrayBuffer();
