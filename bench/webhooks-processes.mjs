@@ -21,7 +21,7 @@ function track(child) {
   };
 }
 
-/** A program of ours that replies to messages; `ask` rejects after `killTimer`. */
+/** A program of ours that replies to messages; `ask` rejects after `timeoutMs`. */
 export function startAnswering(file, env = {}) {
   const child = fork(join(ROOT, 'bench', file), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

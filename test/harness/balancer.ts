@@ -64,9 +64,9 @@ export class Balancer {
       upstream.ready = await fetch(`${upstream.url}/health/ready?exclude=queue`, {
         signal: AbortSignal.timeout(POLL_TIMEOUT_MS),
       })
-        .then(async (answer) => {
-          await answer.arrayBuffer();
-          return answer.status === 200;
+        .then(async (response) => {
+          await response.arrayBuffer();
+          return response.status === 200;
         })
         .catch(() => false);
       await delay(POLL_MS);
@@ -83,12 +83,12 @@ export class Balancer {
     const onward = send(
       `${upstream.url}${request.url}`,
       { method: request.method, headers: request.headers, agent: upstream.agent },
-      (answer) => {
+      (reply) => {
         // Headers of the connection to the process do not apply to the client's.
-        const { connection: _, ...headers } = answer.headers;
-        response.writeHead(answer.statusCode ?? 502, headers);
-        answer.pipe(response);
-        answer.on('error', () => response.destroy());
+        const { connection: _, ...headers } = reply.headers;
+        response.writeHead(reply.statusCode ?? 502, headers);
+        reply.pipe(response);
+        reply.on('error', () => response.destroy());
       },
     );
     onward.on('error', (error) => {
