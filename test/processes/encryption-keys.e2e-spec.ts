@@ -82,7 +82,7 @@ describe('a process whose encryption keys are not those of the database', () => 
     await using({ ENCRYPTION_KEYS: K1 }, (tenant) => createEndpoint(tenant, 'https://example.com/'));
     await start({ ENCRYPTION_KEYS: `${K2},${K1}` });
     await expect(start({ ENCRYPTION_KEYS: K2 })).rejects.toThrow(/no key 'k1'/);
-    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reencrypt'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k2']);
     expect(await start({ ENCRYPTION_KEYS: K2 })).toBe('started');
   });
@@ -93,7 +93,7 @@ describe('a process whose encryption keys are not those of the database', () => 
       `insert into mail_outbox (tenant_id, id, template, sealed, created_at, next_attempt_at)
        values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'test', 'v1.k1.x.y', now(), now())`,
     );
-    await admin(database, ['encryption-keys', 'reseal'], { ENCRYPTION_KEYS: `${K2},${K1}` });
+    await admin(database, ['encryption-keys', 'reencrypt'], { ENCRYPTION_KEYS: `${K2},${K1}` });
     expect(await recorded()).toEqual(['k1']);
   });
 

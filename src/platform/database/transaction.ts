@@ -25,7 +25,7 @@ export class Transaction {
   private opening?: Promise<PooledClient>;
   private beginFailure?: unknown;
   /** The number of statements so far. */
-  private asked = 0;
+  private queryCount = 0;
   private manager?: EntityManager;
   private readonly deferred: Statement[] = [];
   private readonly writes: Statement[] = [];
@@ -44,13 +44,13 @@ export class Transaction {
     // Its connection may belong to another tenant by then.
     if (this.ended) throw new Error('the transaction has ended');
     assertSound(statement);
-    this.asked++;
+    this.queryCount++;
     try {
       return await this.attempt<R>(statement);
     } catch (error) {
       const cause = this.causeOf(error);
       // The first statement of a transaction can run again on a new connection.
-      if (this.asked > 1 || !isStaleStatement(cause)) throw cause;
+      if (this.queryCount > 1 || !isStaleStatement(cause)) throw cause;
       this.release?.(true);
       this.client = this.release = this.opening = this.beginFailure = undefined;
       return this.attempt<R>(statement).catch((again: unknown) => {
@@ -122,12 +122,12 @@ export class Transaction {
 
   private async commitOn(client: PooledClient): Promise<void> {
     client.join();
-    const answers = await Promise.allSettled([
+    const results = await Promise.allSettled([
       ...this.deferred.map((statement) => client.query(this.connections.toQuery(statement))),
       client.query('COMMIT') as Promise<QueryResult>,
     ]);
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    const last = answers[answers.length - 1];
+    const failed = results.find((result) => result.status === 'rejected');
+    const last = results[results.length - 1];
     const command = last?.status === 'fulfilled' ? (last.value as QueryResult).command : undefined;
     const error = failed?.reason ?? (command === 'COMMIT' ? undefined : new Error('the transaction was rolled back'));
     // Without a reply to COMMIT the connection's state is unknown: it is not used again.
@@ -157,7 +157,7 @@ export class Transaction {
   }
 
   private openForRepository(): Promise<PooledClient> {
-    this.asked++;
+    this.queryCount++;
     return this.open();
   }
 

@@ -6,7 +6,7 @@ import { connectionFault } from '../net/connection-fault';
 import { connectFirstNode, connectRedis, type RedisClient } from './redis';
 import { parseRedisUrl } from './redis-url';
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 /** One attempt to connect. */
 const ONCE: RedisOptions = { retryStrategy: () => null };
 
@@ -30,7 +30,7 @@ export async function warnOfUnreachableRedis(url: string, logger: Logger): Promi
 async function errorOf(redis: RedisClient): Promise<unknown> {
   try {
     // `once` rejects with the first error.
-    await withDeadline(once(redis, 'ready'), PATIENCE_MS, () => new Error('no answer'));
+    await withDeadline(once(redis, 'ready'), TIMEOUT_MS, () => new Error('no answer'));
     return undefined;
   } catch (error) {
     return error;
