@@ -37,8 +37,8 @@ function tlsOf({ tls, caFile }: RedisAddress): { ca?: Buffer } | undefined {
 }
 
 /**
- * A client of the first server that `REDIS_URL` lists, of a cluster or of sentinels. The errors of a whole cluster or of
- * all sentinels hide the reason of a failed connection.
+ * A client of the first server that `REDIS_URL` lists, of a cluster or of sentinels. The errors of a whole cluster or
+ * of all sentinels hide the reason of a failed connection.
  */
 export function connectFirstNode(url: string, options: RedisOptions): Redis {
   const address = parseRedisUrl(url);
