@@ -9,9 +9,9 @@ import { until } from '../harness/until';
 const ROOT = join(__dirname, '..', '..');
 const MAX_BYTES = 60_000_000;
 /**
- * The limit of a start's CPU time, user and system together, in loads of TypeScript's compiler: a fixed amount of
- * the same kind of work, so that the speed of the machine cancels out. A start takes four of them (1.0 seconds of CPU on the
- * machine where one takes 0.25), and the promised 1.5 seconds are six.
+ * The limit of a start's CPU time, user and system together, in loads of TypeScript's compiler: a fixed amount of the
+ * same kind of work, so that the speed of the machine cancels out. A start takes four of them (1.0 seconds of CPU on
+ * the machine where one takes 0.25), and the promised 1.5 seconds are six.
  */
 const MAX_START = 6;
 const ROUNDS = 3;
