@@ -17,7 +17,7 @@ const CONNECTION_LOST =
 /** Codes of Node and a message of `pg` for a TLS connection that could not be made. */
 const TLS_CODE = /^(ERR_SSL_|ERR_TLS_|EPROTO|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 const TLS_REFUSED = /does not support SSL connections|establishing an SSL connection/;
-/** Internal errors of Citus while a server is away, or a shard moves or is split: the statement works a moment later. */
+/** Internal errors of Citus while a server is away, or a shard moves or is split: soon the statement works again. */
 const CITUS_NOT_NOW = /failure on connection marked as essential|could not find valid entry for shard/;
 const READ_ONLY_TRANSACTION = '25006';
 const FEATURE_NOT_SUPPORTED = '0A000';
