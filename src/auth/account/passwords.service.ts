@@ -62,7 +62,7 @@ export class PasswordsService implements OnModuleInit {
       await this.tokens.void(tx, userId, ['reset', 'email_change']);
       await this.sessions.revokePerson(tx, userId, 'password_changed', session.id);
       await this.audit.record(tx, userId, 'user.password_changed', { password: SECRET_CHANGE }, session.id);
-      this.tell(tx, user, client);
+      this.notifyOfChange(tx, user, client);
     });
   }
 
@@ -106,7 +106,7 @@ export class PasswordsService implements OnModuleInit {
       this.policy.check(input.password, { email: user.email });
       await this.proofs.claim(tx, user, input.password);
       await this.audit.record(tx, userId, 'user.password_reset', { password: SECRET_CHANGE });
-      this.tell(tx, user, client);
+      this.notifyOfChange(tx, user, client);
     });
   }
 
@@ -115,7 +115,7 @@ export class PasswordsService implements OnModuleInit {
     this.mailer.send(tx, { to, template: 'reset_password', data: { token } });
   }
 
-  private tell(tx: Transaction, user: User, client: Client): void {
+  private notifyOfChange(tx: Transaction, user: User, client: Client): void {
     const data = { at: new Date().toISOString(), network: client.network, userAgent: client.userAgent };
     this.mailer.send(tx, { to: { address: user.email, name: user.name }, template: 'password_changed', data });
   }

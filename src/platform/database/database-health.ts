@@ -61,7 +61,7 @@ export class DatabaseHealth {
   }
 
   /** The connections that the server accepts of logins without special rights, of all processes together. */
-  async mostConnections(): Promise<number> {
+  async maxConnections(): Promise<number> {
     const [row] = await this.connections.query<{ most: number }>(
       this.connections.transactionSettings(DB_ROLES.service, [], true),
       {

@@ -82,13 +82,13 @@ export function findDeliveryJson(tenantId: string, id: string): Statement {
 }
 
 /** The columns of a delivery that is to be sent again. */
-export interface HeldDelivery extends Row {
+export interface LockedDelivery extends Row {
   status: DeliveryStatus;
   endpoint_id: string;
 }
 
 /** The endpoint of a delivery, locked as `holdEndpoint` does; no row if it was removed. */
-export function holdEndpointOf(tenantId: string, deliveryId: string): Statement {
+export function lockEndpointOfDelivery(tenantId: string, deliveryId: string): Statement {
   return {
     name: 'delivery_endpoint_hold',
     text: `select enabled from webhook_endpoints where tenant_id = $1 and id = (
@@ -110,7 +110,7 @@ export function lockDelivery(tenantId: string, id: string): Statement {
 }
 
 /** A delivery that is due again. */
-export interface RequestedDelivery extends HeldDelivery {
+export interface RequestedDelivery extends LockedDelivery {
   json: string;
 }
 

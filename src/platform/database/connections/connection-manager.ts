@@ -338,7 +338,7 @@ export class ConnectionManager {
    */
   async acquire(tenantId?: string): Promise<[PooledClient, (error?: Error | boolean) => void]> {
     const requestedAt = performance.now();
-    const wait = tenantId === undefined ? undefined : this.shares.take(tenantId);
+    const wait = tenantId === undefined ? undefined : this.shares.acquire(tenantId);
     if (wait) await wait;
     try {
       const [client, release] = await this.acquireUsable();
@@ -350,11 +350,11 @@ export class ConnectionManager {
         release(error);
         this.holdTime += (performance.now() - acquiredAt - this.holdTime) / HOLD_TIME_WINDOW;
         client.off('error', this.onError);
-        if (tenantId !== undefined) this.shares.end(tenantId);
+        if (tenantId !== undefined) this.shares.release(tenantId);
       };
       return [client, releaseShare];
     } catch (error) {
-      if (tenantId !== undefined) this.shares.end(tenantId);
+      if (tenantId !== undefined) this.shares.release(tenantId);
       throw translateDatabaseError(error);
     }
   }

@@ -6,7 +6,7 @@ import { DataSource, type MigrationInterface } from 'typeorm';
 import type { Placements } from '../sql/tables';
 import { distributeTables } from './distribute-tables';
 import { sqlState } from '../sql/errors';
-import { assertIndexesValid, describeInvalid, dropHalfMade, invalidIndexes } from './invalid-indexes';
+import { assertIndexesValid, describeInvalid, dropInvalidIndexes, invalidIndexes } from './invalid-indexes';
 import { withMigrationLock, OWNER_CONNECTION } from './migration-lock';
 import { type MigrationSql, sqlOf } from './migration-sql';
 import { QUEUE_SCHEMA } from './queue-login';
@@ -102,7 +102,7 @@ export function migrate(options: MigrateOptions): Promise<string[]> {
     const { pending } = await statusOf(client, migrations);
     const planned = await sqlOfMigrations(migrations.filter(({ name }) => pending.includes(name)));
     const statements = planned.flatMap((migration) => migration.statements);
-    await dropHalfMade(client, statements);
+    await dropInvalidIndexes(client, statements);
     await assertIndexesValid(client);
     await withDataSource(options.migrationUrl, migrations, (dataSource) =>
       applyPending(dataSource, options.onTableInUse),

@@ -68,7 +68,7 @@ async function setUpLogin(client: Client, options: ServiceLogin): Promise<void> 
   const database = client.escapeIdentifier(databaseName);
   // Since PostgreSQL 16 inheritance belongs to the grant; before, it belongs to the role, which becomes `noinherit`.
   const withoutInheriting = owner.version >= 160_000 ? ' with inherit false' : '';
-  await letBecomeOperator(client, owner, withoutInheriting);
+  await grantOperatorRole(client, owner, withoutInheriting);
   if (login === owner.name) {
     // The service will log in as the owner and take on its own role in each transaction.
     const roles = Object.values(DB_ROLES).join(', ');
@@ -155,7 +155,7 @@ interface Owner {
 }
 
 /** The operator's commands log in as the owner. The creator of the role may grant it, to itself as well. */
-async function letBecomeOperator(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
+async function grantOperatorRole(client: Client, owner: Owner, withoutInheriting: string): Promise<void> {
   if (owner.superuser) return;
   const { rows } = await client.query<{ may: boolean }>('select pg_has_role($1, $2) as may', [
     OPERATOR_ROLE,

@@ -15,7 +15,7 @@ export function arrivalOf(request: QueuedRequest['request']): number {
 
 /**
  * Requests that wait for admission, in a queue for each group (the requests of one tenant). The groups take turns, so
- * that a group of many requests delays those of another by one turn; within a group the order is that of arrival.
+ * that a group of many requests delays those of another by one request; within a group the order is that of arrival.
  */
 export class AdmissionQueue {
   private readonly groups = new Map<unknown, QueuedRequest[]>();

@@ -1,10 +1,10 @@
 /**
  * Limits the requests with large bodies that a tenant has in flight in a process, and their bytes, so that no tenant
- * takes the room of others.
+ * takes the capacity of others.
  */
 
 /**
- * Bodies up to this size need no room: they cost less than the work of the request, and the tenant's rate bounds them.
+ * Bodies up to this size need no slot: they cost less than the work of the request, and the tenant's rate bounds them.
  */
 export const FREE_BYTES = 16 * 1024;
 /** Requests of a tenant with a larger body, from their credential to the end of their response. */
@@ -14,7 +14,7 @@ const MAX_WAITING = 1_024;
 const MAX_WAITING_IN_ALL = 4_096;
 /** Smaller bodies never wait for the bytes of other tenants: slots bound them. */
 const SMALL_BYTES = 64 * 1024;
-/** The time after which a slow large body must make room for a waiting one. */
+/** The time after which a slow large body must make way for a waiting one. */
 const SLOW_BODY_MS = 2_000;
 const CHECK_INTERVAL_MS = 100;
 
@@ -27,7 +27,7 @@ export interface SlotRequest {
   bodyBytes: number;
   /** Whether its body is still on its way. */
   isArriving(): boolean;
-  /** Ends a request whose body is too slow for the room that it takes. */
+  /** Ends a request whose body is too slow for the memory that it takes. */
   drop(): void;
 }
 
@@ -41,7 +41,7 @@ interface TenantRequests {
   waiting: Map<SlotRequest, Waiting>;
 }
 
-/** Admits requests by tenant; those without room wait in order, for a while. */
+/** Admits requests by tenant; those without a slot wait in order, for a while. */
 export class RequestSlots {
   private readonly tenants = new Map<string, TenantRequests>();
   private readonly admitted = new Set<SlotRequest>();
@@ -53,7 +53,7 @@ export class RequestSlots {
 
   /**
    * @param budget bytes of bodies in the process; a tenant has half of them
-   * @param timeout how long a request waits for room, milliseconds
+   * @param timeout how long a request waits for a slot, milliseconds
    */
   constructor(
     private readonly budget: number,
@@ -66,7 +66,8 @@ export class RequestSlots {
   }
 
   /**
-   * Takes room; undefined if it was available immediately, otherwise the result of the wait. {@link release} ends both.
+   * Takes a slot; undefined if it was available immediately, otherwise the result of the wait. {@link release} ends
+   * both.
    */
   acquire(request: SlotRequest): Promise<SlotRefusal | undefined> | undefined {
     const tenant = this.tenantOf(request.tenantId);
@@ -80,7 +81,7 @@ export class RequestSlots {
     return this.wait(tenant, request);
   }
 
-  /** Returns the room of a request, or ends its wait. */
+  /** Returns the slot of a request, or ends its wait. */
   release(request: SlotRequest): void {
     const tenant = this.tenants.get(request.tenantId);
     tenant?.waiting.get(request)?.settle('tenant');
@@ -131,7 +132,7 @@ export class RequestSlots {
     });
   }
 
-  /** Admits waiting requests of a tenant, in order, as far as there is room. */
+  /** Admits waiting requests of a tenant, in order, while there are slots. */
   private pump(tenant: TenantRequests): void {
     for (const [request, waiting] of tenant.waiting) {
       if (this.refusalFor(tenant, request) !== undefined) return;
