@@ -67,7 +67,7 @@ class Lint {
     const unbound = unboundTables(level, this.placements);
     for (const table of unbound) this.found.add(`does not bind ${table} to the tenant by a parameter in its own query`);
     if (unbound.length > 0 && withClause?.recursive) this.found.add('recurses over several tenants');
-    if (type === 'InsertStmt') this.insert(query, level, ctes);
+    if (type === 'InsertStmt') this.insert(query, ctes);
     if (callsFunction(query.returningClause)) this.found.add('calls a function in RETURNING');
     this.visit(query, ctes);
   }
@@ -89,7 +89,7 @@ class Lint {
     conjuncts(join.quals, level.conditions);
   }
 
-  private insert(query: Fields, level: Level, ctes: ReadonlySet<string>): void {
+  private insert(query: Fields, ctes: ReadonlySet<string>): void {
     const target = (query.relation as Fields).relname as string;
     this.seen.add(target);
     if (this.placements[target] !== 'distributed') return;
