@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Cluster, type ClusterOptions, type Command, Redis, type RedisOptions } from 'ioredis';
 import { corkForThisTurn } from '../net/stream-cork';
 import { useFastEncoding } from './redis-encoding';
-import { parseRedisUrl } from './redis-url';
+import { parseRedisUrl, type RedisAddress } from './redis-url';
 
 useFastEncoding();
 
@@ -32,10 +32,32 @@ function reconnectOnReplica(error: Error): 2 | false {
   return error.message.includes('READONLY') ? 2 : false;
 }
 
+function tlsOf({ tls, caFile }: RedisAddress): { ca?: Buffer } | undefined {
+  return tls ? { ca: caFile === undefined ? undefined : readFileSync(caFile) } : undefined;
+}
+
+/**
+ * A client of the first server that `REDIS_URL` lists, of a cluster or of sentinels. The errors of a whole cluster or
+ * of all sentinels hide the reason of a failed connection.
+ */
+export function connectFirstNode(url: string, options: RedisOptions): Redis {
+  const address = parseRedisUrl(url);
+  const isSentinel = address.kind === 'sentinel';
+  const tls = tlsOf(address);
+  return new Redis({
+    ...options,
+    ...address.nodes[0],
+    username: isSentinel ? undefined : address.username,
+    password: isSentinel ? address.sentinelPassword : address.password,
+    ...(tls ? { tls } : {}),
+  });
+}
+
 /** A client for `REDIS_URL`, which connects and reconnects automatically. With sentinels it follows the master. */
 export function connectRedis(url: string, options: RedisOptions): RedisClient {
-  const { kind, nodes, master, db, username, password, sentinelPassword, tls: isTls, caFile } = parseRedisUrl(url);
-  const tls = isTls ? { ca: caFile === undefined ? undefined : readFileSync(caFile) } : undefined;
+  const address = parseRedisUrl(url);
+  const { kind, nodes, master, db, username, password, sentinelPassword } = address;
+  const tls = tlsOf(address);
   const login: RedisOptions = { username, password, ...(tls ? { tls } : {}), reconnectOnError: reconnectOnReplica };
   if (kind === 'cluster') {
     const cluster: ClusterOptions = {
@@ -61,7 +83,7 @@ export function connectRedis(url: string, options: RedisOptions): RedisClient {
     sentinels: nodes,
     name: master,
     sentinelPassword,
-    enableTLSForSentinelMode: isTls,
+    enableTLSForSentinelMode: address.tls,
     ...(tls ? { sentinelTLS: tls } : {}),
     failoverDetector: true,
   });

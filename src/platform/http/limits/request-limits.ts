@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../../config/config';
+import { noteCredential } from '../../net/anonymous-connections';
 import { assertConnected } from '../../net/client-connection';
 import { RateLimited, Unavailable } from '../../errors';
 import { NewTenants } from '../../usage/new-tenants';
@@ -72,6 +73,7 @@ export class RequestLimits {
     if (!principal) {
       return routeOptions.config.public === 'limited' ? this.takeAddress(request, reply) : undefined;
     }
+    noteCredential(request.raw.socket);
     const id = principal.kind === 'tenant' ? principal.caller.tenantId : principal.person.userId;
     this.loads.begin(id, request);
     const taken = this.takeTenantAndKey(id, principal, reply, routeOptions.config.tokens);
