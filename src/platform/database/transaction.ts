@@ -7,7 +7,7 @@ import { isStaleStatement } from './sql/errors';
 import type { ConnectionManager } from './connections/connection-manager';
 import type { TransactionSettings } from './connections/transaction-settings';
 import { BoundQueryRunner } from './connections/query-runner';
-import { assertSound, joinWrites, type Row, type Statement } from './sql/statement';
+import { assertSound, distributedForm, joinWrites, type Row, type Statement } from './sql/statement';
 
 /** The name in traces. */
 const COMMIT = { name: 'commit' };
@@ -107,8 +107,7 @@ export class Transaction {
   }
 
   private async sendCommit(): Promise<void> {
-    if (this.writes.length > 0)
-      this.deferred.push(...(this.connections.isDistributed ? this.writes : [joinWrites(this.writes)]));
+    this.settleDeferred();
     if (!this.opening) {
       if (this.deferred.length > 0) await this.connections.write(this.txSettings, this.deferred);
       return;
@@ -118,6 +117,13 @@ export class Transaction {
       throw this.causeOf(error);
     });
     await this.connections.spans.around([...this.deferred, COMMIT], () => this.commitOn(client));
+  }
+
+  /** Gives the deferred statements the form in which they are sent. */
+  private settleDeferred(): void {
+    if (this.connections.isDistributed) {
+      this.deferred.push(...distributedForm([...this.deferred.splice(0), ...this.writes]));
+    } else if (this.writes.length > 0) this.deferred.push(joinWrites(this.writes));
   }
 
   private async commitOn(client: PooledClient): Promise<void> {

@@ -118,11 +118,11 @@ export interface RequestedDelivery extends LockedDelivery {
 export function requestDelivery(tenantId: string, id: string, now: Date): Statement {
   return {
     name: 'delivery_request',
-    text: `update deliveries d
-              set status = case when d.attempt_count = 0 then 'pending' else 'retrying' end,
-                  tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
-            where d.tenant_id = $1 and d.id = $2
-           returning d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json`,
+    text: `with d as (
+             update deliveries set status = case when attempt_count = 0 then 'pending' else 'retrying' end,
+                    tries = 0, next_attempt_at = $3, requested_at = $3, completed_at = null
+              where tenant_id = $1 and id = $2 returning *)
+           select d.status, d.endpoint_id, ${DELIVERY_JSON}::text as json from d`,
     values: [tenantId, id, now],
   };
 }

@@ -39,12 +39,13 @@ export class ConnectionManager {
   private readonly writes: Pipeline;
   private readonly isolated?: Pipeline;
   private readonly replica?: Replica;
-  private readonly shares: TenantShares;
+  private shares: TenantShares;
   private readonly onPoolWait: (seconds: number) => void;
   /** Spans of statements that belong to a traced request. */
   readonly spans: StatementSpans;
   private readonly preparedStatements: boolean;
   private readonly statementTimeout: number;
+  private readonly maxConnections: number;
   /** Milliseconds; see `DB_LIST_TIMEOUT`. */
   readonly listTimeout: number;
   private loggedInAs = '';
@@ -78,6 +79,7 @@ export class ConnectionManager {
     this.spans = new StatementSpans(tracing, new URL(connectionString).pathname.slice(1));
     this.preparedStatements = config.DB_PREPARED_STATEMENTS;
     this.statementTimeout = config.DB_STATEMENT_TIMEOUT;
+    this.maxConnections = config.DB_POOL_SIZE;
     this.listTimeout = Math.min(config.DB_LIST_TIMEOUT, config.DB_STATEMENT_TIMEOUT);
     const pipeline = (name: string, size: number, to = connection): Pipeline => {
       const onWait = metrics.addPool(name, () => created.state());
@@ -149,16 +151,21 @@ export class ConnectionManager {
       this.loggedInAs = rows[0]?.name ?? '';
       this.citus = rows[0]?.citus ?? false;
       this.corrections = await this.sessionCorrections();
+      if (!this.isPipelined) this.widenPool();
       await Promise.all([
-        this.reads.connect(),
-        this.writes.connect(),
-        this.isolated?.connect(),
-        this.replica?.connect(),
+        ...(this.isPipelined ? [this.reads.connect(), this.writes.connect(), this.isolated?.connect()] : []),
+        this.citus ? undefined : this.replica?.connect(),
       ]);
     } catch (error) {
       await this.close();
       throw translateDatabaseError(error);
     }
+  }
+
+  /** Gives the pool all connections of the process where no transaction is pipelined. */
+  private widenPool(): void {
+    (this.driver.master as Pool).options.max = this.maxConnections;
+    this.shares = new TenantShares(this.maxConnections);
   }
 
   /**
@@ -299,9 +306,9 @@ export class ConnectionManager {
 
   private async attemptOnPool(txSettings: TransactionSettings, statements: readonly Statement[]): Promise<Row[][]> {
     const [client, release] = await this.acquire();
+    const results: Promise<QueryResult<Row>>[] = [];
+    const queries = [...this.beginTexts(txSettings), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
     try {
-      const results: Promise<QueryResult<Row>>[] = [];
-      const queries = [...this.beginTexts(txSettings), ...statements.map((one) => this.toQuery(one)), 'COMMIT'];
       for (const query of queries) {
         const result = client.query<Row>(query as QueryConfig);
         results.push(result);
@@ -315,7 +322,9 @@ export class ConnectionManager {
         .slice(-1 - statements.length, -1)
         .map((one) => (one as PromiseFulfilledResult<QueryResult<Row>>).value.rows);
     } catch (error) {
-      await client.query('ROLLBACK').then(
+      // The COMMIT of a failed transaction ends it. If it was not sent, a ROLLBACK does.
+      const end = results.length === queries.length ? results.at(-1) : client.query('ROLLBACK');
+      await end?.then(
         () => release(),
         () => release(true),
       );
@@ -364,6 +373,8 @@ export class ConnectionManager {
 
   /** The number of further reads that would not wait behind others for longer than this, milliseconds. */
   readCapacity(longestWait: number): number {
+    // Reads use the pool as well where no transaction is pipelined.
+    if (!this.isPipelined && this.expectedPoolWait() > longestWait) return 0;
     return this.reads.capacity(longestWait);
   }
 
