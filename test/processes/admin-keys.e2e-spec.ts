@@ -52,8 +52,8 @@ describe('rotating the encryption key', () => {
     const secretsOf = (url: string) =>
       Promise.all(
         places.map(async ([{ session }, id]) => {
-          const answer = await new ApiClient(url, session).get(`/webhooks/endpoints/${id}/secret`);
-          return answer.body.secret as string;
+          const response = await new ApiClient(url, session).get(`/webhooks/endpoints/${id}/secret`);
+          return response.body.secret as string;
         }),
       );
     const [secrets, rows] = [await secretsOf(before.url), await rowsOf(before)];

@@ -1,6 +1,6 @@
 import { newKey } from '../../src/platform/crypto/secret-box';
 import { admin } from '../harness/admin';
-import { type Answer, ApiClient } from '../harness/client';
+import { type ApiResponse, ApiClient } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
 import { runRole } from '../harness/role-process';
@@ -34,7 +34,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   }
 
   const start = (env: Record<string, string>) => using(env, () => Promise.resolve('started'));
-  const kidsOf = ({ body }: Answer): string[] => (body.keys as { kid: string }[]).map(({ kid }) => kid);
+  const kidsOf = ({ body }: ApiResponse): string[] => (body.keys as { kid: string }[]).map(({ kid }) => kid);
   const recorded = async () =>
     (await database.sql<{ kid: string }>('select kid from encryption_keys order by kid')).map(({ kid }) => kid);
 

@@ -38,9 +38,9 @@ describe('exports of a tenant', () => {
   });
 
   const ask = async (client = owner): Promise<string> => {
-    const answer = await client.post('/tenant/exports');
-    expect(answer.status).toBe(202);
-    return answer.body.id as string;
+    const response = await client.post('/tenant/exports');
+    expect(response.status).toBe(202);
+    return response.body.id as string;
   };
   const headersOf = (client: ApiClient) => ({ authorization: `Bearer ${client.session?.access_token}` });
   const archiveUrl = (id: string) => `${service.url}/api/v1/tenant/exports/${id}/archive`;
@@ -143,8 +143,8 @@ describe('exports of a tenant', () => {
       owner.tenantId,
     ]);
     const old = await until('the session is old', async () => {
-      const answer = await owner.post('/tenant/exports');
-      return answer.status === 401 && answer;
+      const response = await owner.post('/tenant/exports');
+      return response.status === 401 && response;
     });
     expectProblem(old, 'insufficient_user_authentication');
   });
