@@ -275,7 +275,7 @@ describe('changing orders', () => {
   });
 
   describe('history', () => {
-    it('tells who did what, newest first', async () => {
+    it('lists changes with their actors, newest first', async () => {
       const order = await tenant.createOrder();
       await tenant.patch(`/orders/${order.id}/status`, { status: 'confirmed' });
       await tenant.patch(`/orders/${order.id}`, { notes: 'x' });
