@@ -39,8 +39,8 @@ export interface ContinuedSession {
 
 /** The proof that a session descends from: switching keeps how and when the person signed in. */
 export function proofOf(session: Session): Proof {
-  const { amr, acr, authTime, connectionId, familyId, signedInAt } = session;
-  return { amr, acr, authTime, connectionId, familyId, signedInAt };
+  const { id: parentId, amr, acr, authTime, connectionId, familyId, signedInAt } = session;
+  return { amr, acr, authTime, connectionId, familyId, parentId, signedInAt };
 }
 
 /**
@@ -174,7 +174,10 @@ export class Sessions {
     this.ends.tell(tx, userId, ended, reason);
   }
 
-  /** Ends a person's sessions in every tenant, in a transaction of the sign-in role bound to that person. */
+  /**
+   * Ends a person's sessions in every tenant, and sign-ins that wait for their second factor, in a transaction of the
+   * sign-in role bound to that person.
+   */
   async revokePerson(
     tx: Transaction,
     userId: string,
@@ -182,12 +185,24 @@ export class Sessions {
     keptId: string | null = null,
   ): Promise<void> {
     const ended = await tx.query<EndedSession>(queries.revokeOthers(userId, keptId, new Date()));
+    tx.defer(queries.dropChallenges(userId));
     this.tellPerson(tx, userId, ended, reason);
   }
 
   /** Invalidates the states of a person's credentials in every process. */
   raisePerson(tx: Transaction, userId: string, tenantIds: readonly string[]): void {
     this.epochs.raisePerson(tx, userId, tenantIds);
+  }
+
+  /** Whether a session has not ended, in a transaction of the sign-in role bound to its person. */
+  async isLive(tx: Transaction, userId: string, id: string): Promise<boolean> {
+    const found = await tx.query(queries.findOwnSession(userId, id, new Date()));
+    return found.length > 0;
+  }
+
+  /** Ends a session before its first use, in a transaction of the sign-in role bound to its person. */
+  abandon(tx: Transaction, userId: string, id: string): void {
+    tx.defer(queries.revokeOwnSession(userId, id, new Date()));
   }
 
   /** Ends every session that descends from one sign-in. */
