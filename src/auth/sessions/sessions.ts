@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from 'uuidv7';
+import { REFRESH_TOKEN_REUSED, SecurityLog } from '../../platform/audit/security-log';
 import { Config, required } from '../../platform/config/config';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
@@ -61,6 +62,7 @@ export class Sessions {
     private readonly signInDatabase: SignInDatabase,
     private readonly epochs: Epochs,
     private readonly ends: SessionEnds,
+    private readonly security: SecurityLog,
   ) {
     this.key = Buffer.from(hkdfSync('sha256', required(config, 'JWT_SECRET'), '', 'refresh-token', 32));
     this.idleMs = config.REFRESH_TOKEN_EXPIRE_DAYS * DAY_MS;
@@ -100,7 +102,7 @@ export class Sessions {
    * retry is still allowed.
    * @throws Unauthorized for anything but the newest token of a live session
    */
-  async refresh(token: string): Promise<ContinuedSession> {
+  async refresh(token: string, network?: string): Promise<ContinuedSession> {
     const { home, hash } = parse(token);
     const outcome = await this.database.transaction({ tenantId: home }, async (tx) => {
       const [row] = await tx.query<queries.RefreshRow>(queries.lockRefreshToken(home, hash));
@@ -132,6 +134,10 @@ export class Sessions {
     });
     if (outcome === 'refused') throw invalidToken('refresh token refused');
     if ('familyId' in outcome) {
+      const { id: sessionId, userId } = outcome;
+      const tenantId = home === userId ? undefined : home;
+      const event = { action: REFRESH_TOKEN_REUSED, outcome: 'denied' as const, tenantId, sessionId, network };
+      this.security.note({ ...event, actor: `user:${userId}` });
       await this.endFamily(outcome.userId, outcome.familyId, 'refresh_token_reused');
       throw invalidToken('refresh token reused');
     }

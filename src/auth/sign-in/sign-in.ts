@@ -107,6 +107,7 @@ export class SignIn {
         actor: { type: 'user', id: user.id },
         session: { id: sessionId },
         origin: { network: client.network, userAgent: client.userAgent },
+        address: user.email,
       },
       {
         action: 'session.started',
