@@ -39,7 +39,7 @@ export class KeyExpiry {
     try {
       if (this.mailer.isConfigured) {
         for (const { tenant_id: tenantId, id } of await this.find(findExpiring(now, KEYS_AT_ONCE))) {
-          await this.tell(tenantId, id, now);
+          await this.notify(tenantId, id, now);
         }
       }
       const before = new Date(now.getTime() - KEPT_MS);
@@ -76,7 +76,7 @@ export class KeyExpiry {
   }
 
   /** The mark and the notice commit together: of two workers one sends it. */
-  private async tell(tenantId: string, id: string, now: Date): Promise<void> {
+  private async notify(tenantId: string, id: string, now: Date): Promise<void> {
     await this.database.transaction({ tenantId }, async (tx) => {
       const [key] = await tx.query<NotifiedKeyRow>(markNotified(tenantId, id, now));
       if (!key) return;

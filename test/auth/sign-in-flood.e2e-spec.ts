@@ -1,4 +1,4 @@
-import type { Answer } from '../harness/client';
+import type { ApiResponse } from '../harness/client';
 import { startService, type TestService } from '../harness/service';
 
 const AT_ONCE = 500;
@@ -22,7 +22,7 @@ describe('five hundred sign-ins at once', () => {
         .finally(() => void answered++),
     );
     // Beside them, one request after the other: each is served before the sign-ins are through.
-    const beside: Answer[] = [];
+    const beside: ApiResponse[] = [];
     for (let round = 0; round < 10; round++) {
       beside.push(await service.client.get('/health/live'), await service.client.get('/health/ready'));
       beside.push(await other.get('/orders?limit=1'));

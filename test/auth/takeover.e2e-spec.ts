@@ -1,4 +1,4 @@
-import { ApiClient, type Answer, type SignedIn } from '../harness/client';
+import { ApiClient, type ApiResponse, type SignedIn } from '../harness/client';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { makeKey } from '../harness/members';
 import { expectProblem } from '../harness/problems';
@@ -17,15 +17,15 @@ describe('a thief with a session', () => {
   let thief: ApiClient;
 
   const clientOf = (signedIn: SignedIn) => new ApiClient(service.url, signedIn);
-  const login = (password = PASSWORD): Promise<Answer> => service.client.post('/auth/login', { email, password });
+  const login = (password = PASSWORD): Promise<ApiResponse> => service.client.post('/auth/login', { email, password });
   const changeAddress = async (client: ApiClient, next: string): Promise<void> => {
     expect((await client.post('/auth/email', { email: next })).status).toBe(202);
     const token = await tokenTo(service, next, 'confirm_email');
     expect((await client.post('/auth/email/confirm', { token })).status).toBe(200);
   };
-  const undo = async (address: string): Promise<Answer> =>
+  const undo = async (address: string): Promise<ApiResponse> =>
     service.client.post('/auth/email/undo', { token: await tokenTo(service, address, 'undo_email') });
-  const recover = async (): Promise<Answer> => {
+  const recover = async (): Promise<ApiResponse> => {
     const token = await tokenTo(service, email, 'reset_password');
     expect((await service.client.post('/auth/password/reset', { token, password: OTHER })).status).toBe(204);
     return login(OTHER);
@@ -154,7 +154,7 @@ describe('a thief with a session', () => {
   it('does not sign in by a password that is reset while it is compared', async () => {
     await service.client.post('/auth/password/forgot', { email });
     const token = await tokenTo(service, email, 'reset_password');
-    const attempts: Promise<Answer>[] = [];
+    const attempts: Promise<ApiResponse>[] = [];
     let isReset = false;
     const attempting = (async () => {
       while (!isReset) {

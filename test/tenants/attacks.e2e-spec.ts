@@ -1,4 +1,4 @@
-import { ApiClient, type Answer, type SignedIn } from '../harness/client';
+import { ApiClient, type ApiResponse, type SignedIn } from '../harness/client';
 import { mailsTo, tokenTo } from '../harness/mails';
 import { addMember, makeKey, personOf } from '../harness/members';
 import { expectProblem } from '../harness/problems';
@@ -27,7 +27,7 @@ describe('an attack on a tenant', () => {
     expect((await owner.post('/invitations', { email, role })).status).toBe(201);
     return tokenTo(service, email, 'invitation');
   };
-  const accept = (client: ApiClient, token: string, more: Record<string, unknown> = {}): Promise<Answer> =>
+  const accept = (client: ApiClient, token: string, more: Record<string, unknown> = {}): Promise<ApiResponse> =>
     client.post('/auth/invitations/accept', { token, ...more });
   const isPending = async (token: string): Promise<boolean> =>
     (await service.client.post('/auth/invitations/preview', { token })).status === 200;

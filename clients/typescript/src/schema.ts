@@ -6074,6 +6074,49 @@ export interface components {
         /**
          * @description `unauthorized`: There is no credential, or it does not count (any more).
          *
+         *     `insufficient_user_authentication`: The sign-in is older than ten minutes, or lacks the second factor: step up, then try again (RFC 9470).
+         */
+        AuthUnauthorizedOrInsufficientUserAuthentication: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "unauthorized" | "insufficient_user_authentication";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Unauthorized" | "Insufficient User Authentication";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 401;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `unauthorized`: There is no credential, or it does not count (any more).
+         *
          *     `second_factor_required`: The password is right, and a second factor is due: send it with the challenge.
          */
         AuthUnauthorizedOrSecondFactorRequired: {
@@ -6426,6 +6469,48 @@ export interface components {
                      * @enum {string}
                      */
                     title: "Forbidden";
+                    /**
+                     * @description The status of the response.
+                     * @enum {integer}
+                     */
+                    status: 403;
+                    /** @description The fault of this request, for people. */
+                    detail: string;
+                    /**
+                     * Format: uri-reference
+                     * @description The path of the request.
+                     */
+                    instance: string;
+                    /** @description As in `X-Request-Id`: for logs and support. */
+                    request_id: string;
+                };
+            };
+        };
+        /**
+         * @description `forbidden`: The credential is good, but may not do this.
+         *
+         *     `second_factor_enrolment_required`: The tenant demands a second factor, and the person has none: add one first.
+         */
+        ForbiddenOrSecondFactorEnrolmentRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": {
+                    /**
+                     * @description The kind of problem, for programs.
+                     * @enum {string}
+                     */
+                    type: "forbidden" | "second_factor_enrolment_required";
+                    /**
+                     * @description The type in words.
+                     * @enum {string}
+                     */
+                    title: "Forbidden" | "Second Factor Enrolment Required";
                     /**
                      * @description The status of the response.
                      * @enum {integer}
@@ -8507,8 +8592,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccountUnauthorized"];
-            403: components["responses"]["AccountForbidden"];
+            401: components["responses"]["AccountUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["AccountForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -9420,7 +9505,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AuthUnauthorized"];
+            401: components["responses"]["AuthUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["ForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {
@@ -9968,7 +10054,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["AccountUnauthorized"];
+            401: components["responses"]["AccountUnauthorizedOrInsufficientUserAuthentication"];
+            403: components["responses"]["ForbiddenOrSecondFactorEnrolmentRequired"];
             /** @description `method_not_allowed`: This path has POST, and no other method. */
             405: {
                 headers: {

@@ -11,7 +11,7 @@ import { User } from '../../users/user.entity';
 import { Users } from '../../users/users';
 import { reserveAddress } from '../../users/users.queries';
 import { MailAllowance, tooManyMails } from '../mailbox/mail-allowance';
-import { findPlaces } from '../mailbox/mailbox-proofs';
+import { findMemberships } from '../mailbox/mailbox-proofs';
 import { OwnProof } from '../mailbox/own-proof';
 import type { ConfirmedView } from '../registration/registration.views';
 import type { Client } from '../proofs/proof';
@@ -130,7 +130,7 @@ export class EmailChangeService {
       await this.tokens.void(tx, userId, ['email_change', 'verification', 'reset']);
       // The mailboxes of later changes are those of their author: they must not undo this.
       await this.tokens.voidSince(tx, userId, 'email_undo', since);
-      const tenantIds = (await tx.query<{ tenant_id: string }>(findPlaces(userId))).map((row) => row.tenant_id);
+      const tenantIds = (await tx.query<{ tenant_id: string }>(findMemberships(userId))).map((row) => row.tenant_id);
       await this.hooks.userReverted.run(tx, { userId, tenantIds, since });
       this.sessions.raisePerson(tx, userId, tenantIds);
       const change = { userId, personal: [user.email, email] as const };

@@ -11,7 +11,7 @@ import { Mailer } from '../../platform/mail/mailer';
 import { Epochs } from '../../platform/revocation/epochs';
 import { Users } from '../../users/users';
 import { AccountAudit } from '../account/account-audit';
-import { findPlaces } from '../mailbox/mailbox-proofs';
+import { findMemberships } from '../mailbox/mailbox-proofs';
 import { SignIn } from '../sign-in/sign-in';
 import { SignInLimits } from '../sign-in/sign-in-limits';
 import { RecoveryCodes } from './recovery-codes';
@@ -64,9 +64,9 @@ export class TotpService {
   async offer({ userId }: Person): Promise<{ secret: string; otpauth_uri: string; qr_svg: string }> {
     const secret = newSecret();
     const user = await this.users.get(userId);
-    const sealed = this.box.encrypt(secret, totpContext(userId));
+    const encrypted = this.box.encrypt(secret, totpContext(userId));
     const offered = await this.database.transaction({ userId }, (tx) =>
-      tx.query(queries.offerTotp(userId, sealed, new Date())),
+      tx.query(queries.offerTotp(userId, encrypted, new Date())),
     );
     if (offered.length === 0) throw new Conflict('There is an authenticator app already: remove it first.');
     const uri = otpauthUri(secret, ISSUER, user.email);
@@ -86,7 +86,7 @@ export class TotpService {
     const now = new Date();
     const row = await this.find(userId);
     if (!row || row.confirmed_at) throw new NotFound('Authenticator app', userId);
-    const secret = this.box.openBytes(row.secret, totpContext(userId));
+    const secret = this.box.decryptBytes(row.secret, totpContext(userId));
     const user = await this.users.get(userId);
     // Counted with all other codes of the account: the offer could be that of another session.
     const attempt = { email: user.email, network: client.network, userId };
@@ -165,7 +165,7 @@ export class TotpService {
     if (!TOTP_CODE.test(code)) throw wrongCode('must be six digits');
     const row = await this.find(userId);
     if (!row?.confirmed_at) return false;
-    const step = matchingStep(this.box.openBytes(row.secret, totpContext(userId)), code, new Date());
+    const step = matchingStep(this.box.decryptBytes(row.secret, totpContext(userId)), code, new Date());
     if (step === undefined) return false;
     const used = await this.database.transaction({ userId }, (tx) => tx.query(queries.useStep(userId, step)));
     return used.length > 0;
@@ -180,16 +180,16 @@ export class TotpService {
 
   /** The rule of any tenant on second factors applies to the person's sessions and keys there from now on. */
   private async raiseEverywhere(tx: Transaction, userId: string): Promise<void> {
-    const places = await tx.query<{ tenant_id: string }>(findPlaces(userId));
+    const memberships = await tx.query<{ tenant_id: string }>(findMemberships(userId));
     this.epochs.raisePerson(
       tx,
       userId,
-      places.map((place) => place.tenant_id),
+      memberships.map((row) => row.tenant_id),
     );
   }
 
   private async isDemanded(userId: string): Promise<boolean> {
-    for (const { tenantId, status } of await this.signIn.placesOf(userId)) {
+    for (const { tenantId, status } of await this.signIn.membershipsOf(userId)) {
       if (status === 'unconfirmed') continue;
       const [row] = await this.tenants.query<{ second_factor: string }>(
         { tenantId },

@@ -81,7 +81,7 @@ export class AuditLog {
       ...personal.rows().map((one) => insertPersonal(tenantId, id, one)),
       insertPending(tenantId, id),
     );
-    if (!entry.isRoutine) tx.afterCommit(() => this.tell(caller, entry));
+    if (!entry.isRoutine) tx.afterCommit(() => this.logEntry(caller, entry));
     return id;
   }
 
@@ -99,7 +99,7 @@ export class AuditLog {
   }
 
   /** Refusals that an entry sums up were told as they happened. */
-  private tell({ tenantId, actor, session, origin, address }: AuditedCaller, entry: AuditEntry): void {
+  private logEntry({ tenantId, actor, session, origin, address }: AuditedCaller, entry: AuditEntry): void {
     if (entry.count !== undefined) return;
     this.security.note({
       action: entry.action,

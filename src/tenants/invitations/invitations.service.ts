@@ -179,7 +179,7 @@ export class InvitationsService {
    * transaction, which would hold its connection while it waits for another one.
    */
   private async assertMailAllowed({ tenantId }: TenantScope, email: string): Promise<void> {
-    if (await this.hooks.mailAllowed.ask({ tenantId, email })) return;
+    if (await this.hooks.mailAllowed.run({ tenantId, email })) return;
     throw new RateLimited('Too many mails to this address; try again later.', RETRY_SECONDS);
   }
 
