@@ -31,8 +31,8 @@ export interface Waiting {
 }
 
 /**
- * Waits until no migration is pending, and every login of the process exists. Returns immediately if nothing is missing,
- * or with `MIGRATIONS_WAIT` off: the process then ends by its own check of the schema.
+ * Waits until no migration is pending, and every login of the process exists. Returns immediately if nothing is
+ * missing, or with `MIGRATIONS_WAIT` off: the process then ends by its own check of the schema.
  * @throws Inoperable naming the variable and the server when the database cannot be reached at the first check
  */
 export async function waitForMigrations(config: Config, logger: Logger, metrics: Metrics): Promise<Waiting> {

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { SecurityLog } from '../../platform/audit/security-log';
 import type { Transaction } from '../../platform/database/transaction';
 import { Conflict, Unauthorized } from '../../platform/errors';
+import { emailKey } from '../../platform/net/email-key';
 import { personOf, type Principal } from '../../platform/http/requests/caller';
 import type { Tenant } from '../../tenants/tenant.entity';
 import type { User } from '../../users/user.entity';
@@ -74,7 +75,13 @@ export class AuthService {
     if (!user) {
       const actor = found ? `user:${found.id}` : 'anonymous';
       const { network } = client;
-      const failed = { action: 'sign_in.failed', outcome: 'failure' as const, actor, network, address: input.email };
+      const failed = {
+        action: 'sign_in.failed',
+        outcome: 'failure' as const,
+        actor,
+        network,
+        addressKey: emailKey(input.email),
+      };
       // Failures of an account are counted with the refusals of its tenant.
       if (found) this.security.write(failed);
       else this.security.note(failed);

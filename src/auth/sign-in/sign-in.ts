@@ -4,6 +4,7 @@ import { AuditLog } from '../../platform/audit/audit-log';
 import { SignInDatabase } from '../../platform/database/roles/sign-in-database';
 import { TenantDatabase, type TenantTransaction } from '../../platform/database/tenant-database';
 import { NotFound, Unauthorized } from '../../platform/errors';
+import { emailKey } from '../../platform/net/email-key';
 import { Mailer } from '../../platform/mail/mailer';
 import { Membership } from '../../tenants/membership.entity';
 import { Tenant } from '../../tenants/tenant.entity';
@@ -107,7 +108,7 @@ export class SignIn {
         actor: { type: 'user', id: user.id },
         session: { id: sessionId },
         origin: { network: client.network, userAgent: client.userAgent },
-        address: user.email,
+        addressKey: emailKey(user.email),
       },
       {
         action: 'session.started',

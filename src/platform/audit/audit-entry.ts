@@ -21,8 +21,8 @@ export interface AuditedCaller {
   };
   readonly session?: { readonly id: string };
   readonly origin?: RequestOrigin;
-  /** The e-mail address of a sign-in: for the security log alone, as an HMAC. */
-  readonly address?: string;
+  /** The key of the e-mail address of a sign-in: for the security log alone, as an HMAC. */
+  readonly addressKey?: string;
 }
 
 export type AuditOutcome = 'success' | 'denied' | 'failure';

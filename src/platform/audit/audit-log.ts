@@ -99,7 +99,7 @@ export class AuditLog {
   }
 
   /** Refusals that an entry sums up were told as they happened. */
-  private logEntry({ tenantId, actor, session, origin, address }: AuditedCaller, entry: AuditEntry): void {
+  private logEntry({ tenantId, actor, session, origin, addressKey }: AuditedCaller, entry: AuditEntry): void {
     if (entry.count !== undefined) return;
     this.security.note({
       action: entry.action,
@@ -108,7 +108,7 @@ export class AuditLog {
       actor: actorText(actor),
       sessionId: session?.id,
       network: origin?.network,
-      address,
+      addressKey,
     });
   }
 

@@ -3,7 +3,6 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter } from 'prom-client';
 import type { Logger } from 'pino';
 import { Config } from '../config/config';
-import { emailKey } from '../net/email-key';
 import { LOGGER } from '../observability/logger.module';
 import { Metrics } from '../observability/metrics';
 import type { AuditOutcome } from './audit-entry';
@@ -22,8 +21,8 @@ export interface SecurityEvent {
   readonly actor?: string;
   readonly sessionId?: string;
   readonly network?: string;
-  /** An e-mail address: the log has an HMAC of it, by which lines about one address can be found. */
-  readonly address?: string;
+  /** The key of an e-mail address: the log has an HMAC of it, by which lines about one address can be found. */
+  readonly addressKey?: string;
 }
 
 /** One line in the process's log for each event of security, and a count of them for alerts. */
@@ -58,7 +57,7 @@ export class SecurityLog {
     this.events.inc({ action, outcome }, count);
   }
 
-  write({ action, outcome, tenantId, actor, sessionId, network, address }: SecurityEvent): void {
+  write({ action, outcome, tenantId, actor, sessionId, network, addressKey }: SecurityEvent): void {
     const line = {
       action,
       outcome,
@@ -66,18 +65,18 @@ export class SecurityLog {
       actor,
       session_id: sessionId,
       network,
-      address_hmac: address === undefined ? undefined : this.hmacOf(address),
+      address_hmac: addressKey === undefined ? undefined : this.hmacOf(addressKey),
     };
     if (action === REFRESH_TOKEN_REUSED) this.logger.warn(line, 'security event');
     else this.logger.info(line, 'security event');
   }
 
   /** Undefined in a process without the secret. */
-  private hmacOf(address: string): string | undefined {
+  private hmacOf(addressKey: string): string | undefined {
     const { JWT_SECRET: secret } = this.config;
     if (secret === undefined) return undefined;
     this.key ??= Buffer.from(hkdfSync('sha256', secret, '', 'security-log', 32));
-    const hmac = createHmac('sha256', this.key).update(emailKey(address)).digest();
+    const hmac = createHmac('sha256', this.key).update(addressKey).digest();
     return hmac.subarray(0, HMAC_BYTES).toString('base64url');
   }
 }

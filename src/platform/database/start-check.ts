@@ -53,7 +53,7 @@ export async function findNotMigrated(connectionString: string): Promise<NotMigr
 
 /**
  * Checks a login of its own (for sign-in, for the queue), which `migrate` makes as well.
- * @returns undefined if it connects, or fails for a reason that `migrate` does not remove: the process names that itself
+ * @returns undefined if it connects, or fails for a reason that `migrate` does not remove: the process names that one
  */
 export async function findRefusedLogin(connectionString: string): Promise<NotMigrated | undefined> {
   const client = probe(connectionString);
