@@ -34,7 +34,7 @@ describe('duration', () => {
     '9999999999999999s',
     'Infinitys',
     '0x5s',
-  ])('refuses %j and says how to write one', (text) =>
+  ])('refuses %j and shows the right form', (text) =>
     expect(() => any.read(text)).toThrow('must be a duration from 0ms to 1000d, such as 5s'),
   );
 
