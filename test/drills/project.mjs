@@ -155,6 +155,8 @@ export async function balancer() {
     onward.on('error', () => outgoing.writeHead(502).end());
     incoming.pipe(onward);
   }).listen(0, '127.0.0.1');
+  // An idle connection that ends while a busy machine uses it again would be a request without an answer.
+  server.keepAliveTimeout = 600_000;
   await new Promise((resolve) => server.once('listening', resolve));
   server.unref();
   return `http://127.0.0.1:${server.address().port}`;
