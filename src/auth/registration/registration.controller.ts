@@ -51,7 +51,8 @@ export class RegistrationController {
       "account verifies its address, together with a session of its person or the account's password.",
   })
   @ApiOkResponse({
-    schema: { oneOf: [{ $ref: getSchemaPath(SignedInView) }, { $ref: getSchemaPath(ConfirmedView) }] },
+    // Not `oneOf`: the first has all that the second has.
+    schema: { anyOf: [{ $ref: getSchemaPath(SignedInView) }, { $ref: getSchemaPath(ConfirmedView) }] },
     description: 'Signed in to the new account, or `user` alone for an account that exists.',
   })
   @ApiProblem('token_invalid', 'The token is not valid (any more).')
