@@ -1,6 +1,6 @@
 import { revertLast, migrationClasses } from '../../src/platform/database/migrate/migrations';
 import { citusUrls, createOwnedDatabase, type OwnedDatabase } from '../harness/citus';
-import { type Answer, orderInput } from '../harness/client';
+import { type ApiResponse, orderInput } from '../harness/client';
 import { startService } from '../harness/service';
 
 jest.setTimeout(300_000);
@@ -51,7 +51,7 @@ onCitus('a database whose owner is no superuser', () => {
       const client = after.client.withToken(signedIn.body.access_token as string);
       const ids: string[] = [];
       for (let next: string | null = '/orders?limit=20'; next !== null;) {
-        const page: Answer = await client.get(next);
+        const page: ApiResponse = await client.get(next);
         ids.push(...(page.body.data as { id: string; items: unknown[] }[]).map(({ id }) => id));
         next = page.body.has_more ? `/orders?limit=20&cursor=${page.body.next_cursor as string}` : null;
       }

@@ -1,6 +1,6 @@
 import { runCommand } from '../../src/processes/admin/admin';
 import { loadConfig } from '../../src/platform/config/config';
-import { createFakeSpreadDatabase, type SpreadDatabase } from '../harness/citus';
+import { createFakeDistributedDatabase, type DistributedDatabase } from '../harness/citus';
 import { JWT_SECRET } from '../harness/service';
 
 jest.setTimeout(60_000);
@@ -9,10 +9,10 @@ const TENANT = '01a00000-0000-7000-8000-000000000001';
 
 /** The commands `citus …` on plain PostgreSQL, with stand-ins that record whether row-level security is forced. */
 describe('npm run admin -- citus', () => {
-  let database: SpreadDatabase;
+  let database: DistributedDatabase;
 
   beforeAll(async () => {
-    database = await createFakeSpreadDatabase();
+    database = await createFakeDistributedDatabase();
     await database.sql(`
       create or replace view public.pg_dist_partition as
         select logicalrelid, case function when 'create_distributed_table' then 'h' else 'n' end as partmethod
@@ -81,7 +81,9 @@ describe('npm run admin -- citus', () => {
   });
 
   it('forces again when a signal cancels the move', async () => {
-    const moved = expect(admin('move', TENANT, 'slow:1')).rejects.toMatchObject({ internal: expect.stringContaining('canceling statement') });
+    const moved = expect(admin('move', TENANT, 'slow:1')).rejects.toMatchObject({
+      internal: expect.stringContaining('canceling statement'),
+    });
     for (;;) {
       const running = await database.sql(
         `select pid from pg_stat_activity where query like '%citus_move_shard_placement%' and state = 'active' and pid <> pg_backend_pid()`,

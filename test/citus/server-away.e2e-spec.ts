@@ -1,5 +1,5 @@
 import { findTenant } from '../../src/platform/database/migrate/move-shards';
-import { citusUrls, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
+import { citusUrls, createDistributedDatabase, type DistributedDatabase } from '../harness/citus';
 import type { ApiClient } from '../harness/client';
 import { createEndpoint } from '../harness/endpoints';
 import { type Receiver, startReceiver } from '../harness/receiver';
@@ -15,7 +15,7 @@ const onCitus = urls.length > 2 ? describe : describe.skip;
 const NO_SERVER = 1;
 
 onCitus('while one server is away', () => {
-  let database: SpreadDatabase;
+  let database: DistributedDatabase;
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;
@@ -24,7 +24,7 @@ onCitus('while one server is away', () => {
   let awayPort: number;
 
   beforeAll(async () => {
-    database = await createSpreadDatabase(urls);
+    database = await createDistributedDatabase(urls);
     service = await startService({ database, env: { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' } });
     receiver = await startReceiver();
     worker = await startWorker(database);

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { type Answer, ApiClient, orderInput } from '../../harness/client';
+import { ApiClient, type ApiResponse, orderInput } from '../../harness/client';
 import { createTestDatabase, type TestDatabase } from '../../harness/databases';
 import { createEndpoint } from '../../harness/endpoints';
 import { expectProblem } from '../../harness/problems';
@@ -25,11 +25,11 @@ async function usageOf(tenant: ApiClient, name: string): Promise<Reading> {
 }
 
 /** Makes orders until one is refused. */
-async function makeUntilRefused(tenant: ApiClient, status: number): Promise<{ made: number; refused: Answer }> {
+async function makeUntilRefused(tenant: ApiClient, status: number): Promise<{ made: number; refused: ApiResponse }> {
   for (let made = 0; made < 500; made++) {
-    const answer = await tenant.post('/orders', orderInput());
-    if (answer.status === status) return { made, refused: answer };
-    expect(answer.status).toBe(201);
+    const response = await tenant.post('/orders', orderInput());
+    if (response.status === status) return { made, refused: response };
+    expect(response.status).toBe(201);
   }
   throw new Error('none was refused');
 }
@@ -210,8 +210,8 @@ describe('quotas of a tenant', () => {
       QUOTA_EVENTS_PER_DAY: '40',
     });
     const young = await tenant();
-    const answer = await young.get('/orders');
-    expect(answer.headers.get('ratelimit-policy')).toBe('"tenant";q=250;w=5');
+    const response = await young.get('/orders');
+    expect(response.headers.get('ratelimit-policy')).toBe('"tenant";q=250;w=5');
     expect(await usageOf(young, 'events')).toMatchObject({ limit: 10 });
     expect(await usageOf(young, 'webhook_endpoints')).toMatchObject({ limit: 250 });
     expect((await makeUntilRefused(young, 429)).made).toBeLessThanOrEqual(15);
