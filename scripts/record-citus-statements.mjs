@@ -1,6 +1,6 @@
 // `npm run record:citus`: runs the suites on a database that says it has Citus, and records the statements that the
-// service then sends, for test/citus. `-- test/orders …` runs these suites alone and renews what they send. `-- --check`
-// compares the recording with the source and runs nothing.
+// service then sends, for test/citus. `-- test/orders …` runs these suites alone and renews what they send.
+// `-- --check` compares the recording with the source and runs nothing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,13 +16,13 @@ const SUITES =
 
 const source = statementsOfSource(join(root, 'src'));
 const recording = existsSync(golden) ? JSON.parse(readFileSync(golden, 'utf8')) : [];
+const { unrecorded } = JSON.parse(readFileSync(exceptions, 'utf8'));
 const args = process.argv.slice(2);
 if (args[0] === '--check') check();
 else record(args);
 
 /** Statements of the source that were not recorded, and recorded ones that the source does not have any more. */
 function check() {
-  const { unrecorded } = JSON.parse(readFileSync(exceptions, 'utf8'));
   const faults = [];
   for (const statement of source) {
     const isListed = Object.keys(unrecorded).some((name) => isNameOf(statement, name));
@@ -49,17 +49,20 @@ function record(suites) {
     stdio: 'inherit',
     env: { ...process.env, RECORD_STATEMENTS: file, TEST_AS_ON_CITUS: '1' },
   });
-  const recorded = JSON.parse(readFileSync(file, 'utf8'));
-  const key = ({ role, name, text }) => `${role} ${name || text}`;
-  const renewed = new Set(recorded.map(key));
+  // One statement may be sent by several roles.
+  const recorded = new Map(
+    JSON.parse(readFileSync(file, 'utf8'))
+      .filter(({ name }) => !(name in unrecorded))
+      .map(({ name, text }) => [name || text, { name, text }]),
+  );
   const kept = (suites.length > 0 ? recording : []).filter(
-    (one) => !renewed.has(key(one)) && (one.name === '' || source.some((statement) => isStatementOf(statement, one))),
+    (one) =>
+      !recorded.has(one.name || one.text) &&
+      (one.name === '' || source.some((statement) => isStatementOf(statement, one))),
   );
-  const all = [...kept, ...recorded].sort(
-    (a, b) => compare(a.name, b.name) || compare(a.text, b.text) || compare(a.role, b.role),
-  );
+  const all = [...kept, ...recorded.values()].sort((a, b) => compare(a.name, b.name) || compare(a.text, b.text));
   writeFileSync(golden, `${JSON.stringify(all, null, 2)}\n`);
-  console.log(`${all.length} statements, ${recorded.length} of them now`);
+  console.log(`${all.length} statements, ${recorded.size} of them now`);
 }
 
 function compare(a, b) {

@@ -2,7 +2,6 @@ import { readGolden } from './golden';
 
 /** A statement as the service sent it on a database that says it has Citus (`npm run record:citus`). */
 export interface CitusStatement {
-  role: string;
   /** Empty without one. */
   name: string;
   text: string;
