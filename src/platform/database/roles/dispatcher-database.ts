@@ -3,7 +3,7 @@ import { ConnectionManager } from '../connections/connection-manager';
 import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 import { BACKLOG_TIMEOUT } from '../sql/timeouts';
-import { queryEveryServer } from './every-server';
+import { queryEveryServer } from '../connections/every-server';
 
 /**
  * For dispatchers: of every tenant, their role sees only the columns that the policies name, such as due times of

@@ -3,7 +3,7 @@ import { ConnectionManager } from '../connections/connection-manager';
 import { DB_ROLES } from '../sql/db-roles';
 import type { Row, Statement } from '../sql/statement';
 import { BACKLOG_TIMEOUT } from '../sql/timeouts';
-import { queryEveryServer } from './every-server';
+import { queryEveryServer } from '../connections/every-server';
 
 /** For the relay of the outbox: its role sees the keys of every tenant's outbox, and no event. */
 @Injectable()

@@ -17,7 +17,7 @@ export interface ServerAnswer extends Row {
 
 /**
  * The statement, asked of the shards of each server by a connection of its own as the current role.
- * @param statement reads one distributed table, and groups or orders nothing over several tenants
+ * @param statement reads one distributed table, and neither groups nor sorts over several tenants
  */
 export function perServer({ name, text, values }: Statement): Statement {
   const table = TABLE.exec(text)?.[1];

@@ -1,6 +1,6 @@
 import { Unavailable } from '../../errors';
-import type { ConnectionManager } from '../connections/connection-manager';
-import type { TransactionSettings } from '../connections/transaction-settings';
+import type { ConnectionManager } from './connection-manager';
+import type { TransactionSettings } from './transaction-settings';
 import { perServer, rowsOfServers, type ServerAnswer } from '../sql/per-server';
 import type { Row, Statement } from '../sql/statement';
 
