@@ -22,7 +22,7 @@ function track(child) {
 }
 
 /** A program of ours that replies to messages; `ask` rejects after `patience`. */
-function startAnswering(file, env = {}) {
+export function startAnswering(file, env = {}) {
   const child = fork(join(ROOT, 'bench', file), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },

@@ -111,14 +111,14 @@ describe('a caller without a credential cannot tell', () => {
     );
   });
 
-  it('where the measure would show it: one hash of a password is a difference', async () => {
+  it('where the measure would show it: a response that does not wait for its step is a difference', async () => {
     const { difference } = await compare(
-      () => 'login',
       () => 'forgot',
+      () => 'reset',
       (subject) =>
-        subject === 'login'
-          ? post('/auth/login', { email: newEmail(), password: 'not the password' })
-          : post('/auth/password/forgot', { email: newEmail() }),
+        subject === 'forgot'
+          ? post('/auth/password/forgot', { email: newEmail() })
+          : post('/auth/password/reset', { token: unknownToken('ott'), password: PASSWORD }),
     );
     expect(difference).toBeGreaterThan(MOST_OFF);
   });

@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from 'pg';
+import { ConnectionManager } from '../../src/platform/database/connections/connection-manager';
+import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { PLACEMENTS } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
 import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
@@ -107,6 +110,32 @@ describe.each(databases)('on %s', (_, create) => {
     expect((await two.get(`/orders/${order.id}`)).status).toBe(404);
     expect((await two.get('/orders')).body.data).toEqual([]);
     expect((await one.get('/orders')).body.data).toHaveLength(1);
+  });
+
+  it('sends nothing behind the COMMIT of a transaction that failed', async () => {
+    const tenant = await service.tenant();
+    const tenantId = (tenant.session as NonNullable<typeof tenant.session>).tenant.id;
+    const connections = service.app.get(ConnectionManager, { strict: false });
+    const notices: string[] = [];
+    const [client, release] = await connections.acquire();
+    const onNotice = (notice: { message?: string }): void => void notices.push(notice.message ?? '');
+    (client as unknown as Client).on('notice', onNotice);
+    release();
+    const failing = { name: '', text: 'select 1 / (length($1) - 1)', values: ['x'] };
+    const database = service.app.get(TenantDatabase, { strict: false });
+    for (let i = 0; i < 20; i++) {
+      await expect(database.write({ tenantId }, failing)).rejects.toThrow('division by zero');
+    }
+    expect(notices).toEqual([]);
+    expect((await tenant.get('/orders')).status).toBe(200);
+  });
+
+  it('opens no connection that it does not use, and lets the pool have all of them', async () => {
+    const { driver } = service.app.get(ConnectionManager, { strict: false });
+    expect((driver.master as { options: { max: number } }).options.max).toBe(12);
+    const gauge = await service.metrics.registry.getSingleMetric('db_pool_connections')?.get();
+    const open = gauge?.values.filter(({ value }) => value > 0).map(({ labels }) => labels.pool) ?? [];
+    expect(new Set(open)).toEqual(new Set(['transaction']));
   });
 
   it('cleans up, and complains of nothing', async () => {

@@ -44,9 +44,16 @@ export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
   const cluster = await TestCluster.start();
   const url = cluster.url('orders');
   await cluster.sql('postgres', 'create database orders');
-  await run(
-    url,
-    `insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+  await run(url, CITUS_STAND_INS);
+  return migrated('orders', url, () => cluster.remove());
+}
+
+/**
+ * Makes plain PostgreSQL say that it has Citus, with stand-ins for its functions, which record their calls. Only a
+ * superuser can.
+ */
+export const CITUS_STAND_INS = `
+     insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
        values (99999, 'citus', 10, 'pg_catalog'::regnamespace, false, 'fake');
      create schema fake_citus;
      create table fake_citus.calls (id serial primary key, function text, logicalrelid regclass, column_name text,
@@ -58,10 +65,7 @@ export async function createFakeSpreadDatabase(): Promise<SpreadDatabase> {
        returns void language sql as $$
        insert into fake_citus.calls (function, logicalrelid, column_name, colocate_with, mode)
        values ('create_distributed_table', name::regclass, column_name, colocate_with,
-               current_setting('citus.multi_shard_modify_mode', true)) $$;`,
-  );
-  return migrated('orders', url, () => cluster.remove());
-}
+               current_setting('citus.multi_shard_modify_mode', true)) $$;`;
 
 async function migrated(name: string, ownerUrl: string, remove: () => Promise<void>): Promise<SpreadDatabase> {
   const serviceUrl = withLogin(ownerUrl, 'app_service', SERVICE_PASSWORD);

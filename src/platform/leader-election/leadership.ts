@@ -1,7 +1,7 @@
 import { SERVICE_NAME } from '../config/service-name';
 import { Unavailable } from '../errors';
 import { connectionFault } from '../net/connection-fault';
-import { leaveServer, ServiceClient } from '../database/sql/service-client';
+import { retireAllConnections, ServiceClient } from '../database/sql/service-client';
 
 /** Between attempts to become leader, and between checks of the shares: a dead process is noticed within a second. */
 const INTERVAL_MS = 1_000;
@@ -150,6 +150,6 @@ async function sumOfShares(client: ServiceClient): Promise<number> {
 /** @throws Unavailable when the session's server takes no writes: the primary is another one */
 function assertWritable(state: { writable: boolean } | undefined): void {
   if (state?.writable) return;
-  leaveServer();
+  retireAllConnections();
   throw new Unavailable('database: the server is a standby or read-only');
 }

@@ -18,7 +18,7 @@ import { connectRedis } from '../redis/redis';
 export const KEY_PREFIX = '{bull}';
 
 /** The longest duration of an add before the queue counts as unavailable. */
-const QUEUE_PATIENCE_MS = 3_000;
+const QUEUE_TIMEOUT_MS = 3_000;
 
 /**
  * Chooses the backend of BullMQ, once for the process and before any queue is made: Redis with `REDIS_URL`, otherwise
@@ -83,5 +83,5 @@ export function workerOptions(config: Config, concurrency: number): WorkerOption
 
 /** Waits for an operation of the queue, within a bound. @throws when it takes longer */
 export function withTimeout<T>(work: Promise<T>): Promise<T> {
-  return withDeadline(work, QUEUE_PATIENCE_MS, () => new Error('the queue did not respond in time'));
+  return withDeadline(work, QUEUE_TIMEOUT_MS, () => new Error('the queue did not respond in time'));
 }
