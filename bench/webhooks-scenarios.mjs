@@ -9,7 +9,7 @@ import { hosts, startWorker } from './webhooks-processes.mjs';
 import { startAnew, makeDue, makeEndpoints, publishInBulk, publishOne } from './webhooks-seed.mjs';
 
 const require = createRequire(import.meta.url);
-const PATIENCE = 180_000;
+const TIMEOUT_MS = 180_000;
 const SLACK = 400;
 
 /** The environment of scenarios. @typedef {Awaited<ReturnType<typeof import('./webhooks.mjs').openBackend>>} Backend */
@@ -35,7 +35,7 @@ async function rate({ backend, pid, count, begin }) {
   await receiver.ask('reset');
   const before = spent();
   await begin();
-  const { first, last, repeated } = await receiver.arrived(count, PATIENCE);
+  const { first, last, repeated } = await receiver.arrived(count, TIMEOUT_MS);
   const cpuMicros = spent().map((seconds, i) => ((seconds - before[i]) * 1e6) / count);
   if (repeated > 0) throw new Error(`${repeated} webhooks arrived twice`);
   return { perSecond: (count - 1) / ((last - first) / 1000), cpuMicros };
@@ -55,7 +55,7 @@ export async function floors(backend, count) {
   await floor.ask('add', { count: 2 * count });
   await receiver.ask('reset');
   await floor.ask('work', { url });
-  await receiver.arrived(count, PATIENCE);
+  await receiver.arrived(count, TIMEOUT_MS);
   // Some have arrived while the end of the warm-up was detected.
   const added = await rate({ backend, pid, count: count - SLACK, begin: async () => undefined });
   await sleep(1_000);
@@ -91,16 +91,16 @@ export async function throughput(backend, { tenants, endpoints, count }) {
       await backend.receiver.ask('reset');
       const events = Math.ceil(count / perEvent);
       await publishInBulk(client, ids, events);
-      await backend.receiver.arrived(events * perEvent, PATIENCE);
+      await backend.receiver.arrived(events * perEvent, TIMEOUT_MS);
       await sleep(300);
       return rate({ backend, pid, count: events * perEvent, begin: () => publishInBulk(client, ids, events) });
     });
   });
 }
 
-/** From commit to arrival, joined by the event's key. */
-async function latencies(backend, committed) {
-  await backend.receiver.arrived(committed.size, 30_000);
+/** From commit to each arrival, joined by the event's key. */
+async function latencies(backend, committed, arrivalsPerEvent = 1) {
+  await backend.receiver.arrived(committed.size * arrivalsPerEvent, 30_000);
   const { arrivals } = await backend.receiver.ask('arrivals');
   return arrivals.filter(([key]) => committed.has(key)).map(([key, at]) => at - committed.get(key));
 }
@@ -123,11 +123,12 @@ async function publishSlowly(client, tenantId, count, pause) {
 }
 
 /** Idle: orders created one at a time through the API. Measured from the API's response, and from the request. */
-export async function idleLatency(backend, { count, pause }) {
+export async function idleLatency(backend, { count, pause, endpoints }) {
   return withClient(backend.ownerUrl, async (client) => {
     await startAnew(client, backend.tenants);
     const { tenantId, token } = backend.caller;
-    await makeEndpoints(client, [tenantId], [`http://127.0.0.1:${backend.receiver.port}/ok`]);
+    const urls = hosts(endpoints).map((host) => `http://${host}:${backend.receiver.port}/ok`);
+    await makeEndpoints(client, [tenantId], urls);
     return withWorker(backend, async () => {
       const api = await backend.startApi();
       try {
@@ -149,8 +150,8 @@ export async function idleLatency(backend, { count, pause }) {
         await backend.receiver.ask('reset');
         const made = [];
         for (let i = 0; i < count; i++) made.push(await create());
-        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])));
-        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])));
+        const fromAnswer = await latencies(backend, new Map(made.map(({ id, answered }) => [id, answered])), endpoints);
+        const fromRequest = await latencies(backend, new Map(made.map(({ id, asked }) => [id, asked])), endpoints);
         return { ...quantiles(fromAnswer), request: quantiles(fromRequest) };
       } finally {
         await api.stop();
@@ -253,7 +254,7 @@ export async function million(backend, { count, small, seconds, say }) {
         let peak = 0;
         const seen = [];
         const until = now() + span;
-        await backend.receiver.arrived(1, PATIENCE);
+        await backend.receiver.arrived(1, TIMEOUT_MS);
         for (;;) {
           peak = Math.max(peak, residentMiB(pid));
           const summary = await backend.receiver.ask('summary');

@@ -48,16 +48,16 @@ describe('POST /tenants with an Idempotency-Key', () => {
   });
 
   it('makes one tenant of twenty requests at once, in two processes', async () => {
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, at) =>
         create('many', 'Acme', at % 2 ? person : new ApiClient(second.url, person.session)),
       ),
     );
-    const made = answers.filter(({ status }) => status === 201);
+    const made = responses.filter(({ status }) => status === 201);
     expect(made.length).toBeGreaterThan(0);
     expect(new Set(made.map(({ text }) => text)).size).toBe(1);
-    for (const answer of answers.filter(({ status }) => status !== 201))
-      expectProblem(answer, 'idempotency_in_progress');
+    for (const response of responses.filter(({ status }) => status !== 201))
+      expectProblem(response, 'idempotency_in_progress');
     expect(await memberships()).toHaveLength(1);
   });
 

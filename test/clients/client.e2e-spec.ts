@@ -168,7 +168,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     ).toHaveLength(3);
   });
 
-  it('refuses to change what somebody else has changed, and says so as an ApiError', async () => {
+  it('refuses to overwrite a concurrent change, and throws an ApiError', async () => {
     const client = await signedIn();
     const { data: created, response } = await client.post('/api/v1/orders', { body: order() });
     const path = { id: created.id };
@@ -201,7 +201,7 @@ describe('the TypeScript client, built, packed and installed', () => {
     expect(error).toMatchObject({ status: 502, slug: 'unknown', request_id: undefined, errors: [] });
   });
 
-  it('walks through a list page by page, with its filter, and stops when it is told', async () => {
+  it('walks through a list page by page, with its filter, and stops early on request', async () => {
     let requests = 0;
     const client = await signedIn({
       fetch: (...args) => {
@@ -244,33 +244,33 @@ describe('the TypeScript client, built, packed and installed', () => {
           return fetch(request, init);
         },
       });
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 8 }, () => client.post('/api/v1/orders', { body: order() })),
       );
-      expect(new Set(answers.map(({ data }) => data.id)).size).toBe(8);
+      expect(new Set(responses.map(({ data }) => data.id)).size).toBe(8);
       expect(refreshes).toHaveLength(1);
       expect(kept).toStrictEqual([{ access_token: expect.any(String), refresh_token: expect.any(String) }]);
       expect(kept[0]?.refresh_token).not.toBe(refresh_token);
       expect(await count(client)).toBe(8);
     });
 
-    it('makes a refresh again whose answer was lost, and goes on with the same session', async () => {
+    it('repeats a refresh whose response was lost, and goes on with the same session', async () => {
       const { access_token: live, refresh_token } = (await service.tenant()).session as TokenPair;
       let lost = 0;
       const client = newClient({
         credential: { access_token: `${live}x`, refresh_token },
         fetch: async (request, init) => {
-          const answer = await fetch(request, init);
+          const response = await fetch(request, init);
           if ((request as Request).url.endsWith('/auth/refresh') && lost++ === 0)
             throw new TypeError('connection lost');
-          return answer;
+          return response;
         },
       });
       expect((await client.get('/api/v1/auth/me')).data.role).toBe('owner');
       expect(lost).toBe(2);
     });
 
-    it('ends when its refresh is refused, and says so', async () => {
+    it('ends when its refresh is refused, and reports it', async () => {
       const kept: (TokenPair | undefined)[] = [];
       const client = newClient({
         credential: { access_token: 'expired', refresh_token: 'rt_none' },
@@ -300,7 +300,7 @@ describe('the TypeScript client, built, packed and installed', () => {
       await fetch(request);
       throw new TypeError('connection lost');
     };
-    const answer =
+    const reply =
       (status: number, headers: Record<string, string> = {}) =>
       () =>
         Promise.resolve(new Response('', { status, headers }));
@@ -309,14 +309,14 @@ describe('the TypeScript client, built, packed and installed', () => {
       return newClient({ credential: tokens, fetch: failing(failures) });
     };
 
-    it('makes an order once whose answer was lost twice', async () => {
+    it('makes an order once whose response was lost twice', async () => {
       const client = await withFailures([lose, lose]);
       const { response } = await client.post('/api/v1/orders', { body: order() });
       expect(response.headers.get('idempotency-replayed')).toBe('true');
       expect(await count(client)).toBe(1);
     });
 
-    it('makes an order once whose answer broke off in the middle', async () => {
+    it('makes an order once whose response broke off in the middle', async () => {
       const half = async (request: Request): Promise<Response> => {
         const whole = await fetch(request);
         const body = new ReadableStream<Uint8Array>({
@@ -331,22 +331,22 @@ describe('the TypeScript client, built, packed and installed', () => {
       expect(await count(client)).toBe(1);
     });
 
-    it('waits at least as long as Retry-After asks', async () => {
-      const client = await withFailures([answer(503, { 'retry-after': '1' })]);
+    it('waits at least as long as Retry-After', async () => {
+      const client = await withFailures([reply(503, { 'retry-after': '1' })]);
       const began = Date.now();
       await client.get('/api/v1/orders');
       expect(Date.now() - began).toBeGreaterThanOrEqual(990);
     });
 
     it('does not wait for a Retry-After that is too long', async () => {
-      const client = await withFailures([answer(429, { 'retry-after': '3600' })]);
+      const client = await withFailures([reply(429, { 'retry-after': '3600' })]);
       const error = await problem(client.get('/api/v1/orders'));
       expect(error.status).toBe(429);
       expect(error.headers.get('retry-after')).toBe('3600');
     });
 
     it('gives up after its retries', async () => {
-      const client = await withFailures(Array.from({ length: 4 }, () => answer(503)));
+      const client = await withFailures(Array.from({ length: 4 }, () => reply(503)));
       expect((await problem(client.get('/api/v1/orders'))).status).toBe(503);
       await client.get('/api/v1/orders');
     });
@@ -363,7 +363,7 @@ describe('the TypeScript client, built, packed and installed', () => {
         });
       };
       await expect(change(lose)).rejects.toThrow('connection lost');
-      expect((await problem(change(answer(503)))).status).toBe(503);
+      expect((await problem(change(reply(503)))).status).toBe(503);
     });
 
     it('gives up a try that takes too long, and waiting when the caller does', async () => {
@@ -379,12 +379,12 @@ describe('the TypeScript client, built, packed and installed', () => {
       const waiting = newClient({ fetch: hang }).get('/health', { signal: abort.signal });
       abort.abort(new Error('changed my mind'));
       await expect(waiting).rejects.toThrow('changed my mind');
-      const unavailable = newClient({ fetch: answer(503, { 'retry-after': '20' }) });
+      const unavailable = newClient({ fetch: reply(503, { 'retry-after': '20' }) });
       await expect(unavailable.get('/health', { signal: AbortSignal.timeout(50) })).rejects.toThrow(/timeout/);
     });
   });
 
-  it('gets through the limit of a tenant by waiting as it is told', async () => {
+  it('gets through the limit of a tenant by waiting for Retry-After', async () => {
     const limited = await startService({
       database: service.database,
       env: { RATE_LIMIT_TENANT_PER_SECOND: '4', RATE_LIMIT_TENANT_BURST: '4' },

@@ -5,7 +5,12 @@ import { ConnectionManager } from '../../src/platform/database/connections/conne
 import { TenantDatabase } from '../../src/platform/database/tenant-database';
 import { PLACEMENTS } from '../../src/processes/tables';
 import { RetentionJob } from '../../src/retention/retention-job';
-import { citusUrls, createFakeSpreadDatabase, createSpreadDatabase, type SpreadDatabase } from '../harness/citus';
+import {
+  citusUrls,
+  createFakeDistributedDatabase,
+  createDistributedDatabase,
+  type DistributedDatabase,
+} from '../harness/citus';
 import { orderInput } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
@@ -18,16 +23,16 @@ import { startWorker, type TestWorker } from '../harness/worker';
 jest.setTimeout(120_000);
 
 const urls = citusUrls();
-const databases: [string, () => Promise<SpreadDatabase>][] = [
-  ['PostgreSQL that says it has Citus', createFakeSpreadDatabase],
+const databases: [string, () => Promise<DistributedDatabase>][] = [
+  ['PostgreSQL that says it has Citus', createFakeDistributedDatabase],
 ];
-if (urls.length > 0) databases.push(['a real Citus', () => createSpreadDatabase(urls)]);
+if (urls.length > 0) databases.push(['a real Citus', () => createDistributedDatabase(urls)]);
 
 const placed = (placement: string): string[] =>
   Object.keys(PLACEMENTS).filter((table) => PLACEMENTS[table] === placement);
 
 describe.each(databases)('on %s', (_, create) => {
-  let database: SpreadDatabase;
+  let database: DistributedDatabase;
   let service: TestService;
   let worker: TestWorker;
   let receiver: Receiver;
@@ -96,8 +101,8 @@ describe.each(databases)('on %s', (_, create) => {
     await until('every order to arrive', () => arrived().length >= ids.length, 30_000);
     expect(arrived().sort()).toEqual(ids.sort());
     await until('the outcomes', async () => {
-      const answer = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&status=succeeded&limit=100`);
-      return answer.body.data.length === ids.length;
+      const response = await tenant.get(`/webhooks/deliveries?endpoint_id=${endpoint.id}&status=succeeded&limit=100`);
+      return response.body.data.length === ids.length;
     });
     expect((await tenant.get(`/webhooks/endpoints/${endpoint.id}/stats`)).status).toBe(200);
     expect((await tenant.post(`/webhooks/endpoints/${endpoint.id}/test`)).status).toBe(202);
@@ -147,7 +152,7 @@ describe.each(databases)('on %s', (_, create) => {
 });
 
 it('spreads those first that others refer to, with the settings that a first time wants', async () => {
-  const database = await createFakeSpreadDatabase();
+  const database = await createFakeDistributedDatabase();
   try {
     const calls = await database.sql<{
       function: string;
@@ -198,7 +203,7 @@ describe('the schema', () => {
     expect(Object.keys(PLACEMENTS).sort()).toEqual(rows.map(({ name }) => name).sort());
   });
 
-  it('has the placements that docs/scaling.md tells', () => {
+  it('has the placements of docs/scaling.md', () => {
     const text = readFileSync(join(__dirname, '..', '..', 'docs', 'scaling.md'), 'utf8');
     const told = [...text.matchAll(/^\| (`[^|]+) \| (reference|distributed|local)\b/gm)].flatMap(
       ([, names, placement]) =>
@@ -245,7 +250,7 @@ describe('the schema', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('is asked by the service with the tenant in every statement, and with nothing that Citus refuses', () => {
+  it('gets the tenant in every statement of the service, and no statement that Citus refuses', () => {
     const newest = readdirSync(join(__dirname, '..', 'golden'))
       .filter((name) => name.startsWith('statements-'))
       .sort()

@@ -61,7 +61,7 @@ describe('transactions', () => {
     });
   }
 
-  describe('in one flight', () => {
+  describe('in one round trip', () => {
     it('keeps all of its statements', async () => {
       const [a, b] = [newKey(), newKey()];
       await database.transaction(scope(), async (tx) => [insertKey(a), insertKey(b)].forEach((s) => tx.defer(s)));
@@ -116,7 +116,7 @@ describe('transactions', () => {
       }
     });
 
-    it('does not fail because the flight before it failed', async () => {
+    it('does not fail because the transaction before it failed', async () => {
       const name = 'test_first_used_by_a_flight_that_fails';
       const [a, b] = [newKey(), newKey()];
       const [bad, good] = await Promise.allSettled([
@@ -200,7 +200,7 @@ describe('transactions', () => {
     it.each([
       ['before BEGIN', refusedWhole],
       ['after BEGIN', failsWithin],
-    ])('run no statement of a flight (%s)', async (_, prologue) => {
+    ])('run no statement of a pipelined transaction (%s)', async (_, prologue) => {
       const key = newKey();
       await expect(core.write(prologue(), [insertKey(key)])).rejects.toMatchObject({ code: /^4260[12]$|^22023$/ });
       await expect(
@@ -345,7 +345,7 @@ describe('transactions', () => {
       expect(await database.query(scope(), one)).toEqual([{ one: 1 }]);
     });
 
-    it('are unavailable, keep nothing, and the next one is kept (a flight that writes)', async () => {
+    it('are unavailable, keep nothing, and the next one is kept (a pipelined write)', async () => {
       const [a, b] = [newKey(), newKey()];
       const flight = database.transaction(scope(), async (tx) => [insertKey(a), sleeping].forEach((s) => tx.defer(s)));
       await Promise.all([expect(flight).rejects.toMatchObject({ code: 'unavailable' }), killBackend('pg_sleep')]);
@@ -374,7 +374,7 @@ describe('transactions', () => {
       expect(await kept(key)).toBe(false);
     });
 
-    it('answer 503 with Retry-After over HTTP, and the request sent again succeeds', async () => {
+    it('respond with 503 with Retry-After over HTTP, and the request sent again succeeds', async () => {
       const order = await tenant.createOrder();
       const blocker = new Client({ connectionString: service.database.ownerUrl });
       await blocker.connect();
@@ -382,9 +382,9 @@ describe('transactions', () => {
       await blocker.query('select 1 from orders where id = $1 for update', [order.id]);
       const change = tenant.patch(`/orders/${order.id}`, { notes: 'changed' });
       await killBackend('o.id = $2 for update');
-      const answer = await change;
-      expectProblem(answer, 'unavailable');
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      const response = await change;
+      expectProblem(response, 'unavailable');
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
       await blocker.query('rollback');
       await blocker.end();
       expect((await tenant.patch(`/orders/${order.id}`, { notes: 'changed' })).status).toBe(200);
@@ -395,8 +395,8 @@ describe('transactions', () => {
         `select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and usename = 'app_service'`,
       );
-      const answers = await Promise.all(Array.from({ length: 20 }, () => tenant.get('/orders')));
-      for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 'unavailable');
+      const responses = await Promise.all(Array.from({ length: 20 }, () => tenant.get('/orders')));
+      for (const response of responses) if (response.status !== 200) expectProblem(response, 'unavailable');
       await until('an order is made', async () => (await tenant.post('/orders', {})).status === 422, 5_000);
       await until('a list is read', async () => (await tenant.get('/orders')).status === 200, 5_000);
       await tenant.createOrder();
@@ -421,7 +421,7 @@ describe('transactions', () => {
     }
   });
 
-  it('answers 503 for a row that stays locked', async () => {
+  it('responds with 503 for a row that stays locked', async () => {
     const key = newKey();
     await database.transaction(scope(), async (tx) => tx.defer(insertKey(key)));
     const lock: Statement = {
@@ -439,7 +439,7 @@ describe('transactions', () => {
     });
   });
 
-  it('has bounded patience by its role', async () => {
+  it('has timeouts by its role', async () => {
     const settings = await database.query(scope(), {
       name: 'test_timeouts',
       text: `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,

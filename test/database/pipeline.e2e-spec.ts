@@ -34,12 +34,12 @@ describe('the connections of a pipeline', () => {
     await database.drop();
   });
 
-  it('take what they would begin the soonest: nothing stands behind one that is late', async () => {
+  it('run on the connection with the shortest expected wait: none waits behind a slow one', async () => {
     let slept = false;
     const slow = pipeline.run(NO_SETTINGS, [sleep(3)]).then(() => (slept = true));
     await delay(100);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => pipeline.run(NO_SETTINGS, [one])));
-    expect(answers.map(([rows]) => rows?.[0]?.one)).toEqual(Array(20).fill(1));
+    const responses = await Promise.all(Array.from({ length: 20 }, () => pipeline.run(NO_SETTINGS, [one])));
+    expect(responses.map(([rows]) => rows?.[0]?.one)).toEqual(Array(20).fill(1));
     expect(slept).toBe(false);
     await slow;
   });

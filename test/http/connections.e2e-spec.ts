@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem, type ProblemSlug } from '../harness/problems';
 import { RawConnection, rawRequest } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -50,15 +50,15 @@ describe('connections', () => {
   }
   const statusesIn = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 
-  describe('one answer for each request', () => {
+  describe('one response for each request', () => {
     it.each(['x\r\n', '\x00\x01\r\n\r\n', 'GET / HTTP/1.1 x\r\n\r\n'])(
-      'answers the order that has %j behind it, and ends the connection',
+      'responds to the order in front of %j, and ends the connection',
       async (garbage) => {
         expect(statusesIn(await allOf(create() + garbage))).toEqual([201]);
       },
     );
 
-    it('answers all that was pipelined before the garbage', async () => {
+    it('responds to all requests before the garbage', async () => {
       expect(statusesIn(await allOf(`${create()}${create()}${head('GET', '/orders?limit=1')}x\r\n`))).toEqual([
         201, 201, 200,
       ]);
@@ -76,7 +76,7 @@ describe('connections', () => {
       }
     });
 
-    it('sends no second answer when the rest of a refused body does not come', async () => {
+    it('sends no second response when the rest of a refused body does not come', async () => {
       const server = service.app.getHttpServer() as Server;
       const before = server.requestTimeout;
       Object.assign(server, { requestTimeout: 400, headersTimeout: 300 });
@@ -88,14 +88,14 @@ describe('connections', () => {
       }
     });
 
-    it('answers a request that closes the connection, whatever is behind it', async () => {
+    it('responds to a request that closes the connection, whatever follows it', async () => {
       const closing = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
       for (const more of ['x', 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n']) {
         expect(statusesIn(await allOf(closing + more))).toEqual([200]);
       }
     });
 
-    it('answers what is pipelined behind a body that was read whole and refused', async () => {
+    it('responds to requests behind a body that was read whole and refused', async () => {
       for (const [body, type, status] of [
         ['{', 'application/json', 400],
         ['{"a":"\\ud800"}', 'application/json', 422],
@@ -106,7 +106,7 @@ describe('connections', () => {
         const connection = await RawConnection.open(service.url);
         const refused = head('POST', '/orders', `Content-Type: ${type}`, `Content-Length: ${body.length}`) + body;
         connection.write(refused + create());
-        expect([type, body, (await connection.answer())?.status, (await connection.answer())?.status]).toEqual([
+        expect([type, body, (await connection.response())?.status, (await connection.response())?.status]).toEqual([
           type,
           body,
           status,
@@ -116,7 +116,7 @@ describe('connections', () => {
       }
     });
 
-    it('answers a client that ends its side behind its request', async () => {
+    it('responds to a client that ends its side after its request', async () => {
       for (const [request, status] of [
         [create(), 201],
         [head('GET', '/orders?limit=1'), 200],
@@ -126,13 +126,13 @@ describe('connections', () => {
         const connection = await RawConnection.open(service.url);
         connection.write(request);
         connection.socket.end();
-        expect((await connection.answer())?.status).toBe(status);
+        expect((await connection.response())?.status).toBe(status);
         await connection.closed();
       }
     });
   });
 
-  describe('what could not be read', () => {
+  describe('unreadable bytes', () => {
     const CASES: [string, string, ProblemSlug][] = [
       ['garbage', 'GARBAGE\r\n\r\n', 'malformed_request'],
       [
@@ -159,13 +159,15 @@ describe('connections', () => {
     it.each(CASES)('%s: one problem with the security headers, and its id in the log', async (_, request, slug) => {
       const connection = await RawConnection.open(service.url);
       connection.write(request);
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, slug);
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, slug);
       for (const name of ['strict-transport-security', 'content-security-policy', 'x-frame-options']) {
-        expect([name, answer.headers.get(name)]).toEqual([name, expect.any(String)]);
+        expect([name, response.headers.get(name)]).toEqual([name, expect.any(String)]);
       }
-      const id = answer.headers.get('x-request-id') as string;
+      const id = response.headers.get('x-request-id') as string;
       await until('the log has it', async () => service.logLines.some((line) => line.includes(id)));
+      // Any client can send it: it is no failure of the service.
+      expect(service.logLines.filter((line) => line.includes(id) && line.includes('"level":50'))).toEqual([]);
       connection.close();
     });
 
@@ -176,7 +178,7 @@ describe('connections', () => {
       },
     );
 
-    it('answers 408 to a request that does not arrive in time, soon after that time', async () => {
+    it('responds with 408 to a request that does not arrive in time, soon after that time', async () => {
       const server = service.app.getHttpServer() as Server;
       expect([server.headersTimeout, server.requestTimeout]).toEqual([10_000, 30_000]);
       Object.assign(server, { requestTimeout: 400, headersTimeout: 300 });
@@ -185,7 +187,7 @@ describe('connections', () => {
           const began = performance.now();
           const connection = await RawConnection.open(service.url);
           connection.write(part);
-          expectProblem((await connection.answer()) as Answer, 'request_timeout');
+          expectProblem((await connection.response()) as ApiResponse, 'request_timeout');
           await connection.closed();
           expect(performance.now() - began).toBeLessThan(10_000);
         }
@@ -208,14 +210,14 @@ describe('connections', () => {
     );
     const connection = await RawConnection.open(service.url);
     connection.write(`${patch}{"notes":"x"}`);
-    expectProblem((await connection.answer()) as Answer, 'version_conflict');
+    expectProblem((await connection.response()) as ApiResponse, 'version_conflict');
     const body = JSON.stringify(orderInput());
     const keyed =
       post('/orders', `Content-Length: ${body.length}`, ...many, 'Idempotency-Key: behind a thousand') + body;
     connection.write(keyed);
-    const first = (await connection.answer()) as Answer;
+    const first = (await connection.response()) as ApiResponse;
     connection.write(keyed);
-    const again = (await connection.answer()) as Answer;
+    const again = (await connection.response()) as ApiResponse;
     expect([first.status, again.status, again.body.id]).toEqual([201, 201, first.body.id]);
     connection.close();
   });
@@ -234,7 +236,7 @@ describe('connections', () => {
       ['415', () => signed('POST', '/orders', 5 * MIB, 'text/plain'), 415, 5],
       ['a GET', () => signed('GET', '/orders?limit=1', 20 * MIB), 200, 20],
       ['OPTIONS', () => unsigned('OPTIONS', '/orders', 20 * MIB), 204, 20],
-    ] as const)('%s: the client reads its answer while it is sending', async (_, request, status, mib) => {
+    ] as const)('%s: the client reads its response while it is sending', async (_, request, status, mib) => {
       for (let round = 0; round < 3; round++) {
         const from = sockets.length;
         const connection = await RawConnection.open(service.url);
@@ -243,8 +245,8 @@ describe('connections', () => {
         connection.write(request());
         const piece = Buffer.alloc(MIB, ' ');
         for (let i = 0; i < mib && !connection.socket.writableNeedDrain; i++) connection.socket.write(piece);
-        const answer = await connection.answer();
-        expect([answer?.status, answer?.headers.get('connection'), failed]).toEqual([status, 'close', undefined]);
+        const response = await connection.response();
+        expect([response?.status, response?.headers.get('connection'), failed]).toEqual([status, 'close', undefined]);
         connection.close();
         await until('the server has let go', async () => sockets[from]?.destroyed === true);
       }
@@ -281,8 +283,8 @@ describe('connections', () => {
       'OPTIONS /api/v1/orders HTTP/1.1\r\nHost: x\r\nOrigin: http://localhost:3000\r\nAccess-Control-Request-Method: GET',
       'OPTIONS * HTTP/1.1\r\nHost: x',
     ]) {
-      const answer = (await rawRequest(service.url, request)) as Answer;
-      expect([answer.status, answer.headers.get('content-length')]).toEqual([204, null]);
+      const response = (await rawRequest(service.url, request)) as ApiResponse;
+      expect([response.status, response.headers.get('content-length')]).toEqual([204, null]);
     }
   });
 });

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ApiClient, type Answer, orderInput } from '../harness/client';
+import { type ApiClient, type ApiResponse, orderInput } from '../harness/client';
 import { expectProblem } from '../harness/problems';
 import { RawConnection } from '../harness/raw-http';
 import { startService, type TestService } from '../harness/service';
@@ -8,7 +8,7 @@ import { startService, type TestService } from '../harness/service';
 const MIB = 1024 * 1024;
 const LARGEST = 8 * MIB;
 
-describe('a body that nobody may send', () => {
+describe('a body without permission to send it', () => {
   let service: TestService;
   let tenant: ApiClient;
   const sockets: Socket[] = [];
@@ -36,22 +36,22 @@ describe('a body that nobody may send', () => {
     for (const size of [`Content-Length: ${LARGEST}`, 'Transfer-Encoding: chunked']) {
       const connection = await RawConnection.open(service.url);
       connection.write(head('/orders/batch', credential(), size));
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, 'unauthorized');
-      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/);
-      expect(answer.headers.get('connection')).toBe('close');
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, 'unauthorized');
+      expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
+      expect(response.headers.get('connection')).toBe('close');
       await connection.closed();
     }
   });
 
-  it('is not read whole from whoever sends it all the same', async () => {
+  it('is not read whole from a client that sends it', async () => {
     const body = Buffer.alloc(LARGEST, ' ');
     for (const path of ['/orders/batch', '/orders', '/nowhere']) {
       const seen = sockets.length;
       const connection = await RawConnection.open(service.url);
       connection.write(head(path, '', `Content-Length: ${body.length}`));
       connection.write(body);
-      expectProblem((await connection.answer()) as Answer, path === '/nowhere' ? 'not_found' : 'unauthorized');
+      expectProblem((await connection.response()) as ApiResponse, path === '/nowhere' ? 'not_found' : 'unauthorized');
       await connection.closed();
       expect(sockets.length).toBe(seen + 1);
       // The bytes that the kernel had already taken, and no more.
@@ -59,7 +59,7 @@ describe('a body that nobody may send', () => {
     }
   });
 
-  it('is nothing that a client would miss the answer for', async () => {
+  it('does not hide the response from its client', async () => {
     const body = Buffer.alloc(LARGEST, ' ');
     for (let i = 0; i < 10; i++) expectProblem(await service.client.post('/orders/batch', body), 'unauthorized');
   });
@@ -69,16 +69,16 @@ describe('a body that nobody may send', () => {
     const small = JSON.stringify(orderInput());
     for (let i = 0; i < 3; i++) {
       connection.write(`${head('/orders', '', `Content-Length: ${small.length}`)}${small}`);
-      const answer = (await connection.answer()) as Answer;
-      expectProblem(answer, 'unauthorized');
-      expect(answer.headers.get('connection')).toBe('keep-alive');
+      const response = (await connection.response()) as ApiResponse;
+      expectProblem(response, 'unauthorized');
+      expect(response.headers.get('connection')).toBe('keep-alive');
     }
     connection.write(`${head('/orders', good(), `Content-Length: ${small.length}`)}${small}`);
-    expect((await connection.answer())?.status).toBe(201);
+    expect((await connection.response())?.status).toBe(201);
     connection.close();
   });
 
-  it('says nothing of itself: what is wrong with it is told to those who may send it', async () => {
+  it('has no fault reported: only a permitted caller gets its faults', async () => {
     const path = `/orders/${(await tenant.createOrder()).id as string}`;
     for (const [body, headers, slug] of [
       ['{', {}, 'malformed_request'],

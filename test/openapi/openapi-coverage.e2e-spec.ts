@@ -85,30 +85,33 @@ describe('every operation of the OpenAPI document', () => {
     expect([...new Set(expected)].sort()).toEqual(documented.sort());
   });
 
-  it('asks for a credential, but for those on the golden list', () => {
+  it('needs a credential, but for those on the golden list', () => {
     const open = operations.filter((operation) => operation.public).map(({ name }) => name);
     expectGolden('open-routes.json', `${JSON.stringify(open.sort(), null, 2)}\n`);
   });
 
-  it('is as open or closed as it says', async () => {
+  it('is as open or closed as documented', async () => {
     for (const operation of operations) {
-      const answer = await call(service.client, operation);
+      const response = await call(service.client, operation);
       if (operation.public) {
         // Signing in, refreshing and signing out refuse the example's values, not a missing credential.
-        expect([operation.name, answer.body?.detail]).not.toEqual([operation.name, 'A valid credential is required.']);
+        expect([operation.name, response.body?.detail]).not.toEqual([
+          operation.name,
+          'A valid credential is required.',
+        ]);
         expect([operation.name, Object.keys(operation.responses)]).toEqual([
           operation.name,
-          expect.arrayContaining([String(answer.status)]),
+          expect.arrayContaining([String(response.status)]),
         ]);
       } else {
-        expect([operation.name, answer.status]).toEqual([operation.name, 401]);
-        expectProblem(answer, 'unauthorized');
-        expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+        expect([operation.name, response.status]).toEqual([operation.name, 401]);
+        expectProblem(response, 'unauthorized');
+        expect(response.headers.get('www-authenticate')).toBe('Bearer');
       }
     }
   });
 
-  it('answers 404 for what is another tenant’s, as for what does not exist', async () => {
+  it('responds with 404 for another tenant’s resource, as for one that does not exist', async () => {
     const withId = operations.filter(
       ({ path, description }) => path.includes('{id}') && !description.includes('Serves the person of a session'),
     );
@@ -122,15 +125,15 @@ describe('every operation of the OpenAPI document', () => {
     }
     // The same requests of the owner find their resources, so that the tenant was the reason.
     for (const operation of withId.sort((a, b) => Number(a.method === 'DELETE') - Number(b.method === 'DELETE'))) {
-      const answer = await call(owner, operation, idFor(operation));
-      expect([operation.name, answer.status]).not.toEqual([operation.name, 404]);
+      const response = await call(owner, operation, idFor(operation));
+      expect([operation.name, response.status]).not.toEqual([operation.name, 404]);
     }
   });
 
   it('shows a stranger nothing of the owner where it needs no id', async () => {
     for (const operation of operations.filter(({ method, path }) => method === 'GET' && !path.includes('{'))) {
-      const answer = await call(stranger, operation);
-      const shown = Object.values(ids).filter((id) => answer.text.includes(id));
+      const response = await call(stranger, operation);
+      const shown = Object.values(ids).filter((id) => response.text.includes(id));
       expect([operation.name, shown]).toEqual([operation.name, []]);
       for (const filter of operation.query.filter((name) => name.endsWith('_id'))) {
         for (const id of Object.values(ids)) {
@@ -141,17 +144,17 @@ describe('every operation of the OpenAPI document', () => {
     }
   });
 
-  it('refuses a viewer where it asks for a permission to write', async () => {
+  it('refuses a viewer where it needs a permission to write', async () => {
     const writing = operations.filter(({ description }) => /Requires the permission `\w+:write`/.test(description));
     expect(writing.length).toBeGreaterThan(0);
     for (const operation of writing) {
-      const answer = await call(viewer, operation);
-      expect([operation.name, answer.status]).toEqual([operation.name, 403]);
-      expectProblem(answer, 'forbidden');
+      const response = await call(viewer, operation);
+      expect([operation.name, response.status]).toEqual([operation.name, 403]);
+      expectProblem(response, 'forbidden');
     }
   });
 
-  it('asks for a permission wherever it changes something and a credential is needed', () => {
+  it('needs a permission wherever it changes something and needs a credential', () => {
     const changing = operations.filter(({ method, public: open }) => method !== 'GET' && !open);
     const asks = /Requires the permission `\w+:\w+`|Serves the person of a session/;
     const unasked = changing.filter(({ description }) => !asks.test(description));

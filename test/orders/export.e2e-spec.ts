@@ -36,10 +36,10 @@ describe('export', () => {
     await tenant.post('/orders/batch', { orders: Array.from({ length: 60 }, orderInput) });
     const listed = (await tenant.get('/orders?limit=100')).body.data;
     for (const path of ['/orders/export', '/orders/export?format=ndjson']) {
-      const answer = await tenant.get(path);
-      expect(answer.headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8');
-      expect(answer.headers.get('content-disposition')).toBe('attachment; filename="orders.ndjson"');
-      expect(ndjson(answer.text)).toEqual(listed);
+      const response = await tenant.get(path);
+      expect(response.headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8');
+      expect(response.headers.get('content-disposition')).toBe('attachment; filename="orders.ndjson"');
+      expect(ndjson(response.text)).toEqual(listed);
     }
   });
 
@@ -59,10 +59,10 @@ describe('export', () => {
     ];
     for (const note of notes) await tenant.createOrder({ notes: note, metadata: { a: '1,2', 'b"': '\n' } });
     await tenant.createOrder();
-    const answer = await tenant.get('/orders/export?format=csv');
-    expect(answer.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
-    expect(answer.headers.get('content-disposition')).toBe('attachment; filename="orders.csv"');
-    const [header, ...records] = parseCsv(answer.text);
+    const response = await tenant.get('/orders/export?format=csv');
+    expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
+    expect(response.headers.get('content-disposition')).toBe('attachment; filename="orders.csv"');
+    const [header, ...records] = parseCsv(response.text);
     expect(header).toEqual(COLUMNS);
     const listed = (await tenant.get('/orders?limit=100')).body.data as Record<string, unknown>[];
     expect(records).toHaveLength(notes.length + 1);
@@ -113,7 +113,7 @@ describe('export', () => {
     },
   );
 
-  it('begins with a byte order mark where that is asked for, and only in CSV', async () => {
+  it('begins with a byte order mark on request, and only in CSV', async () => {
     const order = await tenant.createOrder({ notes: 'Zoë' });
     const bytes = async (query: string) => {
       const url = `${service.url}/api/v1/orders/export?${query}`;
@@ -238,8 +238,8 @@ describe('export', () => {
       const { slots } = service.app.get(OrdersExport) as unknown as { slots: { size: number } };
       await until('all four run', () => slots.size === 4);
       const refused = await until('the fifth is refused', async () => {
-        const answer = await tenant.request('GET', '/orders/export?status=cancelled');
-        return answer.status === 429 && answer;
+        const response = await tenant.request('GET', '/orders/export?status=cancelled');
+        return response.status === 429 && response;
       });
       expectProblem(refused, 'rate_limited');
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -275,8 +275,8 @@ describe('export', () => {
       const exported = await until(
         'the slowest reader gives way',
         async () => {
-          const answer = await other.get('/orders/export');
-          return answer.status === 200 && answer;
+          const response = await other.get('/orders/export');
+          return response.status === 200 && response;
           // Until the buffers of all sockets are full, the exports read one page after another.
         },
         60_000,
@@ -338,20 +338,20 @@ describe('export', () => {
       expect(text).toMatch(/^HTTP\/1\.1 200/);
       expect(text.endsWith('\r\n0\r\n\r\n')).toBe(false);
       const whole = await until('the service is back', async () => {
-        const answer = await tenant.get('/orders/export').catch(() => undefined);
-        return answer?.status === 200 && answer;
+        const response = await tenant.get('/orders/export').catch(() => undefined);
+        return response?.status === 200 && response;
       });
       expect(ndjson(whole.text)).toHaveLength(MANY);
     });
   });
 
-  it('answers a problem where it fails before the first row', async () => {
+  it('responds with a problem where it fails before the first row', async () => {
     await tenant.createOrder();
     await service.database.sql('alter table order_items rename to order_items_away');
     for (const format of ['ndjson', 'csv']) {
-      const answer = await tenant.get(`/orders/export?format=${format}`);
-      expectProblem(answer, 'internal_error');
-      expect(answer.headers.get('content-disposition')).toBeNull();
+      const response = await tenant.get(`/orders/export?format=${format}`);
+      expectProblem(response, 'internal_error');
+      expect(response.headers.get('content-disposition')).toBeNull();
     }
     await service.database.sql('alter table order_items_away rename to order_items');
     expect((await tenant.get('/orders/export')).status).toBe(200);

@@ -1,6 +1,6 @@
 import { newKey } from '../../src/platform/crypto/secret-box';
 import { admin } from '../harness/admin';
-import { type Answer, ApiClient } from '../harness/client';
+import { type ApiResponse, ApiClient } from '../harness/client';
 import { createTestDatabase, type TestDatabase } from '../harness/databases';
 import { createEndpoint } from '../harness/endpoints';
 import { runRole } from '../harness/role-process';
@@ -34,11 +34,11 @@ describe('a process whose encryption keys are not those of the database', () => 
   }
 
   const start = (env: Record<string, string>) => using(env, () => Promise.resolve('started'));
-  const kidsOf = ({ body }: Answer): string[] => (body.keys as { kid: string }[]).map(({ kid }) => kid);
+  const kidsOf = ({ body }: ApiResponse): string[] => (body.keys as { kid: string }[]).map(({ kid }) => kid);
   const recorded = async () =>
     (await database.sql<{ kid: string }>('select kid from encryption_keys order by kid')).map(({ kid }) => kid);
 
-  it.each(['api', 'worker'])('%s: does not start, and says in one line what to restore', async (role) => {
+  it.each(['api', 'worker'])('%s: does not start, and names in one line the key to restore', async (role) => {
     await start({});
     const env = { DATABASE_URL: database.serviceUrl, METRICS_PORT: 'off', PORT: '0' };
     const { code, stderr } = await runRole([role], { ...env, JWT_SECRET: OTHER });
@@ -53,7 +53,7 @@ describe('a process whose encryption keys are not those of the database', () => 
   });
 
   it.each(['webhook_endpoints', 'totp_factors'])(
-    'is told by the secrets of %s where an older release has recorded no key',
+    'is detected by the secrets of %s where an older release has recorded no key',
     async (table) => {
       await using({}, async (tenant) => {
         await createEndpoint(tenant, 'https://example.com/');

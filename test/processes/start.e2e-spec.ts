@@ -18,7 +18,7 @@ import { createTestDatabase } from '../harness/databases';
 import { until } from '../harness/until';
 
 const ROOT = join(__dirname, '..', '..');
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const run = promisify(execFile);
 
 /** The environment of a person's shell, without the variables of npm and jest. */
@@ -59,7 +59,7 @@ class Started {
   /** Waits for the welcome; gives the address in it. */
   async ready(): Promise<string> {
     await Promise.race([
-      until('the welcome', () => this.output.includes('Ctrl-C stops it'), PATIENCE_MS),
+      until('the welcome', () => this.output.includes('Ctrl-C stops it'), TIMEOUT_MS),
       this.exit.then((code) => Promise.reject(new Error(`ended with ${code}:\n${this.output}`))),
     ]);
     return /Ready at (\S+)/.exec(this.output)?.[1] as string;
@@ -177,7 +177,7 @@ describe('npm start', () => {
     holder.close();
   });
 
-  it('says every fault of the configuration in a line of its own', async () => {
+  it('reports every fault of the configuration in a line of its own', async () => {
     const refused = start({ PORT: 'abc', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://somewhere' });
     expect(await refused.exit).toBe(1);
     expect(refused.output.split('\n')).toEqual([
@@ -222,7 +222,7 @@ describe('npm start', () => {
     await database.drop();
   }, 120_000);
 
-  it('says in one line that the database cannot be had', async () => {
+  it('reports in one line that the database is unavailable', async () => {
     const refused = start({ DATA_DIR: join(folder, 'given'), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' });
     expect(await refused.exit).toBe(1);
     expect(refused.output).toMatch(/^DATABASE_URL: cannot reach 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\n$/);

@@ -56,15 +56,15 @@ describe('the queue UI without a queue to look at', () => {
     'shows nothing of %s without the operator’s credential',
     async (path) => {
       for (const authorization of [undefined, basic('correct horse: batery'), basic(PASSWORD, 'root'), 'Bearer x']) {
-        const answer = await get(path, authorization);
-        expect([authorization, answer.status]).toEqual([authorization, 401]);
-        expect(answer.headers.get('www-authenticate')).toBe('Basic realm="queue", charset="UTF-8"');
-        expect(await answer.json()).toEqual({ error: 'Unauthorized' });
+        const response = await get(path, authorization);
+        expect([authorization, response.status]).toEqual([authorization, 401]);
+        expect(response.headers.get('www-authenticate')).toBe('Basic realm="queue", charset="UTF-8"');
+        expect(await response.json()).toEqual({ error: 'Unauthorized' });
       }
     },
   );
 
-  it('lets its page run and ask for nothing but its own, and be kept nowhere', async () => {
+  it('restricts its page to its own scripts and requests, and is not cached', async () => {
     for (const path of ['/', '/api/queues', '/static/favicon-32x32.png', '/nowhere']) {
       const { headers } = await get(path, basic(PASSWORD));
       expect([path, headers.get('cache-control')]).toEqual([path, 'no-store']);
@@ -78,17 +78,17 @@ describe('the queue UI without a queue to look at', () => {
     expect((await get('/nowhere', basic(PASSWORD))).status).toBe(404);
   });
 
-  it('lets somebody who guesses wait, and says so in the log without the guess', async () => {
+  it('delays repeated wrong passwords, and logs them without the password', async () => {
     for (let i = 0; i < 10; i++) expect((await get('/', basic(`guess number ${i}`))).status).toBe(401);
-    const answer = await get('/', basic(PASSWORD));
-    expect(answer.status).toBe(429);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(800);
+    const response = await get('/', basic(PASSWORD));
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(800);
     const warnings = worker.logLines.filter((line) => line.includes('refused a credential'));
     expect(warnings).toHaveLength(11);
     expect(worker.logLines.join('')).not.toMatch(/guess|Basic|horse/);
   });
 
-  it('is not there unless it is asked for, and then loads nothing', async () => {
+  it('is off by default, and then loads nothing', async () => {
     const silent = await startWorker(service.database);
     expect(silent.logLines.join('')).not.toContain('queue UI');
     await silent.stop();
@@ -98,7 +98,7 @@ describe('the queue UI without a queue to look at', () => {
     expect(execFileSync(process.execPath, ['-e', program], options)).toBe('0\n');
   });
 
-  it('says what is wrong with its port or its password', async () => {
+  it('names the fault of its port or its password', async () => {
     const start = async (env: Record<string, string>) => {
       const failing = startWorkerProcess(service.database, { PORT: '0', QUEUE_UI_PASSWORD: PASSWORD, ...env });
       expect(await failing.ended).toBe(1);
@@ -115,7 +115,7 @@ describe('the queue UI without a queue to look at', () => {
     expect(await start({ QUEUE_UI_USER: 'a:b' })).toContain('QUEUE_UI_USER must have no colon');
   }, 60_000);
 
-  it('does not hold up a worker that is to stop, whoever is connected', async () => {
+  it('does not delay the stop of a worker, with any connected client', async () => {
     const port = await freePort();
     const running = startWorkerProcess(service.database, {
       PORT: '0',
@@ -126,8 +126,10 @@ describe('the queue UI without a queue to look at', () => {
     const idle = connect(port, '127.0.0.1');
     const half = connect(port, '127.0.0.1', () => half.write('GET / HTTP/1.1\r\nHost: x\r\n'));
     for (const socket of [idle, half]) socket.on('error', () => undefined);
-    const answer = await fetch(`http://127.0.0.1:${port}/api/queues`, { headers: { authorization: basic(PASSWORD) } });
-    expect(answer.status).toBe(200);
+    const response = await fetch(`http://127.0.0.1:${port}/api/queues`, {
+      headers: { authorization: basic(PASSWORD) },
+    });
+    expect(response.status).toBe(200);
     const began = Date.now();
     await running.kill('SIGTERM');
     expect(await running.ended).toBe(0);
@@ -141,7 +143,7 @@ describe('the queue UI without a queue to look at', () => {
     process.stderr.write('\n  SKIPPED: the queue UI is not tried in a browser, for there is no Chromium here.\n\n');
   }
   (chromium || process.env.CI === 'true' ? it : it.skip)(
-    'works in a browser under its policy, and asks for nothing elsewhere',
+    'works in a browser under its policy, and requests nothing elsewhere',
     async () => {
       if (!chromium) throw new Error('CI has no Chromium: install it, or name it in CHROMIUM_PATH');
       const browser = await startChromium(chromium);
@@ -223,9 +225,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
     const secrets = [endpoint.secret, 'a-header-that', 'with-a-secret-path', 'nobody else', JWT_SECRET, PASSWORD];
     secrets.push(decodeURIComponent(new URL(service.database.serviceUrl).password));
     for (const path of paths) {
-      const answer = await ask(path);
-      const text = await answer.text();
-      expect([path, answer.status]).toEqual([path, 200]);
+      const reply = await ask(path);
+      const text = await reply.text();
+      expect([path, reply.status]).toEqual([path, 200]);
       expect([path, secrets.filter((secret) => text.includes(secret))]).toEqual([path, []]);
     }
 
@@ -241,8 +243,8 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
       ['PUT', '/api/queues/pause'],
     ];
     for (const [method, path] of changes) {
-      const answer = await ask(path, method);
-      expect([method, path, answer.status, answer.headers.get('allow')]).toEqual([method, path, 405, 'GET, HEAD']);
+      const result = await ask(path, method);
+      expect([method, path, result.status, result.headers.get('allow')]).toEqual([method, path, 405, 'GET, HEAD']);
     }
     expect((await board()).queues[0]).toMatchObject({ isPaused: false, counts: { active: 1 } });
 
@@ -252,11 +254,11 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('the queue 
   });
 
   if (backend === 'Redis') {
-    it('says no more than that it cannot read a queue that is away, and reads it again when it is back', async () => {
+    it('reports only that it cannot read an unavailable queue, and reads it again when it is back', async () => {
       await redis!.kill();
-      const answer = await ask('/api/queues');
-      expect(answer.status).toBe(500);
-      expect(await answer.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
+      const response = await ask('/api/queues');
+      expect(response.status).toBe(500);
+      expect(await response.json()).toEqual({ error: 'The queue could not be read; the worker’s log has the reason' });
       await redis!.start();
       await until('the queue is read', async () => (await ask('/api/queues')).status === 200, 20_000);
       const before = receiver.received.length;

@@ -38,9 +38,9 @@ describe('exports of a tenant', () => {
   });
 
   const ask = async (client = owner): Promise<string> => {
-    const answer = await client.post('/tenant/exports');
-    expect(answer.status).toBe(202);
-    return answer.body.id as string;
+    const response = await client.post('/tenant/exports');
+    expect(response.status).toBe(202);
+    return response.body.id as string;
   };
   const headersOf = (client: ApiClient) => ({ authorization: `Bearer ${client.session?.access_token}` });
   const archiveUrl = (id: string) => `${service.url}/api/v1/tenant/exports/${id}/archive`;
@@ -96,7 +96,7 @@ describe('exports of a tenant', () => {
       [owner.tenantId],
     );
 
-  it('are asked for once, read by owners until they expire, and recorded', async () => {
+  it('are made once, read by owners until they expire, and recorded', async () => {
     const made = await owner.post('/tenant/exports', undefined, { 'idempotency-key': 'one' });
     expect([made.status, made.headers.get('location')]).toEqual([202, `/api/v1/tenant/exports/${made.body.id}`]);
     expect(made.body).toMatchObject({ status: 'ready', created_by: personOf(owner), version: 1 });
@@ -143,8 +143,8 @@ describe('exports of a tenant', () => {
       owner.tenantId,
     ]);
     const old = await until('the session is old', async () => {
-      const answer = await owner.post('/tenant/exports');
-      return answer.status === 401 && answer;
+      const response = await owner.post('/tenant/exports');
+      return response.status === 401 && response;
     });
     expectProblem(old, 'insufficient_user_authentication');
   });

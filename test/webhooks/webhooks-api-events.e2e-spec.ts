@@ -34,16 +34,16 @@ describe('webhook events', () => {
   };
 
   describe('emitting', () => {
-    it('answers 202 with the event, and shows it ever after', async () => {
+    it('responds with 202 with the event, and shows it ever after', async () => {
       const data = {
         invoice: 'INV-1',
         lines: [{ amount: '1.20' }, null, true],
         'ключ €': '\u2028"\\',
         nested: { a: {} },
       };
-      const answer = await emit({ type: 'invoice.paid', data, event_id: 'my own/ID ü' });
-      expect(answer.status).toBe(202);
-      expect(answer.body).toEqual({
+      const response = await emit({ type: 'invoice.paid', data, event_id: 'my own/ID ü' });
+      expect(response.status).toBe(202);
+      expect(response.body).toEqual({
         id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
         type: 'invoice.paid',
         timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -55,20 +55,20 @@ describe('webhook events', () => {
         deliveries: [],
         has_more_deliveries: false,
       });
-      const read = await tenant.get(`/webhooks/events/${answer.body.id}`);
-      expect(read.body).toEqual(answer.body);
+      const read = await tenant.get(`/webhooks/events/${response.body.id}`);
+      expect(read.body).toEqual(response.body);
     });
 
     it('keeps numbers in the characters in which they came', async () => {
       const raw = '{"type":"a.b","data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}}';
-      const answer = await emit(raw);
-      expect(answer.status).toBe(202);
+      const response = await emit(raw);
+      expect(response.status).toBe(202);
       const data = '"data":{"n":[1e3,12345678901234567890,-0.5,0.1],"__proto__":{"x":1}}';
-      expect(answer.text).toContain(data);
-      expect((await tenant.get(`/webhooks/events/${answer.body.id}`)).text).toContain(data.slice(7));
+      expect(response.text).toContain(data);
+      expect((await tenant.get(`/webhooks/events/${response.body.id}`)).text).toContain(data.slice(7));
     });
 
-    it('emits once for one event_id, whatever else is said', async () => {
+    it('emits once for one event_id, whatever the other fields', async () => {
       const quiet = await service.tenant();
       const first = await quiet.post('/webhooks/events', { type: 'a.b', data: { n: 1 }, event_id: 'x' });
       const second = await quiet.post('/webhooks/events', { type: 'c.d', data: { n: 2 }, event_id: 'x' });
@@ -80,7 +80,7 @@ describe('webhook events', () => {
 
     it('emits once where 20 come at the same time', async () => {
       const busy = await service.tenant();
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, n) =>
           busy.post(
             '/webhooks/events',
@@ -89,8 +89,8 @@ describe('webhook events', () => {
           ),
         ),
       );
-      expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(202));
-      expect(new Set(answers.map((answer) => JSON.stringify([answer.body.id, answer.body.data]))).size).toBe(1);
+      expect(responses.map((response) => response.status)).toEqual(Array(20).fill(202));
+      expect(new Set(responses.map((response) => JSON.stringify([response.body.id, response.body.data]))).size).toBe(1);
       expect(await count(busy)).toEqual({ events: 1, outbox: 1 });
     });
 
@@ -123,13 +123,13 @@ describe('webhook events', () => {
       ['event_id with a tab', { event_id: 'a\tb' }, ['event_id: text']],
       ['event_id a number', { event_id: 1 }, ['event_id: is_string']],
       ['an aggregate', { aggregate_id: randomUUID() }, ['aggregate_id: unknown_field']],
-    ])('answers 422 for %s', async (_, change, faults) => {
+    ])('responds with 422 for %s', async (_, change, faults) => {
       expect(faultsOf(await emit({ type: 'invoice.paid', data: {}, ...change }))).toEqual(faults);
     });
 
-    it('tells every fault at once, numbers that no double holds among them', async () => {
-      const answer = await emit('{"type":"order.x","data":{"a":[1e999]},"event_id":""}');
-      expect(faultsOf(answer)).toEqual([
+    it('reports every fault at once, numbers that no double holds among them', async () => {
+      const response = await emit('{"type":"order.x","data":{"a":[1e999]},"event_id":""}');
+      expect(faultsOf(response)).toEqual([
         'data.a.0: invalid_number',
         'event_id: min_length',
         'type: reserved_event_type',
@@ -203,7 +203,7 @@ describe('webhook events', () => {
       expect(many.body.has_more_deliveries).toBe(true);
     });
 
-    it.each(['not-an-id', randomUUID()])('answers 404 for %s', async (id) => {
+    it.each(['not-an-id', randomUUID()])('responds with 404 for %s', async (id) => {
       const problem = expectProblem(await tenant.get(`/webhooks/events/${id}`), 'not_found');
       expect(problem.detail).toBe(`Event '${id}' not found`);
     });
@@ -225,7 +225,7 @@ describe('webhook events', () => {
       }
     });
 
-    it('says of an order’s events what they are', async () => {
+    it('describes the events of an order', async () => {
       const order = await tenant.createOrder({ notes: null, metadata: { a: 'b' } });
       await tenant.patch(`/orders/${order.id}`, { notes: 'n' });
       const { data: types } = (await tenant.get('/webhooks/event-types')).body;
@@ -239,7 +239,7 @@ describe('webhook events', () => {
       }
     });
 
-    it('has names that endpoints may subscribe to, and that the document tells of', async () => {
+    it('has names that endpoints may subscribe to, and that the document describes', async () => {
       expect((await tenant.post('/webhooks/endpoints', endpointInput({ event_types: OUR_TYPES }))).status).toBe(201);
       const document = (await service.client.get('/openapi.json')).body;
       const { data } = (await tenant.get('/webhooks/event-types')).body;

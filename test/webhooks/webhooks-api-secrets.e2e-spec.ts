@@ -20,10 +20,10 @@ describe('webhook secrets', () => {
   afterAll(() => service.stop());
 
   const secretOf = async (id: string): Promise<string> => {
-    const answer = await tenant.get(`/webhooks/endpoints/${id}/secret`);
-    expect(answer.status).toBe(200);
-    expect(Object.keys(answer.body)).toEqual(['secret']);
-    return answer.body.secret;
+    const response = await tenant.get(`/webhooks/endpoints/${id}/secret`);
+    expect(response.status).toBe(200);
+    expect(Object.keys(response.body)).toEqual(['secret']);
+    return response.body.secret;
   };
   const rotate = (id: string, body?: unknown, headers?: Record<string, string>) =>
     tenant.post(`/webhooks/endpoints/${id}/rotate-secret`, body, headers);
@@ -49,7 +49,7 @@ describe('webhook secrets', () => {
     };
   }
 
-  it('shows the secret at its route, uncached, and keeps it sealed', async () => {
+  it('shows the secret at its route, uncached, and stores it encrypted', async () => {
     const { id, secret } = await makeEndpoint(tenant);
     expect(await secretOf(id)).toBe(secret);
     expect((await tenant.get(`/webhooks/endpoints/${id}/secret`)).headers.get('cache-control')).toBe('no-store');
@@ -66,16 +66,16 @@ describe('webhook secrets', () => {
     expect(service.logLines.join('\n')).not.toContain('whsec_');
   });
 
-  it('rotates with a day of overlap where nothing is said, with a body or without', async () => {
+  it('rotates with a day of overlap by default, with a body or without', async () => {
     for (const body of [undefined, {}]) {
       const { id, secret } = await makeEndpoint(tenant);
-      const answer = await rotate(id, body);
-      expect(answer.status).toBe(200);
-      expect(answer.body).toEqual({ secret: expect.stringMatching(/^whsec_/) });
-      expect(answer.body.secret).not.toBe(secret);
-      expect(answer.headers.get('cache-control')).toBe('no-store');
+      const response = await rotate(id, body);
+      expect(response.status).toBe(200);
+      expect(response.body).toEqual({ secret: expect.stringMatching(/^whsec_/) });
+      expect(response.body.secret).not.toBe(secret);
+      expect(response.headers.get('cache-control')).toBe('no-store');
       const row = await stored(id);
-      expect(row).toMatchObject({ secret: answer.body.secret, previous: secret, version: 1 });
+      expect(row).toMatchObject({ secret: response.body.secret, previous: secret, version: 1 });
       const overlap = (row.until as Date).getTime() - Date.now();
       expect(Math.abs(overlap - 86_400_000)).toBeLessThan(60_000);
     }
@@ -91,7 +91,7 @@ describe('webhook secrets', () => {
     expect(await stored(id)).toMatchObject({ secret: fourth, previous: null, until: null });
   });
 
-  it.each([-1, 604_801, 1.5, '60', null])('answers 422 for an overlap of %j', async (overlap) => {
+  it.each([-1, 604_801, 1.5, '60', null])('responds with 422 for an overlap of %j', async (overlap) => {
     const { id, secret } = await makeEndpoint(tenant);
     expect(faultsOf(await rotate(id, { overlap_seconds: overlap }))).toHaveLength(1);
     expect(faultsOf(await rotate(id, { seconds: 1 }))).toEqual(['seconds: unknown_field']);
@@ -100,13 +100,13 @@ describe('webhook secrets', () => {
 
   it('lets two rotations at once follow each other', async () => {
     const { id } = await makeEndpoint(tenant);
-    const secrets = (await Promise.all([rotate(id), rotate(id)])).map((answer) => answer.body.secret);
+    const secrets = (await Promise.all([rotate(id), rotate(id)])).map((response) => response.body.secret);
     const row = await stored(id);
     expect([row.secret, row.previous].sort()).toEqual(secrets.sort());
     expect(await secretOf(id)).toBe(row.secret);
   });
 
-  it('rotates once under an Idempotency-Key, and keeps the answer sealed', async () => {
+  it('rotates once under an Idempotency-Key, and stores the response encrypted', async () => {
     const { id } = await makeEndpoint(tenant);
     const key = randomUUID();
     const first = await rotate(id, {}, { 'idempotency-key': key });
@@ -117,10 +117,10 @@ describe('webhook secrets', () => {
     expect(kept?.body).toMatch(/^v1\.jwt\./);
   });
 
-  it('answers 404 for an endpoint that is not there', async () => {
+  it('responds with 404 for an endpoint that is not there', async () => {
     const id = randomUUID();
-    for (const answer of [await tenant.get(`/webhooks/endpoints/${id}/secret`), await rotate(id)]) {
-      expect(expectProblem(answer, 'not_found').detail).toBe(`Endpoint '${id}' not found`);
+    for (const response of [await tenant.get(`/webhooks/endpoints/${id}/secret`), await rotate(id)]) {
+      expect(expectProblem(response, 'not_found').detail).toBe(`Endpoint '${id}' not found`);
     }
   });
 
@@ -131,11 +131,11 @@ describe('webhook secrets', () => {
       await makeEndpoint(lone);
       const { id, secret } = await makeEndpoint(lone, { signature: 'v1a' });
       expect(secret).toMatch(/^whpk_/);
-      const answer = await lone.get('/webhooks/jwks');
+      const response = await lone.get('/webhooks/jwks');
       const x = Buffer.from(secret.slice(5), 'base64').toString('base64url');
-      expect(answer.body).toEqual({ keys: [{ kty: 'OKP', crv: 'Ed25519', use: 'sig', alg: 'EdDSA', x, kid: id }] });
-      expect(createPublicKey({ key: answer.body.keys[0], format: 'jwk' }).asymmetricKeyType).toBe('ed25519');
-      expect(answer.text).not.toContain('"d"');
+      expect(response.body).toEqual({ keys: [{ kty: 'OKP', crv: 'Ed25519', use: 'sig', alg: 'EdDSA', x, kid: id }] });
+      expect(createPublicKey({ key: response.body.keys[0], format: 'jwk' }).asymmetricKeyType).toBe('ed25519');
+      expect(response.text).not.toContain('"d"');
       expect((await tenant.get('/webhooks/jwks')).text).not.toContain(id);
 
       const rotated = (await lone.post(`/webhooks/endpoints/${id}/rotate-secret`, { overlap_seconds: 60 })).body.secret;
@@ -159,16 +159,16 @@ describe('webhook secrets', () => {
     });
   });
 
-  it('opens what was sealed before keys were configured, and after they were rotated', async () => {
+  it('decrypts secrets from before keys were configured, and after a rotation', async () => {
     const { id, secret } = await makeEndpoint(tenant);
     const [k1, k2] = [1, 2].map((n) => `k${n}:${Buffer.alloc(32, n).toString('base64')}`);
     const shown = async (keys: string) => {
       const later = await startService({ database: service.database, env: { ENCRYPTION_KEYS: keys } });
       const client = new ApiClient(later.url, tenant.session);
-      const answer = await client.get(`/webhooks/endpoints/${id}/secret`);
+      const response = await client.get(`/webhooks/endpoints/${id}/secret`);
       const made = await makeEndpoint(client);
       await later.stop();
-      return { answer, made };
+      return { answer: response, made };
     };
     const { answer: before, made } = await shown(k1 as string);
     expect(before.body).toEqual({ secret });

@@ -24,8 +24,8 @@ class Hook<Tx extends Transaction, Event> {
 class Query<Input, Output> {
   private handler?: (input: Input) => Promise<Output>;
 
-  handleWith(answer: (input: Input) => Promise<Output>): void {
-    this.handler = answer;
+  handleWith(handler: (input: Input) => Promise<Output>): void {
+    this.handler = handler;
   }
 
   /** @throws if no loaded feature serves it */

@@ -82,8 +82,8 @@ names its place and the missing key.`,
     }
     const reencryption = app.get(Reencryption);
     const total: Reencrypted = { reencrypted: 0, failed: 0, faults: [] };
-    const add = ({ reencrypted: resealed, failed, faults }: Reencrypted): void => {
-      total.reencrypted += resealed;
+    const add = ({ reencrypted, failed, faults }: Reencrypted): void => {
+      total.reencrypted += reencrypted;
       total.failed += failed;
       total.faults.push(...faults.slice(0, MAX_FAULTS - total.faults.length));
     };

@@ -13,6 +13,7 @@ type AuditedQueue = Pick<DeliveryQueue, 'missing' | 'turns'>;
 
 interface Job {
   id: string;
+  tenantId: string;
   queue: AuditedQueue;
   /** When the queue was last known to have it; Infinity until it is added. */
   seenAt: number;
@@ -57,8 +58,8 @@ export class QueueAudit implements Leftovers {
   /** Reads the jobs that a previous leader has left. @throws when the queue does not respond in time */
   async learn(now: number): Promise<void> {
     for (const queue of this.previous ? [this.queue, this.previous] : [this.queue]) {
-      for (const { id, deliveries } of await queue.turns(MOST_JOBS)) {
-        this.note({ id, queue, seenAt: now, open: new Map() }, deliveries);
+      for (const { id, tenantId, deliveries } of await queue.turns(MOST_JOBS)) {
+        this.note({ id, tenantId, queue, seenAt: now, open: new Map() }, deliveries);
         this.leftoverCount += deliveries.length;
       }
     }
@@ -66,8 +67,8 @@ export class QueueAudit implements Leftovers {
 
   /** Takes turns that are about to be added. */
   adding(turns: readonly Turn<Admitted>[]): void {
-    for (const { id, deliveries } of turns) {
-      this.note({ id, queue: this.queue, seenAt: Infinity, open: new Map() }, deliveries);
+    for (const { id, tenantId, deliveries } of turns) {
+      this.note({ id, tenantId, queue: this.queue, seenAt: Infinity, open: new Map() }, deliveries);
     }
   }
 

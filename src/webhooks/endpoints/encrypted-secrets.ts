@@ -26,9 +26,9 @@ export const ENDPOINT_SECRETS: EncryptedColumn = {
 
   countByKey: (tenantId) => ({
     name: 'endpoint_secrets_count_by_key',
-    text: `select split_part(sealed, '.', 2) as kid, count(*)::int as count
+    text: `select split_part(encrypted, '.', 2) as kid, count(*)::int as count
              from webhook_endpoints, unnest(array[secret, previous_secret, encrypted_parts]) as encrypted
-            where tenant_id = $1 and sealed is not null group by 1`,
+            where tenant_id = $1 and encrypted is not null group by 1`,
     values: [tenantId],
   }),
 };

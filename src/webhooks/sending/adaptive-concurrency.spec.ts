@@ -94,10 +94,14 @@ describe('adaptive concurrency', () => {
     out = AT_HAND;
     await pass(500);
     expect(woken).toBe(1);
-    expect(takeJobs(TURN, jobs)).toBe(13);
+    const more = takeJobs(TURN, jobs);
+    expect(more).toBe(2 * jobs);
     out = 2 * AT_HAND;
     await pass(500);
-    expect(woken).toBe(1);
+    expect(woken).toBe(2);
+    expect(takeJobs(TURN, more)).toBe(Math.ceil(MOST / TURN));
+    await pass(500);
+    expect(woken).toBe(2);
   });
 
   it('has the worker look where deliveries end and their jobs do not', async () => {

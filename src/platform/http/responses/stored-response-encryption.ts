@@ -3,7 +3,7 @@ import { storedResponseContext } from './idempotency';
 
 /** Stored responses that hold a secret, for re-encryption. Others are plain JSON. */
 export const STORED_RESPONSES: EncryptedColumn = {
-  what: 'stored answers',
+  what: 'stored responses',
 
   lockOutdated: (tenantId, current, limit, offset) => ({
     name: 'idempotency_lock_outdated',
