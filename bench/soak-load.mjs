@@ -198,8 +198,8 @@ export class SoakLoad {
 const timeOf = (id) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 
 /** Waits until a condition holds, within a bound. @throws after it */
-export async function waitUntil(what, ask, patience, pause = 250) {
-  for (const deadline = performance.now() + patience; !(await ask()); await sleep(pause)) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${patience} ms`);
+export async function waitUntil(what, ask, timeoutMs, pause = 250) {
+  for (const deadline = performance.now() + timeoutMs; !(await ask()); await sleep(pause)) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
   }
 }

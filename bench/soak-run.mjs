@@ -61,8 +61,8 @@ export async function soak(mode, chosen, dir, say) {
   const state = { mode, chosen, system, receiver, client, faults, say, arrivals: [], ends };
   try {
     await prepare(state);
-    await storm(state);
-    await settle(state);
+    await loadAndKill(state);
+    await drain(state);
     await judge(state);
     return figures(state);
   } finally {
@@ -93,7 +93,7 @@ async function prepare(state) {
 }
 
 /** Load and kills, until the time is over or there are enough faults. */
-async function storm(state) {
+async function loadAndKill(state) {
   const { system, chosen, client, faults, say } = state;
   const load = (state.load = new SoakLoad(client, state.tenants, pickFrom(chosen.seed + 1)));
   const killer = (state.killer = new Killer(system, chosen.seed, chosen.everyMs));
@@ -167,7 +167,7 @@ async function reportAgain(state, client, only) {
 }
 
 /** Everything runs again, and what is due arrives. */
-async function settle(state) {
+async function drain(state) {
   const { system, faults, say } = state;
   const began = performance.now();
   for (const part of system.parts) await part.ready();
