@@ -15,8 +15,8 @@ import { startAnswering } from './webhooks-processes.mjs';
 const TENANTS = 4;
 const LOOK_EVERY_MS = 5_000;
 /** A delivery that has waited for so long while others go on counts as lost. */
-const LATE_MS = 120_000;
-const DRAINED_WITHIN_MS = 240_000;
+const LATE_MS = 300_000;
+const DRAINED_WITHIN_MS = 300_000;
 const ENDPOINTS = [
   { name: 'prompt', types: ['*'], ordered: () => false },
   { name: 'slow', types: ['order.*'], ordered: () => true },
