@@ -128,6 +128,7 @@ async function look(state) {
   await withClient(system.ownerUrl, async (client) => {
     const { deliveries, outbox } = await verify.readWaiting(client);
     state.waiting = `${deliveries.length} deliveries, ${outbox} events`;
+    state.load.waiting = deliveries.length;
     for (const { id, age } of deliveries.filter((delivery) => delivery.age * 1000 > LATE_MS).slice(0, 3)) {
       if (state.late?.has(id)) continue;
       (state.late ??= new Set()).add(id);
@@ -255,6 +256,7 @@ function figures(state) {
     led: killer.done.filter(({ what, led }) => what === 'kill worker' && led).length,
     total: killer.done.length,
     requests: client.counts,
+    skipped: load.skipped,
     acknowledged: { orders: load.ledger.orders.size, events: load.ledger.events.size },
     committed: events.size,
     waits: Float64Array.from(firsts.values()).sort(),
