@@ -76,6 +76,8 @@ export function workerOptions(config: Config, concurrency: number): WorkerOption
     stalledInterval: 1_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
+    // A job whose completion fails for want of a connection occupies its worker until the next attempt.
+    runRetryDelay: 1_000,
   };
 }
 
