@@ -6,7 +6,7 @@ export interface Member {
   pid: number;
   /** The shards that it holds. */
   shards: readonly number[];
-  /** The deliveries that it could send at once, as far as it knows. */
+  /** The permits that it could use at once, as far as it knows. */
   demand: number;
   /** The permits that it may use. */
   permits: number;
@@ -21,7 +21,7 @@ export interface Moves {
   missing: number;
 }
 
-/** A worker with shards keeps this part of an even share of the permits, so that its next delivery leaves at once. */
+/** A worker with shards keeps this part of an even share of the permits, so that its next work begins at once. */
 const KEPT_PART = 4;
 
 /**
@@ -50,7 +50,7 @@ export function fairMoves(members: readonly Member[], pid: number, own: readonly
  * The permits of one worker: a kept part, and the rest in proportion to demand. The targets of all workers add up to
  * the capacity at most.
  *
- * @param capacity the deliveries that all workers can send at once
+ * @param capacity the permits of all workers together
  */
 export function permitTarget(members: readonly Member[], pid: number, capacity: number): number {
   const sharing = members.filter((member) => member.pid === pid || member.shards.length > 0 || member.permits > 0);

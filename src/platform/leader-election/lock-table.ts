@@ -25,7 +25,7 @@ const MOST = 2_147_483_647;
 export interface LockView {
   /** The server process of the session that asked. */
   pid: number;
-  /** The deliveries that all workers can send at once, those of an earlier release included. */
+  /** The permits of all workers, those of an earlier release included. */
   capacity: number;
   /** The workers that take part in the shards. */
   members: Member[];

@@ -21,11 +21,13 @@ export interface ShardOwnerOptions {
   lock: number;
   /** The number of shards, the same in all processes. */
   shards: number;
-  /** Deliveries that this process can send at once, owner or not. */
+  /** Permits that this process adds to those of all, owner or not: what it can carry out at once. */
   capacity: number;
   /** Channels of notifications for owners. */
   channels: readonly string[];
-  /** The deliveries that this process could admit now, those in flight included. */
+  /** Called before this process takes shards. @throws when it must not take any; it is then called again later */
+  onJoined: () => Promise<void>;
+  /** The permits that this process could use now, those in use included. */
   demand: () => number;
   /** The permits in use. */
   inUse: () => number;
@@ -36,7 +38,7 @@ export interface ShardOwnerOptions {
   onLost: (shards: readonly number[]) => void;
   /** Called with the permits that this process may use from now on. */
   onPermits: (permits: number) => void;
-  /** A worker has ended, an owner or not: its deliveries in flight will not end. */
+  /** A worker has ended, an owner or not: what it did under permits will not end. */
   onWorkerLost: () => void;
   onNotification: (channel: string, payload: string) => void;
   onError: (error: Error) => void;
@@ -100,6 +102,7 @@ export class ShardOwner {
     if (!this.joined) {
       if (!(await locks.join(client, this.options.lock))) return;
       for (const channel of this.options.channels) await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
+      await this.options.onJoined();
       this.joined = true;
     }
     await this.announceDemand(client);
@@ -146,7 +149,7 @@ export class ShardOwner {
     const target = this.owned.size === 0 ? 0 : permitTarget(view.members, view.pid, view.capacity);
     this.options.onPermits(Math.min(target, this.permits));
     if (target < this.permits) {
-      // Permits in use stay written down until their deliveries have ended.
+      // Permits in use stay written down until their work has ended.
       await this.writePermits(client, Math.min(this.permits, Math.max(target, this.options.inUse())));
     } else if (target - this.permits > (this.permits === 0 ? 0 : view.capacity * SMALLEST_RAISE)) {
       await locks.raisingAlone(client, () => this.raise(client, target));

@@ -1,17 +1,11 @@
-import { Injectable } from '@nestjs/common';
-import { Config } from '../config/config';
-import { shardOf, slotOf } from './tenant-shard';
+import { shardOf } from './tenant-shard';
 
 /** The shards that this process works for at the moment. */
-@Injectable()
 export class OwnedShards {
-  /** The number of all shards, of this process or another one. */
-  readonly count: number;
   private readonly owned = new Set<number>();
 
-  constructor(config: Pick<Config, 'WEBHOOK_SHARDS'>) {
-    this.count = config.WEBHOOK_SHARDS;
-  }
+  /** @param count the number of all shards, of this process or another one */
+  constructor(readonly count: number) {}
 
   /** Whether this process works for the tenant. */
   owns(tenantId: string): boolean {
@@ -27,7 +21,7 @@ export class OwnedShards {
     return this.owned.has(shard);
   }
 
-  /** The shards in ascending order. */
+  /** The shards, the lowest first. */
   all(): number[] {
     return [...this.owned].sort((a, b) => a - b);
   }
@@ -43,15 +37,4 @@ export class OwnedShards {
   remove(shards: readonly number[]): void {
     for (const shard of shards) this.owned.delete(shard);
   }
-}
-
-/** The slots in a notification; undefined if it names none, and so concerns every shard. */
-export function parseSlots(payload: string): number[] | undefined {
-  const slots = payload.split(',').map(Number);
-  return payload === '' || slots.some(Number.isNaN) ? undefined : slots;
-}
-
-/** The payload of a notification for tenants. */
-export function formatSlots(tenantIds: Iterable<string>): string {
-  return [...new Set([...tenantIds].map(slotOf))].join(',');
 }

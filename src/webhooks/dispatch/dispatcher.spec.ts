@@ -6,6 +6,7 @@ import type { DeliveryJob } from '../notifications/delivery-job';
 import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
 import type { DeliveryQueue } from './delivery-queue';
 import { Dispatcher, type Offer } from './dispatcher';
+import type { OwnedShards } from '../../platform/shards/owned-shards';
 
 /** A row of an empty lane. */
 const NOTHING_WAITS = { id: null, enabled: true, rate_limit: null, ordering: 'none' };
@@ -21,6 +22,7 @@ describe('the dispatcher', () => {
       { read: async () => [NOTHING_WAITS] } as unknown as TenantDatabase,
       queue as unknown as DeliveryQueue,
       {} as DeliveryMetrics,
+      { owns: () => true } as unknown as OwnedShards,
       pino({ level: 'silent' }),
     );
 

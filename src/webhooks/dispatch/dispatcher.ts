@@ -15,6 +15,7 @@ import { LaneReader } from './lane-reader';
 import { LeftoverJobs } from './leftover-jobs';
 import { Places, type TenantPlaces } from './places';
 import { Turns } from './turns';
+import { OwnedShards } from '../../platform/shards/owned-shards';
 import { findWaitingEndpoints, type WaitingEndpoint } from './waiting.queries';
 import type { AttemptEnd } from '../notifications/attempt-ended';
 import type { DispatchRequest } from '../notifications/dispatch-request';
@@ -79,6 +80,7 @@ export class Dispatcher {
     database: TenantDatabase,
     private readonly queue: DeliveryQueue,
     metrics: DeliveryMetrics,
+    private readonly shards: OwnedShards,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.leftovers = new LeftoverJobs(queue);
@@ -98,7 +100,7 @@ export class Dispatcher {
   }
 
   /** Reads the jobs that the previous leader has left in the queue, before any waiting delivery is read. */
-  private async takeOver(): Promise<void> {
+  async takeOver(): Promise<void> {
     const failed = (error: Error) => this.logger.warn({ reason: error.message }, 'the queue could not be read');
     await this.leftovers.learn().catch(failed);
     await this.sweep();
@@ -109,7 +111,36 @@ export class Dispatcher {
    * against their receivers.
    */
   resize(capacity: number): void {
-    if (!this.places.resize(capacity)) return;
+    this.places.resize(capacity);
+  }
+
+  get demand(): number {
+    let ready = 0;
+    for (const tenant of this.turns.values()) {
+      for (const each of tenant.turns.values())
+        ready += each.lanes.pending.ready.size + each.lanes.retrying.ready.size;
+    }
+    return this.inUse + ready;
+  }
+
+  get inUse(): number {
+    let sum = 0;
+    for (const tenant of this.tenants.values()) sum += tenant.underWay;
+    return sum;
+  }
+
+  async release(): Promise<void> {
+    for (const [tenantId, tenant] of this.tenants) {
+      if (this.shards.owns(tenantId)) continue;
+      for (const endpoint of tenant.endpoints.values())
+        for (const id of [...endpoint.underWay.keys()]) this.release1(endpoint, id);
+      this.tenants.delete(tenantId);
+      this.turns.delete(tenantId);
+    }
+    while (this.adding) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  doubtInFlight(): void {
     for (const { endpoints } of this.tenants.values()) endpoints.forEach((each) => each.doubt(performance.now()));
   }
 
@@ -160,7 +191,7 @@ export class Dispatcher {
   private end(end: AttemptEnd): void {
     this.leftovers.ended(end.deliveryId);
     const endpoint = this.endpoint(end.tenantId, end.endpointId);
-    this.release(endpoint, end.deliveryId, end.ok, end.durationMs);
+    this.release1(endpoint, end.deliveryId, end.ok, end.durationMs);
     if (end.nextAttemptAt !== undefined) {
       const lane = endpoint.lanes.retrying;
       lane.nextDueAt = Math.min(lane.nextDueAt, dueTime(end.nextAttemptAt));
@@ -319,10 +350,11 @@ export class Dispatcher {
     this.sweeping = true;
     try {
       const waiting = await this.discovery.query<WaitingEndpoint>(
-        findWaitingEndpoints(MAX_ENDPOINTS, this.discovery.isDistributed),
+        findWaitingEndpoints(this.shards, MAX_ENDPOINTS, this.discovery.isDistributed),
       );
       if (!this.running) return;
       for (const row of waiting) {
+        if (!this.shards.owns(row.tenant_id)) continue;
         const endpoint = this.endpoint(row.tenant_id, row.endpoint_id);
         const lane = endpoint.lanes[row.status];
         const dueAt = dueTime(row.next_attempt_at.getTime());
@@ -365,12 +397,12 @@ export class Dispatcher {
   private forget(tenantId: string, deliveryId: string): void {
     for (const endpoint of this.tenants.get(tenantId)?.endpoints.values() ?? []) {
       if (!endpoint.underWay.has(deliveryId)) continue;
-      this.release(endpoint, deliveryId);
+      this.release1(endpoint, deliveryId);
       this.lookAgain(endpoint);
     }
   }
 
-  private release(endpoint: EndpointQueue, deliveryId: string, ok?: boolean, durationMs = 0): void {
+  private release1(endpoint: EndpointQueue, deliveryId: string, ok?: boolean, durationMs = 0): void {
     const now = performance.now();
     const since = endpoint.ended(deliveryId, ok, durationMs, now);
     if (since === undefined) return;

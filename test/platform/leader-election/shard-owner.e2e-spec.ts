@@ -64,6 +64,7 @@ describe('the owners of shards', () => {
         shards: SHARDS,
         capacity,
         channels: ['outbox'],
+        onJoined: () => Promise.resolve(),
         demand: () => made.demand,
         inUse: () => made.inUse,
         onGained: (shards) => shards.forEach((shard) => begin(made, shard)),

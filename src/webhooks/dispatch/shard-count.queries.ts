@@ -1,0 +1,33 @@
+/** Statements for the number of shards, which all workers must agree on. */
+import type { Statement } from '../../platform/database/sql/statement';
+
+/**
+ * Any 64-bit number, the same in every release: the lock that all workers hold in common while they relay and dispatch.
+ * The one leader of an earlier release holds it alone.
+ */
+export const WORKERS_LOCK = 7_263_540_120;
+
+/** The recorded number of shards; none before the first worker has started. */
+export function recordedCount(): Statement {
+  return { name: 'webhook_shards_count', text: 'select count from webhook_shards', values: [] };
+}
+
+/** Records the number of shards unless there is one. */
+export function recordCount(count: number): Statement {
+  return {
+    name: 'webhook_shards_record',
+    text: 'insert into webhook_shards (count) values ($1) on conflict (only_row) do nothing',
+    values: [count],
+  };
+}
+
+/** Changes the number of shards; returns no row while a worker runs. */
+export function changeCount(count: number): Statement {
+  return {
+    name: 'webhook_shards_change',
+    text: `with idle as materialized (select pg_try_advisory_xact_lock($2::bigint) as is_idle)
+           insert into webhook_shards (count) select $1::int from idle where is_idle
+           on conflict (only_row) do update set count = excluded.count returning count`,
+    values: [count, WORKERS_LOCK],
+  };
+}
