@@ -1,35 +1,50 @@
 import pino from 'pino';
-import type { Config } from '../../platform/config/config';
-import type { DispatcherDatabase } from '../../platform/database/roles/dispatcher-database';
-import type { TenantDatabase } from '../../platform/database/tenant-database';
-import type { DeliveryJob } from '../notifications/delivery-job';
-import type { DeliveryMetrics } from '../deliveries/delivery-metrics';
-import type { DeliveryQueue } from './delivery-queue';
-import { Dispatcher, type Offer } from './dispatcher';
-import type { OwnedShards } from '../../platform/shards/owned-shards';
+import type { DueDelivery, Turn } from '../notifications/delivery-job';
+import { Dispatcher, type DispatcherOptions, type Offer } from './dispatcher';
 
-/** A row of an empty lane. */
-const NOTHING_WAITS = { id: null, enabled: true, rate_limit: null, ordering: 'none' };
+const COLLECT_MS = 0;
 
 describe('the dispatcher', () => {
-  let added: DeliveryJob[];
+  let added: DueDelivery[];
+  let turns: Turn[];
   let dispatcher: Dispatcher;
 
-  const newDispatcher = (queue: Pick<DeliveryQueue, 'add' | 'pauseAfter'>): Dispatcher =>
-    new Dispatcher(
-      { WEBHOOK_CONCURRENCY: 512 } as Config,
-      { isDistributed: false, query: async () => [] } as unknown as DispatcherDatabase,
-      { read: async () => [NOTHING_WAITS] } as unknown as TenantDatabase,
-      queue as unknown as DeliveryQueue,
-      {} as DeliveryMetrics,
-      { owns: () => true } as unknown as OwnedShards,
-      pino({ level: 'silent' }),
-    );
-
-  beforeEach(() => {
-    added = [];
-    dispatcher = newDispatcher({ add: async (jobs) => void added.push(...jobs), pauseAfter: () => 0 });
+  type Queue = DispatcherOptions['queue'];
+  const queueOf = (change: Partial<Queue> = {}): Queue => ({
+    add: async (given) => {
+      turns.push(...given);
+      added.push(...given.flatMap(({ deliveries }) => deliveries));
+    },
+    collectMs: COLLECT_MS,
+    missing: async () => [],
+    turns: async () => [],
+    ...change,
+  });
+  const newDispatcher = (change: Partial<DispatcherOptions> = {}): Dispatcher =>
+    new Dispatcher({
+      queue: queueOf(),
+      reader: { fill: () => undefined, attemptOf: async () => undefined },
+      findWaiting: async () => [],
+      isOwned: () => true,
+      capacity: 512,
+      logger: pino({ level: 'silent' }),
+      ...change,
+    });
+  const restart = async (change: Partial<DispatcherOptions>): Promise<void> => {
+    dispatcher.stop();
+    dispatcher = newDispatcher(change);
     dispatcher.start();
+    void dispatcher.takeOver(() => true);
+    await turnsOfTheLoop();
+  };
+
+  beforeEach(async () => {
+    added = [];
+    turns = [];
+    dispatcher = newDispatcher();
+    dispatcher.start();
+    void dispatcher.takeOver(() => true);
+    await turnsOfTheLoop();
   });
   afterEach(() => dispatcher.stop());
 
@@ -42,12 +57,15 @@ describe('the dispatcher', () => {
     }));
   const endpointOf = (deliveryId: string): string => deliveryId.slice(0, deliveryId.lastIndexOf('/'));
 
-  const end = (jobs: readonly DeliveryJob[]): void =>
+  const tenantOf = (deliveryId: string): string => deliveryId.slice(0, deliveryId.indexOf('/'));
+
+  const end = (deliveries: readonly DueDelivery[]): void =>
     dispatcher.ended(
-      jobs.map(({ tenantId, deliveryId }) => ({
-        tenantId,
+      deliveries.map(({ deliveryId, attempt }) => ({
+        tenantId: tenantOf(deliveryId),
         endpointId: endpointOf(deliveryId),
         deliveryId,
+        attempt,
         ok: true,
         durationMs: 1,
       })),
@@ -57,6 +75,7 @@ describe('the dispatcher', () => {
     dispatcher.offer(offers);
     await turnsOfTheLoop();
     end(added.splice(0));
+    turns.length = 0;
   };
 
   it('gives a tenant a turn of deliveries, which its endpoints share, and then the next its own', async () => {
@@ -64,13 +83,8 @@ describe('the dispatcher', () => {
     dispatcher.offer([...offersOf('one', 1, 60, ''), ...offersOf('many', 10, 60, '')]);
     await turnsOfTheLoop();
     expect(new Set(added.map(({ deliveryId }) => deliveryId)).size).toBe(120);
-    const turns: DeliveryJob[][] = [];
-    for (const job of added) {
-      if (turns.at(-1)?.[0]?.tenantId === job.tenantId) turns.at(-1)?.push(job);
-      else turns.push([job]);
-    }
-    expect(turns.map(({ length }) => length)).toEqual([32, 32, 28, 28]);
-    const ofMany = turns.filter(([job]) => job?.tenantId === 'many');
+    expect(turns.map(({ deliveries }) => deliveries.length)).toEqual([32, 32, 28, 28]);
+    const ofMany = turns.filter(({ tenantId }) => tenantId === 'many').map(({ deliveries }) => deliveries);
     expect(new Set(ofMany[0]?.map(({ deliveryId }) => endpointOf(deliveryId))).size).toBe(8);
     // Endpoints that the first turn did not reach come first in the second.
     const next = ofMany[1]?.slice(0, 8).map(({ deliveryId }) => endpointOf(deliveryId));
@@ -109,18 +123,16 @@ describe('the dispatcher', () => {
     expect(added).toHaveLength(0);
     dispatcher.offer(offersOf('idle', 1, 3, 'now'));
     await turnsOfTheLoop();
-    expect(added.map(({ tenantId }) => tenantId)).toEqual(['idle', 'idle', 'idle']);
+    expect(added.map(({ deliveryId }) => tenantOf(deliveryId))).toEqual(['idle', 'idle', 'idle']);
   });
 
   it('goes on after a pause though the clock of the machine has stepped back', async () => {
-    dispatcher.stop();
     let isAway = true;
-    const add = async (jobs: DeliveryJob[]): Promise<void> => {
+    const add: Queue['add'] = async (given) => {
       if (isAway) throw new Error('away');
-      added.push(...jobs);
+      await queueOf().add(given);
     };
-    dispatcher = newDispatcher({ add, pauseAfter: () => 0 });
-    dispatcher.start();
+    await restart({ queue: queueOf({ add }) });
     dispatcher.offer(offersOf('one', 2, 2, ''));
     await turnsOfTheLoop();
     isAway = false;

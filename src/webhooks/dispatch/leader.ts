@@ -11,7 +11,7 @@ import { parseSlots } from '../../platform/shards/tenant-shard';
 import { PartsBackfill } from '../endpoints/parts-backfill';
 import { AttemptEnds, OUTCOME_CHANNEL, parseEnds, tenantOfEnds } from '../notifications/attempt-ended';
 import { type DispatchRequest, REQUEST_CHANNEL } from '../notifications/dispatch-request';
-import { Dispatcher } from './dispatcher';
+import { Dispatchers } from './dispatchers';
 import { ShardCount } from './shard-count';
 import { WORKERS_LOCK } from './shard-count.queries';
 
@@ -36,7 +36,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     private readonly shards: OwnedShards,
     count: ShardCount,
     private readonly relay: Relay,
-    private readonly dispatcher: Dispatcher,
+    private readonly dispatchers: Dispatchers,
     private readonly ends: AttemptEnds,
     private readonly tasks: LeaderTasks,
     private readonly backfill: PartsBackfill,
@@ -49,13 +49,13 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       capacity: config.WEBHOOK_CONCURRENCY,
       channels: [OUTBOX_CHANNEL, OUTCOME_CHANNEL, REQUEST_CHANNEL],
       onJoined: () => count.assertRecorded(),
-      demand: () => dispatcher.demand,
-      inUse: () => dispatcher.inUse,
+      demand: () => dispatchers.current?.demand ?? 0,
+      inUse: () => dispatchers.current?.inUse ?? 0,
       onGained: (gained) => this.gained(gained),
       onReleased: (released) => this.released(released),
       onLost: (lost) => void this.released(lost),
-      onPermits: (permits) => dispatcher.resize(permits),
-      onWorkerLost: () => dispatcher.doubtInFlight(),
+      onPermits: (permits) => dispatchers.resize(permits),
+      onWorkerLost: () => dispatchers.current?.doubtInFlight(),
       onNotification: (channel, payload) => this.onNotification(channel, payload),
       onError: (error) => logger.warn({ reason: error.message }, 'the leader’s connection was lost'),
     });
@@ -72,8 +72,8 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
 
   private gained(shards: readonly number[]): void {
     this.shards.add(shards);
-    if (this.isLeading) this.dispatcher.takeOver();
-    else this.lead();
+    if (!this.isLeading) this.lead();
+    this.dispatchers.takeOver(shards);
     if (shards.includes(TASKS_SHARD)) {
       this.backfill.start();
       this.tasks.start();
@@ -91,7 +91,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     }
     // In this sequence: the last batch offers its deliveries to the dispatcher.
     await this.relay.release();
-    await this.dispatcher.release();
+    await this.dispatchers.current?.release();
     this.logger.info({ shards: this.shards.all() }, 'gave up shards');
     if (this.shards.size === 0) this.rest();
   }
@@ -100,8 +100,8 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.logger.info('leading: this worker relays and dispatches');
     this.isLeading = true;
     this.relay.start();
-    this.dispatcher.start();
-    this.ends.listen((ends) => this.dispatcher.ended(ends));
+    this.dispatchers.start();
+    this.ends.listen((ends) => this.dispatchers.current?.ended(ends));
     this.timer = setInterval(() => this.relay.wake(), POLL_MS);
   }
 
@@ -110,7 +110,7 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
     this.isLeading = false;
     clearInterval(this.timer);
     this.ends.listen(undefined);
-    this.dispatcher.stop();
+    this.dispatchers.stop();
     void this.relay.stop();
     this.logger.info('not leading any more');
   }
@@ -121,10 +121,10 @@ export class WebhooksLeader implements OnApplicationBootstrap, BeforeApplication
       const slots = parseSlots(payload);
       if (!slots || this.shards.ownsAnyOf(slots)) this.relay.wake();
     } else if (channel === OUTCOME_CHANNEL) {
-      if (this.shards.owns(tenantOfEnds(payload))) this.dispatcher.ended(parseEnds(payload));
+      if (this.shards.owns(tenantOfEnds(payload))) this.dispatchers.current?.ended(parseEnds(payload));
     } else {
       const request = JSON.parse(payload) as DispatchRequest;
-      if (this.shards.owns(request.tenantId)) this.dispatcher.requested(request);
+      if (this.shards.owns(request.tenantId)) this.dispatchers.current?.requested(request);
     }
   }
 }
