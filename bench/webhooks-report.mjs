@@ -4,8 +4,11 @@ const whole = (number) => Math.round(number).toLocaleString('en');
 const ms = ({ p50, p99 }) => `${p50.toFixed(1)} / ${p99.toFixed(1)} ms`;
 const TITLES = { postgres: 'queue in PostgreSQL', redis: 'queue in Redis' };
 
+const workersCell = ({ perSecond, cpuMicros, cpuRatio, workers }) =>
+  `${whole(perSecond)}/s, ${whole(cpuMicros)} µs${workers === 1 ? '' : ` = **${cpuRatio.toFixed(2)}**`}`;
+
 /** Each row: its name, its goal, and the form of a backend's result. */
-function rows(results, { shapes, million }) {
+function rows(results, { shapes, workers, million }) {
   const list = [
     ['floor: sign and POST in a loop', '', ({ throughput: t }) => t && `${whole(t.loop)}/s`],
     ['floor: BullMQ alone with the same POST', '', ({ throughput: t }) => t && `${whole(t.bullmq)}/s`],
@@ -14,6 +17,11 @@ function rows(results, { shapes, million }) {
       `${whole(endpoints)} endpoint${endpoints > 1 ? 's' : ''} of ${tenants} tenant${tenants > 1 ? 's' : ''}`,
       '≥ 0.5 of BullMQ alone',
       ({ throughput: t }) => t && `${whole(t.ours[i].perSecond)}/s = **${t.ours[i].share.toFixed(2)}**`,
+    ]),
+    ...workers.map((number, i) => [
+      `1,000 endpoints of 50 tenants, ${number} worker${number > 1 ? 's' : ''}: rate, CPU a delivery of all workers`,
+      number === 1 ? '' : '≤ 1.15 times that with one',
+      ({ workers: w }) => w && workersCell(w[i]),
     ]),
     ['commit to arrival, idle: p50 / p99', '≤ 15 / 60 ms', ({ idle }) => idle && ms(idle)],
     ['the same at half of full load', '', ({ loaded }) => loaded && `${ms(loaded)} at ${whole(loaded.perSecond)}/s`],

@@ -41,7 +41,11 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
   });
 
   function start(env: Record<string, string> = {}, crashAt?: string): WorkerProcess {
-    const worker = startWorkerProcess(service.database, { ...(redis ? { REDIS_URL: redis.url } : {}), ...env }, crashAt);
+    const worker = startWorkerProcess(
+      service.database,
+      { ...(redis ? { REDIS_URL: redis.url } : {}), ...env },
+      crashAt,
+    );
     workers.push(worker);
     return worker;
   }
@@ -81,7 +85,9 @@ describe.each(hasRedis() ? ['PostgreSQL', 'Redis'] : ['PostgreSQL'])('several wo
   /** Waits for each order, then gives how often each arrived. */
   async function arrivals(ids: readonly string[]): Promise<number[]> {
     const waiting = () =>
-      service.database.sql(`select 1 from deliveries where status in ('pending', 'retrying') union all select 1 from outbox`);
+      service.database.sql(
+        `select 1 from deliveries where status in ('pending', 'retrying') union all select 1 from outbox`,
+      );
     await until('nothing to wait', async () => (await waiting()).length === 0, SETTLED_MS);
     const counts = new Map<string, number>();
     for (const received of receiver.received) {

@@ -29,13 +29,16 @@ const all = (members: readonly Member[]) => members.flatMap(({ shards }) => shar
 const every = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 describe('the fair part of the shards', () => {
-  it.each([1, 2, 3, 4, 5, 7, 16, 20])('differs by one at most among %d workers, and all shards are owned', (workers) => {
-    const members = Array.from({ length: workers }, (_, index) => member(100 + index));
-    expect(settle(members)).toBe(SHARDS);
-    expect(all(members)).toEqual(every);
-    const [least = 0, most = 0] = [sizes(members)[0], sizes(members).at(-1)];
-    expect(most - least).toBeLessThanOrEqual(1);
-  });
+  it.each([1, 2, 3, 4, 5, 7, 16, 20])(
+    'differs by one at most among %d workers, and all shards are owned',
+    (workers) => {
+      const members = Array.from({ length: workers }, (_, index) => member(100 + index));
+      expect(settle(members)).toBe(SHARDS);
+      expect(all(members)).toEqual(every);
+      const [least = 0, most = 0] = [sizes(members)[0], sizes(members).at(-1)];
+      expect(most - least).toBeLessThanOrEqual(1);
+    },
+  );
 
   it('moves only what a new worker needs', () => {
     const members = [member(1), member(2), member(3)];

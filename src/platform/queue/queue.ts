@@ -10,12 +10,29 @@ import { QUEUE_SCHEMA } from '../database/migrate/queue-login';
 import { createServicePool } from '../database/sql/service-pool';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/redis';
+import { parseRedisUrl } from '../redis/redis-url';
 
 /**
  * Prefix of every key in Redis. The braces decide on the slot: one script touches many keys, which a cluster must have
  * in one place.
  */
 export const KEY_PREFIX = '{bull}';
+
+/**
+ * Parts of a queue on a cluster, each with a slot of its own. A part costs every worker a connection and a check each
+ * second, so that there are about as many as a cluster has masters.
+ */
+const PARTS_ON_A_CLUSTER = 8;
+
+/** The parts into which a busy queue is divided: several only where that spreads it over servers. */
+export function queueParts(config: Config): number {
+  return config.REDIS_URL && parseRedisUrl(config.REDIS_URL).kind === 'cluster' ? PARTS_ON_A_CLUSTER : 1;
+}
+
+/** The prefix of the keys of one part; the first part has that of queues with one part. */
+export function prefixOfPart(part: number): string {
+  return part === 0 ? KEY_PREFIX : `{bull-${part}}`;
+}
 
 /** The longest duration of an add before the queue counts as unavailable. */
 const QUEUE_PATIENCE_MS = 3_000;
@@ -57,10 +74,10 @@ export interface DescribedQueue {
 }
 
 /** Options of a queue that only adds jobs. */
-export function producerOptions(config: Config, defaultJobOptions?: JobsOptions): QueueOptions {
+export function producerOptions(config: Config, defaultJobOptions?: JobsOptions, prefix = KEY_PREFIX): QueueOptions {
   return {
     connection: queueConnection(config, 'producer'),
-    prefix: KEY_PREFIX,
+    prefix,
     defaultJobOptions,
   };
 }
@@ -69,10 +86,10 @@ export function producerOptions(config: Config, defaultJobOptions?: JobsOptions)
  * Options of a worker: the job of a killed worker returns within five seconds. The lock is renewed every two seconds,
  * for all jobs of a worker at once; a job of a worker that is blocked for longer may run twice.
  */
-export function workerOptions(config: Config, concurrency: number): WorkerOptions {
+export function workerOptions(config: Config, concurrency: number, prefix = KEY_PREFIX): WorkerOptions {
   return {
     connection: queueConnection(config, 'worker'),
-    prefix: KEY_PREFIX,
+    prefix,
     concurrency,
     lockDuration: 4_000,
     stalledInterval: 1_000,

@@ -36,7 +36,8 @@ describe('the slots in a notification', () => {
   });
 
   it('are left out where there are too many for one message', () => {
-    const every = (count: number): string => formatSlots(new Set(Array.from({ length: count }, (_, at) => 64_000 + at)));
+    const every = (count: number): string =>
+      formatSlots(new Set(Array.from({ length: count }, (_, at) => 64_000 + at)));
     expect(every(1_000).length).toBeLessThan(8_000);
     expect(every(1_001)).toBe('');
   });

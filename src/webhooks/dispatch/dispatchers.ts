@@ -10,6 +10,7 @@ import { shardOf } from '../../platform/shards/tenant-shard';
 import { DELIVERY_QUEUE } from '../notifications/delivery-job';
 import { DeliveryQueue } from './delivery-queue';
 import { Dispatcher } from './dispatcher';
+import { DividedQueue } from './divided-queue';
 import { findWaitingEndpoints, type WaitingEndpoint } from './waiting.queries';
 import { WaitingReader } from './waiting-reader';
 
@@ -22,7 +23,7 @@ const MAX_ENDPOINTS = 50_000;
 @Injectable()
 export class Dispatchers implements OnApplicationShutdown {
   /** The queue of turns. */
-  readonly queue: DeliveryQueue;
+  readonly queue: DividedQueue;
   private readonly reader: WaitingReader;
   private previousQueue?: DeliveryQueue;
   private dispatcher?: Dispatcher;
@@ -36,7 +37,7 @@ export class Dispatchers implements OnApplicationShutdown {
     metrics: DeliveryMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.queue = new DeliveryQueue(config);
+    this.queue = new DividedQueue(config);
     this.reader = new WaitingReader(database, metrics, logger);
   }
 

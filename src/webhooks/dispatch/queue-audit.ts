@@ -116,7 +116,7 @@ export class QueueAudit implements Leftovers {
     const suspects = [...this.jobs.values()].filter((job) => job.seenAt <= now - SUSPECT_AFTER_MS);
     const lost: Lost = { deliveries: [], leftovers: false };
     for (const [queue, jobs] of groupByQueue(suspects.slice(0, SUSPECTS_AT_ONCE))) {
-      const missing = new Set(await queue.missing(jobs.map(({ id }) => id)));
+      const missing = new Set(await queue.missing(jobs));
       for (const job of jobs) {
         job.seenAt = now;
         // A repeated set moves it to the end.

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Config } from '../../platform/config/config';
-import { withTimeout, workerOptions } from '../../platform/queue/queue';
+import { prefixOfPart, withTimeout, workerOptions } from '../../platform/queue/queue';
 import { parseTurn, type Turn, type TurnData } from '../notifications/delivery-job';
 import type { AdaptiveConcurrency, Consumption } from './adaptive-concurrency';
 
@@ -21,6 +21,7 @@ export class TurnConsumer {
     private readonly concurrency: AdaptiveConcurrency,
     private readonly send: (turn: Turn, ended: () => void) => Promise<void>,
     private readonly logger: Logger,
+    private readonly part = 0,
   ) {}
 
   /**
@@ -30,7 +31,7 @@ export class TurnConsumer {
   async start(): Promise<void> {
     while (!this.stopped) {
       const worker = new Worker<TurnData>(this.queue, (job) => this.note(this.process(job, consumption)), {
-        ...workerOptions(this.config, 1),
+        ...workerOptions(this.config, 1, prefixOfPart(this.part)),
         autorun: false,
       });
       const consumption = this.concurrency.add(worker);
