@@ -29,10 +29,13 @@ export interface LockView {
   capacity: number;
   /** The workers that take part in the shards. */
   members: Member[];
+  /** The time of the server, milliseconds of Unix time. */
+  time: number;
 }
 
 interface LockRow {
   own: number;
+  time: number;
   writable: boolean;
   pid: number | null;
   mode: string;
@@ -63,7 +66,8 @@ export async function join(client: ServiceClient, lock: number): Promise<boolean
 /** Reads the locks of all workers. @throws Unavailable when the session's server takes no writes */
 export async function readLocks(client: ServiceClient, lock: number): Promise<LockView> {
   const { rows } = await client.query<LockRow>(
-    `select pg_backend_pid() as own, ${TAKES_WRITES} as writable, l.pid, l.mode,
+    `select pg_backend_pid() as own, extract(epoch from clock_timestamp())::float8 * 1000 as time,
+            ${TAKES_WRITES} as writable, l.pid, l.mode,
             l.classid::text as kind, l.objid::text as number, l.objsubid as sub
        from (select 1) as always left join pg_locks l on l.locktype = 'advisory' and l.granted
         and l.database = (select oid from pg_database where datname = current_database())
@@ -88,7 +92,7 @@ export async function readLocks(client: ServiceClient, lock: number): Promise<Lo
     else if (Number(kind) === DEMAND_LOCK) member.demand = Math.max(member.demand, value);
     else member.permits = Math.max(member.permits, value);
   }
-  return { pid: rows[0]?.own ?? 0, capacity, members: [...members.values()] };
+  return { pid: rows[0]?.own ?? 0, time: rows[0]?.time ?? NaN, capacity, members: [...members.values()] };
 }
 
 /** Tries to get the first free ones of these shards, until there are enough. @returns the shards that it got */
