@@ -18,6 +18,10 @@ nothing then. No delivery is lost: the workers read all state from the database 
     if (dryRun) return { lines: [`would change the number of shards${from} to ${count}`], data };
     const changed = await database.query(changeCount(count));
     if (changed.length > 0) return { lines: [`changed the number of shards${from} to ${count}`], data };
-    return { lines: ['a worker is running: stop all workers first'], data: { ...data, count: data.before }, failed: true };
+    return {
+      lines: ['a worker is running: stop all workers first'],
+      data: { ...data, count: data.before },
+      failed: true,
+    };
   },
 };

@@ -44,7 +44,8 @@ export class FanOut implements OutboxConsumer {
           unwritten += filtered - FILTERED_ROWS;
           tx.defer(noteFiltered(tenantId, event.event_id, filtered));
         }
-        for (const statement of insertDeliveries(tenantId, deliveries, new Date(databaseClock.now()))) tx.defer(statement);
+        for (const statement of insertDeliveries(tenantId, deliveries, new Date(databaseClock.now())))
+          tx.defer(statement);
       },
       committed: () => {
         this.metrics.count('filtered', unwritten);
