@@ -1,7 +1,7 @@
 /**
- * The time of the database, as far as this process knows it. Times that one process writes and another one compares with
- * its present, such as when a row becomes due, are read from here, so that machines whose clocks differ agree. Before
- * the first observation it is the time of the machine.
+ * The time of the database, as far as this process knows it. Times that one process writes and another one compares
+ * with its present, such as when a row becomes due, are read from here, so that machines whose clocks differ agree.
+ * Before the first observation it is the time of the machine.
  */
 export class DatabaseClock {
   /** What to add to `performance.now()`. */
@@ -13,8 +13,8 @@ export class DatabaseClock {
   }
 
   /**
-   * Takes the database's time from a response. What is within the uncertainty of the round trip changes nothing, so that
-   * the clock does not jitter.
+   * Takes the database's time from a response. A difference within the uncertainty of the round trip changes nothing, so
+   * that the clock does not jitter.
    *
    * @param time the database's time, milliseconds of Unix time
    * @param asked when it was asked for, and `answered`, by `performance.now()`

@@ -46,8 +46,8 @@ export interface DispatcherOptions {
 }
 
 /**
- * `ready`: deliveries are admitted. `adding`: the queue takes the last turns, and deliveries that end meanwhile make the
- * next ones larger. `paused`: the queue has not taken them. `stopped`: nothing is decided.
+ * `ready`: deliveries are admitted. `adding`: the queue takes the last turns, and deliveries that end meanwhile make
+ * the next ones larger. `paused`: the queue has not taken them. `stopped`: nothing is decided.
  */
 type Mode = 'ready' | 'adding' | 'paused' | 'stopped';
 
