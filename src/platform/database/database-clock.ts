@@ -13,8 +13,8 @@ export class DatabaseClock {
   }
 
   /**
-   * Takes the database's time from a response. A difference within the uncertainty of the round trip changes nothing, so
-   * that the clock does not jitter.
+   * Takes the database's time from a response. A difference within the uncertainty of the round trip changes nothing:
+   * the clock does not jitter.
    *
    * @param time the database's time, milliseconds of Unix time
    * @param asked when it was asked for, and `answered`, by `performance.now()`
